@@ -46,6 +46,8 @@ class DistantSensors(HostSensors):
         self.gone, self.shift_ns, self.bound_ns = "", 0, 0
         try:
             self.shift_ns, self.bound_ns = questions.clock()
+            if not 0 <= time.time_ns() - self.shift_ns <= LATEST:
+                raise CannotLook(f"{questions.name} says a time that is none")
         except (NetprobeError, OSError) as error:
             self.gone = str(error)
         self._asked: list[list[Any]] = []

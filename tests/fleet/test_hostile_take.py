@@ -13,7 +13,7 @@ from netprobe.errors import CannotLook
 from netprobe.fleet.place import DistantNamespace
 from netprobe.fleet.questions import Questions
 from netprobe.fleet.sensors import DistantSensors
-from netprobe.linux.sensors.tap import SO_TIMESTAMPNS_NEW
+from netprobe.linux.sensors.tap import SO_TIMESTAMPNS_NEW, caught
 
 LINK = struct.pack("=HHiHBB8x", 17, 8, 3, 1, 0, 6)
 FRAME = [0, "eth0", LINK, b"", b"frame"]
@@ -139,3 +139,13 @@ def test_messages_that_nobody_takes_end() -> None:
 
 def test_a_tap_that_was_refused_has_no_frames() -> None:
     assert told(sensors(armed={"errno": 1, "text": "no"}), frames=[FRAME])
+
+
+@pytest.mark.parametrize("clock", [-(10**18), 1 << 63, 1 << 90, -(1 << 90)])
+def test_a_clock_that_none_can_have_is_no_clock(clock: int) -> None:
+    assert sensors(clock=clock).gone
+
+
+def test_a_frame_without_a_stamp_is_of_no_time_before_the_first() -> None:
+    ahead = sensors(clock=time.time_ns() + 10**18)
+    assert caught("h1:red", "eth0", (LINK, b"", b"frame"), ahead.shift_ns).stamp_ns == 0

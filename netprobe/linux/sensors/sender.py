@@ -348,7 +348,7 @@ def _received(sock: AnySocket) -> Iterator[tuple[bytes, int, tuple[str, int]]]:
 
 def _stamp(sock: AnySocket, ancillary: list[tuple[int, int, bytes]]) -> int:
     """The kernel's stamp, by the clock of this machine."""
-    return stamp_of(ancillary) + (sock.shift_ns if isinstance(sock, DistantSocket) else 0)
+    return max(0, stamp_of(ancillary) + (sock.shift_ns if isinstance(sock, DistantSocket) else 0))
 
 
 def _errors_received(

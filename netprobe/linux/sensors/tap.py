@@ -213,7 +213,7 @@ def caught(namespace: str, interface: str, taken: Taken, shift_ns: int = 0, boun
         frame, length = frame[:12] + tag + frame[12:], length + 4
     link_type = ETHERNET if ethernet else RAW_IP
     length = min(length, LONGEST) or len(frame)
-    stamp_ns = stamp_of(ancillary) + shift_ns
+    stamp_ns = max(0, stamp_of(ancillary) + shift_ns)
     return Caught(namespace, interface, stamp_ns, packet_type, frame, length, link_type, index, bound_ns)
 
 
