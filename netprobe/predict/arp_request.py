@@ -107,10 +107,13 @@ def _loose_tunnel(ground: Ground, name: str, link: Link) -> tuple[Stop, ...]:
 
 
 def outgoing(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | None:
-    """The filters an ARP or ND packet passes on its way out of a stack."""
+    """The filters an ARP or ND packet passes on its way out of a stack; that of ND is sent as any packet is
+    (ndisc_send_skb, ip6_output).
+    """
     if packet.flow.protocol is Protocol.ARP:
         return netfilter.on_arp(ground, name, "output", packet, link).stop
-    return _nd(netfilter.on_ip(ground, name, "output", packet, None, link).stop)
+    passed = netfilter.on_ip(ground, name, "output", packet, None, link)
+    return _nd(passed.stop or netfilter.on_ip(ground, name, "postrouting", passed.packet, None, link).stop)
 
 
 def _incoming(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | None:

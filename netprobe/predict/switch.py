@@ -150,7 +150,9 @@ class Switch:
         return tuple(way.steered_by(Steering(name, bridge, out, entry)) for way in steered)
 
     def _to_host(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Ways:
-        """The frame goes up to the bridge device's own stack (br_pass_frame_up)."""
+        """The frame goes up to the bridge device's own stack (br_pass_frame_up): past its rules, and then as
+        any interface takes one up (netif_receive_skb), by the programs and the ingress of the bridge itself.
+        """
         if not bridge.up:
             return (Branch(packet, stop=link_down(name, bridge, Stage.BRIDGE_INPUT)),)
         left = out_of_vlan(name, bridge, bridge, packet)
@@ -160,9 +162,17 @@ class Switch:
         packet = passed.packet
         if passed.stop:
             return (Branch(packet, stop=passed.stop),)
+        before = netfilter.on_xdp(name, bridge, packet)
+        packet = before.packet
+        if before.stop:
+            return (Branch(packet, stop=before.stop),)
+        passed = netfilter.on_ingress(self.ground, name, bridge, packet)
         group = is_group(packet.flow.dst_mac or BROADCAST)
         own = "frame is for everybody" if group else f"frame is for {bridge.name}'s own MAC"
         here = hop(name, bridge, Stage.BRIDGE_INPUT, packet, own, "in")
+        if passed.stop:
+            return (Branch(packet, hops=(here,), stop=passed.stop),)
+        packet = passed.packet
         ignored = unclaimed(name, bridge, packet)
         taken = Branch(packet, stop=ignored) if ignored else Branch(packet, at=(name, bridge))
         return tuple(way.behind(here) for way in stacked.up(self.ground, name, bridge, packet, taken))
