@@ -56,7 +56,7 @@ BROKEN = {
     "4789 filtered where it leaves": Broken((f"h1:host {drop('OUTPUT')}",), "filtered-by-rule", "h1:host", "iptables filter OUTPUT 1"),
     "4789 filtered on the way back": Broken((f"h2:host {drop('OUTPUT')}",), "filtered-by-rule", "h2:host", "iptables filter OUTPUT 1",
                                             "reply"),
-    "forwarding entry": Broken((NO_ENTRY,), "vxlan-fdb-missing", "h1:host", f"{ALL} dev vxlan100", warm=False, daily=True),
+    "forwarding entry": Broken((NO_ENTRY,), "vxlan-fdb-missing", "h1:host", f"{ALL} dev vxlan100", warm=False),
     "VNI": Broken(OTHER_VNI, "vxlan-vni-mismatch", "h1:host", "vxlan100"),
     "remote": Broken((NO_ENTRY, f"h1:host bridge fdb append {ALL} dev vxlan100 dst 192.168.77.99"), "vxlan-remote-wrong", "h1:host",
                      f"{ALL} dev vxlan100 dst 192.168.77.99", warm=False, foreseen=False),
