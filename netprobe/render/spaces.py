@@ -6,6 +6,7 @@ namespace is a paragraph.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import chain, repeat, zip_longest
@@ -55,6 +56,9 @@ def spaces(found: Sequence[Space], terminal: Terminal, quiet: bool = False) -> s
     return "\n".join(lines) + "\n"
 
 
+_PROCESS = re.compile(r"(?:[^:]+:)?pid:[0-9]+")
+
+
 def written(space: Space) -> str:
     """How a namespace is typed, quoted where a shell needs that."""
     return quoted(space.typed or space.name)
@@ -76,8 +80,12 @@ def _rows(space: Space, often: Collection[str], pen: Pen) -> list[_Row]:
 
 
 def _further_names(space: Space) -> list[str]:
-    said = (space.name, f"{space.kind}:{space.name}", space.typed)
-    return [name for name in space.names if name not in said and not name.startswith("pid:")]
+    """How else it is typed, but for what is its name with its kind before it, on this machine or a host of
+    ours (`h1:netns:red`), and for processes in it.
+    """
+    said = (space.name, space.typed)
+    others = (name for name in space.names if name.replace(f"{space.kind}:", "", 1) not in said)
+    return [quoted(name) for name in others if name not in said and _PROCESS.fullmatch(name) is None]
 
 
 def _interface(interface: SpaceInterface, pen: Pen) -> _Row:

@@ -79,6 +79,15 @@ def test_names_are_written_as_they_are_typed() -> None:
     assert spaces(found, Terminal(), quiet=True) == "netns:c1\ndocker:c1\npid:7\n'a b;c'\n"
 
 
+def test_further_names_are_those_that_say_more_and_written_as_they_are_typed() -> None:
+    found = [
+        Space("h1:red", "netns", ("h1:netns:red", "h1:pid:7"), 1, typed="h1:red"),
+        Space("red", "netns", ("netns:red", "pid:8", "netns:$(id);x"), 2),
+    ]
+    table = spaces(found, Terminal())
+    assert [line.strip() for line in table.splitlines() if "also" in line] == ["also 'netns:$(id);x'"]
+
+
 def test_of_lo_only_what_somebody_gave_it_is_shown() -> None:
     usual, given = ("127.0.0.1/8", "::1/128"), ("10.9.9.9/32", "127.0.0.53/8")
     table = spaces([Space("c1", "netns", (), 1, (SpaceInterface("lo", "loopback", True, (*usual, *given)),))], Terminal())
