@@ -295,8 +295,11 @@ class Machine:
 
     def _read(self, snapshot: Snapshot, need: Need) -> Snapshot:
         if isinstance(need, ReadNamespace):
-            read = namespace.read_namespace(need.name, self._handle(need.name))
-            return snapshot.with_namespace(replace(read, enter=self._directory.enter(self._held(need.name))))
+            held = self._held(need.name)
+            if held != need.name and held in snapshot:
+                return snapshot  # one namespace stands in a snapshot under one name
+            read = namespace.read_namespace(held, self._directory.handles[held])
+            return snapshot.with_namespace(replace(read, enter=self._directory.enter(held)))
         if isinstance(need, FindPeer):
             self._handle(need.namespace)
             peer = self._peers.find(need.namespace, need.nsid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -70,6 +71,24 @@ def test_wrong_questions_create_nothing(lab: Lab) -> None:
 def test_host_can_be_another(lab: Lab) -> None:
     (host,) = lab.call(resolved, ["host"], "red")
     assert host.namespace == "red"
+
+
+def where_it_was_started(before: Sequence[str]) -> list[str]:
+    """What a snapshot has of `red` when `host` is asked for there, and who is behind its cables."""
+    with Machine("red") as machine:
+        snapshot = machine.read(Snapshot(), [ReadNamespace(str(machine.resolve(name).namespace)) for name in before])
+        snapshot = machine.read(snapshot, [ReadNamespace("host")])
+        (home,) = snapshot.namespaces
+        far = next(link.far_end for link in snapshot[home].links if link.far_end is not None)
+        found = machine.read(snapshot, [FindPeer(home, far[0] or 0)])
+    assert not found.blind
+    return [home]
+
+
+@pytest.mark.parametrize("before", [(), ("red",)])
+def test_host_stands_under_its_one_name(lab: Lab, before: tuple[str, ...]) -> None:
+    """`host` is also an `ip netns`, and may have been met under that name before."""
+    assert lab.call(where_it_was_started, before) == ["red"]
 
 
 def hostile_names(names: list[bytes]) -> list[str]:
