@@ -20,6 +20,7 @@ _DEAD = {
     "neigh-no-answer", "no-route", "port-closed", "listener-wrong-address", "route-wrong-nexthop",
     "forwarding-off",
 }  # fmt: skip
+_MOST = 4  # ports that are told
 _UNKNOWN_SOURCE = {"no-route", "neigh-no-answer", "route-unreachable", "route-loop", "martian-source"}
 
 
@@ -66,7 +67,7 @@ def _dead_target(loss: Loss) -> Stop | None:
         f" {loss.stop.text}"
     )
     proof = (made.object.text, loss.stop.text)
-    meant = made.object.owner in dnat_rules.ENGINES and _lacks_its_program(loss, made)
+    meant = made.object.owner in dnat_rules.ENGINES and _is_there(loss, made)
     fix = (_look(loss, made),) if meant else ()  # else without the rule
     return Stop(code, Place(made.namespace, None, made.stage), text, made.object, fix, proof)
 
@@ -79,17 +80,22 @@ def _shuts_itself_in(there: Namespace, made: Hop) -> bool:
     return all(each.interface or prefix.is_loopback(each.address) for each in programs)
 
 
-def _lacks_its_program(loss: Loss, made: Hop) -> bool:
-    """Whether the station is there, and no program of it listens on any port: one that does may be meant."""
+def _is_there(loss: Loss, made: Hop) -> bool:
+    """Whether the packet came to the station that it was led to, and found no program on the port: the rule
+    does what its engine was told.
+    """
     there = loss.snapshot.at(loss.stop.place.namespace)
-    if loss.stop.code != "port-closed" or there.owner_of(made.flow.dst) is None:
-        return False
-    return not there.waiting(made.flow.protocol.value)
+    return loss.stop.code == "port-closed" and there.owner_of(made.flow.dst) is not None
 
 
 def _look(loss: Loss, made: Hop) -> Command:
-    there, flag = loss.stop.place.namespace, made.flow.protocol.value[0]
-    return Command.look("ss", f"-ln{flag}p", namespace=there, note="what is published there does not listen")
+    there, protocol = loss.snapshot[loss.stop.place.namespace or ""], made.flow.protocol.value
+    ports = sorted({each.port for each in there.waiting(protocol)})
+    others = ", ".join(f"{protocol}/{port}" for port in ports[:_MOST])
+    note = "what is published there does not listen"
+    if others:
+        note = f"it listens on {others}: publish that, or let it listen on {protocol}/{made.flow.dport}"
+    return Command.look("ss", f"-ln{protocol[0]}p", namespace=there.name, note=note)
 
 
 def _not_published(loss: Loss) -> Stop | None:

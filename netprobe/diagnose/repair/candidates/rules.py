@@ -123,8 +123,8 @@ def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
     if loss.stop.code == "martian-source" and change.field == "src":  # the address itself is what is refused
         given = tuple(replace(command, namespace=hop.namespace) for command in fix)
         stop = replace(loss.stop, commands=given, proof=(text, thing.text))
-    meant = change.field in ("dst", "dport") and _is_an_engines(loss, hop)
-    yield from loss.repair(stop, Merit.GOES_AROUND if meant else Merit.UNDOES)
+    if change.field not in ("dst", "dport") or not _is_an_engines(loss, hop):
+        yield from loss.repair(stop, Merit.UNDOES)
 
 
 def _done(change: Change) -> str:
