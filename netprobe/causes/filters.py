@@ -6,6 +6,7 @@ import re
 
 from msgspec.structs import replace
 
+from netprobe.diagnose.engines import APART
 from netprobe.diagnose.evidence import Case
 from netprobe.model import Blank, Cause, Command, Leg
 from netprobe.model.command import way_of
@@ -64,11 +65,11 @@ def _joined(case: Case, found: Cause | None) -> Cause | None:
     the rule would come back.
     """
     words = (found.object.words or ()) if found is not None and found.object is not None else ()
-    if found is None or not any(map(_ISOLATION.match, words)):
+    told = found is not None and any(each.words[:1] == ("docker",) for each in found.commands)
+    if found is None or told or not any(map(_ISOLATION.match, words)):
         return found
     join = Command.of("docker", "network", "connect", _network(found.place.interface or ""), _container(case))
-    told = replace(join, note="isolated by design: Docker keeps its networks apart")
-    return replace(found, commands=(told,), advice="")
+    return replace(found, commands=(replace(join, note=APART),), advice="")
 
 
 def _network(bridge: str) -> str | Blank:

@@ -97,7 +97,7 @@ def merged(snapshots: Sequence[Snapshot]) -> Snapshot:
             peers=_last(found.peers, each.peers),
             answers=(*(a for a in found.answers if a.namespace not in each), *each.answers),
             connections=_last(found.connections, each.connections),
-            blind=_last(found.blind, each.blind),
+            blind=_last(found.blind, each.blind), engines=each.engines or found.engines,
             macvlans=_last(found.macvlans, each.macvlans), behind=_last(found.behind, each.behind),
         )  # fmt: skip
     return found

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from netprobe.errors import CannotLook
 from netprobe.model import (
+    AskEngines,
     Earlier,
     FindBare,
     FindMacvlans,
@@ -212,6 +213,8 @@ def needed(needs: Sequence[Need]) -> str:
         return f"what {need.namespace} is connected to"
     if isinstance(need, FindBare):
         return "which namespaces are connected to nothing"
+    if isinstance(need, AskEngines):
+        return "what the container engines say"
     if isinstance(need, FindMacvlans):
         return f"what stands on the interfaces of {need.namespace}"
     if isinstance(need, FindWire):

@@ -21,6 +21,7 @@ from netprobe.linux.blind import blinded
 from netprobe.model import (
     NOT_IN_TIME,
     STARTED_IN,
+    AskEngines,
     Blind,
     Endpoint,
     FindWire,
@@ -284,5 +285,5 @@ def _merged(sought: str, told: Sequence[FoundWire], missing: Sequence[Blind]) ->
 
 def _place_of(need: Need) -> str:
     """The namespace that a need is about."""
-    assert not isinstance(need, FindWire)
+    assert not isinstance(need, FindWire | AskEngines)
     return need.name if isinstance(need, ReadNamespace) else need.namespace

@@ -11,6 +11,7 @@ from netprobe.model import (
     AskConnection,
     AskedRoute,
     AskedSet,
+    AskEngines,
     AskRoute,
     AskSet,
     Blind,
@@ -30,6 +31,7 @@ from netprobe.model import (
     SeenBehind,
     Snapshot,
 )
+from netprobe.model.engines import ContainerEngines
 
 from . import namespace
 
@@ -65,6 +67,8 @@ def blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
         )
     if isinstance(need, FindBare):
         return replace(snapshot, blind=(*snapshot.blind, Blind("namespaces without a cable", why)))
+    if isinstance(need, AskEngines):
+        return replace(snapshot, engines=ContainerEngines())
     if isinstance(need, FindMacvlans):
         blind = Blind(f"the macvlans on interface {need.index} of {need.namespace}", why)
         found = FoundMacvlans(need.namespace, need.index, why=why)

@@ -17,6 +17,7 @@ from netprobe.kernel.elsewhere import Place
 from netprobe.model import (
     AskConnection,
     AskedRoute,
+    AskEngines,
     AskRoute,
     AskSet,
     Blind,
@@ -321,6 +322,8 @@ class Machine:
         if isinstance(need, FindBare):
             bare = (name for name in self._peers.bare() if name not in snapshot)
             return self.read(snapshot, [*map(ReadNamespace, bare)])
+        if isinstance(need, AskEngines):
+            return replace(snapshot, engines=self._directory.containers.engines())
         if isinstance(need, ReadChain):
             return namespace.read_chain(snapshot, need, self._handle(need.namespace))
         assert isinstance(need, AskSet)

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from .config import ConntrackEntry, FdbQuery, RouteAnswer, RouteQuery
+from .engines import ContainerEngines
 from .flow import Flow
 from .link import Link
 from .namespace import Namespace
@@ -108,7 +109,7 @@ class Snapshot(Struct, frozen=True):
 
     `moment` is when it was begun, for rules that look at the clock. `homes` are the namespaces in which the
     hosts stand that can be asked, where there are others than this machine; between these is a network that
-    nobody sees, and `wires` is who is there.
+    nobody sees, and `wires` is who is there. `engines` is None until they were asked.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -121,6 +122,7 @@ class Snapshot(Struct, frozen=True):
     wires: tuple[FoundWire, ...] = ()
     homes: tuple[str, ...] = ()
     moment: Moment | None = None
+    engines: ContainerEngines | None = None
 
     def __getitem__(self, name: str) -> Namespace:
         return self.namespaces[name]
@@ -268,6 +270,10 @@ class AskConnection(Struct, frozen=True):
     flow: Flow
 
 
+class AskEngines(Struct, frozen=True):
+    """The diagnosis' request: what do the container engines say of their containers and networks?"""
+
+
 Need = (
     ReadNamespace
     | FindPeer
@@ -281,4 +287,5 @@ Need = (
     | ReadRoute
     | ReadFdb
     | AskConnection
+    | AskEngines
 )

@@ -12,6 +12,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from .engines import EngineNetwork
 from .lookup import first, gathered, grouped, indexed
 from .namespace import Namespace
 from .place import Blind
@@ -34,14 +35,6 @@ class Layer(Struct, frozen=True):
     mode: str | None = None
     table: int | None = None
     remotes: tuple[str, ...] = ()
-
-
-class EngineNetwork(Struct, frozen=True):
-    """A network of a container engine: the interface of the host that stands for it, as the engine says."""
-
-    engine: str
-    name: str
-    interface: str
 
 
 class SpaceReading(Struct, frozen=True):

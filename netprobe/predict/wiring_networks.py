@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Set
 
+from netprobe.model.engines import EngineNetwork
 from netprobe.model.lookup import gathered
 from netprobe.model.snapshot import STARTED_IN
-from netprobe.model.wiring import EngineNetwork, MachineReading, SpaceReading, WireEnd, Wiring
+from netprobe.model.wiring import MachineReading, SpaceReading, WireEnd, Wiring
 
 _MADE_OF_AN_ID = re.compile("br-[0-9a-f]{12}")
 Bridges = Mapping[str, tuple[WireEnd, ...]]

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from house.parsing import parsed
+
 PACKAGE = Path(__file__).parents[2] / "netprobe"
 
 
@@ -37,7 +39,7 @@ def all_imports() -> list[Import]:
 def imports_of(file: Path, source: str) -> Iterator[Import]:
     """The imports of one file's source."""
     package = ("netprobe", *file.relative_to(PACKAGE).parent.parts)
-    for node, lazy in _statements(ast.parse(source), False):
+    for node, lazy in _statements(parsed(source), False):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(file, node.lineno, alias.name, lazy)

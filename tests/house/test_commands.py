@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from house.imports import PACKAGE
+from house.parsing import parsed
 
 TOOLS = (
     *("ip", "bridge", "tc", "ss", "nft", "iptables", "ip6tables", "ebtables", "arptables", "sysctl", "conntrack", "nsenter", "ethtool"),
@@ -24,7 +25,7 @@ SENTENCES = re.compile(r"(?:docker|podman|nft|conntrack|sysctl) (?:at|is|has|doe
 
 def put_together(source: str) -> Iterator[ast.expr]:
     """Texts that begin with a tool's name and go on with something that is not in the source."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         match node:
             case ast.JoinedStr(values=[ast.Constant(value=str(start)), *_]) if len(node.values) > 1:
                 made = start
@@ -40,7 +41,7 @@ def put_together(source: str) -> Iterator[ast.expr]:
 
 def remarks_of_others(source: str) -> Iterator[ast.expr]:
     """Notes and advice that are not written out in the source: they stand outside of quotes."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if not isinstance(node, ast.Call) or not ast.unparse(node.func).startswith("Command"):
             continue
         told = [keyword.value for keyword in node.keywords if keyword.arg == "note"]
@@ -50,14 +51,14 @@ def remarks_of_others(source: str) -> Iterator[ast.expr]:
 
 def lines_made_by_hand(source: str) -> Iterator[ast.Call]:
     """Causes and ends that are given lines instead of commands."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Cause", "Stop", "replace", "structs.replace"):
             yield from (node for keyword in node.keywords if keyword.arg == "fix")
 
 
 def words_with_blanks(source: str) -> Iterator[ast.expr]:
     """Several words written as one: `Command.of("ip link", ...)`. What nft reads in braces is one on purpose."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in (
             "Command.of",
             "Command.look",
@@ -71,7 +72,7 @@ def words_with_blanks(source: str) -> Iterator[ast.expr]:
 
 def quoters(source: str) -> Iterator[ast.stmt]:
     """Other ways to quote words or to take them apart."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Import) and "shlex" in [name.name for name in node.names]:
             yield node
         if isinstance(node, ast.ImportFrom) and node.module in ("shlex", "pipes"):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from house.imports import PACKAGE
+from house.parsing import parsed
 
 ROOMS = (PACKAGE / "linux", PACKAGE / "kernel")
 READERS = (PACKAGE / "linux/files.py", PACKAGE / "kernel/descriptors.py")
@@ -33,7 +34,7 @@ OWN = {"self._tree", "tree", "files", "readers", "self.tree", "store.tree", "fil
 
 def reads(source: str) -> Iterator[tuple[int, str]]:
     """(line, call) of each call in `source` that reads a file or a directory past the reader."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if not isinstance(node, ast.Call):
             continue
         called = ast.unparse(node.func)

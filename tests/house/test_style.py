@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from house.imports import PACKAGE
+from house.parsing import parsed
 
 WIDTH = 110  # columns
 PURE = ("model", "endpoint", "codec", "rules", "predict", "diagnose", "causes", "render", "question", "expectations")
@@ -21,7 +22,7 @@ def sources() -> Iterator[tuple[str, str, ast.Module]]:
     """(file, room, tree) of each file of the package."""
     for file in sorted(PACKAGE.rglob("*.py")):
         name = file.relative_to(PACKAGE)
-        yield str(name), name.parts[0].removesuffix(".py"), ast.parse(file.read_text())
+        yield str(name), name.parts[0].removesuffix(".py"), parsed(file.read_text())
 
 
 def nested_conditionals(tree: ast.AST) -> list[int]:
@@ -102,6 +103,6 @@ def test_lines_are_short_enough_to_read_beside_each_other() -> None:
     ],
 )
 def test_the_measures(source: str, nested: int, decided: int) -> None:
-    tree = ast.parse(source)
+    tree = parsed(source)
     assert len(nested_conditionals(tree)) == nested
     assert decisions(tree) == decided

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TypeGuard
 
 from house.imports import PACKAGE
+from house.parsing import parsed
 
 FOR_TESTS = {"linux/netfilter/read.py: read_ruleset"}  # the two halves of a reading, one after the other
 
@@ -33,7 +34,7 @@ def unused(trees: dict[str, ast.Module]) -> set[str]:
 
 
 def test_each_function_is_used() -> None:
-    trees = {str(file.relative_to(PACKAGE)): ast.parse(file.read_text()) for file in sorted(PACKAGE.rglob("*.py"))}
+    trees = {str(file.relative_to(PACKAGE)): parsed(file.read_text()) for file in sorted(PACKAGE.rglob("*.py"))}
     assert unused(trees) == FOR_TESTS
 
 

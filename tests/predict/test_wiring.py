@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from netprobe.model import Chain, InterfaceAddress, Link, LinkRef, Namespace, Nexthop, Route, Rule, Ruleset, Space, Table, Vxlan
-from netprobe.model.wiring import EngineNetwork, Layer, MachineReading, SpaceReading, WayOut, WiredTranslation, WireEnd, Wiring
+from netprobe.model.engines import EngineNetwork
+from netprobe.model.wiring import Layer, MachineReading, SpaceReading, WayOut, WiredTranslation, WireEnd, Wiring
 from netprobe.predict.wiring_cut import cut
 from netprobe.predict.wiring_graph import UNSEEN, wiring
 from netprobe.predict.wiring_nat import translations

@@ -14,6 +14,7 @@ from netprobe.linux.runtimes.client import Client
 from netprobe.linux.runtimes.container import Container
 from netprobe.linux.runtimes.engine import Engine
 from netprobe.linux.runtimes.sockets import Sockets
+from netprobe.model.engines import PublishedPort
 
 
 class Memory:
@@ -163,3 +164,23 @@ def test_all_of_an_engine(tmp_path: Path) -> None:
     assert [(each.name, each.state, each.network) for each in found] == [
         ("c1", "paused", "default"), ("aside", "running", "container:c1"), ("lonely", "running", "none"), ("elsewhere", "running", ""),
     ]  # fmt: skip
+
+
+def test_what_is_published(tmp_path: Path) -> None:
+    """Of those that run the list says it; the others are asked, as far as that is worth its time."""
+    bound = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}, {"HostPort": ""}], "53/udp": None, "x/tcp": [{"HostPort": "1"}]}
+    stopped = described() | {"State": {"Status": "exited"}, "HostConfig": {"NetworkMode": "default", "PortBindings": bound}}
+    entries = [
+        {"Id": ID, "Names": ["/c1"], "State": "exited"},
+        {"Id": OTHER, "Names": ["/runs"], "State": "running", "Ports": [
+            {"IP": "0.0.0.0", "PrivatePort": 53, "PublicPort": 5353, "Type": "udp"}, {"PrivatePort": 80, "Type": "tcp"},
+        ]},
+        {"Id": "f" * 64, "Names": ["/second"], "State": "exited"},
+    ]  # fmt: skip
+    with canned(tmp_path / "s", {"/containers/json?all=1": entries, f"/containers/{ID}/json": stopped}) as socket_:
+        found = [*Client("docker", Sockets((socket_.path,)), []).publishing(1)]
+        asked = [line.split()[1] for line in socket_.asked]
+    assert [(each.name, each.published) for each in found] == [
+        ("c1", (PublishedPort("tcp", 8080, "127.0.0.1", 80),)), ("runs", (PublishedPort("udp", 5353, "0.0.0.0", 53),)), ("second", ()),
+    ]  # fmt: skip
+    assert asked == ["/containers/json?all=1", f"/containers/{ID}/json"]

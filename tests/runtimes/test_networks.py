@@ -12,7 +12,7 @@ from netprobe.linux.files import Tree
 from netprobe.linux.runtimes.client import Client
 from netprobe.linux.runtimes.networks import PODMAN_DEFAULT, podman_networks
 from netprobe.linux.runtimes.sockets import Sockets
-from netprobe.model.wiring import EngineNetwork
+from netprobe.model.engines import EngineNetwork
 
 DOCKER = [
     {"Name": "bridge", "Id": ID, "Driver": "bridge", "Options": {"com.docker.network.bridge.name": "docker0"}},

@@ -66,8 +66,8 @@ def _dead_target(loss: Loss) -> Stop | None:
         f"{made.object.id} of {made.namespace} sends the packet to {target}, which does not answer:"
         f" {loss.stop.text}"
     )
-    proof = (made.object.text, loss.stop.text)
     meant = made.object.owner in dnat_rules.ENGINES and _is_there(loss, made)
+    proof = (made.object.text, loss.stop.text, *(_heard(loss, made) if meant else ()))
     fix = (_look(loss, made),) if meant else ()  # else without the rule
     return Stop(code, Place(made.namespace, None, made.stage), text, made.object, fix, proof)
 
@@ -89,13 +89,19 @@ def _is_there(loss: Loss, made: Hop) -> bool:
 
 
 def _look(loss: Loss, made: Hop) -> Command:
-    there, protocol = loss.snapshot[loss.stop.place.namespace or ""], made.flow.protocol.value
-    ports = sorted({each.port for each in there.waiting(protocol)})
-    others = ", ".join(f"{protocol}/{port}" for port in ports[:_MOST])
-    note = "what is published there does not listen"
-    if others:
-        note = f"it listens on {others}: publish that, or let it listen on {protocol}/{made.flow.dport}"
-    return Command.look("ss", f"-ln{protocol[0]}p", namespace=there.name, note=note)
+    there, flag = loss.stop.place.namespace, made.flow.protocol.value[0]
+    return Command.look(
+        "ss", f"-ln{flag}p", namespace=there,
+        note="what is published there does not listen: publish the port of its program",
+    )  # fmt: skip
+
+
+def _heard(loss: Loss, made: Hop) -> tuple[str, ...]:
+    """Where the programs of the station do listen."""
+    there, protocol = loss.snapshot.at(loss.stop.place.namespace), made.flow.protocol.value
+    ports = sorted({each.port for each in there.waiting(protocol)})[:_MOST]
+    told = ", ".join(f"{protocol}/{port}" for port in ports)
+    return (f"{there.name} listens on {told}",) if ports else ()
 
 
 def _not_published(loss: Loss) -> Stop | None:

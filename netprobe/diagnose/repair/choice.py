@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netprobe.diagnose import engines
 from netprobe.diagnose.apply import mend
 from netprobe.model import End, Leg, Need, Nexthop, Object, Place, Snapshot, Stage, Stop, lookup
 from netprobe.predict.drop import lost
@@ -50,6 +51,9 @@ def choose(
     """The repair that stands first; the end of the walk itself where none that is more than a detour would
     do.
     """
+    told = engines.told(snapshot, prediction, stop)
+    if told is not None:
+        return Choice(told)
     found = searches.alone(snapshot, prediction, stop, before)
     loss = Loss.of(snapshot, prediction, stop, before)
     first = _passing(found.repairs) or _together(loss, found, searches) or _plainly_off(found)
@@ -170,6 +174,10 @@ def lacking(
 ) -> tuple[Need, ...]:
     """What must be read before a choice can be made."""
     if (stop := prediction.stop) is not None:
+        if asked := engines.lacking(snapshot, stop):
+            return asked
+        if engines.told(snapshot, prediction, stop) is not None:
+            return ()
         found = searches.alone(snapshot, prediction, stop, before)
         if found.needs or _passing(found.repairs) is not None:
             return found.needs

@@ -18,7 +18,7 @@ from .names import Found
 if TYPE_CHECKING:
     from netprobe.linux.runtimes.container import Container
     from netprobe.linux.runtimes.registry import Registry
-    from netprobe.model.wiring import EngineNetwork
+    from netprobe.model.engines import ContainerEngines, EngineNetwork
 
 PODS = "pod"
 
@@ -80,6 +80,10 @@ class Containers:
         """The networks of the engines that are here, as far as an interface of the host stands for one."""
         if any(map(self._has_signs, ("docker", "podman"))) or "registry" in self.__dict__:
             yield from self.registry.networks()
+
+    def engines(self) -> ContainerEngines:
+        """What the engines that are here say of their containers and networks."""
+        return self.registry.engines()
 
     def living_in(self, network: netns.Identity) -> Iterator[Found]:
         """The containers whose own network namespace this is, the one first that the others share it with."""

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from netprobe.linux import deadline
-from netprobe.model.wiring import EngineNetwork
+from netprobe.model.engines import EngineNetwork
 
 from .api import LIMIT_S, NETWORKS, PODMAN_NETWORKS, Busy, HttpAnswer, Silent, get, inspect, listing
-from .container import SHORT_ID, WHOLE_ID, Container, changed
+from .container import GONE, SHORT_ID, WHOLE_ID, Container, changed
 from .descriptions import Described, Listed
 from .json import decoded
 from .networks import ListedNetwork, PodmanNetwork
@@ -59,6 +59,15 @@ class Client:
         for address in self._addresses():
             answer = self._get(address, listing(), LIMIT_S)
             yield from self._valid(answer, self._read(answer, address, list[Listed]) or ())
+
+    def publishing(self, most: int) -> Iterator[Container]:
+        """Every container with what it publishes; of those that do not run the first `most` are asked for it,
+        one by one.
+        """
+        for each in self.listed():
+            silent = each.state in GONE and most > 0
+            most -= silent
+            yield next(iter(self.described(each.id)), each) if silent else each
 
     def networks(self) -> Iterator[EngineNetwork]:
         """Every network for which an interface of the host stands."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct, structs
 
 from netprobe.model.command import joined
+from netprobe.model.engines import EngineContainer, PublishedPort
 from netprobe.model.runtime import BY_KIND
 
 WHOLE_ID = re.compile(r"[0-9a-f]{64}")
@@ -42,6 +43,7 @@ class Container(Struct, frozen=True):
     ended: float | None = None
     aliases: tuple[str, ...] = ()
     owner: int = 0
+    published: tuple[PublishedPort, ...] = ()
 
     def is_called(self, name: str) -> bool:
         """Whether `name` means this container: its exact name, its whole id, or at least 12 hex digits of
@@ -50,6 +52,11 @@ class Container(Struct, frozen=True):
         if name in (self.name, self.id) or name in self.aliases:
             return True
         return SHORT_ID.fullmatch(name) is not None and self.id.startswith(name)
+
+    @property
+    def told(self) -> EngineContainer:
+        """What of it a diagnosis looks at."""
+        return EngineContainer(self.runtime, self.name, self.state, self.networks, self.published)
 
     @property
     def text(self) -> str:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import islice
 
 from msgspec import Struct, field
+
+from netprobe.model.engines import PublishedPort
 
 from .container import Container
 
 PID_MAX = 1 << 22  # include/linux/threads.h, PID_MAX_LIMIT
+MOST_PORTS = 256  # of one container
 LONGEST = 255  # characters of a name
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
@@ -46,10 +50,29 @@ class ContainerState(Struct, rename="pascal"):
         return "created" if self.started_at.startswith("0001") else "exited"
 
 
+class PortBinding(Struct, rename="pascal"):
+    """An address and a port of the host, as text; empty where Docker may choose."""
+
+    host_ip: str = ""
+    host_port: str = ""
+
+
 class HostConfig(Struct, rename="pascal"):
     """What was asked for when it was made."""
 
     network_mode: str = ""
+    port_bindings: Mapping[str, tuple[PortBinding, ...] | None] | None = None
+
+    @property
+    def published(self) -> tuple[PublishedPort, ...]:
+        """The ports that were asked for by number, on one address of the host or on all of one version."""
+        return tuple(
+            PublishedPort(protocol, int(each.host_port), each.host_ip, int(target))
+            for inside, bound in islice((self.port_bindings or {}).items(), MOST_PORTS)
+            for target, _, protocol in (inside.partition("/"),)
+            for each in (bound or ())[:MOST_PORTS]
+            if _is_port(target) and _is_port(each.host_port)
+        )
 
 
 class NetworkSettings(Struct, rename="pascal"):
@@ -83,7 +106,24 @@ class Described(Struct, rename="pascal"):
             _names(self.network_settings),
             state.exit_code if ended and abs(state.exit_code) < 1 << 31 else None,
             moment(state.finished_at) if ended else None,
+            published=self.host_config.published if self.host_config else (),
         )
+
+
+class ListedPort(Struct):
+    """A port of a container that runs; those that are not published have no public one."""
+
+    private: int = field(default=0, name="PrivatePort")
+    public: int = field(default=0, name="PublicPort")
+    protocol: str = field(default="", name="Type")
+    address: str = field(default="", name="IP")
+
+    @property
+    def published(self) -> PublishedPort | None:
+        """It, where the host has one for it."""
+        if not 0 < self.public < 1 << 16:
+            return None
+        return PublishedPort(self.protocol, self.public, self.address, self.private)
 
 
 class Listed(Struct, rename="pascal"):
@@ -92,6 +132,7 @@ class Listed(Struct, rename="pascal"):
     id: str = ""
     names: tuple[str, ...] | None = ()
     state: str = ""
+    ports: tuple[ListedPort, ...] | None = ()
     host_config: HostConfig | None = None
     network_settings: NetworkSettings | None = None
 
@@ -104,8 +145,9 @@ class Listed(Struct, rename="pascal"):
         if not mode and networks in (("none",), ("host",)):  # Podman's list leaves the mode out
             mode = networks[0]
         return Container(
-            kind, self.id, named(plain[0], self.id), state=self.state, network=mode, networks=networks
-        )
+            kind, self.id, named(plain[0], self.id), state=self.state, network=mode, networks=networks,
+            published=tuple(filter(None, (each.published for each in (self.ports or ())[:MOST_PORTS]))),
+        )  # fmt: skip
 
 
 def named(name: str, identity: str) -> str:
@@ -118,6 +160,10 @@ def named(name: str, identity: str) -> str:
         if 0 < len(plain) <= LONGEST and plain.isprintable() and not set(plain) & set("/ ")
         else identity[:12]
     )
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 1 << 16
 
 
 def _names(settings: NetworkSettings | None) -> tuple[str, ...] | None:

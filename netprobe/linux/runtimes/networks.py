@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from netprobe.linux.files import Tree
-from netprobe.model.wiring import EngineNetwork
+from netprobe.model.engines import EngineNetwork
 
 from .container import WHOLE_ID
 from .json import decoded
@@ -31,6 +31,7 @@ class ListedNetwork(Struct, rename="pascal"):
     id: str = ""
     driver: str = ""
     options: Mapping[str, str] | None = None
+    internal: bool = False
 
     def network(self) -> EngineNetwork | None:
         """The network, where it has an interface on the host: a bridge, or what its macvlans stand on."""
@@ -40,7 +41,9 @@ class ListedNetwork(Struct, rename="pascal"):
             return EngineNetwork("docker", self.name, parent) if parent else None
         if self.driver != "bridge" or not WHOLE_ID.fullmatch(self.id):
             return None
-        return EngineNetwork("docker", self.name, options.get(BRIDGE_NAME) or f"br-{self.id[:12]}")
+        return EngineNetwork(
+            "docker", self.name, options.get(BRIDGE_NAME) or f"br-{self.id[:12]}", self.internal
+        )
 
 
 class PodmanNetwork(Struct):
@@ -48,11 +51,12 @@ class PodmanNetwork(Struct):
 
     name: str = ""
     network_interface: str = ""
+    internal: bool = False
 
     def network(self) -> EngineNetwork | None:
         """The network, where it has an interface on the host."""
         has_both = self.name and self.network_interface
-        return EngineNetwork("podman", self.name, self.network_interface) if has_both else None
+        return EngineNetwork("podman", self.name, self.network_interface, self.internal) if has_both else None
 
 
 def podman_networks(tree: Tree) -> Iterator[EngineNetwork]:

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from netprobe.linux import netns
 from netprobe.linux.files import Tree
+from netprobe.model.engines import ContainerEngines, EngineNetwork
 from netprobe.model.runtime import kinds_of
-from netprobe.model.wiring import EngineNetwork
 
 from .cgroups import Group
 from .container import Container, changed
 from .found import FoundContainer
 from .kinds import Kinds
 from .networks import podman_networks
+
+_MOST = 64  # stopped containers of an engine whose ports are asked for, 1 ms each
 
 
 class Registry:
@@ -64,6 +66,12 @@ class Registry:
         yield from podman_networks(Tree(self._root or "/"))
         for client in self._kinds.clients.values():
             yield from client.networks()
+
+    def engines(self) -> ContainerEngines:
+        """What the engines that answer say of their containers and networks."""
+        clients = self._kinds.clients.values()
+        containers = (each.told for client in clients for each in client.publishing(_MOST))
+        return ContainerEngines(tuple(dict.fromkeys(containers)), tuple(dict.fromkeys(self.networks())))
 
     # from namespaces to containers
 

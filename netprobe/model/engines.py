@@ -1,0 +1,72 @@
+"""What the container engines of a machine say of their containers and networks: their word."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from .lookup import find, where
+
+_NONE = ("none",)  # the network of Docker that is no network
+
+
+class EngineNetwork(Struct, frozen=True):
+    """A network of a container engine: the interface of the host that stands for it, as the engine says.
+    `internal`: it was made with --internal, and no packet leaves it.
+    """
+
+    engine: str
+    name: str
+    interface: str
+    internal: bool = False
+
+
+class PublishedPort(Struct, frozen=True):
+    """A port of the host that leads to one of a container; `address` is "" for all addresses of the host."""
+
+    protocol: str
+    port: int
+    address: str
+    target: int
+
+
+class EngineContainer(Struct, frozen=True):
+    """A container: its state in the engine's own words, the names of the networks it is on (None: not known),
+    and what it publishes.
+    """
+
+    engine: str
+    name: str
+    state: str
+    networks: tuple[str, ...] | None = None
+    published: tuple[PublishedPort, ...] = ()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has processes, so that its ports may be served."""
+        return self.state in ("running", "paused", "restarting")
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is known to be on no network."""
+        return self.networks in ((), _NONE)
+
+
+class ContainerEngines(Struct, frozen=True):
+    """What all engines that could be asked say; empty where none answers."""
+
+    containers: tuple[EngineContainer, ...] = ()
+    networks: tuple[EngineNetwork, ...] = ()
+
+    def container(self, name: str) -> EngineContainer | None:
+        """The container that a namespace is called after, by its name alone or with its engine's."""
+        engine, _, plain = name.rpartition(":")
+        found = where(self.containers, name=plain)
+        return next((each for each in found if engine in ("", each.engine)), None)
+
+    def network(self, interface: str) -> EngineNetwork | None:
+        """The network that an interface of the host stands for."""
+        return find(self.networks, interface=interface)
+
+    def publishing(self, protocol: str, port: int) -> tuple[EngineContainer, ...]:
+        """The containers that a port of the host should lead to, whether they run or not."""
+        return tuple(each for each in self.containers if where(each.published, protocol=protocol, port=port))

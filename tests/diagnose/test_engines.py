@@ -1,0 +1,117 @@
+"""What an engine says of its containers, as the cause of a loss."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from predict.networks import edited, tutorial
+from test_repair_whole import after, ask, chosen, lost
+
+from netprobe.diagnose.repair import choice
+from netprobe.model import AskEngines, Probe, Snapshot
+from netprobe.model.engines import ContainerEngines, EngineContainer, EngineNetwork, PublishedPort
+
+NETWORKS = (
+    EngineNetwork("docker", "bridge", "docker0"),
+    EngineNetwork("docker", "back", "br-0123456789ab", internal=True),
+    EngineNetwork("docker", "front", "br-ba9876543210"),
+)
+PORT = PublishedPort("tcp", 8080, "", 80)
+
+
+def container(name: str, *networks: str, state: str = "running", published: tuple[PublishedPort, ...] = ()) -> EngineContainer:
+    return EngineContainer("docker", name, state, networks, published)
+
+
+def among(snapshot: Snapshot, *containers: EngineContainer) -> Snapshot:
+    return replace(snapshot, engines=ContainerEngines(containers, NETWORKS))
+
+
+def words(snapshot: Snapshot, asked: Probe) -> list[str]:
+    """The fix, without what stands behind it."""
+    return [" ".join(each.words) for each in chosen(snapshot, asked).stop.commands]
+
+
+def without_route() -> Snapshot:
+    return after(tutorial(), "c1: ip route del default")
+
+
+def without_cable() -> Snapshot:
+    return edited(tutorial(), "c1", links=tutorial()["c1"].links[:1], addresses=(), routes=())
+
+
+@pytest.mark.parametrize(
+    ("networks", "fix"),
+    [
+        (("back",), ["docker network connect bridge c1"]),
+        (("back", "front"), None),  # one lets packets leave
+        (("bridge",), None),
+        ((), None),  # it has an interface, whatever the engine says
+    ],
+)
+def test_a_container_that_no_packet_leaves(networks: tuple[str, ...], fix: list[str] | None) -> None:
+    asked = ask("c1", "8.8.8.8")
+    plain = words(without_route(), asked)
+    assert words(among(without_route(), container("c1", *networks)), asked) == (fix or plain)
+    assert plain == ["ip route add default via 172.17.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("networks", "fix"),
+    [
+        (("none",), ["docker network disconnect none c1", "docker network connect bridge c1"]),
+        ((), ["docker network connect bridge c1"]),
+        (("front",), None),  # whose cable somebody has deleted
+    ],
+)
+def test_a_container_that_is_on_no_network(networks: tuple[str, ...], fix: list[str] | None) -> None:
+    asked = ask("c1", "8.8.8.8")
+    assert words(among(without_cable(), container("c1", *networks)), asked) == (fix or words(without_cable(), asked))
+
+
+def test_the_network_of_the_destination_is_the_one_to_connect_to() -> None:
+    here = among(without_route(), container("c1", "back"), container("red", "front"))
+    assert words(here, ask("c1", "10.0.0.2")) == ["docker network connect front c1"]
+
+
+def test_a_rule_that_the_engine_did_not_make_is_to_be_changed_itself() -> None:
+    blocked = edited(tutorial(), "host", sysctls={**tutorial()["host"].sysctls, "net.ipv4.ip_forward": "0"})
+    found = chosen(among(blocked, container("c1", "back"), container("red", "front")), ask("c1", "10.0.0.2"))
+    assert found.stop.code == "forwarding-off"
+
+
+def closed() -> tuple[Snapshot, Probe]:
+    """host has no program on a port; it is known to have none."""
+    asked = replace(ask("red", "10.0.0.1"), protocol=ask("red", "10.0.0.1").protocol)
+    target = replace(asked.destination, port=8080)
+    probe = replace(asked, protocol=type(asked.protocol)("tcp"), destination=target, source_port=40000, icmp_id=None)
+    return edited(tutorial(), "host", sockets=()), probe
+
+
+@pytest.mark.parametrize(
+    ("containers", "fix"),
+    [
+        ((container("web", state="exited", published=(PORT,)),), ["docker start web"]),
+        ((container("web", state="created", published=(PORT,)),), ["docker start web"]),
+        ((container("web", state="exited", published=(PublishedPort("udp", 8080, "", 80),)),), None),
+        ((container("web", published=(PORT,)),), None),
+        ((container("old", state="exited", published=(PORT,)), container("new", published=(PORT,))), None),
+    ],
+)
+def test_a_container_that_was_to_serve_the_port(containers: tuple[EngineContainer, ...], fix: list[str] | None) -> None:
+    snapshot, asked = closed()
+    assert lost(snapshot, asked)[1].code == "port-closed"
+    found = chosen(among(snapshot, *containers), asked)
+    assert found.stop.code == "port-closed"
+    assert ("which publishes it" in found.stop.text) is (fix is not None)
+    assert words(among(snapshot, *containers), asked) == (fix or words(snapshot, asked))
+
+
+def test_who_is_asked_and_when() -> None:
+    prediction, stop = lost(without_route(), ask("c1", "8.8.8.8"))
+    assert AskEngines() in choice.lacking(without_route(), prediction)  # docker0
+    assert AskEngines() not in choice.lacking(among(without_route()), prediction)
+    assert AskEngines() not in choice.lacking(replace(without_route(), homes=("h1:host",)), prediction)
+    off = after(tutorial(), "c1: ip link set dev eth0 down")
+    assert AskEngines() not in choice.lacking(off, lost(off, ask("c1", "8.8.8.8"))[0])
+    assert stop.code == "no-route"
