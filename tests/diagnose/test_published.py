@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from predict.networks import edited, probe, tutorial
+from predict.networks import edited, probe, relinked, tutorial
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
@@ -153,3 +153,18 @@ SHUT_IN = [
 @pytest.mark.parametrize(("program", "code"), SHUT_IN)
 def test_a_program_that_shuts_itself_in_is_no_fault_of_the_rule_that_leads_there(program: Socket, code: str) -> None:
     assert cause(network(TO_LOCAL, DOCKER, listening=(program,)), "internet", "203.0.113.2", 8080).code == code
+
+
+def test_a_program_that_is_missing_behind_a_published_port_hides_no_other_fault() -> None:
+    """Where an engine leads is where its container is to listen: no detour is taken for another port's sake."""
+    rules = (
+        TO_LOCAL,
+        "-A DOCKER -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80",
+        "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+        "-A POSTROUTING -s 172.17.0.2/32 -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE",
+    )
+    snapshot = relinked(network(*rules, listening=(web(81),)), "host", "vethc1", master=2)
+    assert cause(snapshot, "c1", "203.0.113.2", 8080).code == "port-wrong-bridge"
+    back = relinked(snapshot, "host", "vethc1", master=5)
+    said = cause(back, "c1", "203.0.113.2", 8080)
+    assert (said.code, fix(said)) == ("dnat-dead-target", ["ss -lntp"])

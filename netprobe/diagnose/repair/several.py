@@ -12,7 +12,9 @@ from itertools import count
 
 from msgspec import Struct
 
-from netprobe.model import Need
+from netprobe.diagnose.dnat_rules import ENGINES
+from netprobe.diagnose.nat_rules import rewriting
+from netprobe.model import Hop, Need
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
 
@@ -140,15 +142,24 @@ def _ways(loss: Loss, so_far: _Sequence | None, found: Results) -> Iterator[_Seq
 
 
 def _arrives(loss: Loss, way: _Sequence) -> bool:
-    """Whether the packet is where it was sent to, and nothing but a program is missing there; another place
-    may be meant where it is translated, or where something was taken away.
+    """Whether the packet is where it was sent to, and nothing but a program is missing there; not where
+    something was taken away.
     """
     stop, hops = way.outcome.stop, way.outcome.request.hops
     undone = Merit.UNDOES in (way.first.merit, way.last.merit)
     if stop is None or stop.code not in PROGRAMS or undone:
         return False
+    target = next((hop.flow.dst for hop in hops[-1:]), None)
     there = loss.snapshot.at(stop.place.namespace)
-    return there.owner_of(loss.goal) is not None and [hop.flow.dst for hop in hops[-1:]] == [loss.goal]
+    return target in _meant(loss, hops) and there.owner_of(target or "") is not None
+
+
+def _meant(loss: Loss, hops: tuple[Hop, ...]) -> tuple[str, ...]:
+    """The addresses at which a program is to be: the one that was asked for, and the one to which an engine
+    has published a port of it; by another translation, another place may be meant.
+    """
+    published = [hop.flow.dst for hop in rewriting(hops, "dst") if hop.thing.owner in ENGINES]
+    return (loss.goal, *published)
 
 
 def _cost(repair: Repair) -> int:
