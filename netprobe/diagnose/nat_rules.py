@@ -13,8 +13,10 @@ from typing import NamedTuple
 from netprobe.model import (
     Chain,
     Command,
+    End,
     Flow,
     Hop,
+    Leg,
     Link,
     NamedSet,
     Namespace,
@@ -53,8 +55,18 @@ def expects_translation(router: Routed, out: Link | None, prediction: Prediction
     """
     targets = [hop.flow.dst for hop in prediction.request.hops[-1:]]
     if not all(map(is_private, targets or [prediction.probe.destination.address or ""])):
-        return True
+        return not _is_next(router, prediction)
     return out is not None and kind_of(router.iif) == "bridge" and out.kind not in _INSIDE
+
+
+def _is_next(router: Routed, prediction: Prediction) -> bool:
+    """Whether who has the destination is on a private network of a router's, which has a route of its own for
+    it: no part of the world.
+    """
+    route, asked = router.decision.route, where(prediction.routed, leg=Leg.REQUEST)
+    if prediction.request.end is not End.DELIVER or route is None or route.is_default:
+        return False
+    return router in asked[-2:-1] and is_private(router.via)
 
 
 def translates(namespace: Namespace, version: int, out: Link | None = None) -> bool:

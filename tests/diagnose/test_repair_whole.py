@@ -98,6 +98,12 @@ def test_the_address_to_which_a_route_leads_straight_belongs_there() -> None:
     assert said(found)[:2] == ["pod2: ip address del 10.65.0.3/32 dev lo", "pod2: ip address add 10.65.0.3/32 dev eth0"]
 
 
+def test_who_leads_straight_to_the_sender_tells_which_address_it_lost() -> None:
+    """The packet never left, and the router at the other end of the cable is not on its way."""
+    network = after(healthy("proxy-arp-off"), "pod1: ip address del 10.65.0.2/32 dev eth0")
+    assert said(chosen(network, ask("pod1", "10.65.0.3")))[0] == "pod1: ip address add 10.65.0.2/32 dev eth0"
+
+
 def test_an_address_on_which_a_program_listens_is_given_back() -> None:
     network = after(tutorial(), "internet: ip address del 8.8.8.8/32 dev lo")
     network = edited(network, "internet", sockets=(Socket("tcp", "8.8.8.8", 80, "listen"),))
@@ -393,3 +399,20 @@ def test_a_program_that_is_missing_behind_another_fault_hides_it_not() -> None:
     asked = probe("red", "8.8.8.8", Protocol.TCP, source_port=40000)
     found = chosen(network, replace(asked, destination=replace(asked.destination, port=80)))
     assert (found.stop.code, found.stop.place.namespace) == ("route-wrong-nexthop", "red")
+
+
+def test_no_route_comes_back_to_who_is_to_be_translated() -> None:
+    """The router gives its other networks another source: the address alone went there, and a rule here."""
+    network = load(str(RECORDINGS / "no-masquerade-for-red.pcapng"))[1].snapshot
+    network = after(network, "internet: ip address del 203.0.113.1/24 dev eth0")
+    found = chosen(network, ask("red", "8.8.8.8"))
+    assert said(found) == ["internet: ip address add 203.0.113.1/24 dev eth0"]
+    behind = chosen(after(network, *said(found)), ask("red", "8.8.8.8"))
+    assert (behind.stop.code, behind.stop.place.namespace) == ("nat-missing", "host")
+
+
+def test_who_is_on_a_private_network_of_the_routers_is_no_part_of_the_world() -> None:
+    """A public address of a server's own, to which the router has a route: the answer went by an interface without an address now."""
+    network = after(healthy("strict-rp-filter-of-the-server"), "server: ip address del 172.16.2.10/24 dev eth1")
+    found = chosen(network, ask("pc", "192.0.2.80"))
+    assert (found.stop.code, found.stop.place.namespace) == ("addr-missing", "server")

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.model import InterfaceAddress, Probe, Stop
+from netprobe.diagnose import nat_rules
+from netprobe.model import InterfaceAddress, Leg, Probe, Stop
 from netprobe.model.lookup import where
 from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
-from .candidates import addresses, kernel_routes, routes, siblings, told
+from .candidates import addresses, kernel_routes, routes, siblings, told, translation
 from .candidates import before as earlier
 from .candidates import stop as stops
-from .repair import Loss, Repair
+from .repair import Loss, Merit, Repair
 from .tried import Tried, tried
 
 _STEPS = 3  # an address, the route to its network, the route by a gateway
@@ -97,7 +98,7 @@ def _ways(loss: Loss, so_far: Tried, steps: int) -> Iterator[Tried]:
     the route by its network rests.
     """
     stop = so_far.outcome.stop
-    if stop is None or not steps or not _lacks(so_far.repair, stop):
+    if stop is None or not steps or not _lacks(so_far.repair, stop) or _is_bare(loss, so_far, stop):
         return
     idle: list[Tried] = []
     for again in _with_more(loss, so_far, stop):
@@ -111,6 +112,25 @@ def _ways(loss: Loss, so_far: Tried, steps: int) -> Iterator[Tried]:
         else:
             yield again
     yield from _deeper(loss, idle[:_IDLE], steps)
+
+
+def _is_bare(loss: Loss, so_far: Tried, stop: Stop) -> bool:
+    """Whether an answer has no way because its question came with the address that it has inside, from a
+    router that gives others another one: that is wrong as well, and no route went.
+    """
+    if so_far.outcome.leg is not Leg.REPLY:
+        return False
+    after = Loss(so_far.repair.mended, so_far.outcome, stop, rulings=loss.rulings)
+    due = where(translation.candidates(after), merit=Merit.RESTORES)
+    return any(_translates(after, each.stop) for each in due)
+
+
+def _translates(loss: Loss, stop: Stop) -> bool:
+    """Whether the namespace of a translation that is missing gives some packets that leave there another
+    source.
+    """
+    router = loss.snapshot.link_at(stop.place)
+    return router is not None and nat_rules.translates(router[0], loss.version, router[1])
 
 
 def _deeper(loss: Loss, some: list[Tried], steps: int) -> Iterator[Tried]:

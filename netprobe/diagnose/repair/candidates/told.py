@@ -180,7 +180,7 @@ def _home(loss: Loss, namespace: Namespace, address: str) -> Link | None:
 
 def _led_to(loss: Loss) -> Iterator[_Tale]:
     """The addresses to which routes of one host lead, straight out of a cable: of who is at its other end."""
-    for name in loss.way:
+    for name in loss.around:
         for route in loss.snapshot[name].routes:
             link = straight_out(loss.snapshot[name], route)
             far = loss.far_end(name, link) if link is not None and loss.knows(name, link) else None
