@@ -8,7 +8,7 @@ from predict.networks import edited, tutorial
 from test_repair_whole import after, ask, chosen, firewall, healthy, lost, rule, said
 
 from netprobe.diagnose.repair import choice
-from netprobe.model import FindBare, Nexthop, Snapshot, Socket, Statement, Term
+from netprobe.model import FindBare, Nexthop, ReadNamespace, Snapshot, Socket, Statement, Term
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -110,3 +110,30 @@ def test_a_proxy_answers_for_what_it_has_a_way_to() -> None:
 
 def _default(network: Snapshot) -> tuple[Nexthop, ...]:
     return next(route.nexthops for route in network["host"].routes if route.is_default)
+
+
+def test_a_router_without_an_interface_of_which_rules_speak_is_connected_to_who_lacks_its_network() -> None:
+    """Two uplinks, one of them deleted with both ends: the other router is still sent what is for its network."""
+    network = after(healthy("strict-rp-filter-and-marks"), "host: ip link del eth0")
+    found = chosen(network, ask("pc", "8.8.8.8"))
+    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "host")
+    assert said(found) == [
+        "host: ip link add eth0 type veth peer name eth0 netns cable",
+        "host: ip link set dev eth0 up",
+        "cable: ip link set dev eth0 up",
+        "cable: ip address add ADDRESS-OF-THE-ROUTER/24 dev eth0",
+        "host: ip address add 203.0.113.2/24 dev eth0",
+        "host: ip route add default via ADDRESS-OF-THE-ROUTER",
+    ]
+
+
+def test_the_cable_of_an_uplink_that_is_asked_for_from_outside() -> None:
+    """What is sent there goes round; the table that a policy rule leads to has lost its way out."""
+    network = after(healthy("strict-rp-filter-and-marks"), "host: ip link del eth1")
+    asked = ask("internet", "198.51.100.2")
+    found = chosen(network, asked)
+    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "host")
+    assert "host: ip address add 198.51.100.2/24 dev eth1" in said(found)
+    assert said(found)[-1] == "host: ip route add default via ADDRESS-OF-THE-ROUTER table 100"
+    away = replace(network, namespaces={name: each for name, each in network.namespaces.items() if name != "host"})
+    assert ReadNamespace("host") in choice.lacking(away, lost(away, asked)[0])

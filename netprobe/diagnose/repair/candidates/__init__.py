@@ -34,6 +34,7 @@ from . import (
     tunnel_gone,
     tunnels,
     unconnected,
+    uplinks,
     verdicts,
 )
 
@@ -67,6 +68,7 @@ KINDS: tuple[Kind, ...] = (
     remade.candidates,
     tunnel_gone.candidates,
     unconnected.candidates,
+    uplinks.candidates,
     verdicts.candidates,
 )
 

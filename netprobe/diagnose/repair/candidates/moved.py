@@ -89,9 +89,9 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
     bare = not but(home.links, kind="loopback")
     if not bare and loss.stop.code not in _LACKING:
         return
-    start = _start(loss.snapshot, home.name)
-    if bare and start not in loss.snapshot:
-        loss.needs[ReadNamespace(start)] = None
+    begun = start(loss.snapshot, home.name)
+    if bare and begun not in loss.snapshot:
+        loss.needs[ReadNamespace(begun)] = None
     lacks = "no interface besides lo" if bare else "no way to where its other end is"
     for there, link in islice(_idle_ones(loss, home.name), _MOST):
         far = _other_end(loss, there, link, bare)
@@ -101,7 +101,7 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
             yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
-def _start(snapshot: Snapshot, name: str) -> str:
+def start(snapshot: Snapshot, name: str) -> str:
     """The namespace in which netprobe was started, or its agent on the host of `name`."""
     host, _, _ = name.partition(":")
     return next((each for each in snapshot.homes if each.startswith(f"{host}:")), STARTED_IN)

@@ -18,6 +18,8 @@ from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
+from .renamed import missing_names
+
 # Ends at which nothing refused the packet: it was where nobody knows it.
 _ASTRAY = {
     "neigh-no-answer", "no-route", "nat-not-reversed", "route-wrong-nexthop", "forwarding-off",
@@ -51,7 +53,16 @@ def no_way_back(loss: Loss) -> Iterator[Repair]:
         text = f"{name} has no route to {source}, where the packet comes from"
         thing = Object("route", source, f"no route to {source}")
         stop = lost("no-route", name, None, Stage.ROUTE, text, object=thing, fix=(fixes.ip(source, *words),))
-        yield from loss.repair(stop, Merit.RESTORES)
+        yield from loss.repair(stop, Merit.ADDS if _may_have_gone(loss.here, source) else Merit.RESTORES)
+
+
+def _may_have_gone(namespace: Namespace, dst: str) -> bool:
+    """Whether a route may have gone with an interface of which rules still speak, or with the addresses of
+    one that has none.
+    """
+    cables = where(namespace.links_of("veth"), up=True, master=None)
+    bare = any(not namespace.addresses_of(link, prefix.version(dst)) for link in cables)
+    return bare or len(missing_names(namespace)) == 1
 
 
 def missing(loss: Loss) -> Iterator[Repair]:

@@ -199,7 +199,7 @@ def _copied(
         fixes.ip(address, "route", "add", whole, "dev", near),
     )
     return (
-        *_cable(home, near, station),
+        *cable(home.name, near, station.name, _END),
         *(replace(each, namespace=home.name) for each in outside),
         *(replace(each, namespace=station.name) for each in inside),
     )
@@ -232,21 +232,21 @@ def _to_a_router(
     near, there, here = _name(router), router.name, station.name
     six = ("-6",) if ":" in own else ()
     return (
-        *_cable(router, near, station),
+        *cable(router.name, near, station.name, _END),
         Command.of("ip", "address", "add", its, "dev", near, namespace=there),
         Command.of("ip", "address", "add", own, "dev", _END, namespace=here),
         Command.of("ip", *six, "route", "add", "default", "via", gateway, namespace=here),
     )
 
 
-def _cable(home: Namespace, near: str, station: Namespace, *plugged: Command) -> tuple[Command, ...]:
-    """The cable, both ends up; `plugged`: what is to be done with the near one before."""
-    cable = ("type", "veth", "peer", "name", _END, "netns", station.name)
+def cable(home: str, near: str, there: str, end: str, *plugged: Command) -> tuple[Command, ...]:
+    """A cable between two namespaces, both ends up; `plugged`: what is done with the near one before."""
+    far = ("type", "veth", "peer", "name", end, "netns", there)
     return (
-        Command.of("ip", "link", "add", near, *cable, namespace=home.name),
+        Command.of("ip", "link", "add", near, *far, namespace=home),
         *plugged,
-        Command.of("ip", "link", "set", "dev", near, "up", namespace=home.name),
-        Command.of("ip", "link", "set", "dev", _END, "up", namespace=station.name),
+        Command.of("ip", "link", "set", "dev", near, "up", namespace=home),
+        Command.of("ip", "link", "set", "dev", end, "up", namespace=there),
     )
 
 
@@ -257,7 +257,9 @@ def _lines(station: Namespace, home: _Bridged, address: str, put: str | Blank) -
     route = fixes.ip(address, "route", "add", "default", "via", gateway or "")
     words = ("ip", "link", "set", "dev", near, "master", home.bridge.name)
     return (
-        *_cable(home.namespace, near, station, Command.of(*words, namespace=home.namespace.name)),
+        *cable(
+            home.namespace.name, near, station.name, _END, Command.of(*words, namespace=home.namespace.name)
+        ),
         Command.of("ip", "address", "add", put, "dev", _END, namespace=here),
         *([replace(route, namespace=here)] if gateway is not None else []),
     )
