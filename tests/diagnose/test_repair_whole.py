@@ -392,6 +392,18 @@ def test_where_netprobe_was_started_is_looked_at_for_the_end_of_a_cable() -> Non
     assert choice.lacking(alone, outcome) == (ReadNamespace("host"),)
 
 
+def test_where_netprobe_was_started_is_looked_at_for_what_a_router_lacks_too() -> None:
+    """Its other interfaces are there; the way to the far office went with this one, and who is at its other end is in sight then."""
+    network = healthy("far-office-no-way-back")
+    network = network.with_namespace(replace(tutorial()["red"], name="host", links=tutorial()["red"].links[:1], addresses=(), routes=()))
+    network = after(network, "r1: ip link set dev wan down", "r1: ip link set dev wan netns host")
+    found = chosen(network, ask("pc", "10.2.0.10"))
+    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "r1")
+    assert said(found)[:2] == ["host: ip link set dev wan netns r1", "r1: ip link set dev wan up"]
+    away = replace(network, namespaces={name: each for name, each in network.namespaces.items() if name in ("pc", "r1")})
+    assert ReadNamespace("host") in choice.lacking(away, lost(away, ask("pc", "10.2.0.10"))[0])
+
+
 def test_a_program_that_is_missing_behind_another_fault_hides_it_not() -> None:
     """No repair starts the program: what brings the packet there is the cause all the same."""
     network = after(tutorial(), "red: ip route replace default via 10.0.0.77 dev eth0 onlink")

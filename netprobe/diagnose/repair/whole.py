@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from netprobe.diagnose import nat_rules
 from netprobe.model import InterfaceAddress, Leg, Probe, Stop
-from netprobe.model.lookup import where
+from netprobe.model.lookup import but, where
 from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -161,12 +161,12 @@ def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
 
 def _leads_there(loss: Loss, more: Repair) -> bool:
     """Whether a route that comes leads to where none was found; of hundreds that went, one is worth a
-    walk.
+    walk. On the one that comes with an address another may rest.
     """
     if loss.stop.code != "no-route":
         return True
     name = more.stop.place.namespace or ""
-    come = {*more.mended[name].routes} - {*loss.snapshot[name].routes}
+    come = {*but(more.mended[name].routes, protocol="kernel")} - {*loss.snapshot[name].routes}
     routed = where(reversed(loss.prediction.routed), namespace=name)
     lacked = next((each.dst for each in routed if each.decision.route is None), None)
     if not come or lacked is None:

@@ -30,10 +30,20 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """The ends that belong to a bridge elsewhere, that rules elsewhere speak of, or that somebody lacks."""
     yield from _of_a_bridge(loss)
     yield from _of_rules(loss)
-    spaces = loss.snapshot.namespaces.values()
-    routers = (each.name for each in spaces if any(forwards(each, i, loss.version) for i in each.links))
+    routers = [each.name for each in loss.snapshot.namespaces.values() if _is_router(loss, each)]
+    lacking = {loss.here.name, *routers}
     for home in islice(dict.fromkeys((*loss.way, *routers)), _MOST):
-        yield from _lacked(loss, loss.snapshot[home])
+        namespace = loss.snapshot[home]
+        if home in lacking or _is_bare(namespace):
+            yield from _lacked(loss, namespace)
+
+
+def _is_router(loss: Loss, namespace: Namespace) -> bool:
+    return any(forwards(namespace, link, loss.version) for link in namespace.links)
+
+
+def _is_bare(namespace: Namespace) -> bool:
+    return not but(namespace.links, kind="loopback")
 
 
 def _of_a_bridge(loss: Loss) -> Iterator[Repair]:
@@ -86,19 +96,24 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
     """The idle end of a cable, for who has no interface, or no way; a cable is made where netprobe was
     started.
     """
-    bare = not but(home.links, kind="loopback")
+    bare = _is_bare(home)
     if not bare and loss.stop.code not in _LACKING:
         return
-    begun = start(loss.snapshot, home.name)
-    if bare and begun not in loss.snapshot:
+    begun, asked = start(loss.snapshot, home.name), bare or _has_no_way(loss, home)
+    if asked and begun not in loss.snapshot:
         loss.needs[ReadNamespace(begun)] = None
     lacks = "no interface besides lo" if bare else "no way to where its other end is"
     for there, link in islice(_idle_ones(loss, home.name), _MOST):
-        far = _other_end(loss, there, link, bare)
+        far = _other_end(loss, there, link, asked)
         if link.kind == "veth" and far is not None and home.link_named(link.name) is None:
             other = f"{link.name}, the other end of {far[0]}/{far[1].name}, lies idle in {there}"
             stop = _moved((there, link), home.name, Stage.ROUTE, f"{other}; {home.name} has {lacks}")
             yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _has_no_way(loss: Loss, home: Namespace) -> bool:
+    """Whether a router knows no way: it may have gone with an interface."""
+    return loss.stop.code == "no-route" and home.name == loss.here.name and _is_router(loss, home)
 
 
 def start(snapshot: Snapshot, name: str) -> str:
