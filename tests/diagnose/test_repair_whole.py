@@ -428,3 +428,45 @@ def test_who_is_on_a_private_network_of_the_routers_is_no_part_of_the_world() ->
     network = after(healthy("strict-rp-filter-of-the-server"), "server: ip address del 172.16.2.10/24 dev eth1")
     found = chosen(network, ask("pc", "192.0.2.80"))
     assert (found.stop.code, found.stop.place.namespace) == ("addr-missing", "server")
+
+
+def test_the_router_that_others_use_is_one_though_it_lacks_the_way_itself() -> None:
+    """A station has lost its default route, and the router the interface's address that it rests on."""
+    network = after(
+        tutorial(),
+        "c2: ip route del default via 172.17.0.1 dev eth0",
+        "host: ip address del 203.0.113.2/24 dev eth0",
+    )
+    assert said(chosen(network, ask("c2", "8.8.8.8"))) == ["c2: ip route add default via 172.17.0.1"]
+
+
+def test_the_only_router_in_sight_is_one_though_it_refuses() -> None:
+    network = healthy("far-office-no-way-back")
+    network = after(network, "r1: ip route del 10.2.0.0/24 via 10.9.0.2 dev wan", "r2: ip route add blackhole 10.2.0.10/32")
+    found = chosen(network, ask("pc", "10.2.0.10"))
+    assert (found.stop.code, found.stop.place.namespace) == ("no-route", "r1")
+    assert said(found) == ["r1: ip route add default via 10.9.0.2"]
+
+
+def test_who_took_an_address_of_another_lacks_the_route_to_it() -> None:
+    """Taken away, the address brings the packet no hop further; nobody else could be meant."""
+    network = after(
+        tutorial(),
+        "host: ip address add 172.17.0.3/32 dev lo",
+        "host: ip route del 172.17.0.0/16 dev docker0",
+        "host: ip route del default via 203.0.113.1 dev eth0",
+    )
+    network = edited(edited(network, "host", sockets=()), "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    asked = probe("red", "172.17.0.3", Protocol.TCP, source_port=40000)
+    found = chosen(network, replace(asked, destination=replace(asked.destination, port=80)))
+    assert said(found) == ["host: ip address del 172.17.0.3/32 dev lo"]
+
+
+def test_a_tracked_connection_hides_no_fault_behind_it() -> None:
+    """Forgotten, the packet is led to its container again, which may not answer."""
+    report, run = load(str(RECORDINGS / "old-connection-remembered.pcapng"))
+    network = after(run.snapshot, "c2: ip route add blackhole 203.0.113.0/24")
+    assert chosen(network, report.probe).stop.code == "stale-conntrack"
+    behind = mend(network, chosen(network, report.probe).stop)
+    assert behind is not None
+    assert chosen(behind, report.probe).stop.code == "route-blackhole"

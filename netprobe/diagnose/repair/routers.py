@@ -2,20 +2,64 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain, starmap
+
 from netprobe.diagnose import hints
 from netprobe.model import Leg, Link, Namespace
 from netprobe.model.lookup import but, where
+from netprobe.predict import prefix
+from netprobe.predict.arp_reply import forwards
 
 from .repair import Loss
 from .segment import own_addresses, share
 
+_SIDES = 2  # a namespace of containers forwards as well, where its host does
+
 
 def router_for(loss: Loss, name: str, wanted: str) -> hints.Gateway | None:
-    """A router beside a namespace that knows the way to `wanted`; None where none is in sight."""
+    """A router beside a namespace that knows the way to `wanted`, else the one that others there use, or the
+    only one: it may lack the way for a reason of its own. None where none is in sight.
+    """
     here = loss.snapshot.at(name)
     links = but(where(here.links, up=True), kind="loopback")
     near = (hints.behind_cable(here, link, _beside(loss, name, link), wanted) for link in links)
-    return hints.gateway(loss.snapshot, name, wanted) or next(filter(None, near), None)
+    knowing = hints.gateway(loss.snapshot, name, wanted) or next(filter(None, near), None)
+    return knowing or _usual(loss, here, links, prefix.version(wanted))
+
+
+def _usual(loss: Loss, here: Namespace, links: tuple[Link, ...], version: int) -> hints.Gateway | None:
+    """The router on the networks of these interfaces whom the others there use most; where nobody uses any,
+    the only one.
+    """
+    beside = [
+        (link, *each) for link in links for each in _beside(loss, here.name, link) if each[0] is not here
+    ]
+    routers = [*chain.from_iterable(starmap(partial(_routers, here, version), beside))]
+    used = Counter(chain.from_iterable(_used(there, station, version) for _, there, station in beside))
+    best = max(routers, key=lambda each: used[each.via], default=None)
+    return best if best is not None and (used[best.via] or len(routers) == 1) else None
+
+
+def _routers(
+    here: Namespace, version: int, link: Link, router: Namespace, station: Link
+) -> Iterator[hints.Gateway]:
+    """The addresses of a router beside an interface that are of a network of both."""
+    own = own_addresses(here, link, version)
+    sides = [each for each in where(router.outward, up=True) if own_addresses(router, each, version)]
+    if len(sides) < _SIDES or not forwards(router, station, version):
+        return
+    for each in own_addresses(router, station, version):
+        if here.address(each.address) is None and any(share(each, address) for address in own):
+            yield hints.Gateway(each.address, link)
+
+
+def _used(there: Namespace, station: Link, version: int) -> Iterator[str]:
+    """The gateways to all the world that a station sends to by an interface."""
+    for route in where(there.routes, version=version, is_default=True):
+        yield from filter(None, (leg.via for leg in where(route.nexthops, index=station.index)))
 
 
 def came_from(loss: Loss, name: str) -> hints.Gateway | None:

@@ -125,13 +125,22 @@ _REFUSALS = {"route-prohibit", "route-unreachable", "route-blackhole", "rule-pro
 
 
 def _lets_go(loss: Loss, outcome: Prediction) -> bool:
-    """Whether who took the request for himself would hand it on, if only a route did not refuse that."""
+    """Whether who took the request for himself would hand it on, if only a route did not lack or refuse
+    that.
+    """
     before, now = ([hop.namespace for hop in each.request.hops] for each in (loss.prediction, outcome))
     if loss.prediction.request.end is not End.DELIVER or not before:
         return False
+    if len(now) > len(before) and before[-1] in now:
+        return now[-1] != before[-1] or outcome.request.end is not End.DELIVER
     stop = outcome.stop
-    refused = stop is not None and stop.code in _REFUSALS and stop.place.namespace == before[-1]
-    return refused or (len(now) > len(before) and before[-1] in now and now[-1] != before[-1])
+    return stop is not None and stop.place.namespace == before[-1] and _is_refused(loss, before[-1], stop)
+
+
+def _is_refused(loss: Loss, name: str, stop: Stop) -> bool:
+    """Whether a route refuses what is for others, or the one to who else has the destination is missing."""
+    others = [each for each in loss.bearers(loss.goal) if each != name]
+    return stop.code in _REFUSALS or (stop.code == "no-route" and bool(others))
 
 
 # What takes addresses and routes along.

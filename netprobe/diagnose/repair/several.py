@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from netprobe.diagnose.dnat_rules import ENGINES
 from netprobe.diagnose.nat_rules import rewriting
-from netprobe.model import Hop, Need
+from netprobe.model import Hop, Need, Snapshot
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
 
@@ -68,14 +68,14 @@ def first_of_several(loss: Loss, alone: Results) -> Repair | None:
     queue = _Queue()
     queue.put(_ways(loss, None, alone))
     best: tuple[int, Repair | None] = (_TOO_MUCH, None)
-    known = [loss.snapshot.namespaces]
+    known = [_configured(loss.snapshot)]
     for _ in range(_SEARCHES):
         way = queue.next(best[0])
         if way is None:
             break
-        if way.last.mended.namespaces in known:  # one repair took back what another had done
+        if (now := _configured(way.last.mended)) in known:  # one repair took back what another had done
             continue
-        known.append(way.last.mended.namespaces)
+        known.append(now)
         after, found = _looked_behind(loss, way)
         last = _last_step(loss, way, found)
         if last is None:
@@ -83,6 +83,11 @@ def first_of_several(loss: Loss, alone: Results) -> Repair | None:
         elif way.cost + last < best[0]:
             best = way.cost + last, way.first
     return best[1]
+
+
+def _configured(snapshot: Snapshot) -> tuple[object, ...]:
+    """What repairs change."""
+    return snapshot.namespaces, snapshot.connections
 
 
 class _Queue:
