@@ -151,21 +151,33 @@ def _look(
     """Mend, ask again, and so on, until the probe passes or nothing more can be told."""
     causes, hops = [report.causes[0]], report.path.request
     way: tuple[Hop, ...] = ()
+    sure = True
     for _ in range(_ROUNDS):
         mended = mend(snapshot, causes[-1]) or _served(snapshot, causes[-1], hops)
+        if mended is None:
+            mended, sure = _supposed(causes[-1], searches), False
         if mended is None:
             break
         again = _ask(mended, resent(report.probe, snapshot, mended), explain, earlier, searches)
         if not isinstance(again, Report):
             return _Outlook(tuple(causes[1:]), way=way, needs=again)
         hops = again.path.request
-        way = max(way, hops, key=len)
+        way = max(way, hops, key=len) if sure else way
         next_cause = [each for each in again.causes[:1] if _is_another(each, causes)]
         if again.verdict is Verdict.REACHABLE or not next_cause:
-            return _Outlook(tuple(causes[1:]), again.verdict is Verdict.REACHABLE, way)
+            return _Outlook(tuple(causes[1:]), sure and again.verdict is Verdict.REACHABLE, way)
         causes += next_cause
         snapshot = mended
     return _Outlook(tuple(causes[1:]), way=way)
+
+
+def _supposed(cause: Cause, searches: Searching | None) -> Snapshot | None:
+    """The snapshot with a cause mended whose words are for the reader to fill in, as it was tried; nothing is
+    foretold of it but what else stands in the way.
+    """
+    if searches is None or not any(command.blanks for command in cause.commands):
+        return None
+    return searches().supposed.get(cause.commands)
 
 
 def _is_another(cause: Cause, known: Sequence[Cause]) -> bool:

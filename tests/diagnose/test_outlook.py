@@ -8,21 +8,27 @@ from msgspec.structs import replace
 from networks import edited, relinked, tutorial
 
 from netprobe.causes.catalogue import explain
+from netprobe.diagnose.apply import mend
 from netprobe.diagnose.blockers import with_outlook
 from netprobe.diagnose.hints import gateway, usual_length
+from netprobe.diagnose.repair.several import Searches
 from netprobe.diagnose.report import diagnose
 from netprobe.model import (
     Agreement,
     BridgePort,
+    Cause,
     Chain,
+    Command,
     FoundPeer,
     InterfaceAddress,
     LinkRef,
+    Place,
     Protocol,
     Report,
     Route,
     Ruleset,
     Snapshot,
+    Stage,
     Table,
 )
 from netprobe.predict.peers import mutual
@@ -164,3 +170,18 @@ def test_behind_a_program_that_is_missing_there_may_be_more() -> None:
     found = with_outlook(report, known, explain)
     assert [cause.code for cause in (*found.causes, *found.blockers)] == ["port-closed", "nat-missing"]
     assert found.notes == (ALL_PASS,)
+
+
+def test_what_stands_behind_a_fix_whose_words_are_for_the_reader() -> None:
+    """Any address that would do is tried; that the probe passes then is not promised, nor its way shown."""
+    lines = ("red: ip link del eth0", "host: sysctl -w net.ipv4.ip_forward=0")
+    commands = tuple(Command(tuple(words.split()), name) for name, _, words in (line.partition(": ") for line in lines))
+    network = mend(tutorial(), Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
+    assert network is not None
+    known, looks = read(network), Searches()
+    outcome = predict(known, networks.probe(), ask=False)
+    assert isinstance(outcome, Prediction)
+    report = diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain, None, lambda: looks)
+    told = with_outlook(report, known, explain, None, lambda: looks)
+    assert [cause.code for cause in (told.causes[0], *told.blockers)] == ["link-missing", "forwarding-off"]
+    assert (told.notes, told.path.request) == (report.notes, report.path.request)

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from netprobe.diagnose.dnat_rules import ENGINES
 from netprobe.diagnose.nat_rules import rewriting
-from netprobe.model import Hop, Need, Snapshot
+from netprobe.model import Command, Hop, Need, Snapshot
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
 
@@ -47,11 +47,15 @@ class _Sequence(Struct, frozen=True):
 class Searches:
     """The searches for a cause: `search`, and `of_several` where none alone was found. Who asks twice may
     remember what was found, and who likes measures.
+
+    `supposed`: the fixes that were chosen and have words for the reader to fill in, with the configuration as
+    it was tried.
     """
 
     def __init__(self) -> None:
         self.alone = search
         self.together = of_several
+        self.supposed: dict[tuple[Command, ...], Snapshot] = {}
 
 
 def of_several(loss: Loss, found: Results) -> tuple[Repair | None, tuple[Need, ...]]:
