@@ -137,3 +137,15 @@ def test_the_cable_of_an_uplink_that_is_asked_for_from_outside() -> None:
     assert said(found)[-1] == "host: ip route add default via ADDRESS-OF-THE-ROUTER table 100"
     away = replace(network, namespaces={name: each for name, each in network.namespaces.items() if name != "host"})
     assert ReadNamespace("host") in choice.lacking(away, lost(away, asked)[0])
+
+
+def test_the_end_of_a_cable_belongs_to_the_bare_station_whose_programs_wait_on_the_address() -> None:
+    """It was moved to the router, where it is off; there is a rule in the station as well that refuses."""
+    network = healthy("far-office-no-way-back")
+    network = edited(network, "server", sockets=(Socket("udp", "10.2.0.10", 53, "unconnected"),))
+    network = after(network, "server: ip link set dev eth0 down", "server: ip link set dev eth0 netns r1")
+    network = after(network, "server: ip rule add pref 100 blackhole")
+    found = chosen(network, ask("pc", "10.2.0.10"))
+    assert said(found)[:2] == ["r1: ip link set dev eth0 netns server", "server: ip link set dev eth0 up"]
+    away = replace(network, namespaces={name: each for name, each in network.namespaces.items() if name != "server"})
+    assert FindBare("r2") in choice.lacking(away, lost(away, ask("pc", "10.2.0.10"))[0])

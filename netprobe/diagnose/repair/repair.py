@@ -307,6 +307,14 @@ class Loss(Struct, frozen=True, dict=True):
         """The addresses of the other stations of a segment."""
         return [address for _, _, address in self.beside(name, link, version)]
 
+    @cached_property
+    def bare(self) -> tuple[Namespace, ...]:
+        """The namespaces that were read and have a loopback alone."""
+        spaces = self.snapshot.namespaces.values()
+        return tuple(
+            each for each in spaces if each.links and not each.outward and "links" not in each.unread
+        )
+
     def bearers(self, address: str) -> list[str]:
         """The namespaces that have an address."""
         spaces = self.snapshot.namespaces.values()

@@ -11,6 +11,7 @@ from netprobe.model.lookup import first, gathered
 from netprobe.predict.prediction import Prediction
 
 from .candidates import candidates
+from .candidates.told import is_waited_for
 from .harm import harmless
 from .rank import ranked
 from .repair import Loss, Merit, Repair
@@ -48,7 +49,8 @@ def search(
     """
     loss = Loss.of(snapshot, prediction, stop, before)
     some = first(islice(candidates(loss), _MOST), _what)
-    found = filter(None, (_try(loss, repair) for repair in some.values()))
+    meant = (repair for repair in some.values() if not is_waited_for(loss, repair))
+    found = filter(None, (_try(loss, repair) for repair in meant))
     by_standing = gathered((_standing(loss, each, beyond), each.repair) for each in found)
     every = (_PASSES, _FURTHER, _ASIDE, _IDLE)
     sure, further, aside, idle = (ranked(loss, by_standing.get(each, ())) for each in every)

@@ -156,7 +156,7 @@ def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
     if more.stop.place.namespace != repair.stop.place.namespace:
         return False
     takes = any("del" in command.words or command.blanks for command in more.stop.commands)
-    return not takes and _leads_there(after, more)
+    return not takes and _leads_there(after, more) and not told.is_waited_for(after, more)
 
 
 def _leads_there(loss: Loss, more: Repair) -> bool:

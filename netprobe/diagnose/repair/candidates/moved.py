@@ -13,7 +13,18 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses
-from netprobe.model import STARTED_IN, Command, Link, Namespace, Object, ReadNamespace, Snapshot, Stage, Stop
+from netprobe.model import (
+    STARTED_IN,
+    Command,
+    FindBare,
+    Link,
+    Namespace,
+    Object,
+    ReadNamespace,
+    Snapshot,
+    Stage,
+    Stop,
+)
 from netprobe.model.lookup import but, has, where
 from netprobe.predict import fixes
 from netprobe.predict.arp_reply import forwards
@@ -31,19 +42,17 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _of_a_bridge(loss)
     yield from _of_rules(loss)
     routers = [each.name for each in loss.snapshot.namespaces.values() if _is_router(loss, each)]
-    lacking = {loss.here.name, *routers}
-    for home in islice(dict.fromkeys((*loss.way, *routers)), _MOST):
-        namespace = loss.snapshot[home]
-        if home in lacking or _is_bare(namespace):
-            yield from _lacked(loss, namespace)
+    bare = [each.name for each in loss.bare]
+    if loss.stop.code == "link-no-carrier" and not bare and loss.goal not in loss.owned:
+        loss.needs[FindBare(loss.here.name)] = None
+    lacking = {loss.here.name, *routers, *bare}
+    for home in islice(dict.fromkeys((*loss.way, *bare, *routers)), _MOST):
+        if home in lacking:
+            yield from _lacked(loss, loss.snapshot[home])
 
 
 def _is_router(loss: Loss, namespace: Namespace) -> bool:
     return any(forwards(namespace, link, loss.version) for link in namespace.links)
-
-
-def _is_bare(namespace: Namespace) -> bool:
-    return not but(namespace.links, kind="loopback")
 
 
 def _of_a_bridge(loss: Loss) -> Iterator[Repair]:
@@ -96,7 +105,7 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
     """The idle end of a cable, for who has no interface, or no way; a cable is made where netprobe was
     started.
     """
-    bare = _is_bare(home)
+    bare = home in loss.bare
     if not bare and loss.stop.code not in _LACKING:
         return
     begun, asked = start(loss.snapshot, home.name), bare or _has_no_way(loss, home)

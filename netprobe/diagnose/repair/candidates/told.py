@@ -162,6 +162,23 @@ def _neighbours(namespace: Namespace) -> tuple[Neighbour, ...]:
     return namespace.neighbours
 
 
+def waited_on(loss: Loss, station: Namespace) -> Iterator[str]:
+    """The addresses on which programs of a station wait and that nobody has."""
+    bound = dict.fromkeys(socket.address for socket in sockets_of(station))
+    free = (each for each in filter(is_said, bound) if each not in loss.owned)
+    yield from (each for each in free if prefix.version(each) == loss.version)
+
+
+def is_waited_for(loss: Loss, repair: Repair) -> bool:
+    """Whether an address comes with a repair on which programs of another station wait, which has lost all
+    its interfaces.
+    """
+    name = repair.stop.place.namespace or ""
+    others = [each for each in loss.bare if each.name != name]
+    come = {each.address for each in repair.mended.at(name).addresses} - loss.owned if others else set()
+    return any(not come.isdisjoint(waited_on(loss, each)) for each in others)
+
+
 def is_said(address: str) -> bool:
     """Whether a socket names an address, and one that others could route to."""
     return address not in ("", "*", "::", "0.0.0.0") and not prefix.is_loopback(address)

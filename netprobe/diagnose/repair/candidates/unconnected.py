@@ -24,7 +24,7 @@ from netprobe.predict.drop import lost
 from .addresses import asked_for
 from .renamed import missing_names
 from .siblings import copied_lines
-from .told import is_said, sockets_of
+from .told import waited_on
 
 # The ends of a walk for want of a cable.
 _LACKING = ("link-missing", "no-route", "neigh-no-answer", "ra-not-accepted", "route-loop")
@@ -45,13 +45,13 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """A cable from each station without one to the bridge where it belongs."""
     if loss.stop.code not in _LACKING:
         return
-    stations = [each for each in loss.snapshot.namespaces.values() if _is_bare(each)]
+    stations = loss.bare
     wanted = {loss.goal, *(routed.dst for routed in loss.prediction.routed)}
     if not stations and not wanted <= loss.owned and loss.stop.place.namespace is not None:
         loss.needs[FindBare(loss.stop.place.namespace)] = None
     homes = [*_homes(loss)]
     for station in stations:
-        told = [*_told(loss, station)]
+        told = [*waited_on(loss, station)]
         if station.name == loss.probe.source.namespace:
             yield from _sender(loss, station, homes, told)
             continue
@@ -78,18 +78,6 @@ def _belonging(
     if not meant:
         yield from _at_a_router(loss, station, address, merit)
         yield from _as_another(loss, station, address, merit)
-
-
-def _is_bare(namespace: Namespace) -> bool:
-    """Whether a namespace was read, and has a loopback alone."""
-    return bool(namespace.links) and not namespace.outward and "links" not in namespace.unread
-
-
-def _told(loss: Loss, station: Namespace) -> Iterator[str]:
-    """The addresses on which programs of a station wait and that nobody has."""
-    bound = dict.fromkeys(socket.address for socket in sockets_of(station))
-    free = (each for each in filter(is_said, bound) if each not in loss.owned)
-    yield from (each for each in free if prefix.version(each) == loss.version)
 
 
 def _homes(loss: Loss) -> Iterator[_Bridged]:
