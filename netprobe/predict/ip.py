@@ -45,9 +45,7 @@ class Arrival(Struct, frozen=True):
 
 
 def output(trail: Trail, name: str, packet: Packet) -> Departure | Finish:
-    """A packet of this namespace's own: route, OUTPUT hooks, route again where they rewrote it,
-    POSTROUTING.
-    """
+    """A packet of this namespace's own: route, OUTPUT hooks, route again where they say so, POSTROUTING."""
     namespace = trail.ground.namespace(name)
     decision = _route_out(trail, namespace, packet)
     if isinstance(decision, Finish):
@@ -61,8 +59,8 @@ def output(trail: Trail, name: str, packet: Packet) -> Departure | Finish:
     _tell(trail, name, Stage.OUTPUT, passed)
     if passed.stop:
         return _end(trail, passed)
-    if (passed.packet.flow.dst, passed.packet.mark) != (packet.flow.dst, packet.mark):
-        decision = _route_out(trail, namespace, passed.packet)
+    if passed.rerouted is not None:
+        decision = _route_out(trail, namespace, replace(passed.packet, mark=passed.rerouted))
         if isinstance(decision, Finish):
             return decision
     return _leave(trail, namespace, passed.packet, decision, None)

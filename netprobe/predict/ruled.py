@@ -42,6 +42,8 @@ _FAMILIES = {
 class Passage(Struct, frozen=True):
     """A packet after a hook: as it goes on, what changed, what is worth a note; or `stop`, why it does not go
     on.
+
+    `rerouted`: the mark with which the kernel has looked for another way for it; None where it has not.
     """
 
     packet: Packet
@@ -49,6 +51,7 @@ class Passage(Struct, frozen=True):
     changes: tuple[Change, ...] = ()
     object: Object | None = None
     note: str = ""
+    rerouted: int | None = None
 
 
 class Doors(Struct, frozen=True):
@@ -261,7 +264,8 @@ def _passage(
         made = (*made, *fields)
     if ruling.verdict in (HookVerdict.DROP, HookVerdict.REJECT, HookVerdict.STOLEN):
         return Passage(onward, rule_ends.stop(rules, place, ruling), made, thing)
-    return Passage(onward, None, made, thing, _note(ruling))
+    rerouted = None if ruling.rerouted is None else ruling.rerouted.mark or 0
+    return Passage(onward, None, made, thing, _note(ruling), rerouted)
 
 
 def _fields_set(name: str, packet: Packet, ruling: Ruling) -> tuple[Change, ...]:

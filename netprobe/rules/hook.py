@@ -62,7 +62,8 @@ class _Frame(NamedTuple):
 class _Position(Struct, frozen=True):
     """A packet somewhere in the rules, and how it came there.
 
-    `bound`: a rule of this hook has translated it.
+    `bound`: a rule of this hook has translated it. `entered`: as it came to this step. `rerouted`: as the
+    kernel has looked for a way for it anew.
     """
 
     step: int
@@ -74,22 +75,35 @@ class _Position(Struct, frozen=True):
     spent: tuple[Decision, ...] = ()
     translations: tuple[Translation, ...] = ()
     bound: bool = False
+    entered: HookPacket | None = None
+    rerouted: HookPacket | None = None
 
     def onward(self) -> _Position:
         """At the next step of the hook."""
-        return replace(self, step=self.step + 1, frames=())
+        return replace(self, step=self.step + 1, frames=(), entered=None)
+
+    def past(self, chain: Step) -> _Position:
+        """Behind a base chain that accepts it."""
+        changed = self.entered is not None and _routed_by(self.entered) != _routed_by(self.packet)
+        return replace(self.onward(), rerouted=self.packet if chain.reroutes and changed else self.rerouted)
 
     def end(self, verdict: HookVerdict, decision: Decision | None = None) -> Ruling:
         """The end of this way."""
         return Ruling(
             verdict, self.packet, decision, passed=self.passed, counted=self.counted,
             translations=self.translations, spent=self.spent,
-            doubts=self.doubts,
+            doubts=self.doubts, rerouted=self.rerouted,
         )  # fmt: skip
 
     def place(self) -> tuple[object, ...]:
         """What decides how this way goes on: two ways with the same place end alike."""
-        return self.step, tuple((id(chain), number) for chain, number in self.frames), self.packet, self.bound
+        frames = tuple((id(chain), number) for chain, number in self.frames)
+        return self.step, frames, self.packet, self.bound, self.entered, self.rerouted
+
+
+def _routed_by(packet: HookPacket) -> tuple[object, ...]:
+    """What of a packet a chain compares before and after it (nf_route_table_hook4)."""
+    return packet.flow.src, packet.flow.dst, packet.mark, packet.tos
 
 
 @dataclass(slots=True)
@@ -176,7 +190,17 @@ class _Traversal:
             return state
         after, name = remembered(state.packet, self.hook)
         made = (Translation(name, state.packet, after),) if name else ()
-        return replace(state, packet=after, translations=state.translations + made)
+        return replace(
+            state,
+            packet=after,
+            translations=state.translations + made,
+            rerouted=self._sent_elsewhere(state, after),
+        )
+
+    def _sent_elsewhere(self, state: _Position, after: HookPacket) -> HookPacket | None:
+        """What is sent is routed anew where NAT gives it another destination (nf_nat_ipv4_local_fn)."""
+        moved = self.hook == "output" and after.flow.dst != state.packet.flow.dst
+        return after if moved else state.rerouted
 
     # --- within a base chain
     # -------------------------------------------------------------------------------------------------
@@ -188,6 +212,8 @@ class _Traversal:
                 HookVerdict.UNDETERMINED
             )
         scene = Scene(self.ruleset, table, self.around)
+        if not state.frames:
+            state = replace(state, entered=state.packet)
         frames = list(state.frames) or [_Frame(base, 0)]
         while frames:
             chain, index = frames.pop()
@@ -207,7 +233,7 @@ class _Traversal:
                 state, frames = found, list(found.frames)
                 break
         if base.policy == "accept" or base.hook is None:
-            return state.onward()
+            return state.past(self.steps[state.step])
         return state.end(HookVerdict.DROP, policy_decision(table, base, self.hook))
 
     def _missed(self, state: _Position, table: Table, chain: Chain, rule: Rule, way: RuleBranch) -> _Position:
@@ -258,7 +284,8 @@ class _Traversal:
     def _translated(self, state: _Position, way: RuleBranch, decision: Decision) -> _Position:
         kind = names(way.statement.kind) if way.statement else ""
         made = Translation(kind, state.packet, way.packet, way.target.ports if way.target else None, decision)
-        state = replace(state, packet=way.packet, bound=True)
+        rerouted = self._sent_elsewhere(state, way.packet)
+        state = replace(state, packet=way.packet, bound=True, rerouted=rerouted)
         return replace(state.onward(), translations=(*state.translations, made))
 
     def _verdict(
@@ -275,7 +302,7 @@ class _Traversal:
         if kind == "return":
             return replace(state, frames=state.frames[:-1])
         if kind == "accept":
-            return state.onward()
+            return state.past(self.steps[state.step])
         if kind == "queue":
             return self._queued(state, statement, decision)
         if kind == "reject":

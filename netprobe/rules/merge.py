@@ -54,7 +54,12 @@ def _outcome(ruling: Ruling) -> object:
         return ruling.verdict, ruling.reject
     packet = ruling.packet
     marks = packet.mark, packet.connection.mark if packet.connection is not None else 0
-    return ruling.verdict, packet.flow, marks, packet.zone, packet.state, packet.tos
+    return ruling.verdict, packet.flow, marks, packet.zone, packet.state, packet.tos, _way(ruling)
+
+
+def _way(ruling: Ruling) -> object:
+    """What its way was looked for with, where that was done anew."""
+    return None if ruling.rerouted is None else (ruling.rerouted.flow.dst, ruling.rerouted.mark)
 
 
 def _distinct(doubts: list[Doubt]) -> tuple[Doubt, ...]:

@@ -119,7 +119,8 @@ class Ruling(Struct, frozen=True):
     have decided but for a quota or limit used up. `alternatives`: what happens to other packets of the same
     flow (limit, random), each with the `doubts` that lead there; of a verdict undetermined all that may be,
     the likely one first. That carries the doubts that stand in the way, and `needs`: questions whose answers
-    would settle it.
+    would settle it. `rerouted`: the packet, at output, as the kernel has looked for a way for it anew; None
+    where it has not.
     """
 
     verdict: HookVerdict
@@ -133,6 +134,7 @@ class Ruling(Struct, frozen=True):
     alternatives: tuple[Ruling, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     needs: tuple[SetQuery | ChainQuery, ...] = ()
+    rerouted: HookPacket | None = None
 
 
 def weighed(answers: Collection[bool | None], telling: bool) -> bool | None:

@@ -33,6 +33,18 @@ class Step(Struct, frozen=True):
     table: Table | None = None
     chain: Chain | None = None
 
+    @property
+    def reroutes(self) -> bool:
+        """Whether a packet that is sent is routed anew where this chain gives it another address or mark.
+
+        Chains of type route do so, and iptables' table mangle; one of type filter does not, and the packet
+        keeps the way it had (net/netfilter/nft_chain_route.c, net/ipv4/netfilter/iptable_mangle.c).
+        """
+        if self.chain is None or self.table is None or self.chain.hook != "output":
+            return False
+        mangled = self.table.name == "mangle" and self.table.engine.startswith("ip")
+        return self.chain.type == "route" or mangled
+
 
 def steps(ruleset: Ruleset, family: str, hook: str, device: str | None = None) -> list[Step]:
     """The steps at a hook in order.
