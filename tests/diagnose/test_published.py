@@ -168,3 +168,11 @@ def test_a_program_that_is_missing_behind_a_published_port_hides_no_other_fault(
     back = relinked(snapshot, "host", "vethc1", master=5)
     said = cause(back, "c1", "203.0.113.2", 8080)
     assert (said.code, fix(said)) == ("dnat-dead-target", ["ss -lntp"])
+
+
+def test_a_redirection_to_a_program_that_shuts_itself_in_has_translated_the_packet_and_is_no_rule_for_others() -> None:
+    redirect = "-A PREROUTING -i br0 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 80"
+    snapshot = edited(network(redirect), "host", sockets=(Socket("tcp", "127.0.0.2", 80, "listen"),))
+    snapshot = edited(snapshot, "internet", sockets=())  # without the rule nothing answers either
+    said = cause(snapshot, "red", "8.8.8.8", 80)
+    assert (said.code, said.object and said.object.id) == ("listener-wrong-address", "tcp 127.0.0.2:80")

@@ -105,9 +105,12 @@ def _heard(loss: Loss, made: Hop) -> tuple[str, ...]:
 
 
 def _not_published(loss: Loss) -> Stop | None:
-    """A closed port that a rule of the same namespace publishes for other packets."""
+    """A closed port that a rule of the same namespace publishes for other packets, and has not for this."""
     name = loss.stop.place.namespace
     if loss.stop.code not in ("port-closed", "listener-wrong-address"):
+        return None
+    made = _made(loss.prediction.request.hops, "dst", "dport")
+    if made is not None and made.namespace == name:
         return None
     for flow in (hop.flow for hop in loss.prediction.request.hops[-1:] if hop.flow.dport is not None):
         for decision, _ in dnat_rules.publishing(loss.snapshot.at(name), flow):
