@@ -2,8 +2,8 @@
 Pure.
 
 It stands first in its chain and is as narrow as a person would write it: from one interface to another, and
-for what a machine gets and sends itself by protocol and port. A policy of a table that filters is never
-opened: that lets everything in.
+for what a machine gets and sends itself by protocol and port, but for loopback, which is its own. A policy of
+a table that filters is never opened: that lets everything in.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _IP_TOOLS = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy")
 class Passing(Struct, frozen=True):
     """A packet at a hook, and the interfaces by which rules see it come and go; `answer`: it belongs to a
     connection that was opened before, or, not `tracked`, may do so; `exact`: to name its interfaces alone
-    would be too much.
+    would be too much; `looped`: it goes over loopback, from the machine to itself.
     """
 
     hook: str
@@ -55,6 +55,12 @@ class Passing(Struct, frozen=True):
     answer: bool = False
     exact: bool = False
     tracked: bool = True
+    looped: bool = False
+
+    @property
+    def wide(self) -> bool:
+        """Whether its interfaces say enough."""
+        return self.looped or (self.hook == "forward" and not self.exact)
 
     def turned(self) -> Passing:
         """The answer to it."""
@@ -88,7 +94,9 @@ def narrowed(
     tracked = subject.state != "untracked"
     answer = subject.reply or subject.state in ("established", "related")
     iif, oif = (getattr(link, "name", None) for link in (subject.iif, subject.oif))
-    passing = Passing(hook, subject.flow, iif, oif, answer, gate.exact, tracked)
+    looped = "loopback" in {getattr(link, "kind", None) for link in (subject.iif, subject.oif)}
+    answer = answer and not looped
+    passing = Passing(hook, subject.flow, iif, oif, answer, gate.exact, tracked, looped)
     ways = [passing]
     if hook == "forward" and not answer and _stops_answers(ruleset, decision, subject, family):
         ways.append(passing.turned())
@@ -196,8 +204,7 @@ def _xt_matches(tool: str, table: str, passing: Passing) -> tuple[str, ...]:
         return (*words, "-s", passing.flow.src, "-d", passing.flow.dst)
     if passing.answer:
         return (*words, *_ANSWERS[passing.tracked])
-    wide = passing.hook == "forward" and not passing.exact
-    return words if wide else (*words, *_xt_service(passing.flow))
+    return words if passing.wide else (*words, *_xt_service(passing.flow))
 
 
 def _xt_service(flow: Flow) -> tuple[str, ...]:
@@ -228,8 +235,7 @@ def _nft_packets(family: str, passing: Passing, words: tuple[str, ...]) -> tuple
         return words or ("ether", "type", "arp")
     if passing.answer:
         return (*words, "ct", "state", passing.states)
-    wide = passing.hook == "forward" and not passing.exact
-    return words if wide else (*words, *_nft_service(flow))
+    return words if passing.wide else (*words, *_nft_service(flow))
 
 
 def _nft_service(flow: Flow) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from networks import edited, probe, tutorial
 from test_roots import MASQUERADE, filter_rules, ruled
 
 from netprobe.diagnose.apply import mend
-from netprobe.model import Command, Place, Ruleset, Snapshot, Stage, Stop
+from netprobe.model import Command, Place, Protocol, Ruleset, Snapshot, Socket, Stage, Stop
 from netprobe.predict.predict import Prediction, predict
 
 FROM_RED = ("-i", "br0", "-o", "eth0", "-j", "ACCEPT")
@@ -58,6 +58,30 @@ def test_an_answer_alone_is_let_in_as_an_answer() -> None:
     stop = stopped(snapshot)
     assert words(stop) == [("iptables", "-I", "FORWARD", *BACK)]
     assert passes(snapshot, stop)
+
+
+def to_itself(hook: str, *lines: str) -> Snapshot:
+    """The tutorial's network, whose container lets nothing through this hook, and serves itself on loopback."""
+    closed = filter_rules(*lines).replace(f":{hook} ACCEPT", f":{hook} DROP")
+    snapshot = ruled(closed, name="red")
+    return edited(snapshot, "red", sockets=(Socket("tcp", "127.0.0.1", 80, "listen"),))
+
+
+@pytest.mark.parametrize(("hook", "door"), [("OUTPUT", "-o"), ("INPUT", "-i")])
+def test_what_a_machine_says_to_itself_passes_both_ways_over_loopback(hook: str, door: str) -> None:
+    """A kill switch without `-o lo`: an exception for the port of the question would not let the answer pass."""
+    asked = probe("red", "127.0.0.1", Protocol.TCP, source_port=40000)
+    asked = replace(asked, destination=replace(asked.destination, port=80))
+    snapshot = to_itself(hook)
+    lost = predict(snapshot, asked, ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    assert words(lost.stop) == [("iptables", "-I", hook, door, "lo", "-j", "ACCEPT")]
+    mended = mend(snapshot, lost.stop)
+    assert mended is not None
+    outcome = predict(mended, asked, ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.passes
 
 
 def test_an_answer_that_is_not_tracked_is_none_of_a_connection() -> None:
