@@ -123,7 +123,7 @@ def _loose_port(ground: Ground, name: str, link: Link, owner: tuple[str, Link] |
             continue
         namespace, port = ground.namespace(far[0]), far[1]
         bridges = namespace.links_of("bridge")
-        if port.master is None and bridges and not _own(namespace, port):
+        if port.master is None and bridges and not _is_routed(namespace, port):
             text = (
                 f"{port.name} in {far[0]} is a port of no bridge: the segment of {there}/{end.name} ends"
                 " there"
@@ -143,6 +143,13 @@ def _own(namespace: Namespace, port: Link) -> bool:
     count.
     """
     return any(a.scope == "global" for a in namespace.addresses_of(port))
+
+
+def _is_routed(namespace: Namespace, port: Link) -> bool:
+    """Whether an interface is for routes, and for no bridge: it has addresses, or routes lead out of it."""
+    routes = (route for route in namespace.routes if not prefix.needs_scope(route.dst.partition("/")[0]))
+    led = any(port.index in route.indexes for route in routes if route.type == "unicast")
+    return led or _own(namespace, port)
 
 
 def _likely(namespace: Namespace, bridges: Sequence[Link], end: Link, ground: Ground, there: str) -> Link:

@@ -99,13 +99,18 @@ def test_a_station_with_an_address_alone_is_connected_as_another_one_is() -> Non
     ]
 
 
-def test_a_proxy_answers_for_what_it_has_a_way_to() -> None:
-    """The gateway of routed pods is nobody's address; their router has lost its default route, and so the way to it."""
-    network = healthy("proxy-arp-off")
+@pytest.mark.parametrize("beside", [(), ("host: ip link add br9 type bridge", "host: ip link set dev br9 up")])
+def test_a_proxy_answers_for_what_it_has_a_way_to(beside: tuple[str, ...]) -> None:
+    """The gateway of routed pods is nobody's address; their router has lost its default route, and so the way to it.
+
+    That there is a bridge as well makes no port of an interface that routes lead out of.
+    """
+    network = after(healthy("proxy-arp-off"), *beside) if beside else healthy("proxy-arp-off")
     network = after(network, *(f"host: ip route del default via {leg.via} dev eth0" for leg in _default(network)))
     found = chosen(network, ask("pod1", "10.65.0.3"))
     assert (found.stop.code, found.stop.place.namespace) == ("no-route", "host")
     assert "as a proxy" in found.stop.text
+    assert said(found) == ["host: ip address add 169.254.1.1/32 dev cali1"]
 
 
 def _default(network: Snapshot) -> tuple[Nexthop, ...]:

@@ -31,7 +31,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         routed = _routed(namespace)
         for link in namespace.links:
             yield from _switched_off(loss, namespace, link)
-            yield from _unplugged(loss, namespace, link)
+            if link.master is not None or link.index not in routed:
+                yield from _unplugged(loss, namespace, link)
             yield from _enslaved(loss, namespace, link, routed)
     yield from _of_one_mac(loss)
     yield from _too_short(loss)

@@ -11,7 +11,18 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Command, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
+from netprobe.model import (
+    Command,
+    InterfaceAddress,
+    Link,
+    Namespace,
+    Nexthop,
+    Object,
+    Route,
+    RouteQuery,
+    Stage,
+    Stop,
+)
 from netprobe.model.lookup import find
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
@@ -57,7 +68,13 @@ def without_a_way(loss: Loss) -> Iterator[Stop]:
         if asked and proxy and fib.lookup(namespace, RouteQuery(None, asked)).route is None:
             stop = without_route(namespace, asked)
             why = f"{stop.text}: so it does not answer for that on {link.name}, as a proxy"
-            yield completed(loss, replace(stop, text=why))
+            said = replace(stop, text=why)
+            yield _its_own(said, link, asked) if prefix.is_link_local(asked) else completed(loss, said)
+
+
+def _its_own(stop: Stop, link: Link, gateway: str) -> Stop:
+    """A gateway that no network has need be no way further: it may as well be an address of the interface."""
+    return replace(stop, commands=(fixes.address("add", InterfaceAddress(link.index, gateway, 32), link),))
 
 
 def _is_somewhere(loss: Loss, address: str) -> bool:
