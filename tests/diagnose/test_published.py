@@ -8,7 +8,7 @@ from predict.networks import edited, probe, relinked, tutorial
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
-from netprobe.model import Cause, Command, Place, Protocol, Ruleset, Snapshot, Socket, Stage, Stop
+from netprobe.model import Cause, Command, InterfaceAddress, Nexthop, Place, Protocol, Route, Ruleset, Snapshot, Socket, Stage, Stop
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 from netprobe.rules.read.iptables_save import read_save
@@ -176,3 +176,28 @@ def test_a_redirection_to_a_program_that_shuts_itself_in_has_translated_the_pack
     snapshot = edited(snapshot, "internet", sockets=())  # without the rule nothing answers either
     said = cause(snapshot, "red", "8.8.8.8", 80)
     assert (said.code, said.object and said.object.id) == ("listener-wrong-address", "tcp 127.0.0.2:80")
+
+
+def own_service(*more: str) -> Snapshot:
+    """A service's address on both hosts, as kube-proxy's dummy interface has it, and its one program on the far one."""
+    service = "-A OUTPUT -d 10.96.0.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 203.0.113.1:8080"
+    snapshot = network(service, *more)
+    for name in ("host", "internet"):
+        lo = Route("10.96.0.10/32", "local", 255, (Nexthop(1),), scope="host")
+        addresses = (*snapshot[name].addresses, InterfaceAddress(1, "10.96.0.10", 32))
+        snapshot = edited(snapshot, name, addresses=addresses, routes=(*snapshot[name].routes, lo))
+    return edited(snapshot, "internet", sockets=(web(8080),), ruleset=Ruleset(queues=()))
+
+
+def test_a_service_that_a_host_has_itself_is_asked_with_a_source_that_only_the_far_one_could_answer() -> None:
+    said = cause(own_service(), "host", "10.96.0.10", 80)
+    assert (said.code, said.place.namespace) == ("nat-missing", "host")
+    assert fix(said) == ["iptables -t nat -A POSTROUTING -s 10.96.0.10 -o eth0 -j MASQUERADE"]
+
+
+def test_with_another_source_it_is_answered() -> None:
+    asked = probe("host", "10.96.0.10", Protocol.TCP, source_port=40000)
+    asked = replace(asked, destination=replace(asked.destination, port=80))
+    outcome = predict(own_service("-A POSTROUTING -s 10.96.0.10/32 -o eth0 -j MASQUERADE"), asked, ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.passes

@@ -45,7 +45,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _masquerade(loss, router, source)
     yield from _hairpin(loss)
     yield from _back_by_the_translator(loss)
-    yield from _of_the_loopback(loss)
+    yield from _of_an_own_address(loss)
 
 
 def _leaving(loss: Loss) -> Iterator[tuple[Routed, str]]:
@@ -262,9 +262,9 @@ def _back_by_the_translator(loss: Loss) -> Iterator[Repair]:
     yield from loss.repair(stop, merit)
 
 
-def _of_the_loopback(loss: Loss) -> Iterator[Repair]:
-    """What a namespace sends to a published port of its own loopback leaves it with that source, which nobody
-    answers.
+def _of_an_own_address(loss: Loss) -> Iterator[Repair]:
+    """What a namespace sends to a published port of its own loopback, or of a service's address that it has
+    itself, leaves it with that source: the kernel takes for it what is asked for.
     """
     name = loss.probe.source.namespace
     namespace = loss.snapshot.at(name)
@@ -273,18 +273,28 @@ def _of_the_loopback(loss: Loss) -> Iterator[Repair]:
     # it is routed again where its destination was translated
     sent = where(loss.asked(Leg.REQUEST), namespace=name, iif=None)[-1:]
     outs = filter(None, map(loss.out, sent))
-    flows = (hop.flow for hop in loss.prediction.request.hops[-1:] if prefix.is_loopback(hop.flow.src))
+    flows = (hop.flow for hop in loss.prediction.request.hops[-1:] if _is_asked_for(loss, hop.flow.src))
     for out, flow in zip(outs, flows, strict=False):
         if not prefix.is_loopback(flow.dst) and namespace.owner_of(flow.dst) is None:
-            source = flow.src
-            network = "127.0.0.0/8" if flow.version == 4 else source
-            text = (
-                f"{name} sends packets out of {out.name} with its loopback's source {source}, which nobody"
-                " answers"
-            )
-            table = f"{fixes.iptables(source)} nat POSTROUTING"
-            thing = Object("nat-rule", table, "no rule translates this packet")
-            place = Place(namespace.name, out.name, Stage.POSTROUTING)
-            fix = nat_rules.masquerading(namespace, source, network, out, first=False)
-            stop = Stop("nat-missing", place, text, thing, fix, (loss.stop.text,))
-            yield from loss.repair(stop, Merit.RESTORES)
+            yield from _masked(loss, namespace, out, flow.src)
+
+
+def _is_asked_for(loss: Loss, source: str) -> bool:
+    """Whether a packet has the source that it has because that is what it was sent to."""
+    return prefix.is_loopback(source) or source == loss.probe.destination.address
+
+
+def _masked(loss: Loss, namespace: Namespace, out: Link, source: str) -> Iterator[Repair]:
+    """The translation of what leaves a namespace with a source of its own that is not answered."""
+    looped = prefix.is_loopback(source)
+    network = "127.0.0.0/8" if looped and ":" not in source else source
+    whose = "its loopback's source" if looped else "the source"
+    why = "which nobody answers" if looped else "the address that it asks for, and answers to that are lost"
+    text = f"{namespace.name} sends packets out of {out.name} with {whose} {source}, {why}"
+    thing = Object("nat-rule", f"{fixes.iptables(source)} nat POSTROUTING", "no rule translates this packet")
+    place = Place(namespace.name, out.name, Stage.POSTROUTING)
+    fix = nat_rules.masquerading(namespace, source, network, out, first=False)
+    # where others do not have it too, they may as well be told a way to it
+    shared = looped or loss.stop.code == "martian-source"
+    stop = Stop("nat-missing", place, text, thing, fix, (loss.stop.text,))
+    yield from loss.repair(stop, Merit.RESTORES if shared else Merit.ADDS)
