@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import router_for
@@ -316,8 +318,22 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
             network = _reached_by(loss.snapshot[name], station, routed.dst)
             via = hints.gateway_on(loss.snapshot[name], namespace, link, routed.dst)
             if network is not None and via is not None and via not in (routed.dst, routed.gateway):
-                stop = _missing_route(loss, routed, network, hints.Gateway(via, link), name)
+                hop = hints.Gateway(via, link)
+                stop = _missing_route(loss, routed, network, hop, name)
                 yield from loss.repair(stop, _merit_of_missing(loss, routed, stop.code))
+                if stop.code == "reply-wrong-path" and network != routed.dst:
+                    yield from loss.repair(_for_one(loss, routed, stop, hop), Merit.ADDS)
+
+
+def _for_one(loss: Loss, routed: Routed, stop: Stop, hop: hints.Gateway) -> Stop:
+    """The route for the one who asked alone: others of that network live where the answers go now."""
+    out = name_of(loss.out(routed))
+    text = (
+        f"{routed.namespace} has the network of {routed.dst} on {out} too: the answer goes out there, and not"
+        f" back by {hop.link.name}"
+    )
+    way = ("via", hop.via, "dev", hop.link.name)
+    return replace(stop, text=text, commands=(fixes.ip(routed.dst, "route", "add", routed.dst, *way),))
 
 
 def _missing_route(loss: Loss, routed: Routed, network: str, hop: hints.Gateway, router: str) -> Stop:
