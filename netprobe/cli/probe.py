@@ -29,7 +29,8 @@ def probe(command: str, settings: dict[str, Any], src: str, dst: str, options: d
             from netprobe.linux.sensors.crafter import Crafter
 
             # forked before anything heavy is imported: scapy loads beside pyroute2
-            crafter = held.enter_context(Crafter())
+            six = bool(options["six"]) or dst.count(":") > 1
+            crafter = held.enter_context(Crafter(six))
         question, hosts = _question(command, src, dst, options), given_hosts(options)
         if options.get("watch"):
             from .watch import answer

@@ -54,6 +54,69 @@ def test_the_worker_crafts_the_same(recipe: Recipe) -> None:
         assert list(crafter(recipe)) == list(craft(recipe))
 
 
+EVERY_KIND = [
+    *RECIPES,
+    Recipe(Mark(Protocol.TCP, b"abcdef", 2, isn=7, source_ports=(40000,), port=80), "10.0.0.2", "8.8.8.8"),
+    Recipe(Mark(Protocol.TCP, b"abcdef", 2, isn=7, source_ports=(40000,), port=80), "fd00::2", "2001:db8::8"),
+    Recipe(Mark(Protocol.ICMPV6, b"abcdef", 2, 64), "fd00::2", "2001:db8::8"),
+    Recipe(Mark(Protocol.ND, b"abcdef"), "fd00::2", "fd00::3", "02:00:00:00:00:01"),
+]
+
+
+@pytest.mark.parametrize("six", [False, True])
+@pytest.mark.parametrize("kinds", [slice(0, 4), slice(4, 8)], ids=["first", "second"])
+def test_what_the_worker_has_of_scapy_crafts_the_same_as_all_of_it(six: bool, kinds: slice) -> None:
+    """In a process that has nothing of scapy yet: the worker of another one would have it from there."""
+    code = f"""{CHILD}
+sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
+from test_crafter import EVERY_KIND
+from netprobe.wire.craft import craft
+crafter.close()
+with Crafter(six={six}) as crafter:
+    (worker,) = {WORKERS}
+    made = [list(crafter(recipe)) for recipe in EVERY_KIND[{kinds.start}:{kinds.stop}]]
+    assert {WORKERS} == [worker]
+assert not any(name.split('.')[0] == 'scapy' for name in sys.modules)
+assert made == [list(craft(recipe)) for recipe in EVERY_KIND[{kinds.start}:{kinds.stop}]]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("needed", ["scapy.plist", "logging"])
+def test_a_scapy_that_needs_what_it_is_denied_is_imported_as_it_is(needed: str) -> None:
+    code = f"""
+import sys
+from types import ModuleType
+from netprobe.wire import craft, stand_ins
+class Refusing(ModuleType):
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+made = stand_ins._StandIn
+stand_ins._StandIn = lambda name: Refusing(name) if name == {needed!r} else made(name)
+craft.load_scapy_alone()
+import scapy.layers.inet6
+print(type(sys.modules[{needed!r}]) is ModuleType, scapy.layers.inet6.IPv6.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout == "True IPv6\n"
+
+
+def test_stand_ins_are_gone_once_scapy_is_there() -> None:
+    code = """
+import sys
+from netprobe.wire.craft import load_scapy_alone
+from netprobe.wire.stand_ins import UNUSED
+before = {name for name in UNUSED if name in sys.modules}
+load_scapy_alone()
+assert 'scapy.layers.inet' in sys.modules
+print(sorted({name for name in UNUSED if name in sys.modules} - before))
+import json, logging, subprocess
+print(json.dumps(1), logging.INFO, subprocess.DEVNULL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout == "[]\n1 20 -3\n"
+
+
 def test_it_leaves_no_process_and_no_descriptor() -> None:
     before, open_before = children(), sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with Crafter() as crafter:

@@ -1,5 +1,5 @@
-"""A worker process that imports scapy while its parent does something else: scapy costs 0.2 s, and there is a
-second core.
+"""A worker process that imports scapy while its parent does something else: scapy costs 0.2 s, of which
+crafting needs a third, and there is a second core.
 
 Fork it first thing, before anything heavy is loaded. The worker ends when its parent closes the pipe or dies,
 whatever way.
@@ -8,6 +8,7 @@ whatever way.
 from __future__ import annotations
 
 import ctypes
+import gc
 import marshal
 import os
 import signal
@@ -18,7 +19,7 @@ from contextlib import suppress
 from typing import BinaryIO, NoReturn
 
 from netprobe.model import Protocol
-from netprobe.wire.craft import Recipe, craft, load_scapy
+from netprobe.wire.craft import Recipe, craft, load_scapy_alone, load_six
 from netprobe.wire.mark import Mark
 
 PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
@@ -27,17 +28,18 @@ PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 class Crafter:
     """Crafts probes in a worker process; in this process where no worker can be had.
 
-    Close it, or use it as a context.
+    With `six` the worker gets ready for IPv6, which it is else when it is first asked for. Close it, or use
+    it as a context.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, six: bool = False) -> None:
         self._streams: tuple[BinaryIO, BinaryIO] | None = None
         self._end: weakref.finalize[..., Crafter] | None = None
         # forking beside other threads may copy a lock that nobody will ever release
         if threading.active_count() == 1:
-            self._start()
+            self._start(six)
 
-    def _start(self) -> None:
+    def _start(self, six: bool) -> None:
         parent = os.getpid()
         pipes: list[int] = []
         try:
@@ -50,7 +52,7 @@ class Crafter:
             return
         ask_out, ask_in, answer_out, answer_in = pipes
         if pid == 0:
-            _work(parent, ask_out, answer_in, (ask_in, answer_out))
+            _work(parent, ask_out, answer_in, (ask_in, answer_out), six)
         os.close(ask_out)
         os.close(answer_in)
         self._streams = os.fdopen(ask_in, "wb"), os.fdopen(answer_out, "rb")
@@ -107,7 +109,7 @@ def _end(pid: int, parent: int, streams: tuple[BinaryIO, BinaryIO]) -> None:
         pass
 
 
-def _work(parent: int, asked: int, answered: int, others: tuple[int, int]) -> NoReturn:
+def _work(parent: int, asked: int, answered: int, others: tuple[int, int], six: bool) -> NoReturn:
     """The worker's life: never returns into the code that forked it."""
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -120,10 +122,13 @@ def _work(parent: int, asked: int, answered: int, others: tuple[int, int]) -> No
         silence = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):  # a reader of our parent's output must not wait for us
             os.dup2(silence, fd)
-        load_scapy(lean=True)
+        gc.disable()  # what is imported stays
+        load_scapy_alone()
+        if six:
+            load_six()
+        gc.enable()
         # scapy's first packet takes it five times as long as the next
-        for protocol in (Protocol.ICMP, Protocol.TCP):
-            list(craft(Recipe(Mark(protocol, b"warmup"), "192.0.2.1", "192.0.2.2")))
+        list(craft(Recipe(Mark(Protocol.ICMP, b"warmup"), "192.0.2.1", "192.0.2.2")))
         with os.fdopen(asked, "rb") as asking, os.fdopen(answered, "wb") as answering:
             while True:
                 for packet in craft(_as_recipe(marshal.load(asking))):
