@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import time
-from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -40,6 +39,8 @@ def save(run: Run, write: str | None, captures: str, command: str) -> tuple[Run,
     if write == "-":
         data, incomplete = _bytes(run, command)
         return run, _to_stdout(data) or incomplete
+    from pathlib import Path
+
     path = Path(write) if write is not None else Path(captures) / _name(run)
     named = replace(run, report=replace(run.report, capture=str(path)))
     data, incomplete = _bytes(named, command)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from netprobe.errors import NotPermitted
 from netprobe.model.command import joined
@@ -78,6 +77,8 @@ def _own_words(argv: Sequence[str]) -> list[str]:
         return [*_interpreter(), "-m", "netprobe", *argv[1:]]
     if "netprobe" not in os.path.basename(program):
         return []
+    from pathlib import Path
+
     return [str(Path(program).absolute()), *argv[1:]]
 
 
@@ -86,6 +87,7 @@ def _interpreter() -> list[str]:
     sys.flags.safe_path).
     """
     import sysconfig
+    from pathlib import Path
 
     home = str(Path(__file__).parents[2])
     installed = home in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))

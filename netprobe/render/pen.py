@@ -6,7 +6,7 @@ Colours never carry a meaning alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, repeat
+from itertools import chain, filterfalse, repeat
 
 from msgspec.structs import replace
 
@@ -15,6 +15,10 @@ from .terminal import Terminal
 
 # select graphic rendition, ECMA-48
 BOLD, DIM, RED, GREEN, YELLOW, CYAN, LEAF = "1", "2", "1;31", "1;32", "1;33", "36", "32"
+
+
+# what our own texts have beside ASCII, each in one column
+SIGNS = frozenset("µ«»·²×–…←→⇄≤≥─│├└▣✓✗")
 
 
 class Pen:
@@ -95,11 +99,16 @@ def behind(lead: str, later: str, rows: Iterable[str]) -> list[str]:
 
 def columns(text: str) -> int:
     """How many columns `text` takes: an East Asian character takes two."""
-    if text.isascii():
+    if text.isascii() or (text.isprintable() and is_narrow(text)):
         return len(text)
-    from wcwidth import wcswidth  # imported late: only tables and non-ASCII names need it
+    from wcwidth import wcswidth  # imported late: only names with such characters need it
 
     return max(0, int(wcswidth(text)))
+
+
+def is_narrow(text: str) -> bool:
+    """Whether each character is known to take one column: ASCII, or a sign of ours."""
+    return text.isascii() or SIGNS.issuperset(filterfalse(str.isascii, text))
 
 
 def clipped(text: str, room: int) -> str:

@@ -5,6 +5,7 @@ cause, proof and fix.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from netprobe.model import Answer, Leg, Report
 
@@ -12,8 +13,9 @@ from . import words
 from .blocks import capture, conclusions, disagreement, figures, headline, reply_heading, reply_line
 from .headline import colour as colour_of
 from .headline import ending, question
+from .lazy_tabulate import load as load_tabulate
 from .marks import broken_leg
-from .pen import BOLD, DIM, YELLOW, Pen, columns
+from .pen import BOLD, DIM, YELLOW, Pen, columns, is_narrow
 from .rows import Row, rows
 from .terminal import Terminal
 
@@ -160,12 +162,13 @@ def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], align: Sequence[st
 
     Cells are taken as text: the container id 1e5 is no number.
     """
-    import tabulate  # 110 ms
-
+    tabulate = load_tabulate()
+    wide = not is_narrow("".join(chain(heads, *rows)))
     # it pads headers by two; give back what others set
-    before, tabulate.MIN_PADDING = tabulate.MIN_PADDING, 0
+    before = tabulate.MIN_PADDING, tabulate.WIDE_CHARS_MODE
+    tabulate.MIN_PADDING, tabulate.WIDE_CHARS_MODE = 0, wide and before[1]
     try:
         drawn = tabulate.tabulate(rows, heads, tablefmt="plain", disable_numparse=True, colalign=align)
     finally:
-        tabulate.MIN_PADDING = before
+        tabulate.MIN_PADDING, tabulate.WIDE_CHARS_MODE = before
     return [line.rstrip() for line in drawn.splitlines()]

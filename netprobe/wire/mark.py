@@ -7,7 +7,10 @@ a solicitation in its nonce option.
 
 from __future__ import annotations
 
-from hashlib import blake2b
+try:
+    from _blake2 import blake2b  # the same as hashlib's, without OpenSSL's 5 MiB beside it
+except ImportError:
+    from hashlib import blake2b
 
 from msgspec import Struct
 

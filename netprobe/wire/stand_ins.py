@@ -19,22 +19,22 @@ UNUSED = (
 )  # fmt: skip
 
 
-class _Nothing(type):
+class _InertType(type):
     """A class that is whatever it is asked for: a base class, a decorator, a function, a table."""
 
-    def __getattr__(cls, name: str) -> _Nothing:
+    def __getattr__(cls, name: str) -> _InertType:
         if name.startswith("__"):
             raise AttributeError(name)
         return cls
 
-    def __getitem__(cls, _: object) -> _Nothing:
+    def __getitem__(cls, _: object) -> _InertType:
         return cls
 
     def __iter__(cls) -> Iterator[Any]:
         return iter(())
 
 
-class Nothing(metaclass=_Nothing):
+class Inert(metaclass=_InertType):
     """What a stand-in has under every name."""
 
     def __init__(self, *_: object, **__: object) -> None:
@@ -44,7 +44,7 @@ class Nothing(metaclass=_Nothing):
         """As a decorator, leave it as it is."""
         return decorated
 
-    def __getattr__(self, name: str) -> Nothing:
+    def __getattr__(self, name: str) -> Inert:
         if name.startswith("__"):
             raise AttributeError(name)
         return self
@@ -55,10 +55,10 @@ class _StandIn(ModuleType):
 
     __path__: list[str] = []  # noqa: RUF012 - Python's own name
 
-    def __getattr__(self, name: str) -> type[Nothing]:
+    def __getattr__(self, name: str) -> type[Inert]:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Nothing
+        return Inert
 
 
 @contextmanager
