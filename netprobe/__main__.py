@@ -11,6 +11,7 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 import errno
+import gc
 import io
 import os
 import select
@@ -83,6 +84,8 @@ def _run() -> int:
     try:
         sys.unraisablehook = _unraisable
         _open_streams()
+        # what is imported and read stays to the end: looking for cycles in it takes a tenth of the time
+        gc.set_threshold(100_000)
         from .cli import program
 
         _Ending.unwinds = True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import os
-import re
 import stat
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from msgspec import Struct
 
 from .errors import WrongQuestion
 from .model import Earlier, Probe, Report, Run, Verdict
+from .model.pattern import pattern
 from .output import caller
 from .saved import file_words, load, of_bytes
 
@@ -27,7 +27,7 @@ HEAD = 8192  # bytes in which a capture's own comment stands: the command, and t
 
 _FAMILIES = (("trace", "ping", "why"), ("arping",))  # commands that ask the same
 _REACHED = f"\n{Verdict.REACHABLE.value}: ".encode()
-_STAMP = re.compile(r"\d{8}-\d{6}-\d{6}-")
+_STAMP = pattern(r"\d{8}-\d{6}-\d{6}-")
 
 
 class RunOfFile(Struct, frozen=True):

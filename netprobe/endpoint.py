@@ -17,6 +17,8 @@ import re
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netprobe.model.pattern import pattern
+
 from .errors import WrongQuestion
 from .model import Protocol
 from .model.protocol import ASKED
@@ -32,10 +34,10 @@ EXAMPLES = (
 )
 
 # where namespaces are kept as files: what follows such a path is no longer the path
-_NAMESPACE_FILE = re.compile(r"/proc/[^/]+/(?:task/[^/]+/)?ns/net|(?:/var)?/run/(?:docker/)?netns/[^/:@]+")
+_NAMESPACE_FILE = pattern(r"/proc/[^/]+/(?:task/[^/]+/)?ns/net|(?:/var)?/run/(?:docker/)?netns/[^/:@]+")
 # resolvers take 1.2.3 and 0x7f.1 for addresses: inet_aton(3)
-_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?\Z")
-_HOST_NAME = re.compile(
+_NUMBER = pattern(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?\Z")
+_HOST_NAME = pattern(
     r"(?=.{1,254}\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+(?:[A-Za-z0-9-]{1,63})?\Z"
 )
 

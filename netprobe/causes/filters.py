@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 from msgspec.structs import replace
 
 from netprobe.diagnose.engines import APART
 from netprobe.diagnose.evidence import Case
 from netprobe.model import Blank, Cause, Command, Leg
 from netprobe.model.command import way_of
+from netprobe.model.pattern import pattern
 
 from . import proof
 
-_ISOLATION = re.compile(r"DOCKER-(?:ISOLATION|INTERNAL)\b")  # moby, libnetwork/drivers/bridge
-_BRIDGE = re.compile(r"br-([0-9a-f]{12})")
+_ISOLATION = pattern(r"DOCKER-(?:ISOLATION|INTERNAL)\b")  # moby, libnetwork/drivers/bridge
+_BRIDGE = pattern(r"br-([0-9a-f]{12})")
 
 
 def policy_drop(case: Case) -> Cause | None:

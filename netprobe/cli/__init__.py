@@ -21,10 +21,6 @@ def run_line(arguments: list[str]) -> int:
 
 def program() -> int:
     """The command line of this process; its exit code."""
-    import gc
-
-    # what is imported and read stays to the end: looking for cycles in it takes a tenth of the time
-    gc.set_threshold(100_000)
     return run_line(sys.argv[1:])
 
 

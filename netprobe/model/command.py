@@ -15,7 +15,9 @@ from itertools import chain, takewhile
 from msgspec import Struct
 from msgspec.structs import replace
 
-_CAPITALS = re.compile(r"[A-Z]{2,}(?:[:/-][A-Z]{2,})*")
+from .pattern import pattern
+
+_CAPITALS = pattern(r"[A-Z]{2,}(?:[:/-][A-Z]{2,})*")
 
 
 class Blank(Struct, frozen=True):
@@ -167,7 +169,7 @@ def _for_there(word: str, ascii: bool) -> str:
     return _BY_NUMBERS.sub(_without_blanks, quoted(word, ascii))
 
 
-_BY_NUMBERS = re.compile(r"\$'.*'")
+_BY_NUMBERS = pattern(r"\$'.*'")
 
 
 def _without_blanks(quoted_word: re.Match[str]) -> str:
@@ -179,7 +181,7 @@ def joined(words: Iterable[str], ascii: bool = False) -> str:
     return " ".join(quoted(word, ascii) for word in words)
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-][A-Za-z0-9_@%+:,./=-]*")
+_PLAIN = pattern(r"[A-Za-z0-9_@%+:,./-][A-Za-z0-9_@%+:,./=-]*")
 
 
 def quoted(word: str, ascii: bool = False) -> str:

@@ -4,7 +4,6 @@ there for an address or a MAC of its own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from itertools import chain
 
@@ -13,6 +12,7 @@ from msgspec import Struct
 from .link import Link
 from .lookup import among, where
 from .namespace import Namespace
+from .pattern import pattern
 
 # what has a cable of which no kernel tells the other end; "" is hardware
 SEVERAL = ("bond", "team")  # cables as one
@@ -88,7 +88,7 @@ _BELOW = {
     "bridge": Uplinks._ports,
     "veth": Uplinks._veth,
 }
-_MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_MAC = pattern("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 def is_mac(sought: str) -> bool:

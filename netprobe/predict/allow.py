@@ -8,13 +8,13 @@ a table that filters is never opened: that lets everything in.
 
 from __future__ import annotations
 
-import re
 from itertools import chain as joined
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Command, Flow, Object, Protocol, Rule, Ruleset, Stop
+from netprobe.model.pattern import pattern
 from netprobe.rules.hook import traverse
 from netprobe.rules.packet import HookPacket
 from netprobe.rules.ruling import Decision, HookVerdict, Reason, Ruling
@@ -35,8 +35,8 @@ _NFT_SERVICES = {
     Protocol.ICMPV6: ("meta", "l4proto", "ipv6-icmp"),
     Protocol.ND: ("meta", "l4proto", "ipv6-icmp"),
 }
-_NFT_BARE = re.compile(r"(?!ip6$|icmpv6$)[A-Za-z_]{2,}[0-9][A-Za-z0-9_]*")  # none of nft's own words
-_NFT_QUOTED = re.compile(r"[!#-)+-\[\]-~]+")  # src/scanner.l: no quote; * and \ have a meaning
+_NFT_BARE = pattern(r"(?!ip6$|icmpv6$)[A-Za-z_]{2,}[0-9][A-Za-z0-9_]*")  # none of nft's own words
+_NFT_QUOTED = pattern(r"[!#-)+-\[\]-~]+")  # src/scanner.l: no quote; * and \ have a meaning
 _ALTERING = ("mangle", "raw", "nat")  # tables that mark, exempt and translate
 _COMING, _GOING = ("prerouting", "input", "forward"), ("forward", "output", "postrouting")
 _IP_TOOLS = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy")
@@ -245,7 +245,7 @@ def _nft_service(flow: Flow) -> tuple[str, ...]:
 
 
 LIMITS = ("limit", "hashlimit", "quota", "connlimit")
-_NFT_LIMIT = re.compile(
+_NFT_LIMIT = pattern(
     r"(?:limit rate \d+(?: \w+)?/\w+(?: burst \d+ \w+)?|quota (?:until )?\d+ \w+(?: used \d+ \w+)?) "
 )
 
@@ -271,8 +271,8 @@ def unlimited(ruleset: Ruleset, decision: Decision) -> Fix:
 
 
 REFUSING = ("drop", "reject")
-_NFT_REFUSAL = re.compile(r"\b(?:drop|reject(?: with .*)?)$")
-_COUNTED = re.compile(r"\bcounter packets \d+ bytes \d+")
+_NFT_REFUSAL = pattern(r"\b(?:drop|reject(?: with .*)?)$")
+_COUNTED = pattern(r"\bcounter packets \d+ bytes \d+")
 
 
 def turned(text: str) -> str | None:

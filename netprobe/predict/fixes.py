@@ -8,9 +8,8 @@ quotes for names.
 
 from __future__ import annotations
 
-import re
-
 from netprobe.model import Blank, Command, InterfaceAddress, Link, Object, Ruleset
+from netprobe.model.pattern import pattern
 from netprobe.rules import naming
 from netprobe.rules.read.arguments import tokens
 
@@ -19,9 +18,9 @@ BRIDGE, GATEWAY, INTERFACE = Blank("BRIDGE"), Blank("GATEWAY"), Blank("INTERFACE
 REMOTE, ADDRESS = Blank("REMOTE"), Blank("ADDRESS")
 RIGHT_LENGTH = "RIGHT-LENGTH"
 
-_NFT_NAME = re.compile(r"[A-Za-z_.][A-Za-z0-9_./-]*")  # nftables, src/scanner.l: string
-_XT_NAME = re.compile(r"[^\s!-]\S*")  # iptables, xshared.c: parse_chain
-_SYSCTL_NAME = re.compile(r"[^=*?\[\]\\\s]+")  # procps, src/sysctl.c: the first = divides, glob(7) is applied
+_NFT_NAME = pattern(r"[A-Za-z_.][A-Za-z0-9_./-]*")  # nftables, src/scanner.l: string
+_XT_NAME = pattern(r"[^\s!-]\S*")  # iptables, xshared.c: parse_chain
+_SYSCTL_NAME = pattern(r"[^=*?\[\]\\\s]+")  # procps, src/sysctl.c: the first = divides, glob(7) is applied
 
 NO_NFT_NAME = Command.advice(
     "change it with a program that speaks netlink: its table or chain has a name that cannot be written in"

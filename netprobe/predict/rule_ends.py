@@ -4,10 +4,10 @@ understood.
 
 from __future__ import annotations
 
-import re
 from itertools import chain as joined
 
 from netprobe.model import Object, Place, Protocol, Ruleset, Stop
+from netprobe.model.pattern import pattern
 from netprobe.rules.ruling import Decision, HookVerdict, Reason, Ruling
 
 from . import allow, fixes
@@ -31,7 +31,7 @@ _WORDS = {
 }
 _CHANCE = {Reason.LIMIT, Reason.QUOTA, Reason.CONNLIMIT, Reason.RANDOM}
 _LETS_PASS = {HookVerdict.ACCEPT, HookVerdict.QUEUE}
-_ABOUT_ND = re.compile("icmpv6|nd-|neighbo")
+_ABOUT_ND = pattern("icmpv6|nd-|neighbo")
 
 
 def likely(rules: Ruleset, ruling: Ruling, place: Place) -> tuple[Ruling, tuple[Stop, ...]]:

@@ -23,7 +23,7 @@ class _Later(ModuleType):
         return getattr(import_module(self.__name__), name)
 
 
-def load() -> ModuleType:
+def load() -> Any:
     """tabulate; for everybody in this process the whole one, as far as can be told."""
     if "tabulate" not in sys.modules:
         metadata = _Later("importlib.metadata")

@@ -6,7 +6,7 @@ Colours never carry a meaning alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, filterfalse, repeat
+from itertools import chain, repeat
 
 from msgspec.structs import replace
 
@@ -108,7 +108,7 @@ def columns(text: str) -> int:
 
 def is_narrow(text: str) -> bool:
     """Whether each character is known to take one column: ASCII, or a sign of ours."""
-    return text.isascii() or SIGNS.issuperset(filterfalse(str.isascii, text))
+    return text.isascii() or all(sign in SIGNS for sign in text if not sign.isascii())
 
 
 def clipped(text: str, room: int) -> str:

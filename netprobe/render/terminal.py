@@ -6,14 +6,15 @@ Pure: the caller looks.
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
 
+from netprobe.model.pattern import pattern
+
 NARROWEST, WIDEST = 24, 10_000
-_NUMBER = re.compile("0*([1-9][0-9]{0,8})[0-9]*")  # further digits say nothing else: the widest
+_NUMBER = pattern("0*([1-9][0-9]{0,8})[0-9]*")  # further digits say nothing else: the widest
 
 
 class Terminal(Struct, frozen=True):

@@ -5,7 +5,6 @@ Pure text, no layout.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from netprobe.model import (
@@ -24,6 +23,7 @@ from netprobe.model import (
     Stage,
 )
 from netprobe.model.address import version
+from netprobe.model.pattern import pattern
 
 _STEPS = {
     Stage.SOCKET: "socket",
@@ -74,7 +74,7 @@ _HAPPENED = {
 _FIELDS = {"src": "source", "dst": "destination", "sport": "source port", "dport": "destination port",
     "icmp_id": "ICMP id",
            "src_mac": "source MAC", "dst_mac": "destination MAC", "length": "length"}  # fmt: skip
-_FIELD = re.compile(r"\b(?:src|dst|sport|dport)\b")
+_FIELD = pattern(r"\b(?:src|dst|sport|dport)\b")
 _TRANSLATED = frozenset({"src", "dst", "sport", "dport", "icmp_id"})
 _REVERSE = frozenset({"conntrack", "un-nat", "unnat", "reverse", "un-MASQUERADE", "un-SNAT", "un-DNAT"})
 

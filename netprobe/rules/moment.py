@@ -6,16 +6,16 @@ the reader.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from netprobe.model import Moment, Statement
+from netprobe.model.pattern import pattern
 
 _DAY = 86400
 _DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
-_DATE = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)")
-_HOUR = re.compile(r"\b(\d\d?):(\d\d)(?::(\d\d))?")
+_DATE = pattern(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)")
+_HOUR = pattern(r"\b(\d\d?):(\d\d)(?::(\d\d))?")
 
 
 def numbered(text: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from itertools import chain as joined
 
 from netprobe.model import Chain, Object, Rule, Statement, Table, Term
+from netprobe.model.pattern import pattern
 
 from .ruling import Decision, Reason
 
@@ -20,18 +20,18 @@ _TOOLS = {
 # libnetwork/iptables, netavark src/firewall, firewalld src/firewall/core, ufw src/backend_iptables.py,
 # kubernetes pkg/proxy, libvirt src/network.
 _OWNERS = (
-    ("docker", re.compile(r"DOCKER|docker[-_0-9]|\bbr-[0-9a-f]{12}\b")),
-    ("podman", re.compile(r"NETAVARK|netavark|CNI-|podman[-_0-9]")),
-    ("kubernetes", re.compile(r"KUBE-|cali-|cali[0-9a-f]{11}|CILIUM|FLANNEL|kubernetes|kube-proxy")),
-    ("ufw", re.compile(r"\bufw6?-")),
+    ("docker", pattern(r"DOCKER|docker[-_0-9]|\bbr-[0-9a-f]{12}\b")),
+    ("podman", pattern(r"NETAVARK|netavark|CNI-|podman[-_0-9]")),
+    ("kubernetes", pattern(r"KUBE-|cali-|cali[0-9a-f]{11}|CILIUM|FLANNEL|kubernetes|kube-proxy")),
+    ("ufw", pattern(r"\bufw6?-")),
     (
         "firewalld",
-        re.compile(
+        pattern(
             r"\bfirewalld\b|_ZONES\b|\b(?:FWD[IO]?|IN|PRE|POST)_[a-zA-Z]+|_direct\b"
             r"|filter_(?:IN|FWD|INPUT|FORWARD)_"
         ),
     ),
-    ("libvirt", re.compile(r"LIBVIRT_|libvirt|guest_(?:output|input|cross|nat)|\bvirbr[0-9]")),
+    ("libvirt", pattern(r"LIBVIRT_|libvirt|guest_(?:output|input|cross|nat)|\bvirbr[0-9]")),
 )
 
 

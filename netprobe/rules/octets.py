@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 
+from netprobe.model.pattern import pattern
+
 from .datatypes import TCP_FLAGS
 from .packet import HookPacket
 from .ruling import weighed
 
 _WORD = 0xFFFFFFFF
-_STEP = re.compile(r"\s*(&|<<|>>|@)\s*(0[xX][0-9a-fA-F]+|\d+)")
+_STEP = pattern(r"\s*(&|<<|>>|@)\s*(0[xX][0-9a-fA-F]+|\d+)")
 Octets = list[int | None]
 
 

@@ -4,13 +4,13 @@ look a value up in.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from functools import lru_cache
 
 from msgspec import Struct
 
 from netprobe.model import Term
+from netprobe.model.pattern import pattern
 
 from .datatypes import Datatype
 
@@ -42,8 +42,8 @@ class Numbers(Struct, frozen=True):
 
 Range = Words | Numbers
 
-_OPEN = re.compile(r"(?<!\\)\*\Z")  # the beginning of a word; "\*" is an asterisk
-_ESCAPED = re.compile(r"\\\*\Z")
+_OPEN = pattern(r"(?<!\\)\*\Z")  # the beginning of a word; "\*" is an asterisk
+_ESCAPED = pattern(r"\\\*\Z")
 
 
 @lru_cache(maxsize=16384)

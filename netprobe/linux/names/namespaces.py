@@ -13,6 +13,7 @@ from netprobe.linux import files, netns
 from netprobe.linux.privilege import not_permitted
 from netprobe.model import STARTED_IN
 from netprobe.model.command import quoted
+from netprobe.model.pattern import pattern
 
 from .containers import PODS, Containers
 from .handles import Handles
@@ -35,7 +36,7 @@ OPENED = "/proc/self/fd/"  # where a namespace is that is open already
 HOST_ROOT = "/proc/1/root"
 # kinds whose names tell nothing without the kind before them
 NAMELESS = (HOST, Processes.kind, NamespaceFiles.kind, PODS)
-_GENERATED = re.compile(r"(?:netns|cni)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GENERATED = pattern(r"(?:netns|cni)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Directory:

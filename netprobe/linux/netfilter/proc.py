@@ -8,14 +8,15 @@ import re
 
 from netprobe.linux import files
 from netprobe.model import RecentEntry, RecentList
+from netprobe.model.pattern import pattern
 
 NET = "/proc/thread-self/net"  # /proc/net is the main thread's namespace
 LEGACY_NAMES = {"ip": "ip_tables_names", "ip6": "ip6_tables_names", "arp": "arp_tables_names"}
-_LEGACY_MODULE = re.compile(rb"^(?:ip6?|arp)table_(?:filter|nat|mangle|raw|security) ", re.MULTILINE)
-_STAMPS = re.compile(r"src=(\S+) ttl: (\d+) last_seen: (\d+) oldest_pkt: \d+ (.*)")
-_NOW = re.compile(rb"^now at (\d+) nsecs$", re.MULTILINE)
+_LEGACY_MODULE = pattern(rb"^(?:ip6?|arp)table_(?:filter|nat|mangle|raw|security) ", re.MULTILINE)
+_STAMPS = pattern(r"src=(\S+) ttl: (\d+) last_seen: (\d+) oldest_pkt: \d+ (.*)")
+_NOW = pattern(rb"^now at (\d+) nsecs$", re.MULTILINE)
 RATES = (250, 1000, 100, 300)  # CONFIG_HZ
-_JIFFIES = re.compile(rb"^jiffies: (\d+)$", re.MULTILINE)
+_JIFFIES = pattern(rb"^jiffies: (\d+)$", re.MULTILINE)
 
 
 def legacy_families() -> tuple[str, ...]:

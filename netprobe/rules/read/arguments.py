@@ -4,11 +4,12 @@ or target.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
-_TOKEN = re.compile(r'"((?:\\.|[^"\\])*)"|(\S+)')
-_ESCAPED = re.compile(r"\\(.)")
+from netprobe.model.pattern import pattern
+
+_TOKEN = pattern(r'"((?:\\.|[^"\\])*)"|(\S+)')
+_ESCAPED = pattern(r"\\(.)")
 
 
 @dataclass(slots=True)

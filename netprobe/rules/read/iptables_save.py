@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from netprobe.model import Chain, Rule, Statement, Table
+from netprobe.model.pattern import pattern
 
 from .arguments import Block, blocks, tokens
 from .ebtables import arptables_arguments, ebtables_arguments
@@ -36,8 +37,8 @@ TABLES = {
     "security": ("INPUT", "FORWARD", "OUTPUT"),
 }
 
-_CHAIN = re.compile(r":(\S+) (\S+)")
-_RULE = re.compile(r'(?:\[(\d+):(\d+)\] )?-A (?:"((?:\\.|[^"\\])*)"|(\S+)) ?(.*)')
+_CHAIN = pattern(r":(\S+) (\S+)")
+_RULE = pattern(r'(?:\[(\d+):(\d+)\] )?-A (?:"((?:\\.|[^"\\])*)"|(\S+)) ?(.*)')
 Arguments = Callable[[str, str, Collection[str]], tuple[list[Statement], str | None]]
 
 
@@ -128,7 +129,7 @@ def read_arguments(
 
 
 # A rule for one destination, as kube-proxy writes ten thousand of, alike but for address, comment and target.
-_FOR_ONE = re.compile(
+_FOR_ONE = pattern(
     r"-d ([\d.]+/32) ((?:-p \w+ )?)"
     r"(?:-m comment --comment (?:\"([^\"\\]*)\"|([\w:./]+)) )?"
     r"((?:-m (?:tcp|udp|sctp) --dport [\d:]+ )?)-j ([\w-]+)"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from netprobe.model import Chain
+from netprobe.model.pattern import pattern
 
 # include/uapi/linux/netfilter_ipv4.h and netfilter_bridge.h, as nft(8) names them
 PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
 _OF_BRIDGES = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
-_CHAIN = re.compile(
+_CHAIN = pattern(
     r"""(?:type\ (?P<type>filter|nat|route)\ hook\ (?P<hook>\w+)
            (?:\ devices\ =\ \{\ (?P<several>[^}]*)\ \}|\ device\ (?P<device>\S+))?
            \ priority\ (?P<named>[a-z]+)?(?:(?<=[a-z])\ )?(?P<number>[+-]?\ ?\d+)?;?\ ?)?

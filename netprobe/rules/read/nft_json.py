@@ -11,13 +11,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Chain, Flowtable, NamedObject, NamedSet, Rule, Table
+from netprobe.model.pattern import pattern
 
 from .nft_expression import element, word
 from .nft_statement import statements
 
 # A rule stands two tabs deep; nft breaks a long set into lines that stand deeper.
-_RULE = re.compile(r"^\t\t(\S.*(?:\n\t\t\t.*)*) # handle (\d+)$", re.MULTILINE)
-_TABLE = re.compile(r"^table (\S+) (\S+) \{(?: # handle \d+)?$", re.MULTILINE)
+_RULE = pattern(r"^\t\t(\S.*(?:\n\t\t\t.*)*) # handle (\d+)$", re.MULTILINE)
+_TABLE = pattern(r"^table (\S+) (\S+) \{(?: # handle \d+)?$", re.MULTILINE)
 _OBJECTS = ("quota", "limit", "counter", "ct helper", "ct timeout", "ct expectation", "secmark", "synproxy")
 
 Key = tuple[str, str]

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from netprobe.model import Statement
+from netprobe.model.pattern import pattern
 
 from .nft_statement import statements
 
-_TOKEN = re.compile(r'"[^"]*"|[{},]|[^\s{},"]+')
+_TOKEN = pattern(r'"[^"]*"|[{},]|[^\s{},"]+')
 _OPERATORS = ("==", "!=", "<", ">", "<=", ">=")
 _FLAGS = ("ct state", "ct status", "ct event", "tcp flags")  # tested bit by bit
 _META = (
@@ -33,7 +34,7 @@ _FIELDS = {
 }  # fmt: skip
 _CT = ("state", "status", "mark", "direction", "expiration", "helper", "label", "id", "zone")
 _VERDICTS = ("accept", "drop", "return", "continue")
-_SPAN = re.compile(r"(.+)/(second|minute|hour|day|week)")
+_SPAN = pattern(r"(.+)/(second|minute|hour|day|week)")
 
 Json = dict[str, Any]
 
@@ -239,7 +240,7 @@ _FORMS = tuple(
 )
 
 
-_SOCKET = re.compile(r"\[(?P<six>[^\]]+)\](?::(?P<port6>\S+))?|(?P<four>[0-9.-]*)(?::(?P<port>\S+))?")
+_SOCKET = pattern(r"\[(?P<six>[^\]]+)\](?::(?P<port6>\S+))?|(?P<four>[0-9.-]*)(?::(?P<port>\S+))?")
 
 
 def _socket(word: str) -> Json:

@@ -5,10 +5,10 @@ the rule ends; of one with it nothing is known.
 # ruff: noqa: ARG001, ARG005 - the readers of one table take the same arguments
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from netprobe.model import Protocol
+from netprobe.model.pattern import pattern
 from netprobe.rules import datatypes as dt
 from netprobe.rules.packet import HookPacket, Surroundings
 
@@ -24,7 +24,7 @@ _CARRIED = {
     "tcp": (Protocol.TCP,), "udp": (Protocol.UDP,), "icmp": (Protocol.ICMP,),
     "icmpv6": (Protocol.ICMPV6, Protocol.ND),
 }  # fmt: skip
-_OPTION = re.compile(r"(exthdr|ip option|tcp option|sctp chunk|dccp option) \S+( .*)?")
+_OPTION = pattern(r"(exthdr|ip option|tcp option|sctp chunk|dccp option) \S+( .*)?")
 # of which packets it can be asked whether there is one (net/netfilter/nft_exthdr.c): of the others of any
 _ASKED = {"exthdr": "ip6", "ip option": "ip"}
 
