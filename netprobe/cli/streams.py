@@ -19,15 +19,20 @@ if TYPE_CHECKING:
 OUTPUT_FAILED = 74
 
 
-def terminal_of(settings: dict[str, Any], options: dict[str, Any]) -> Terminal:
-    """What the output can show: colour, width, character set."""
+def _columns() -> int:
+    """How wide the terminal is; 0 where nobody says. As other programs, COLUMNS first."""
     import shutil
 
+    return shutil.get_terminal_size((0, 0)).columns
+
+
+def terminal_of(settings: dict[str, Any], options: dict[str, Any]) -> Terminal:
+    """What the output can show: colour, width, character set."""
     from netprobe.render.terminal import terminal
 
     stdout = sys.stdout if options.get("out") is None else None
     to_terminal = stdout is not None and stdout.isatty()
-    columns = shutil.get_terminal_size((0, 0)).columns if to_terminal else 0
+    columns = _columns() if to_terminal else 0
     encoding = "utf-8" if stdout is None else (stdout.encoding or "ascii")
     return terminal(settings["color"], os.environ, isatty=to_terminal, columns=columns, encoding=encoding)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from netprobe.model import Moment, Timings
 
@@ -20,11 +21,10 @@ def now() -> Moment:
     return Moment(seconds, time.localtime(seconds).tm_gmtoff)
 
 
-@dataclass(slots=True)
-class Clock:
+class Clock(Struct):
     """How long each part of the line took, in ns; a part within another one counts to itself alone."""
 
-    spent: dict[str, int] = field(default_factory=dict)
+    spent: dict[str, int] = {}
     _searches: Searched | None = None
 
     @contextmanager

@@ -6,8 +6,7 @@ Kernel: net/ipv4/arp.c (arp_process), net/ipv6/ndisc.c (ndisc_recv_ns); RFC 826,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import ARP_REPLY, NEIGHBOUR_ADVERTISEMENT, Link, Protocol, Stage, Stop
@@ -30,8 +29,7 @@ _SILENCING = {
 }  # fmt: skip
 
 
-@dataclass(slots=True)
-class Enquiry:
+class Enquiry(Struct):
     """What came of a question.
 
     `answers`: each station that answers, with the branch that reached it. `exits`: copies that went out of
@@ -40,12 +38,12 @@ class Enquiry:
     copies, behind which the owner may be or not. `unread`: what could not be read, where the owner may be.
     """
 
-    answers: list[tuple[Branch, Station]] = field(default_factory=list)
-    exits: list[Branch] = field(default_factory=list)
-    heard: list[tuple[str, Link]] = field(default_factory=list)
-    silenced: list[Stop] = field(default_factory=list)
-    barred: list[Stop] = field(default_factory=list)
-    unread: list[Stop] = field(default_factory=list)
+    answers: list[tuple[Branch, Station]] = []
+    exits: list[Branch] = []
+    heard: list[tuple[str, Link]] = []
+    silenced: list[Stop] = []
+    barred: list[Stop] = []
+    unread: list[Stop] = []
 
     @property
     def stations(self) -> list[Station]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -66,8 +65,7 @@ class Gone(Struct, frozen=True):
     below: Gone | None = None
 
 
-@dataclass
-class Trail:
+class Trail(Struct):
     """The growing path of one leg. `tracks` is shared by the request and its reply.
 
     `arrived` is where the request ended, `left` the device behind which it went out of sight.
@@ -75,11 +73,11 @@ class Trail:
 
     ground: Ground
     leg: Leg
-    tracks: list[Track] = field(default_factory=list)
-    hops: list[Hop] = field(default_factory=list)
-    routed: list[Routed] = field(default_factory=list)
-    resolved: list[Resolved] = field(default_factory=list)
-    visits: dict[tuple[str, int, str, str], int] = field(default_factory=dict)
+    tracks: list[Track] = []
+    hops: list[Hop] = []
+    routed: list[Routed] = []
+    resolved: list[Resolved] = []
+    visits: dict[tuple[str, int, str, str], int] = {}
     arrived: tuple[str, Link | None, Packet] | None = None
     left: Gone | None = None
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
+
+from msgspec import Struct
 
 # Names as nft prints them. Source: nftables src/datatype.c, proto.c, ct.c, fib.c, meta.c.
 PROTOCOLS = {
@@ -85,8 +86,7 @@ BOOLEANS = {"exists": 1, "missing": 0, "true": 1, "false": 0, "yes": 1, "no": 0}
 SERVICES = {"ssh": 22, "domain": 53, "http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # one object a type: compared and hashed by identity
-class Datatype:
+class Datatype(Struct, frozen=True, eq=False):  # one object a type: compared and hashed by identity
     """A type: `names` for its numbers, `read` for what is no name; `text` types compare as words (interface
     names end in *).
     """

@@ -7,10 +7,9 @@ ending is the main one, the others tell whether the doubt matters.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netprobe.model import Chain, ChainQuery, Rule, Ruleset, Statement, Table
@@ -106,8 +105,7 @@ def _routed_by(packet: HookPacket) -> tuple[object, ...]:
     return packet.flow.src, packet.flow.dst, packet.mark, packet.tos
 
 
-@dataclass(slots=True)
-class _Traversal:
+class _Traversal(Struct):
     """The ways of one packet through one hook."""
 
     ruleset: Ruleset
@@ -116,8 +114,8 @@ class _Traversal:
     around: Surroundings
     packet: HookPacket
     waiting: deque[_Position] = field(default_factory=deque)
-    endings: list[Ruling] = field(default_factory=list)
-    seen: set[tuple[object, ...]] = field(default_factory=set)
+    endings: list[Ruling] = []
+    seen: set[tuple[object, ...]] = set()
 
     def ruling(self) -> Ruling:
         """The ruling of the whole hook."""

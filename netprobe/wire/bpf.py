@@ -8,7 +8,6 @@ as a short one over two unconditional jumps.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from msgspec import Struct
@@ -36,15 +35,14 @@ class _Line(Struct, frozen=True):
     otherwise: str | None = None
 
 
-@dataclass(slots=True)
-class Assembler:
+class Assembler(Struct):
     """A program being written:
 
     `emit`, `test`, `goto` and `label` in the order of execution, then `assemble`.
     """
 
-    _lines: list[_Line] = field(default_factory=list)
-    _labels: dict[str, int] = field(default_factory=dict)
+    _lines: list[_Line] = []
+    _labels: dict[str, int] = {}
 
     def emit(self, *codes: tuple[int, int] | int) -> None:
         """Append instructions: pairs of code and k, or a code alone where k is 0."""

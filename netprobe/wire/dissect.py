@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -39,8 +38,7 @@ NONCE_OPTION = 14
 TUNNEL_DEPTH = 4  # packets in packets, before we stop reading
 
 
-@dataclass(slots=True)
-class DissectedPacket:
+class DissectedPacket(Struct):
     """One packet as its headers say.
 
     `payload` lies behind the last header; `padding` behind the packet's end.

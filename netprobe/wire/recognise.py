@@ -9,7 +9,6 @@ there, and the token as far as it is quoted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from msgspec import Struct
 
@@ -39,18 +38,17 @@ class Recognised(Struct, frozen=True):
     text: str = ""
 
 
-@dataclass(slots=True)
-class Recogniser:
+class Recogniser(Struct):
     """Recognises the packets of one run, given in the order of time; it remembers flows and fragments.
 
     `_forms` is what the probe and its answers looked like, wherever translations changed them.
     """
 
     mark: Mark
-    _requests: dict[_Ports, int] = field(default_factory=dict)
-    _fragments: dict[tuple[str, str, int, int], Recognised] = field(default_factory=dict)
-    _counts: dict[object, int] = field(default_factory=dict)
-    _forms: set[_Form] = field(default_factory=set)
+    _requests: dict[_Ports, int] = {}
+    _fragments: dict[tuple[str, str, int, int], Recognised] = {}
+    _counts: dict[object, int] = {}
+    _forms: set[_Form] = set()
 
     def __call__(self, packet: DissectedPacket, point: object = None) -> Recognised | None:
         """What `packet` is to the probe, or None.

@@ -75,16 +75,12 @@ def ask(query: SetQuery) -> AskedSet:
 
 def without(tool: str) -> Ruleset:
     """In the lab: the rules as they are seen when a tool is not installed."""
-    which = netfilter_tools.shutil.which
-
-    def missing(name: str, *arguments: Any, **more: Any) -> str | None:
-        return None if name == tool else which(name, *arguments, **more)
-
-    netfilter_tools.shutil.which = missing
+    is_program = netfilter_tools._is_program
+    netfilter_tools._is_program = lambda place: Path(place).name != tool and is_program(place)
     try:
         return read()
     finally:
-        netfilter_tools.shutil.which = which
+        netfilter_tools._is_program = is_program
 
 
 def started() -> set[str]:

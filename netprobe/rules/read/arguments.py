@@ -4,7 +4,7 @@ or target.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from netprobe.model.pattern import pattern
 
@@ -12,8 +12,7 @@ _TOKEN = pattern(r'"((?:\\.|[^"\\])*)"|(\S+)')
 _ESCAPED = pattern(r"\\(.)")
 
 
-@dataclass(slots=True)
-class Block:
+class Block(Struct):
     """The options of one module:
 
     `kind` "match" or "target" or "" (the options of every rule), and its `name`.
@@ -23,7 +22,7 @@ class Block:
 
     kind: str
     name: str
-    options: list[tuple[bool, str, list[str]]] = field(default_factory=list)
+    options: list[tuple[bool, str, list[str]]] = []
 
     def text(self) -> str:
         """The block as the tool prints it, for a person."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from functools import lru_cache
+
+from msgspec import Struct
 
 from netprobe.model import Chain, Rule, Statement, Table
 from netprobe.model.pattern import pattern
@@ -75,14 +76,13 @@ class _Chains(dict[str, tuple[str, list[Rule]]]):
         return not is_target(str(name))
 
 
-@dataclass(slots=True)
-class _PrintedTable:
+class _PrintedTable(Struct):
     """A table while its lines are read: chains with policy ("-" for a user's chain) and rules."""
 
     engine: str
     family: str
     name: str
-    chains: dict[str, tuple[str, list[Rule]]] = field(default_factory=dict)
+    chains: dict[str, tuple[str, list[Rule]]] = {}
 
     def add(self, line: re.Match[str], read: Arguments) -> None:
         packets, size, quoted, plain, arguments = line.groups()
