@@ -22,13 +22,13 @@ class Record:
     """A message of the kernel, or the attributes nested in one, by their names of the kernel's headers.
 
     Attributes are decoded when they are asked for. Of a repeated one the last counts. One of no record is
-    absent.
+    absent. `body` is what follows the header of a message, as it came; empty in one that is nested.
     """
 
-    __slots__ = ("_attributes", "_slots", "fields")
+    __slots__ = ("_attributes", "_slots", "body", "fields")
 
-    def __init__(self, message: dict[str, Any]) -> None:
-        self.fields = message
+    def __init__(self, message: dict[str, Any], body: bytes = b"") -> None:
+        self.fields, self.body = message, body
         self._slots = dict.get(message, "attrs", ())  # pyroute2's own get looks for attributes
         self._attributes = {slot.name: slot for slot in self._slots}
 
@@ -168,7 +168,7 @@ class _Lean(Record):
     cdata = None  # where pyroute2's classes have the class of what is not declared
 
     def __init__(self, says: _Declared, data: bytes, at: int, whole: Callable[[], Record]) -> None:
-        self.fields = says.values(data, at)
+        self.fields, self.body = says.values(data, at), data[at:] if at else b""
         self._declared, self._whole = says, whole
         self._found = attributes(data, at + says.layout.size)
 
@@ -233,7 +233,7 @@ def whole(answer: type, message: bytes) -> Record:
     """A message, its header included, decoded by pyroute2."""
     decoding = answer(message)
     decoding.decode()
-    return Record(decoding)
+    return Record(decoding, message[_HEADER_SIZE:])
 
 
 def attributes(body: bytes, at: int) -> dict[int, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 
 from msgspec import Struct
@@ -42,6 +43,7 @@ class Around(Struct, frozen=True):
 EVERYTHING = Around()
 
 
+@lru_cache(maxsize=1024)
 def _word(address: str) -> int:
     return int(ip_address(address.partition("%")[0])) & 0xFFFFFFFF
 

@@ -9,7 +9,10 @@ GENEVE, GRE and IP in IP, too.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
+
+from netprobe.model import Protocol
 
 from .around import EVERYTHING, Around
 from .bpf import (
@@ -47,6 +50,13 @@ def tap_filter(mark: Mark, around: Around = EVERYTHING) -> tuple[Instruction, ..
 
 def side_filter(mark: Mark, around: Around = EVERYTHING) -> tuple[Instruction, ...]:
     """What travels beside the probe of `mark`, for a second tap."""
+    return _beside(mark if mark.protocol is Protocol.UDP else Mark(mark.protocol, b""), around)
+
+
+@lru_cache(
+    maxsize=16
+)  # but of UDP, whose ports strangers may send to, all runs on the same way have the same
+def _beside(mark: Mark, around: Around) -> tuple[Instruction, ...]:
     return _of_frames(Writer(Assembler(), mark, around, beside=True, fragments=True))
 
 

@@ -91,11 +91,11 @@ class Writer(Struct, frozen=True):
         self.frame(prefix)
         self.ip(prefix)
         self.transport(prefix, tunnels)
-        if self.beside:
-            self.strangers(prefix, "udp tunnel" if tunnels else "reject")
-        else:
+        if not self.beside:
             self.icmp(prefix, tunnels)
             self.own(prefix, tunnels)
+        elif self.mark.protocol is Protocol.UDP:
+            self.strangers(prefix, "udp tunnel" if tunnels else "reject")
         if tunnels:
             self.tunnel()
 

@@ -147,6 +147,19 @@ def test_a_default_route() -> None:
     assert route_of(route(10, 0, 254, 1, 0)).dst == "::/0"
 
 
+def test_the_same_bytes_are_decoded_once_and_others_anew(monkeypatch):
+    decoded = []
+    one = fib._route_of
+    monkeypatch.setattr(fib, "_known", {})
+    monkeypatch.setattr(fib, "_MOST_KNOWN", 3)
+    monkeypatch.setattr(fib, "_route_of", lambda record: decoded.append(record) or one(record))
+    to = [route(2, 16, 254, 1, 0, attribute(1, ip("10.1.0.0")), attribute(4, u32(device))) for device in (1, 2, 3, 4)]
+    assert route_of(to[0]) is route_of(to[0])
+    assert [route_of(each).nexthops[0].index for each in to] == [1, 2, 3, 4]
+    assert len(decoded) == 4
+    assert len(fib._known) == 1  # no more than so many are kept
+
+
 def test_routes_that_lead_nowhere() -> None:
     for kind, word in ((6, "blackhole"), (7, "unreachable"), (8, "prohibit"), (9, "throw"), (99, "99")):
         found = route_of(route(2, 8, 254, kind, 0, attribute(1, ip("10.0.0.0"))))

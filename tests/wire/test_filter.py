@@ -18,9 +18,11 @@ from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
 from netprobe.model import Protocol
-from netprobe.wire.around import Around
-from netprobe.wire.bpf import LIMIT
+from netprobe.wire import filter as filters
+from netprobe.wire.around import EVERYTHING, Around
+from netprobe.wire.bpf import LIMIT, Assembler
 from netprobe.wire.filter import answer_filter, packet_filter, segment_filter, side_filter, tap_filter
+from netprobe.wire.filter_blocks import Writer
 
 CASES = [
     (Protocol.ICMP, False), (Protocol.ICMPV6, True), (Protocol.UDP, False), (Protocol.UDP, True),
@@ -211,3 +213,12 @@ def test_the_program_is_short(protocol: Protocol) -> None:
     around = Around(tuple(many), tuple((one, other) for one in many[:8] for other in many[8:16]))
     for program in (tap_filter(mark, around), side_filter(mark, around)):
         assert len(program) < LIMIT // 4
+
+
+@pytest.mark.parametrize("protocol", [Protocol.ICMP, Protocol.ICMPV6, Protocol.UDP, Protocol.TCP, Protocol.ARP])
+def test_what_runs_have_beside_their_probes_is_kept_as_far_as_it_is_the_same(protocol: Protocol) -> None:
+    marks = [replace(a_mark(protocol), run=run) for run in (b"abcdef", b"uvwxyz")]
+    for around in (EVERYTHING, AROUND):
+        made = [filters._of_frames(Writer(Assembler(), mark, around, beside=True, fragments=True)) for mark in marks]
+        assert [side_filter(mark, around) for mark in marks] == made
+    assert (side_filter(marks[0]) is side_filter(marks[1])) == (protocol is not Protocol.UDP)

@@ -168,7 +168,22 @@ def _unmerged(route: Route) -> Route:
 
 
 def route_of(record: Record) -> Route:
-    """One route from an RTM_NEWROUTE message."""
+    """One route from an RTM_NEWROUTE message; of the same bytes the same one."""
+    found = _known.get(record.body)
+    if found is None:
+        found = _route_of(record)
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        if record.body:
+            _known[record.body] = found
+    return found
+
+
+_known: dict[bytes, Route] = {}  # by what follows the header
+_MOST_KNOWN = 1024
+
+
+def _route_of(record: Record) -> Route:
     metrics = record.nest("RTA_METRICS")
     encapsulation = record.get("RTA_ENCAP_TYPE", 0)
     return Route(

@@ -137,18 +137,28 @@ def read(names: Iterable[str]) -> dict[str, str]:
     """The sysctls of these names that exist and can be read; white space inside a value becomes one space."""
     values = {}
     for name in names:
-        text = _text("/proc/sys/" + name.replace(".", "\0").replace("/", ".").replace("\0", "/"))
+        text = _text(_path(name))
         if text is not None:
-            values[name] = " ".join(text.split())
+            values[name] = text
     return values
+
+
+@lru_cache(maxsize=1024)
+def _path(name: str) -> str:
+    return "/proc/sys/" + name.replace(".", "\0").replace("/", ".").replace("\0", "/")
 
 
 def _text(path: str) -> str | None:
     try:
-        return files.setting(path).decode("ascii", "replace")
+        return _value(files.setting(path))
     except ValueError:
         return None
     except OSError as error:
         if is_short(error):
             raise
         return None
+
+
+@lru_cache(maxsize=256)
+def _value(content: bytes) -> str:
+    return " ".join(content.decode("ascii", "replace").split())
