@@ -14,8 +14,9 @@ from netprobe.errors import CannotLook
 from netprobe.fleet.place import DistantNamespace
 from netprobe.fleet.questions import Questions
 from netprobe.linux.netns import inside
-from netprobe.linux.sensors.observe import _ask_masters, _open_sender
+from netprobe.linux.sensors.observe import _open_sender
 from netprobe.linux.sensors.tap import attach
+from netprobe.linux.sensors.taps import BridgePorts
 from netprobe.model import Endpoint, Probe, Protocol
 
 SAID = {"errno": 1, "text": "not permitted"}
@@ -115,7 +116,8 @@ class Book:
 @pytest.mark.parametrize("said", JUNK, ids=repr)
 def test_ports_that_a_host_does_not_tell_are_a_blind_spot(said: Any) -> None:
     book: Any = Book()
-    _ask_masters({"h1:red": junk(said)}, book)
+    no_watch: Any = None
+    BridgePorts(no_watch, {"h1:red": junk(said)}, book).finish()
     [(namespace, why)] = book.blinds
     assert namespace == "h1:red"
     assert why.startswith("ports of bridges: ")

@@ -15,7 +15,7 @@ import pytest
 
 from netprobe.lab.lab import Lab, Program
 from netprobe.linux.sensors import observe
-from netprobe.linux.sensors.observe import MOST, room
+from netprobe.linux.sensors.taps import MOST, room
 from netprobe.model import Leg, Observation, Watch
 
 pytestmark = pytest.mark.lab

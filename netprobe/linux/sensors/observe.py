@@ -1,4 +1,4 @@
-"""The one place where netprobe acts on a network: it arms taps, sends a probe, and reports what every sensor
+"""The one place where netprobe acts on a network: it arms the sensors, sends a probe, and reports what each
 saw.
 
 One thread, one epoll loop. After the answer every tap is drained: stopping at the reply lost 4 of 10
@@ -12,45 +12,34 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeAlias
+from itertools import chain
 
-from netprobe.errors import CannotLook, Interrupted, NetprobeError, is_short
+from netprobe.errors import CannotLook, Interrupted, is_short
 from netprobe.kernel.close import release
-from netprobe.kernel.elsewhere import DistantSocket, Elsewhere, HostSensors, Place
+from netprobe.kernel.elsewhere import DistantSocket, Elsewhere, Place
 from netprobe.linux.netns import inside
 from netprobe.linux.privilege import not_permitted
-from netprobe.model import Observation, Probe, Protocol, Watch
-from netprobe.wire.around import Around
-from netprobe.wire.bpf import Instruction
+from netprobe.model import Observation, Probe, Watch
 from netprobe.wire.craft import Recipe, craft
-from netprobe.wire.filter import side_filter, tap_filter
 from netprobe.wire.mark import mark_of
 
-from .distant import DistantTap, sensors_of, understood
+from .distant import understood
 from .frame_sender import FrameSender
 from .observations import Logbook
-from .ports import enslaved
 from .sender import Sender
-from .tap import Room, Tap, buffers
-
-AnyTap: TypeAlias = Tap | DistantTap
+from .sensor import Sensor
+from .taps import BridgePorts, Taps
 
 Settled = Callable[[Sequence[Observation], int], bool]
 Craft = Callable[[Recipe], Iterable[bytes]]
+
+# What watches a run, called in this order.
+SENSORS: tuple[type[Sensor], ...] = (Taps, BridgePorts)
 
 TICK_NS = 5_000_000  # how often to ask whether all is settled while nothing arrives
 IDLE_NS = 500_000  # before the next packet, which is time to look at the frames of one
 SHORT_NS, FD_SETSIZE = 4_000_000, 1024
 CROWD = 4096  # frames that wait to be looked at, 35 us each
-WHOLE_FRAMES = (Protocol.ARP, Protocol.ND)
-PIECE = 1232  # bytes of payload that fit a fragment on any link of IPv6 (RFC 8200 section 5)
-SPARE = 1000  # frames that a tap keeps beside those that a run may make
-PLACES = 64  # how often one packet of a run may pass the interfaces of a namespace, both ways
-# that the kernels on the way may broadcast in a namespace: three for each neighbour that they do not know
-REQUESTS = 8
-MOST = 1 << 18  # frames of all taps of a run together, however many packets it has: 600 MB
-# frames that all taps of neighbours and fragments keep together, beside fragments that a run may make
-BESIDE = 4000
 
 
 def observe(
@@ -68,51 +57,50 @@ def observe(
     book = Logbook(watch)
     if home not in handles:
         raise CannotLook(f"the namespace {home} of the source is not open")
-    taps: list[AnyTap] = []
-    sensors: list[HostSensors] = []
+    sensors: list[Sensor] = []
     sender: Sender | FrameSender | None = None
     try:
-        sensors += sensors_of(handles, (home, *watch.namespaces))
-        place = handles[home]
-        source = place.sensors() if isinstance(place, Elsewhere) else None
+        sensors += (sensor(watch, handles, book) for sensor in SENSORS)
         sender = _open_sender(probe, handles[home], book)
         if sender is None:
             return book.observations()
         book.begin(mark_of(probe, sender.source_ports, watch.ports, watch.services), sender.source)
-        _arm(watch, handles, taps, book)
-        _arm_distant(sensors, taps, book)
-        interruption: KeyboardInterrupt | None = None
-        try:
-            with select.epoll() as epoll:
-                loop = _Loop(book, sender, taps, settled, epoll)
-                loop.listen(sensors)
-                loop.run(crafter(sender.recipe(book.mark)))
-        except OSError as error:
-            if not is_short(error):
-                raise
-            book.gave_up(error, time.time_ns())
-        except KeyboardInterrupt as error:
-            interruption = error
+        for sensor in sensors:
+            sensor.arm()
+        interruption = _sent_and_heard(_Loop(book, sender, sensors, settled), crafter)
         unheard = sender.lost()
-        _end(sensors, source, taps, book)
-        for heard in sender.hear() if source is not None else ():
+        for sensor in sensors:
+            sensor.finish()
+        for heard in sender.hear() if isinstance(handles[home], Elsewhere) else ():
             book.heard(heard)
-        for tap in taps:
-            book.lost(tap.namespace, tap.lost(), tap.full, tap.beside)
         book.unheard(unheard)
-        _ask_masters(handles, book)
         if interruption is not None:
             raise _interrupted(book) or interruption
         return book.observations()
     finally:
-        for host in sensors:
-            host.end()
-        _release(sender, taps)
+        _release(sender, sensors)
 
 
-def _release(sender: Sender | FrameSender | None, taps: Iterable[AnyTap]) -> None:
+def _sent_and_heard(loop: _Loop, crafter: Craft) -> KeyboardInterrupt | None:
+    """Send all and wait; what netprobe itself lacks for that is in the book. Returns the interruption, if
+    there was one.
+    """
+    try:
+        with select.epoll() as epoll:
+            loop.listen(epoll)
+            loop.run(crafter(loop.sender.recipe(loop.book.mark)))
+    except OSError as error:
+        if not is_short(error):
+            raise
+        loop.book.gave_up(error, time.time_ns())
+    except KeyboardInterrupt as error:
+        return error
+    return None
+
+
+def _release(sender: Sender | FrameSender | None, sensors: Iterable[Sensor]) -> None:
     """Close all sockets; those of other hosts are closed there."""
-    held = [tap.socket for tap in taps if isinstance(tap, Tap)]
+    held = [*chain.from_iterable(sensor.close() for sensor in sensors)]
     if sender is not None:
         sender.close()
         held += [each for each in sender.packet_sockets if not isinstance(each, DistantSocket)]
@@ -133,7 +121,7 @@ def _open_sender(probe: Probe, handle: Place, book: Logbook) -> Sender | FrameSe
     with inside(handle):
         try:
             with understood(handle):
-                return FrameSender(probe) if probe.protocol in WHOLE_FRAMES else Sender(probe)
+                return FrameSender(probe) if probe.protocol.on_segment else Sender(probe)
         except OSError as error:
             if error.errno == errno.EPERM:
                 raise not_permitted(f"not permitted to send a probe from {probe.source.endpoint}") from error
@@ -145,122 +133,26 @@ def _open_sender(probe: Probe, handle: Place, book: Logbook) -> Sender | FrameSe
             return None
 
 
-def _arm(watch: Watch, handles: Mapping[str, Place], taps: list[AnyTap], book: Logbook) -> None:
-    """Open the taps in every namespace to watch; one where that fails is blind, and no reason to stop.
-
-    What travels beside the probe has a tap of its own, so that a flood of it takes no room from the probe.
-    """
-    around = Around(watch.addresses, watch.pairs)
-    programs = [(tap_filter(book.mark, around), False)]
-    if watch.probe.protocol not in WHOLE_FRAMES:
-        programs.append((side_filter(book.mark, around), True))
-    namespaces = dict.fromkeys(watch.namespaces)
-    for namespace in namespaces:
-        try:
-            with inside(handles[namespace]):
-                for program, beside in programs:
-                    kept = room(watch, namespace, beside)
-                    taps.append(_tap(namespace, handles[namespace], program, kept, beside))
-        except KeyError:
-            book.blind(namespace, "the namespace is not open")
-        except (OSError, NetprobeError) as error:
-            book.blind(namespace, f"no tap: {error}")
-
-
-def _tap(namespace: str, place: Place, program: tuple[Instruction, ...], kept: Room, beside: bool) -> AnyTap:
-    """A tap on the namespace in which this thread is; one of another host listens when that is armed."""
-    if isinstance(place, Elsewhere):
-        return DistantTap(namespace, place, program, kept, beside)
-    return Tap(namespace, program, kept, beside)
-
-
-def _arm_distant(sensors: Sequence[HostSensors], taps: list[AnyTap], book: Logbook) -> None:
-    """Arm the taps of other hosts, all hosts side by side; those that cannot be armed are blind."""
-    for host in sensors:
-        host.arm()
-    refused = [each for each in taps if isinstance(each, DistantTap) and each.refusal is not None]
-    reasons = ((each.namespace, _reason(each.refusal)) for each in refused)
-    for namespace, why in dict.fromkeys(reasons):
-        book.blind(namespace, f"no tap: {why}")
-    taps[:] = [each for each in taps if each not in refused]
-
-
-def _reason(refusal: OSError | None) -> str:
-    return str(refusal if refusal is None else refusal.strerror or refusal)
-
-
-def _end(
-    sensors: Sequence[HostSensors], source: HostSensors | None, taps: Sequence[AnyTap], book: Logbook
-) -> None:
-    """Take what the taps of other hosts have still; of a host that was lost nothing is known from then on,
-    nor of the answers if it is the source's.
-    """
-    for host in sensors:
-        host.finish()
-    for host in sensors:
-        host.end()
-    for tap in [each for each in taps if isinstance(each, DistantTap)]:
-        book.took(tap, tap.take(None))
-        if tap.sensors.gone and not tap.beside:
-            book.blind(tap.namespace, tap.sensors.gone)
-    if source is not None and source.gone:
-        book.deaf(source.gone)
-
-
-def room(watch: Watch, namespace: str, beside: bool) -> Room:
-    """What a tap may be given to keep: what the run's own packets can make of themselves, and some more.
-
-    A request for a neighbour leaves by every port of a bridge: that of an ARP probe, and those of the kernel
-    beside another one.
-    """
-    probe, ports, share = watch.probe, watch.interfaces.get(namespace, 0), max(1, len(watch.namespaces))
-    if beside:
-        frames = PLACES * probe.count * (probe.size // PIECE) + max(
-            min(SPARE, BESIDE // share), REQUESTS * ports
-        )
-    else:
-        frames = (PLACES + (ports if probe.protocol in WHOLE_FRAMES else 0)) * probe.count + SPARE + ports
-    frames = min(frames, MOST // share)
-    return Room(frames, frames * 2 * PIECE)
-
-
-def _ask_masters(handles: Mapping[str, Place], book: Logbook) -> None:
-    """Frames to another station are normal on a bridge port: find out which interfaces are ports."""
-    for namespace, indexes in book.doubtful().items():
-        try:
-            with inside(handles[namespace]), understood(handles[namespace]):
-                book.ports(namespace, enslaved(indexes))
-        except (OSError, NetprobeError) as error:
-            book.blind(namespace, f"ports of bridges: {error}")
-
-
 class _Loop:
     """Sends at the probe's pace, reads whatever comes meanwhile, and ends when settled or at the timeout."""
 
     def __init__(
-        self,
-        book: Logbook,
-        sender: Sender | FrameSender,
-        taps: Sequence[AnyTap],
-        settled: Settled,
-        epoll: select.epoll,
+        self, book: Logbook, sender: Sender | FrameSender, sensors: Sequence[Sensor], settled: Settled
     ) -> None:
         self.book = book
-        self.epoll = epoll
         self.sender = sender
-        self.taps = taps
+        self.sensors = sensors
         self.settled = settled
-        self.buffers = buffers()
 
-    def listen(self, sensors: Sequence[HostSensors]) -> None:
-        """Begin to hear what comes to the taps and to the sender, here and on other hosts."""
+    def listen(self, epoll: select.epoll) -> None:
+        """Begin to hear what comes to the sender and to the sensors, here and on other hosts."""
+        self.epoll = epoll
         sockets = self.sender.listen(self.book.mark)
         for sock in sockets:
             if isinstance(sock, DistantSocket):
                 sock.hear()
-        for host in sensors:
-            host.begin()
-        for fd in dict.fromkeys(each.fileno() for each in (*self.taps, *sockets, *sensors)):
+        watched = chain.from_iterable(sensor.listen() for sensor in self.sensors)
+        for fd in dict.fromkeys((*watched, *(sock.fileno() for sock in sockets))):
             self.epoll.register(fd, select.EPOLLIN)
 
     def run(self, packets: Iterable[bytes]) -> None:
@@ -288,9 +180,8 @@ class _Loop:
     def _send(self, sequence: int, packet: bytes) -> None:
         flow = self.book.expect(packet)
         self._read()  # there is hardly anything yet; but what was just done is done faster when it matters
-        for tap in self.taps if sequence == 0 else ():
-            if tap.crowded:
-                tap.clear()
+        for sensor in self.sensors if sequence == 0 else ():
+            sensor.clear()
         now = time.time_ns()
         try:
             now = self.sender.send(packet) or now
@@ -320,7 +211,7 @@ class _Loop:
         return bool(self.epoll.poll(wait_ns / 1e9))
 
     def _read(self) -> None:
-        for tap in self.taps:
-            self.book.took(tap, tap.take(self.buffers))
+        for sensor in self.sensors:
+            sensor.read()
         for heard in self.sender.hear():
             self.book.heard(heard)
