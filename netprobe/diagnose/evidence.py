@@ -27,6 +27,7 @@ from netprobe.model import (
     Walk,
     lookup,
 )
+from netprobe.model.report import KINDS, PROOFS
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
 
@@ -55,9 +56,9 @@ class Case(Struct, frozen=True):
     others: tuple[Other, ...] = ()
     before: Snapshot | None = None
 
-    def of_kind(self, kind: str) -> tuple[Observation, ...]:
-        """The observations of one kind."""
-        return lookup.where(self.observations, kind=kind)
+    def of_kind(self, *kinds: str) -> tuple[Observation, ...]:
+        """The observations of these kinds."""
+        return lookup.among(self.observations, kind=kinds)
 
     @property
     def answers(self) -> tuple[Observation, ...]:
@@ -152,15 +153,23 @@ class Case(Struct, frozen=True):
         if not self.watched or self.leg is None:
             return ()
         last, missed = self.last_seen(self.leg), self.first_missed(self.leg)
-        refused = [o.text for o in self.of_kind("refused") if o.text]
         routed = lookup.where(self.routed, leg=self.leg)
         return (
             *_observed(Source.TAP, "last seen at {}", (self._arrived(place) or where(last),)),
             *_observed(Source.TAP, "not seen at {}", (where(missed),)),
-            *_observed(Source.SOCKET, "the sender's socket call failed: {}", refused[:1]),
+            *self._proofs(place),
             *_observed(Source.ICMP, "{0.sender} sent ICMP type {0.type} code {0.code}", self.errors[:1]),
             *unanswered(self.hops(self.leg), routed, self.observations),
         )
+
+    def _proofs(self, place: Place | None) -> Iterator[Evidence]:
+        """What observations say by themselves, the first of each kind, source and namespace: the sender's
+        socket of any loss, others of one in their namespace.
+        """
+        told = (o for o in self.of_kind(*PROOFS) if o.text)
+        for o in lookup.first(told, lambda o: (o.kind, o.source, o.namespace)).values():
+            if place is None or o.source is Source.SOCKET or o.namespace == place.namespace:
+                yield Evidence(o.source, KINDS[o.kind].proof.format(o.text), Confidence.OBSERVED)
 
     def _arrived(self, place: Place | None) -> str | None:
         """The place itself, where a question to everybody came: no walk leads there, if nobody answers."""

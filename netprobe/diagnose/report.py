@@ -32,6 +32,7 @@ from netprobe.model import (
     Verdict,
 )
 from netprobe.model.lookup import among, find, first, where
+from netprobe.model.report import GAPS, UNSEEING, UNSURE
 from netprobe.predict import fixes
 from netprobe.predict.drop import Unread
 from netprobe.predict.prediction import Prediction
@@ -86,7 +87,7 @@ def diagnose(
     counted = heeded(asked, prediction, observations or ())
     seen = counted.observations
     # not looked at, or not all the time
-    tapped -= {o.namespace for o in among(seen, kind=("starved", "blind"))}
+    tapped -= {o.namespace for o in among(seen, kind=UNSEEING)}
     sequence = best_sequence(seen)
     request, reply = _paths(prediction, seen, tapped, sequence)
     request = confirmed(request, snapshot)
@@ -194,7 +195,7 @@ def _explained(
 def _is_to_explain(case: Case, verdict: Verdict) -> bool:
     """Whether the probe failed, or may have, and something speaks for it."""
     if verdict is Verdict.UNDETERMINED:
-        return case.watched and (case.stop is not None or bool(case.of_kind("starved")))
+        return case.watched and (case.stop is not None or bool(case.of_kind(*UNSURE)))
     return verdict is not Verdict.REACHABLE
 
 
@@ -376,7 +377,7 @@ def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]
     rulesets = filter(None, (namespace.ruleset for namespace in namespaces))
     of_rules = chain.from_iterable(ruleset.blind for ruleset in rulesets)
     spots = [*snapshot.blind, *chain.from_iterable(each.blind for each in namespaces), *of_rules]
-    lost = among(seen, kind=("starved", "blind", "unkept", "unheard"))
+    lost = among(seen, kind=GAPS)
     spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in lost]
     unsent = filter(is_short, where(seen, kind="refused"))
     spots += [Blind(f"the probe from {o.namespace}", f"not sent ({o.text})") for o in unsent]

@@ -19,6 +19,7 @@ from netprobe.model import (
     Verdict,
 )
 from netprobe.model.lookup import but, has, where
+from netprobe.model.report import UNHEARD, UNSURE
 
 from . import between
 from .evidence import Case, suspects_of
@@ -38,7 +39,7 @@ def verdict_of(case: Case) -> Verdict:
         if _all_refused(case):
             return Verdict.UNREACHABLE
         return Verdict.REACHABLE
-    if _is_deaf(case) or case.of_kind("unheard"):
+    if _is_deaf(case) or case.of_kind(*UNHEARD):
         return Verdict.UNDETERMINED
     return Verdict.INTERMITTENT
 
@@ -50,7 +51,7 @@ def _is_unsure(case: Case) -> bool:
 
 
 def _is_starved(case: Case) -> bool:
-    return bool(case.of_kind("starved"))
+    return bool(case.of_kind(*UNSURE))
 
 
 def _may_not_have_answered(case: Case) -> bool:

@@ -19,7 +19,7 @@ from .config import (
     XfrmPolicy,
 )
 from .difference import Comparison, Difference
-from .flow import MSS, Endpoint, Flow, Probe
+from .flow import MSS, Endpoint, Flow, IcmpError, Probe, Watch
 from .link import (
     Bridge,
     BridgePort,
@@ -56,7 +56,6 @@ from .report import (
     End,
     Evidence,
     Hop,
-    IcmpError,
     Leg,
     Observation,
     PassedRules,
@@ -69,7 +68,6 @@ from .report import (
     Timings,
     Verdict,
     Walk,
-    Watch,
 )
 from .ruleset import (
     AskedSet,

@@ -1,6 +1,8 @@
-"""What is sent: endpoints, flows and probes."""
+"""What is sent, and what is looked at for it: endpoints, flows, probes."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -135,3 +137,31 @@ class Probe(Struct, frozen=True):
 
 _HEADERS = {4: 20, 6: 40}  # bytes of an IP header without options
 MSS = {4: 1460, 6: 1440}  # what a SYN says that it takes, by IP version: an Ethernet frame (RFC 9293, 3.7.1)
+
+
+class IcmpError(Struct, frozen=True):
+    """An ICMP error about the probe: who sent it, its type and code as numbers, its MTU if it names one."""
+
+    sender: str
+    type: int
+    code: int
+    mtu: int | None = None
+
+
+class Watch(Struct, frozen=True):
+    """What to send and where to look: the probe, and the namespaces to arm a tap in (the source's is always
+    among them).
+
+    `ports` and `services` are further source and destination ports that translations on the path may give the
+    flow. `addresses`: whose ARP and neighbour discovery to look at; `pairs`: the source and destination of
+    later fragments. None means that nobody can tell, and that those of everybody are looked at. `interfaces`
+    says how many each namespace has, where that is known: a frame to everybody may leave by all of them.
+    """
+
+    probe: Probe
+    namespaces: tuple[str, ...]
+    ports: tuple[int, ...] = ()
+    services: tuple[int, ...] = ()
+    addresses: tuple[str, ...] | None = None
+    pairs: tuple[tuple[str, str], ...] | None = None
+    interfaces: Mapping[str, int] = {}

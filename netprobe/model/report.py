@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
@@ -10,7 +9,7 @@ from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
 from .command import Command, lines
-from .flow import Flow, Probe
+from .flow import Flow, IcmpError, Probe
 from .lookup import among
 from .place import Blind, Object, Place, Stage
 
@@ -187,24 +186,44 @@ class Walk(Struct, frozen=True):
             raise ValueError(f"a walk that ends in {self.end} must say why")
 
 
-class IcmpError(Struct, frozen=True):
-    """An ICMP error about the probe: who sent it, its type and code as numbers, its MTU if it names one."""
+class Kind(Struct, frozen=True):
+    """What observations of one kind prove.
 
-    sender: str
-    type: int
-    code: int
-    mtu: int | None = None
+    `gap`: a place was not looked at, or not all the time; their `text` says which and why. `unseeing`: what
+    the tap of their namespace did not see may have been there. `unsure`: an answer may have come that nobody
+    saw. `unheard`: one may have come that the sender did not hear. `proof`: what is said of a loss, {} being
+    their text; "" is nothing.
+    """
+
+    gap: bool = False
+    unseeing: bool = False
+    unsure: bool = False
+    unheard: bool = False
+    proof: str = ""
+
+
+KINDS = {
+    "sent": Kind(),  # handed to the kernel; `flow` has the ports really used
+    "seen": Kind(),  # by a tap, the frame
+    "answered": Kind(),  # the source got the answer; `text` is "refused" when that is a TCP reset
+    # the socket call failed, `text` is the errno; with `error` set, an ICMP error read from the socket
+    "refused": Kind(proof="the sender's socket call failed: {}"),
+    "told": Kind(proof="{}"),  # what any other sensor found, in its own words
+    "starved": Kind(gap=True, unseeing=True, unsure=True),  # a tap lost frames
+    "unkept": Kind(gap=True),  # frames beside the probe were lost, ARP and later fragments
+    "unheard": Kind(gap=True, unheard=True),  # the source's own socket had no room for answers
+    "blind": Kind(gap=True, unseeing=True),  # a place could not be looked at
+}
+GAPS, UNSEEING, UNSURE, UNHEARD, PROOFS = (
+    frozenset(name for name, kind in KINDS.items() if getattr(kind, each))
+    for each in ("gap", "unseeing", "unsure", "unheard", "proof")
+)
 
 
 class Observation(Struct, frozen=True):
     """One sensor's report on one packet of the probe.
 
-    kind: "sent" (handed to the kernel; `flow` has the ports really used), "seen" (a tap saw the frame),
-    "answered" (the source got the answer; `text` is "refused" when that is a TCP reset), "refused" (the
-    socket call failed, `text` the errno; with `error` set, an ICMP error read from the socket), "translated"
-    (conntrack), "dropped" (witness), "starved" (a tap lost frames), "unkept" (frames beside the probe were
-    lost, ARP and later fragments), "unheard" (the source's own socket had no room for answers), "blind" (a
-    place could not be looked at; all four say in `text` what and why). `leg` None is a packet that belongs to
+    `kind` is one of KINDS, which say what it proves. `leg` None is a packet that belongs to
     neither (ARP, ND); an ICMP error has the leg of the packet that it quotes. `sequence` counts the probes
     from 0. `bound`: "in" or "out" of the interface; "other" for a frame to another station. `time_ns` counts
     from the first send, `stamp_ns` is the same moment since the epoch. `text` of a TCP segment is its flags
@@ -227,25 +246,6 @@ class Observation(Struct, frozen=True):
     wire_length: int = 0
     stamp_ns: int = 0
     link_type: int = 1
-
-
-class Watch(Struct, frozen=True):
-    """What to send and where to look: the probe, and the namespaces to arm a tap in (the source's is always
-    among them).
-
-    `ports` and `services` are further source and destination ports that translations on the path may give the
-    flow. `addresses`: whose ARP and neighbour discovery to look at; `pairs`: the source and destination of
-    later fragments. None means that nobody can tell, and that those of everybody are looked at. `interfaces`
-    says how many each namespace has, where that is known: a frame to everybody may leave by all of them.
-    """
-
-    probe: Probe
-    namespaces: tuple[str, ...]
-    ports: tuple[int, ...] = ()
-    services: tuple[int, ...] = ()
-    addresses: tuple[str, ...] | None = None
-    pairs: tuple[tuple[str, str], ...] | None = None
-    interfaces: Mapping[str, int] = {}
 
 
 class Evidence(Struct, frozen=True):

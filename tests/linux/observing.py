@@ -165,3 +165,41 @@ def main(protocol: str, namespace: str, source: str, destination: str, port: str
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+
+
+def with_a_further_sensor(protocol: str, *ends: Any) -> tuple[list[str], list[str]]:
+    """The moments at which a sensor beside the taps is called, those that repeat once; and what it tells in the end."""
+    from netprobe.linux.sensors import observe as room
+    from netprobe.linux.sensors.sensor import Sensor
+    from netprobe.model import Source
+
+    moments: list[str] = []
+
+    class Further(Sensor):
+        def arm(self) -> None:
+            moments.append(f"arm {self.book.mark.protocol}")
+
+        def listen(self) -> tuple[int, ...]:
+            moments.append("listen")
+            return ()
+
+        def clear(self) -> None:
+            moments.append("clear")
+
+        def read(self) -> None:
+            moments.append("read")
+
+        def finish(self) -> None:
+            moments.append("finish")
+            self.book.told("red", Source.COUNTER, "three were dropped")
+
+        def close(self) -> tuple[socket.socket, ...]:
+            moments.append("close")
+            return ()
+
+    before, room.SENSORS = room.SENSORS, (*room.SENSORS, Further)
+    try:
+        got = send(protocol, *ends)
+    finally:
+        room.SENSORS = before
+    return [*dict.fromkeys(moments)], [f"{o.source} {o.namespace}: {o.text}" for o in got if o.kind == "told"]

@@ -228,6 +228,13 @@ def _with_a_stranger() -> tuple[Observation, ...]:
         return observe(Watch(made, (*observing.TUTORIAL, "nowhere")), opened, observing.all_answered(made))
 
 
+@pytest.mark.thorough
+def test_a_further_sensor_is_called_at_each_moment(lab: Lab) -> None:
+    moments, told = lab.call(observing.with_a_further_sensor, "icmp", RED, INTERNET)
+    assert moments == ["arm icmp", "listen", "read", "clear", "finish", "close"]
+    assert told == ["counter red: three were dropped"]
+
+
 def test_an_interface_that_goes_down_meanwhile(fresh_lab: Lab) -> None:
     options = {"count": 5, "interval_ns": 20_000_000, "timeout_ns": 300_000_000}
     down = ["ip", "link", "set", "eth0", "down"]

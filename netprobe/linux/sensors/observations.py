@@ -96,6 +96,10 @@ class Logbook:
         """A namespace could not be looked at."""
         self._say("blind", self._start_ns, namespace=namespace, source=Source.TAP, text=why)
 
+    def told(self, namespace: str, source: Source, text: str) -> None:
+        """A sensor found something in a namespace, which is evidence of a loss there."""
+        self._say("told", self._start_ns, namespace=namespace, source=source, text=text)
+
     def lost(self, namespace: str, frames: int, full: bool = False, beside: bool = False) -> None:
         """A tap had no room for some frames; one that was `full` took no more.
 

@@ -1,0 +1,44 @@
+"""What observations prove by their kind: gaps in what was looked at, doubt about silence, evidence of a cause."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from netprobe.engine import replay
+from netprobe.model import Observation, Report, Source, Verdict
+from netprobe.model.report import KINDS
+from netprobe.saved import load
+
+RECORDINGS = Path(__file__).parents[1] / "faults/recordings"
+
+
+def with_one_more(seen: Observation) -> Report:
+    """The report on a probe that a rule of `host` drops, with one more observation."""
+    _, run = load(str(RECORDINGS / "forward-drop.pcapng"))
+    assert run is not None
+    return replay(replace(run, observations=(*run.observations, seen))).report
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_not_looked_at_is_listed(kind: str) -> None:
+    report = with_one_more(Observation(Source.TAP, kind, "elsewhere", 1, text="said so"))
+    is_listed = ("said so", "in elsewhere") in [(each.what, each.why) for each in report.blind]
+    assert is_listed is (kind in ("starved", "unkept", "unheard", "blind"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_silence_is_doubted_where_a_tap_lost_frames(kind: str) -> None:
+    report = with_one_more(Observation(Source.TAP, kind, "elsewhere", 1, sequence=9, text="said so"))
+    assert (report.verdict is Verdict.UNDETERMINED) is (kind == "starved")
+
+
+@pytest.mark.parametrize(("namespace", "is_proof"), [("host", True), ("elsewhere", False)])
+def test_what_another_sensor_tells_is_evidence_where_it_was_found(namespace: str, is_proof: bool) -> None:
+    report = with_one_more(Observation(Source.COUNTER, "told", namespace, 1, text="IpOutNoRoutes grew by 1"))
+    [cause, *_] = report.causes
+    assert cause.place.namespace == "host"
+    said = [(each.source, each.text) for each in cause.evidence]
+    assert ((Source.COUNTER, "IpOutNoRoutes grew by 1") in said) is is_proof
