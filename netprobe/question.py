@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from .errors import WrongQuestion
 from .model import Endpoint, Protocol
 from .model.command import joined
-from .model.protocol import ASKED
+from .model.protocol import ASKED, Word
 
 DEFAULT_SIZE = 56  # bytes, as of ping(8)
 Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -29,7 +29,7 @@ class Question(Struct, frozen=True):
     source: str
     destination: str
     command: str = "trace"
-    protocol: Literal["icmp", "udp", "tcp", "arp"] | None = None
+    protocol: Word | None = None
     port: Port | None = None
     count: Annotated[int, Meta(ge=1, le=100_000)] = 1
     size: Annotated[int, Meta(ge=0, le=65_507)] | None = None
@@ -53,7 +53,7 @@ class MatrixQuestion(Struct, frozen=True):
 
     endpoints: tuple[str, ...]
     groups: tuple[str, ...] = ()
-    protocol: Literal["icmp", "udp", "tcp", "arp"] | None = None
+    protocol: Word | None = None
     port: Port | None = None
     version: Literal[4, 6] | None = None
     timeout_ns: Annotated[int, Meta(ge=1)] = 1_000_000_000

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from netprobe.model import Neighbour, PolicyRule, Snapshot
+from netprobe.model import ROUTED, Neighbour, PolicyRule, Snapshot
 from netprobe.model.lookup import where, without
 from netprobe.predict import prefix
 
@@ -22,7 +22,7 @@ from .apply_state import with_kernel_routes, with_link_local, without_ipv6
 from .order import Order, must, refuse_if
 
 _ACTIONS = ("blackhole", "unreachable", "prohibit", "nop")
-_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58}
+_PROTOCOLS = {"ipv6-icmp": 58, **{str(each): number for number, each in ROUTED.items()}}
 
 
 def change_policy_rule(order: Order) -> Snapshot:

@@ -19,7 +19,6 @@ from netprobe.model import (
     Need,
     Place,
     Probe,
-    Protocol,
     Report,
     Sighting,
     Snapshot,
@@ -38,8 +37,8 @@ from .report import Explain, Searching, diagnose
 from .resent import resent
 
 _ROUNDS = 5  # who has mended five things asks again
+_STATES = {True: "listen", False: "unconnected"}  # of a program's socket, by whether it takes connections
 # a model read for another path shows what is there, not what is missing
-_STATES = {Protocol.TCP: "listen"}
 _UNPROVEN = {"neigh-no-answer", "unknown"}
 
 
@@ -194,7 +193,7 @@ def _served(snapshot: Snapshot, cause: Cause, hops: tuple[Hop, ...]) -> Snapshot
     if cause.code not in PROGRAMS or last is None or last.flow.dport is None:
         return None
     asked, port, known = last.flow, last.flow.dport, there.sockets or ()
-    name, state = str(asked.protocol), _STATES.get(asked.protocol, "unconnected")
+    name, state = str(asked.protocol), _STATES[asked.protocol.connects]
     others = all_but(known, where(known, protocol=name, port=port))
     program = Socket(name, "::" if asked.version == 6 else "0.0.0.0", port, state)
     return snapshot.with_namespace(replace(there, sockets=(*others, program)))

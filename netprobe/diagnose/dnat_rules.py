@@ -21,7 +21,7 @@ _XTABLES = ("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy")
 
 def _speaks_of(statements: tuple[Statement, ...], port: int) -> bool:
     named = where(statements, value=str(port))
-    return bool(among(named, key=("tcp dport", "udp dport", "th dport")))
+    return bool(among(named, key=naming.PORT_KEYS))
 
 
 def speaks_of_address(statements: tuple[Statement, ...], address: str) -> bool:

@@ -115,8 +115,9 @@ def _suspected(case: Case) -> set[str]:
 
 
 def _all_refused(case: Case) -> bool:
-    """Whether every answer was a TCP reset."""
-    return all({"refused", "RST"} & {o.text, *o.text.split()} for o in case.answers)
+    """Whether every answer said no: a TCP reset."""
+    refuses = case.probe.protocol.refuses
+    return all(o.text == "refused" or refuses(o.text) for o in case.answers)
 
 
 def _delivered(case: Case) -> bool:
@@ -159,7 +160,7 @@ def _leg_of_answer(case: Case) -> Leg:
     """The leg that failed where something of a reply was seen: the request where that is a reset in the name
     of the far end, made before the request got there: a rule's doing (nf_send_reset).
     """
-    if case.probe.protocol is not Protocol.TCP or not case.of_kind("answered"):
+    if not case.probe.protocol.can_refuse or not case.of_kind("answered"):
         return Leg.REPLY
     there, back = but(case.request, bound=None), but(case.reply, bound=None)
     far_end = (*there[-1:], *back[:1])

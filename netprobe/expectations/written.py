@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Literal
 
 from msgspec import Struct
 
 from netprobe.model.command import joined
+from netprobe.model.protocol import Word
 
 # what YAML reads as itself, in a list as well: no sign of its own, no colon before a blank
 _PLAIN = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./@-]*(?::[A-Za-z0-9_./@-]+)*")
@@ -32,7 +32,7 @@ class PairAnswer(Struct, frozen=True):
 class Asking(Struct, frozen=True):
     """How all of them are asked."""
 
-    protocol: Literal["icmp", "udp", "tcp", "arp"] | None = None
+    protocol: Word | None = None
     port: int | None = None
 
 

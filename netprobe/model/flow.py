@@ -129,10 +129,7 @@ class Probe(Struct, frozen=True):
     @property
     def length(self) -> int:
         """The IP packet's length in bytes, before any fragmentation."""
-        header = _HEADERS[self.version]
-        if self.protocol is Protocol.TCP:
-            return header + 24  # with the option of the MSS
-        return header + 8 + self.size
+        return _HEADERS[self.version] + self.protocol.length(self.size)
 
 
 _HEADERS = {4: 20, 6: 40}  # bytes of an IP header without options

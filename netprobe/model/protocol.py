@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -67,6 +68,35 @@ class Protocol(StrEnum):
         """Whether a probe of it carries as many bytes as one likes."""
         return _TABLE[self].sized
 
+    def length(self, size: int) -> int:
+        """Bytes of a probe behind the IP header, with a payload of `size` where it carries one."""
+        fixed = _TABLE[self].fixed
+        return 8 + size if fixed is None else fixed
+
+    @property
+    def connects(self) -> bool:
+        """Whether a program listens for connections, which answers no packet of another one's."""
+        return _TABLE[self].connects
+
+    @property
+    def is_asked_first(self) -> bool:
+        """Whether an answer is none to connection tracking that has not seen what it answers."""
+        return _TABLE[self].asked_first
+
+    @property
+    def answered(self) -> str:
+        """What came where a probe of it was answered: "reply"."""
+        return _TABLE[self].answered
+
+    @property
+    def can_refuse(self) -> bool:
+        """Whether an answer of its own says that nothing listens."""
+        return bool(_TABLE[self].refusal)
+
+    def refuses(self, text: str) -> bool:
+        """Whether an answer, of which the wire says this (`Observation.text`), says that nothing listens."""
+        return self.can_refuse and _TABLE[self].refusal in text.split()
+
     def answer(self, kind: int | None) -> int | None:
         """The type of the answer to a packet of type `kind`; the same where it is no request."""
         row = _TABLE[self]
@@ -74,7 +104,11 @@ class Protocol(StrEnum):
 
 
 class _Fields(Struct, frozen=True):
-    """`word`: whether people ask for it by its name; IPv6's stand behind the same words as IPv4's."""
+    """`word`: whether people ask for it by its name; IPv6's stand behind the same words as IPv4's.
+
+    `fixed`: the bytes of a probe that carries no payload; the header of all others has 8. `refusal`: the
+    flag of an answer that says no.
+    """
 
     number: int | None = None
     ports: bool = False
@@ -86,18 +120,27 @@ class _Fields(Struct, frozen=True):
     sized: bool = False
     called: str = ""
     probe: str = ""
+    answered: str = "reply"
+    fixed: int | None = None
+    connects: bool = False
+    asked_first: bool = False
+    refusal: str = ""
 
 
 _TABLE = {
     Protocol.ICMP: _Fields(
-        1, echo=True, question=ECHO_REQUEST, answer=ECHO_REPLY, sized=True, probe="ICMP echo"
+        1, echo=True, question=ECHO_REQUEST, answer=ECHO_REPLY, sized=True, probe="ICMP echo",
+        asked_first=True,
     ),
     Protocol.ICMPV6: _Fields(
         58, echo=True, question=ECHO_REQUEST_V6, answer=ECHO_REPLY_V6, word=False, sized=True,
-        called="ICMPv6", probe="ICMPv6 echo",
+        called="ICMPv6", probe="ICMPv6 echo", asked_first=True,
     ),
-    Protocol.UDP: _Fields(17, ports=True, sized=True),
-    Protocol.TCP: _Fields(6, ports=True),
+    Protocol.UDP: _Fields(17, ports=True, sized=True, answered="answer"),
+    # 24: with the option of the MSS
+    Protocol.TCP: _Fields(
+        6, ports=True, answered="port open, answer", fixed=24, connects=True, asked_first=True, refusal="RST"
+    ),
     Protocol.ARP: _Fields(segment=True, question=ARP_REQUEST, answer=ARP_REPLY),
     Protocol.ND: _Fields(
         58, segment=True, question=NEIGHBOUR_SOLICITATION, answer=NEIGHBOUR_ADVERTISEMENT, word=False,
@@ -109,6 +152,10 @@ _TABLE = {
 # What is routed and tracked, by the number in the IP header.
 ROUTED = {row.number: each for each, row in _TABLE.items() if row.number is not None and not row.segment}
 
-# What people ask for by its name; and what of it passes routers.
+# What has ports, in the order of the table.
+PORTED = tuple(each for each, row in _TABLE.items() if row.ports)
+
+# What people ask for by its name, as a type and as values; and what of it passes routers.
+Word: TypeAlias = Literal["icmp", "udp", "tcp", "arp"]
 ASKED = {each.value: each for each, row in _TABLE.items() if row.word}
 ASKED_FAR = tuple(word for word, each in ASKED.items() if not each.on_segment)

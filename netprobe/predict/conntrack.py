@@ -58,7 +58,7 @@ def track(
             return replace(subject, state="established", reply=True, connection=entry)
         if is_side(entry.original, subject.flow) and packet.leg is Leg.REQUEST:
             return replace(subject, state="established", reply=False, connection=entry)
-    if packet.leg is Leg.REPLY and packet.flow.protocol in (Protocol.ICMP, Protocol.ICMPV6, Protocol.TCP):
+    if packet.leg is Leg.REPLY and packet.flow.protocol.is_asked_first:
         return replace(subject, state="invalid")  # an answer to a question that was never seen here
     return replace(subject, state="new", connection=entry_of(subject.flow, subject.zone))
 

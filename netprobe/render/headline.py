@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.model import Agreement, Leg, Protocol, Report, Verdict
+from netprobe.model import Agreement, Leg, Report, Verdict
 
 from . import words
 from .marks import broken_leg, hops, last_seen, lost_at
@@ -68,7 +68,7 @@ def _ending(report: Report) -> str:
 def _answered(report: Report) -> str:
     if report.agreement is Agreement.PREDICTED_ONLY:
         return "should work (predicted, nothing sent)"
-    what = {Protocol.TCP: "port open, answer", Protocol.UDP: "answer"}.get(report.probe.protocol, "reply")
+    what = report.probe.protocol.answered
     if report.sent > 1:
         return f"{report.received} of {report.sent} answered"
     return f"{what} after {words.duration(report.rtt_ns[0])}" if report.rtt_ns else f"{what} came"

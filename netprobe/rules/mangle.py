@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from msgspec.structs import replace
 
 from netprobe.model import Statement
+from netprobe.model.protocol import PORTED
 
 from .expression import Scene, evaluate, type_of
 from .packet import HookPacket, entry_of
@@ -104,8 +105,7 @@ CHANGES: dict[str, Change] = {
     "ip6 tos": _tos, "ip ecn": _ecn, "ip6 ecn": _ecn,
     "ip saddr": _address("src"), "ip6 saddr": _address("src"), "ip daddr": _address("dst"),
     "ip6 daddr": _address("dst"),
-    "tcp sport": _port("sport"), "udp sport": _port("sport"), "th sport": _port("sport"),
-    "tcp dport": _port("dport"), "udp dport": _port("dport"), "th dport": _port("dport"),
+    **{f"{each} {side}": _port(side) for each in (*PORTED, "th") for side in ("sport", "dport")},
     "tcp option maxseg size": _clamp,
     "ether saddr": _mac("src_mac"), "ether daddr": _mac("dst_mac"),
 }  # fmt: skip

@@ -6,8 +6,12 @@ from itertools import chain as joined
 
 from netprobe.model import Chain, Object, Rule, Statement, Table, Term
 from netprobe.model.pattern import pattern
+from netprobe.model.protocol import PORTED
 
 from .ruling import Decision, Reason
+
+# what a rule names a port of the destination by, as nft spells it
+PORT_KEYS = tuple(f"{each} dport" for each in (*PORTED, "th"))
 
 _TOOLS = {
     ("iptables", "ip"): "iptables", ("iptables", "ip6"): "ip6tables",

@@ -64,18 +64,10 @@ def _after(model: bytes, mark: Mark, sequence: int) -> bytes | None:
     """Another packet of the same probe: with the numbers of `sequence`, and the checksum that follows from
     the other's (RFC 1624). None where that cannot be said.
     """
-    if mark.protocol in (Protocol.ICMP, Protocol.ICMPV6):
-        at = 2
-        wanted = model[:6] + mark.icmp_sequence(sequence).to_bytes(2, "big") + mark.payload(sequence)
-    elif mark.protocol is Protocol.UDP:
-        at = 6
-        wanted = mark.source_port(sequence).to_bytes(2, "big") + model[2:8] + mark.payload(sequence)
-    elif mark.protocol is Protocol.TCP:
-        at = 16
-        ports = mark.source_port(sequence).to_bytes(2, "big") + model[2:4]
-        wanted = ports + mark.tcp_sequence(sequence).to_bytes(4, "big") + model[8:]
-    else:
+    if mark.protocol not in _NEXT:
         return None
+    at, renumber = _NEXT[mark.protocol]
+    wanted = renumber(model, mark, sequence)
     if len(wanted) != len(model):
         return None
     changed = _sum(wanted) - _sum(model)  # the old checksum is in both
@@ -84,6 +76,28 @@ def _after(model: bytes, mark: Mark, sequence: int) -> bytes | None:
     if mark.protocol is Protocol.UDP and not checksum:  # 0 says that there is none (RFC 768)
         checksum = 0xFFFF
     return wanted[:at] + checksum.to_bytes(2, "big") + wanted[at + 2 :]
+
+
+def _next_echo(model: bytes, mark: Mark, sequence: int) -> bytes:
+    return model[:6] + mark.icmp_sequence(sequence).to_bytes(2, "big") + mark.payload(sequence)
+
+
+def _next_datagram(model: bytes, mark: Mark, sequence: int) -> bytes:
+    return mark.source_port(sequence).to_bytes(2, "big") + model[2:8] + mark.payload(sequence)
+
+
+def _next_syn(model: bytes, mark: Mark, sequence: int) -> bytes:
+    ports = mark.source_port(sequence).to_bytes(2, "big") + model[2:4]
+    return ports + mark.tcp_sequence(sequence).to_bytes(4, "big") + model[8:]
+
+
+# where the checksum stands, and how a packet is made of the one before; scapy makes those of other protocols
+_NEXT: dict[Protocol, tuple[int, Callable[[bytes, Mark, int], bytes]]] = {
+    Protocol.ICMP: (2, _next_echo),
+    Protocol.ICMPV6: (2, _next_echo),
+    Protocol.UDP: (6, _next_datagram),
+    Protocol.TCP: (16, _next_syn),
+}
 
 
 def _sum(data: bytes) -> int:

@@ -185,20 +185,16 @@ def _fragment(data: bytes, protocol: int, around: _Around, depth: int, offset: i
 
 
 def _transport(data: bytes, protocol: int, around: _Around, depth: int) -> DissectedPacket | None:
-    match protocol:
-        case 1 | 58:
-            return _icmp(data, around, depth, protocol)
-        case 17:
-            return _udp(data, around, depth)
-        case 6:
-            return _tcp(data, around)
+    read = _TRANSPORTS.get(protocol)
+    if read is not None:
+        return read(data, around, depth)
     packet = DissectedPacket(around.flow(Protocol.OTHER), payload=data)
     if protocol in _TUNNELS and depth < TUNNEL_DEPTH:
         packet.inner = _inside(_TUNNELS[protocol], data, packet.flow, depth)
     return packet
 
 
-def _icmp(data: bytes, around: _Around, depth: int, protocol: int) -> DissectedPacket | None:
+def _icmp(data: bytes, around: _Around, depth: int, protocol: int = 1) -> DissectedPacket | None:
     kind, code = struct.unpack_from(">BB", data)
     name = Protocol.ICMP if protocol == 1 else Protocol.ICMPV6
     errors, echoes = (ERRORS, (0, 8)) if protocol == 1 else (ERRORS_V6, (128, 129))
@@ -213,6 +209,10 @@ def _icmp(data: bytes, around: _Around, depth: int, protocol: int) -> DissectedP
         packet.mtu = _mtu(data, protocol, kind, code)
         packet.quoted = _quoted(data[8:], depth)
     return packet
+
+
+def _icmpv6(data: bytes, around: _Around, depth: int) -> DissectedPacket | None:
+    return _icmp(data, around, depth, 58)
 
 
 def _mtu(data: bytes, protocol: int, kind: int, code: int) -> int | None:
@@ -267,7 +267,7 @@ def _udp(data: bytes, around: _Around, depth: int) -> DissectedPacket:
     return packet
 
 
-def _tcp(data: bytes, around: _Around) -> DissectedPacket:
+def _tcp(data: bytes, around: _Around, depth: int) -> DissectedPacket:  # noqa: ARG001
     sport, dport, number = struct.unpack_from(">HHI", data)
     packet = DissectedPacket(around.flow(Protocol.TCP, (sport, dport)), number=number)
     if len(data) >= 14:
@@ -310,5 +310,8 @@ def _gre(data: bytes, depth: int) -> DissectedPacket | None:
 
 
 _Reader = Callable[[bytes, int], DissectedPacket | None]
+_TRANSPORTS: dict[int, Callable[[bytes, _Around, int], DissectedPacket | None]] = {
+    1: _icmp, 6: _tcp, 17: _udp, 58: _icmpv6,
+}  # fmt: skip
 _TUNNELS: dict[int, _Reader] = {4: _bare, 41: _bare, 47: _gre}
 _TUNNEL_PORTS: dict[int, _Reader] = {**dict.fromkeys(VXLAN_PORTS, _vxlan), GENEVE_PORT: _geneve}

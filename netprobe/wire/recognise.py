@@ -8,7 +8,7 @@ there, and the token as far as it is quoted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
@@ -19,7 +19,7 @@ from .dissect import DissectedPacket
 from .mark import MODULUS, RUN_BYTES, SEQUENCE_SPACE, TOKEN_BYTES, Mark
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
-_FLAG_NAMES = ((SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (ACK, "ACK"))
+_FLAG_NAMES = {Protocol.TCP: ((SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (ACK, "ACK"))}
 
 _Hit = tuple[Leg | None, int]
 _Ports = tuple[str, int | None, str, int | None]
@@ -100,11 +100,9 @@ class Recogniser(Struct):
     def _own(self, packet: DissectedPacket, point: object) -> _Hit | None:
         if packet.flow.protocol is not self.mark.protocol:
             return None
-        if packet.flow.protocol is Protocol.UDP:
-            return self._udp(packet, point)
-        return self._tcp(packet) if packet.flow.protocol is Protocol.TCP else self._echo(packet)
+        return _OWN[packet.flow.protocol](self, packet, point)
 
-    def _echo(self, packet: DissectedPacket) -> _Hit | None:
+    def _echo(self, packet: DissectedPacket, point: object) -> _Hit | None:  # noqa: ARG002 - as `_udp`
         leg = Leg.REQUEST if packet.flow.icmp_type in (8, 128) else Leg.REPLY
         if self.mark.has_token:
             sequence = self.sequence_in(packet.payload)
@@ -125,7 +123,7 @@ class Recogniser(Struct):
         sequence = int.from_bytes(payload[RUN_BYTES:TOKEN_BYTES], "big")
         return sequence if sequence < self.mark.count else None
 
-    def _tcp(self, packet: DissectedPacket) -> _Hit | None:
+    def _tcp(self, packet: DissectedPacket, point: object = None) -> _Hit | None:  # noqa: ARG002
         """A SYN by its number; an answer by the number that it acknowledges; the reset that our own kernel
         sends after it.
         """
@@ -180,10 +178,9 @@ class Recogniser(Struct):
             or _form(packet.flow) not in self._forms
         ):
             return None
-        if packet.flow.protocol is Protocol.TCP:
-            return self._tcp(packet)
-        if packet.flow.protocol is Protocol.UDP:
-            return self._quoted_udp(packet)
+        return _QUOTED[packet.flow.protocol](self, packet)
+
+    def _quoted_echo(self, packet: DissectedPacket) -> _Hit | None:
         leg = Leg.REQUEST if packet.flow.icmp_type in (8, 128) else Leg.REPLY
         sequence = ((packet.sequence or 0) - self.mark.first) % MODULUS
         return (leg, sequence) if sequence < self.mark.count and self._is_quoted(packet, sequence) else None
@@ -231,6 +228,21 @@ class Recogniser(Struct):
         return None
 
 
+# How a packet of the probe's protocol is known, and one that an ICMP error quotes.
+_OWN: dict[Protocol, Callable[[Recogniser, DissectedPacket, object], _Hit | None]] = {
+    Protocol.ICMP: Recogniser._echo,
+    Protocol.ICMPV6: Recogniser._echo,
+    Protocol.UDP: Recogniser._udp,
+    Protocol.TCP: Recogniser._tcp,
+}
+_QUOTED: dict[Protocol, Callable[[Recogniser, DissectedPacket], _Hit | None]] = {
+    Protocol.ICMP: Recogniser._quoted_echo,
+    Protocol.ICMPV6: Recogniser._quoted_echo,
+    Protocol.UDP: Recogniser._quoted_udp,
+    Protocol.TCP: Recogniser._tcp,
+}
+
+
 def _layers(packet: DissectedPacket | None) -> Iterator[DissectedPacket]:
     """A packet, the one in it, and so on inwards."""
     while packet is not None:
@@ -248,8 +260,5 @@ def _ports(flow: Flow) -> _Ports:
 
 def flags_text(packet: DissectedPacket) -> str:
     """The flags of a TCP segment in words, "" for another packet."""
-    return (
-        " ".join(name for flag, name in _FLAG_NAMES if packet.flags & flag)
-        if packet.flow.protocol is Protocol.TCP
-        else ""
-    )
+    names = _FLAG_NAMES.get(packet.flow.protocol, ())
+    return " ".join(name for flag, name in names if packet.flags & flag)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import click
 import pytest
 from msgspec.structs import replace
@@ -129,6 +131,7 @@ def test_an_earlier_run_is_no_part_of_the_question() -> None:
 
 def test_the_options_know_the_protocols_of_the_table() -> None:
     """They name them themselves: `--help` loads no model."""
+    assert [*get_args(protocols.Word)] == [*protocols.ASKED]
     for options, words in ((PROBE, [*protocols.ASKED]), (EXPECT, [*protocols.ASKED_FAR])):
         command = click.Command("ask")
         for decorate in options:

@@ -153,7 +153,7 @@ class Logbook:
         answered = sequence, self.watch.probe.takes(found.flow)
         if answered not in self._answered:
             self._answered.add(answered)
-            text = "refused" if "RST" in found.text else ""
+            text = "refused" if self.mark.protocol.refuses(found.text) else ""
             self._say(
                 "answered", heard.stamp_ns, sequence=sequence, leg=Leg.REPLY, flow=found.flow, text=text
             )

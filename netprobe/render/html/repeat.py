@@ -44,7 +44,7 @@ def _how(probe: Probe) -> Iterator[str]:
         (
             ("-p", asked, asked is not usual and probe.destination.protocol is None),
             ("-P", port, port is not None and not _says(probe.destination, port)),
-            ("-s", probe.size, probe.size != _USUAL_SIZE and asked is not Protocol.TCP),
+            ("-s", probe.size, probe.size != _USUAL_SIZE and asked.is_sized),
             ("--ttl", probe.ttl, probe.ttl is not None),
             ("--source-port", probe.source_port, probe.reused),
             ("--mark", hex(probe.mark), probe.mark != 0),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netprobe.model import Protocol
+from netprobe.model import ROUTED, Protocol
 from netprobe.model.pattern import pattern
 from netprobe.rules import datatypes as dt
 from netprobe.rules.packet import HookPacket, Surroundings
@@ -16,14 +16,14 @@ from .conntrack import tracked
 from .ip import carried
 from .value import UNKNOWN, Reader, Seen
 
+_CARRIED: dict[str, tuple[Protocol, ...]] = {
+    **{str(each): (each,) for each in ROUTED.values()},
+    "icmpv6": (Protocol.ICMPV6, Protocol.ND),
+}
 # transport and tunnel headers that no probe has, and its answer neither
 _FOREIGN = frozenset(
     ("sctp", "dccp", "udplite", "esp", "ah", "comp", "igmp", "gre", "gretap", "vxlan", "geneve")
-)
-_CARRIED = {
-    "tcp": (Protocol.TCP,), "udp": (Protocol.UDP,), "icmp": (Protocol.ICMP,),
-    "icmpv6": (Protocol.ICMPV6, Protocol.ND),
-}  # fmt: skip
+).difference(_CARRIED)
 _OPTION = pattern(r"(exthdr|ip option|tcp option|sctp chunk|dccp option) \S+( .*)?")
 # of which packets it can be asked whether there is one (net/netfilter/nft_exthdr.c): of the others of any
 _ASKED = {"exthdr": "ip6", "ip option": "ip"}

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 from netprobe.model import MSS, Protocol
+from netprobe.model.protocol import PORTED
 from netprobe.rules import datatypes as dt
 from netprobe.rules.packet import HookPacket, Surroundings
 
 from .value import UNKNOWN, Reader, Rows, Seen, constant, known, only
 
-_TCP, _UDP = (Protocol.TCP,), (Protocol.UDP,)
-_ANY = (Protocol.TCP, Protocol.UDP)
 _ICMP4, _ICMP6 = (Protocol.ICMP,), (Protocol.ICMPV6, Protocol.ND)
 
 
@@ -54,7 +53,7 @@ def _words(side: str) -> Reader:
 
     def read(packet: HookPacket, around: Surroundings) -> Seen:
         if packet.flow.protocol.has_ports:
-            return _port(_ANY, side)(packet, around)
+            return _port(PORTED, side)(packet, around)
         if not carried(packet):
             return None
         kind = packet.flow.icmp_type
@@ -158,10 +157,7 @@ ROWS: Rows = {
     "ip frag-off": (dt.NUMBER, only("ip", _fragment_word)),
     "exthdr frag": (dt.BOOLEAN, only("ip6", _fragment_header)),
     "exthdr ah": (dt.BOOLEAN, constant(0)),
-    "tcp sport": (dt.PORT, _port(_TCP, "sport")),
-    "tcp dport": (dt.PORT, _port(_TCP, "dport")),
-    "udp sport": (dt.PORT, _port(_UDP, "sport")),
-    "udp dport": (dt.PORT, _port(_UDP, "dport")),
+    **{f"{each} {side}": (dt.PORT, _port((each,), side)) for each in PORTED for side in ("sport", "dport")},
     "th sport": (dt.PORT, _words("sport")),
     "th dport": (dt.PORT, _words("dport")),
     "tcp flags": (dt.TCP_FLAG, _tcp_flags),

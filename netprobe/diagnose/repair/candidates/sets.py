@@ -29,8 +29,8 @@ from netprobe.model import (
 )
 from netprobe.model.lookup import among, where
 from netprobe.predict import fixes, prefix
+from netprobe.rules.naming import PORT_KEYS
 
-_PORTS = ("tcp dport", "udp dport", "th dport")
 _REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
 
 
@@ -201,5 +201,5 @@ def _value(statement: Statement, flow: Flow) -> str | None:
     """What the packet has where the test looks, as an element."""
     family = "ip6" if flow.version == 6 else "ip"
     port = None if flow.dport is None else str(flow.dport)
-    known = {f"{family} saddr": flow.src, f"{family} daddr": flow.dst, **dict.fromkeys(_PORTS, port)}
+    known = {f"{family} saddr": flow.src, f"{family} daddr": flow.dst, **dict.fromkeys(PORT_KEYS, port)}
     return known.get(statement.key)
