@@ -92,8 +92,8 @@ def _plan(question: MatrixQuestion, members: tuple[Member, ...], version: int) -
         raise WrongQuestion(f"{protocol.upper()} needs a port", "Add -P PORT.")
     if not protocol.has_ports and question.port is not None:
         raise WrongQuestion(f"{protocol.upper()} has no ports", "Leave the port out, or ask by TCP: -p tcp")
-    if protocol is Protocol.ND:
-        raise WrongQuestion("a matrix by neighbour discovery is not made yet", "Ask by -p icmp.")
+    if not protocol.is_swept:
+        raise WrongQuestion(f"a matrix by {protocol.called} is not made yet", "Ask by -p icmp.")
     four = version == 4
     plan = Plan(
         protocol, members, aims(members, protocol), 4 if four else 6, question.port, question.timeout_ns

@@ -79,6 +79,16 @@ class Protocol(StrEnum):
         return _TABLE[self].connects
 
     @property
+    def is_listed(self) -> bool:
+        """Whether the sockets of it are read, so that one that is not there is known to be missing."""
+        return _TABLE[self].listed
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether all pairs of a matrix can be asked by it."""
+        return _TABLE[self].swept
+
+    @property
     def is_asked_first(self) -> bool:
         """Whether an answer is none to connection tracking that has not seen what it answers."""
         return _TABLE[self].asked_first
@@ -123,6 +133,8 @@ class _Fields(Struct, frozen=True):
     answered: str = "reply"
     fixed: int | None = None
     connects: bool = False
+    listed: bool = False
+    swept: bool = False
     asked_first: bool = False
     refusal: str = ""
 
@@ -130,18 +142,19 @@ class _Fields(Struct, frozen=True):
 _TABLE = {
     Protocol.ICMP: _Fields(
         1, echo=True, question=ECHO_REQUEST, answer=ECHO_REPLY, sized=True, probe="ICMP echo",
-        asked_first=True,
+        asked_first=True, swept=True,
     ),
     Protocol.ICMPV6: _Fields(
         58, echo=True, question=ECHO_REQUEST_V6, answer=ECHO_REPLY_V6, word=False, sized=True,
-        called="ICMPv6", probe="ICMPv6 echo", asked_first=True,
+        called="ICMPv6", probe="ICMPv6 echo", asked_first=True, swept=True,
     ),
-    Protocol.UDP: _Fields(17, ports=True, sized=True, answered="answer"),
+    Protocol.UDP: _Fields(17, ports=True, sized=True, answered="answer", listed=True, swept=True),
     # 24: with the option of the MSS
     Protocol.TCP: _Fields(
-        6, ports=True, answered="port open, answer", fixed=24, connects=True, asked_first=True, refusal="RST"
+        6, ports=True, answered="port open, answer", fixed=24, connects=True, listed=True, swept=True,
+        asked_first=True, refusal="RST",
     ),
-    Protocol.ARP: _Fields(segment=True, question=ARP_REQUEST, answer=ARP_REPLY),
+    Protocol.ARP: _Fields(segment=True, question=ARP_REQUEST, answer=ARP_REPLY, swept=True),
     Protocol.ND: _Fields(
         58, segment=True, question=NEIGHBOUR_SOLICITATION, answer=NEIGHBOUR_ADVERTISEMENT, word=False,
         called="neighbour discovery", probe="neighbour solicitation",

@@ -41,9 +41,14 @@ def at(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | None:
     flow = packet.flow
     if flow.protocol.is_echo:
         return _echo(namespace, link, flow.version)
-    if flow.protocol.has_ports and namespace.sockets is not None:
+    if flow.protocol.has_ports and _are_known(namespace, flow):
         return _socket(namespace, link, _as_looked_up(namespace, link, packet))
     return None
+
+
+def _are_known(namespace: Namespace, flow: Flow) -> bool:
+    """Whether the sockets that could take a packet were read: those of its protocol."""
+    return namespace.sockets is not None and flow.protocol.is_listed
 
 
 def suspects(namespace: Namespace, link: Link | None, packet: Packet) -> tuple[Stop, ...]:
@@ -79,7 +84,7 @@ def is_proxied(namespace: Namespace, link: Link | None, subject: HookPacket) -> 
     """Whether TPROXY finds a socket for this packet (nf_tproxy_get_sock_v4: listeners, or datagram sockets
     that are not connected, with IP_TRANSPARENT); None where that is not known.
     """
-    if namespace.sockets is None or subject.proxy is None:
+    if not _are_known(namespace, subject.flow) or subject.proxy is None:
         return None
     packet = Packet(_aimed(namespace, link, subject.flow, subject.proxy), Leg.REQUEST)
     chosen = but(_chosen(namespace, link, packet), state="established")
@@ -96,7 +101,8 @@ def listening(namespace: Namespace, packet: Packet, subject: HookPacket) -> tupl
     if packet.leg is Leg.REPLY and connection is not None:  # as it was before its source was translated
         flow = replace(flow, dst=connection.original[0], dport=connection.original[2])
     answers = packet.leg is Leg.REPLY and fib.is_local(namespace, flow.dst)
-    if namespace.sockets is None or answers or packet.reused or subject.uid is not None:
+    known = _are_known(namespace, flow)
+    if not known or answers or packet.reused or subject.uid is not None:
         return None
     chosen = _chosen(namespace, subject.iif, Packet(flow, Leg.REQUEST))
     return tuple(Listening(s.address in ("0.0.0.0", "::"), s.transparent) for s in chosen)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from netprobe.linux import files
 from netprobe.linux.netlink import SOCK_DIAG, Netlink, Record, Request, address
-from netprobe.model import Socket
+from netprobe.model import ROUTED, Socket
 
 from .bpf import cgroup_programs
 
@@ -26,8 +27,9 @@ RMEM, RCVBUF, DROPS = 0, 1, 8  # positions in the array of INET_DIAG_SKMEMINFO
 TRANSPARENT = 1 << 5 if sys.byteorder == "little" else 1 << 2  # a bit field of C
 V4_MAPPED = "::ffff:"  # how an IPv4 address starts that an IPv6 socket is bound to
 
-NUMBERS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
-WANTED = {"tcp": (LISTEN,), "udp": (ESTABLISHED, CLOSE), "raw": (ESTABLISHED, CLOSE)}
+NUMBERS = {str(each): number for number, each in sorted(ROUTED.items()) if each.is_listed}
+UNCONNECTED = (ESTABLISHED, CLOSE)  # a peer may be set all the same
+WANTED = {name: (LISTEN,) if ROUTED[number].connects else UNCONNECTED for name, number in NUMBERS.items()}
 
 
 def read_sockets() -> tuple[Socket, ...]:
@@ -40,7 +42,7 @@ def read_sockets() -> tuple[Socket, ...]:
         with Netlink(SOCK_DIAG) as netlink:
             return (*_diagnosed(netlink), *raw)
     except OSError:
-        return (*_listed("tcp"), *_listed("udp"), *raw)
+        return (*chain.from_iterable(map(_listed, NUMBERS)), *raw)
 
 
 def _diagnosed(netlink: Netlink) -> Iterator[Socket]:
@@ -64,8 +66,10 @@ def _dumped(netlink: Netlink, name: str) -> Iterator[Record]:
 def inodes(protocol: str, port: int) -> frozenset[int]:
     """The inodes of the sockets of the namespace this thread is in that take strangers' packets to a port.
 
-    Raises OSError where sock_diag is missing.
+    None are of a protocol whose sockets are not read. Raises OSError where sock_diag is missing.
     """
+    if protocol not in NUMBERS:
+        return frozenset()
     with Netlink(SOCK_DIAG) as netlink:
         return frozenset(
             record["idiag_inode"]
@@ -122,7 +126,7 @@ def _unmapped(text: str) -> str:
 
 def _listed(protocol: str) -> Iterator[Socket]:
     """The same from /proc/thread-self/net, which lacks the size of a buffer or backlog (0 there)."""
-    wanted = [STATES[state] for state in WANTED[protocol]]
+    wanted = [STATES[state] for state in WANTED.get(protocol, UNCONNECTED)]
     for suffix in ("", "6"):
         try:
             lines = files.kernel(f"/proc/thread-self/net/{protocol}{suffix}").decode("ascii").splitlines()[1:]
