@@ -224,6 +224,11 @@ class RouteQuery(Struct, frozen=True):
     sport: int | None = None
     dport: int | None = None
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the kernel takes the protocol: TCP, UDP, ICMP or any (rtm_getroute_parse_ip_proto)."""
+        return self.protocol in (None, 1, 6, 17, 58)
+
 
 class RouteAnswer(Struct, frozen=True):
     """The kernel's answer: a resolved leg, or the errno it refused with (`error` is a name such as

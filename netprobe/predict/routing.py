@@ -62,12 +62,17 @@ def decide(ground: Ground, name: str, asked: RouteQuery) -> FibResult:
     """The route for a query. Where the kernel and the model name different legs, the kernel's is taken."""
     namespace = ground.namespace(name)
     own = fib.sought(namespace, asked)
-    answer = None if _is_foreign(namespace, asked) else ground.kernel_route(name, asked)
+    answer = None if _is_refused(namespace, asked) else ground.kernel_route(name, asked)
     if answer is None:
         return own
     if answer.error is not None:
         return replace(own, error=own.error or answer.error)
     return _from_kernel(own, answer)
+
+
+def _is_refused(namespace: Namespace, asked: RouteQuery) -> bool:
+    """Whether the kernel refuses to answer, so that the model alone decides."""
+    return not asked.is_answered or _is_foreign(namespace, asked)
 
 
 def _is_foreign(namespace: Namespace, asked: RouteQuery) -> bool:

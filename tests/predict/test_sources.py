@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 from networks import edited, host, probe, tutorial
 
-from netprobe.model import Flow, InterfaceAddress, Leg, Nexthop, PolicyRule, Protocol, Route, Snapshot
-from netprobe.predict import fib, rp_filter
+from netprobe.linux.tables.fib import questions
+from netprobe.model import Flow, InterfaceAddress, Leg, Nexthop, PolicyRule, Protocol, Route, RouteQuery, Snapshot
+from netprobe.predict import fib, routing, rp_filter
 from netprobe.predict.predict import Prediction, _reflected, predict
 from netprobe.predict.view import Ground, Packet
 
@@ -84,3 +85,18 @@ def test_a_healthy_network_with_that_address_on_its_bridge_passes() -> None:
     outcome = predict(tutorial(), probe("red", "8.8.8.8"), ask=False)
     assert isinstance(outcome, Prediction)
     assert outcome.passes
+
+
+@pytest.mark.parametrize(("protocol", "asks"), [(6, True), (17, True), (1, True), (None, True), (132, False)])
+def test_the_kernel_is_asked_for_the_way_of_protocols_that_it_takes(protocol: int | None, asks: bool) -> None:
+    """It refuses SCTP (EOPNOTSUPP), whose way the rules and routes that were read say alone."""
+    ground = Ground(tutorial())
+    found = routing.decide(ground, "host", RouteQuery("10.0.0.2", "8.8.8.8", protocol=protocol, iif=2))
+    assert bool(ground.unasked) is asks
+    assert found.leg is not None
+
+
+def test_a_question_for_a_route_names_no_protocol_that_the_kernel_refuses() -> None:
+    """Which of thousands of routes it takes depends on the destination."""
+    asked = [dict(questions(RouteQuery(None, "8.8.8.8", protocol=n, sport=5, dport=80))[0].attributes) for n in (6, 132)]
+    assert asked == [{"RTA_DST": "8.8.8.8", "RTA_IP_PROTO": 6, "RTA_SPORT": 5, "RTA_DPORT": 80}, {"RTA_DST": "8.8.8.8"}]

@@ -349,6 +349,8 @@ def answer_of(record: Record) -> RouteAnswer:
 
 
 def _question(query: RouteQuery, flags: int) -> Request:
+    if not query.is_answered:
+        query = replace(query, protocol=None, sport=None, dport=None)
     family, bits = (AF_INET6, 128) if ipaddress.ip_address(query.dst).version == 6 else (AF_INET, 32)
     fields = {"family": family, "dst_len": bits, "src_len": bits if query.src else 0, "flags": flags}
     asked = {
