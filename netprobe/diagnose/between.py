@@ -7,15 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from netprobe.model import Flow, Hop, Leg, Object, Observation, Place, Stage, Stop
-from netprobe.model.lookup import but, where
+from netprobe.model import Flow, Hop, Leg, Object, Place, Stage, Stop
+from netprobe.model.lookup import but, has, where
 from netprobe.predict.drop import Unread
 
-from .correlate import frames, is_neighbour
 from .evidence import Case
+from .neighbour_messages import QUESTION, Message, neighbour_messages
 
 _Way = tuple[Hop, Hop]  # from host to host
-_QUESTIONS = (1, 135)  # the operation of ARP, the type of ICMPv6
 
 
 def lost(case: Case) -> Stop | None:
@@ -44,16 +43,14 @@ def _crossings(case: Case, leg: Leg) -> Iterator[tuple[Hop, Hop]]:
 
 def _with_a_question(case: Case, ways: Sequence[tuple[Hop, Hop]]) -> Stop | None:
     """The same of a question for a neighbour that left by one of these ways, or of its answer."""
-    seen = [*filter(is_neighbour, frames(case.observations))]
+    seen = neighbour_messages(case.observations)
     for by, to in ways:
         if to.observed is None:  # nobody watched there
             continue
         for each in where(seen, namespace=by.namespace, interface=by.interface, bound="out"):
-            meant = each.flow is not None and _is_for(case, each.flow.outer or each.flow, to.namespace)
-            if each.flow is not None and meant and not _came(seen, each, to.namespace):
-                asks = each.flow.icmp_type in _QUESTIONS
-                what = f"the question who has {each.flow.dst}" if asks else f"the answer to {each.flow.dst}"
-                return _stop(what, each.flow, (by, to), ways[0])
+            if _is_for(case, each.outer or each.flow, to.namespace) and not _came(seen, each, to.namespace):
+                what = "the question who has" if each.says == QUESTION else "the answer to"
+                return _stop(f"{what} {each.dst}", each.flow, (by, to), ways[0])
     return None
 
 
@@ -67,16 +64,9 @@ def _is_for(case: Case, flow: Flow, there: str) -> bool:
         return False
 
 
-def _came(seen: Sequence[Observation], sent: Observation, there: str) -> bool:
+def _came(seen: Sequence[Message], sent: Message, there: str) -> bool:
     """Whether a frame that left one host was seen at another."""
-    came = but(where(seen, namespace=there), bound="out")
-    return any(_is_same(each.flow, sent.flow) for each in came)
-
-
-def _is_same(one: Flow | None, other: Flow | None) -> bool:
-    """Whether two frames ask, or answer, the same."""
-    words = [(f.src, f.dst, f.protocol, f.icmp_type) for f in (one, other) if f is not None]
-    return len(words) == 2 and words[0] == words[1]
+    return has(but(seen, bound="out"), namespace=there, words=sent.words)
 
 
 def _stop(what: str, flow: Flow, lost: _Way, wire: _Way) -> Stop:

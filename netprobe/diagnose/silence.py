@@ -15,10 +15,7 @@ from netprobe.predict.drop import Unread
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
-from .correlate import frames, is_neighbour
-
-# the operations of ARP, and the types of ICMPv6
-_QUESTIONS, _ANSWERS = (1, 135), (2, 136)
+from .neighbour_messages import ANSWER, QUESTION, neighbour_messages
 
 
 def heard(
@@ -49,14 +46,14 @@ def listened(
 
 
 def _silent(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[str, ...]:
-    """The addresses that a host has asked for by an interface of its own, and got no answer there. Of a
-    neighbour on both sides it is the question that was lost.
+    """The addresses that a host has asked for by an interface of its own, in no tunnel, and got no answer
+    there. Of a neighbour on both sides it is the question that was lost.
     """
-    of_hosts = [each for each in filter(is_neighbour, frames(seen)) if each.namespace in snapshot.homes]
-    asked = [each for each in where(of_hosts, bound="out") if _is(each, _QUESTIONS)]
-    answered = {each.flow.src for each in where(of_hosts, bound="in") if each.flow and _is(each, _ANSWERS)}
-    wanted = {(each.namespace, each.flow.dst) for each in asked if each.flow} | {*_in_vain(snapshot)}
-    unheard = [each for each in sorted(wanted) if each[1] not in answered]
+    between = where(among(neighbour_messages(seen), namespace=snapshot.homes), outer=None)
+    answered = {each.src for each in where(between, bound="in", says=ANSWER)}
+    asked = {(each.namespace, each.dst) for each in where(between, bound="out", says=QUESTION)}
+    wanted = sorted(asked | {*_in_vain(snapshot)})
+    unheard = ((name, address) for name, address in wanted if address not in answered)
     return tuple(address for name, address in unheard if not _is_beside(snapshot, name, address))
 
 
@@ -67,11 +64,6 @@ def _in_vain(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     for home in filter(None, map(snapshot.get, snapshot.homes)):
         for entry in among(home.neighbours, state=("incomplete", "failed")):
             yield home.name, entry.address
-
-
-def _is(seen: Observation, types: tuple[int, int]) -> bool:
-    """Whether a frame is a question, or an answer, between hosts and in no tunnel."""
-    return seen.flow is not None and seen.flow.outer is None and seen.flow.icmp_type in types
 
 
 def _is_beside(snapshot: Snapshot, asking: str, address: str) -> bool:

@@ -7,13 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netprobe.model import Confidence, Evidence, Hop, Observation, Source, Stage
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import find, has, where
 from netprobe.predict.trace import Routed
 
-from .correlate import frames, is_neighbour
-
-# the operation of ARP, the type of ICMPv6
-_QUESTIONS, _ANSWERS = (1, 135), (2, 136)
+from .neighbour_messages import ANSWER, QUESTION, Message, neighbour_messages
 
 
 def unanswered(
@@ -25,14 +22,12 @@ def unanswered(
     nothing. `hops` and `routed` are those of one leg.
     """
     for last in where(hops[-1:], stage=Stage.NEIGHBOUR):
-        wanted, seen = _next_hop(routed, last.namespace), [*filter(is_neighbour, frames(observations))]
-        here = where(seen, namespace=last.namespace, bound="out")
-        asked = [o for o in here if _is_about("dst", o, wanted, _QUESTIONS)]
-        answers = [o for o in seen if _is_about("src", o, wanted, _ANSWERS)]
-        if asked and not where(answers, namespace=last.namespace, bound="in"):
+        wanted, seen = _next_hop(routed, last.namespace), neighbour_messages(observations)
+        asked = where(seen, namespace=last.namespace, bound="out", says=QUESTION, dst=wanted)
+        answers = where(seen, says=ANSWER, src=wanted)
+        if asked and not has(answers, namespace=last.namespace, bound="in"):
             said = [f"the answer was last seen at {o.namespace}/{o.interface}" for o in answers[-1:]]
-            texts = (_question(asked, wanted or ""), *said)
-            for text in texts:
+            for text in (_asking(asked), *said):
                 yield Evidence(Source.TAP, text, Confidence.OBSERVED)
 
 
@@ -42,13 +37,6 @@ def _next_hop(routed: Sequence[Routed], name: str) -> str | None:
     return None if last is None else last.via
 
 
-def _is_about(side: str, seen: Observation, wanted: str | None, types: tuple[int, int]) -> bool:
-    """Whether a frame is a question for an address (`dst`), or an answer of it (`src`)."""
-    flow = seen.flow
-    return flow is not None and flow.icmp_type in types and {"src": flow.src, "dst": flow.dst}[side] == wanted
-
-
-def _question(asked: Sequence[Observation], wanted: str) -> str:
-    assert asked[0].flow is not None
+def _asking(asked: Sequence[Message]) -> str:
     times = f", {len(asked)} times" if len(asked) > 1 else ""
-    return f"{asked[0].flow.src} asked who has {wanted}{times}, and got no answer"
+    return f"{asked[0].src} asked who has {asked[0].dst}{times}, and got no answer"
