@@ -156,6 +156,16 @@ class Stop(Struct, frozen=True):
         """The object; one of no kind and without an id where there is none."""
         return self.object or NO_OBJECT
 
+    @property
+    def identity(self) -> tuple[str, str | None, str]:
+        """What makes two ends one: code, namespace and object, however they are told."""
+        return self.code, self.place.namespace, self.thing.id
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it says that nobody knows."""
+        return self.code == "unknown"
+
 
 def _write_fix(end: Stop | Cause) -> None:
     """The lines of `fix`, out of commands and advice.
@@ -180,6 +190,11 @@ class Walk(Struct, frozen=True):
     hops: tuple[Hop, ...]
     end: End
     stop: Stop | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The namespace of each hop."""
+        return tuple(hop.namespace for hop in self.hops)
 
     def __post_init__(self) -> None:
         if self.end in (End.DROP, End.UNDETERMINED) and self.stop is None:

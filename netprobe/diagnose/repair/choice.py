@@ -69,7 +69,10 @@ def choose(
 def _together(loss: Loss, found: Results, searches: Searches) -> Repair | None:
     """The first of several repairs, or what is to be switched on before it."""
     first, _ = searches.together(loss, found)
-    return _switched_on(found, first) or first
+    if first is None:
+        return None
+    # what is off is switched on before anything else is done about it
+    return lookup.find(found.partial, code="link-admin-down", at=first.at) or first
 
 
 def _blamed(loss: Loss, repair: Repair) -> Repair:
@@ -119,17 +122,6 @@ def _exchanges_routes(repair: Repair) -> bool:
     return len(words) > 1 and {"route", "del"} <= words[0] and {"route", "add"} <= words[-1]
 
 
-def _switched_on(found: Results, first: Repair | None) -> Repair | None:
-    """Where several things are wrong: what is off is switched on before anything else is done about it."""
-    place = first.stop.place if first is not None else Place(None, None, Stage.ROUTE)
-    off = (each for each in found.partial if each.stop.code == "link-admin-down")
-    return next((each for each in off if _is_at(each.stop.place, place)), None)
-
-
-def _is_at(one: Place, other: Place) -> bool:
-    return (one.namespace, one.interface) == (other.namespace, other.interface)
-
-
 def _plainly_off(found: Results) -> Repair | None:
     """The first thing on the way that is plainly not as it should be."""
     return lookup.find(found.partial, merit=Merit.RESTORES)
@@ -150,8 +142,9 @@ def _explaining(repair: Repair, end: Stop) -> Stop:
 
 def _is_about(one: Stop, other: Stop) -> bool:
     """Whether two ends name the same object."""
-    things = [(each.place.namespace, each.thing.kind, each.thing.id) for each in (one, other)]
-    return one.object is not None and things[0] == things[1]
+    places = one.place.namespace, other.place.namespace
+    same = (one.thing.kind, one.thing.id) == (other.thing.kind, other.thing.id)
+    return one.object is not None and same and places[0] == places[1]
 
 
 def _others(found: Results, first: Repair | None) -> tuple[Other, ...]:

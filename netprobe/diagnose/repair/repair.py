@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from functools import cached_property
 from itertools import chain
@@ -72,6 +73,16 @@ class Repair(Struct, frozen=True):
     leg: Leg | None = None
     near: int = 2
     put_back: bool = False
+
+    @property
+    def code(self) -> str:
+        """The code of the cause that it is."""
+        return self.stop.code
+
+    @property
+    def at(self) -> tuple[str | None, str | None]:
+        """The namespace and the interface that it is about."""
+        return self.stop.place.namespace, self.stop.place.interface
 
     @property
     def needs_routes(self) -> bool:
@@ -160,12 +171,8 @@ class Loss(Struct, frozen=True, dict=True):
         """The interface at the other end of a cable, or below a stacked one; noted as a need where not
         read.
         """
-        try:
+        with self._noting():
             return self._ground.beyond(name, link.link)
-        except Lacking as lacking:
-            self.needs.update(dict.fromkeys(lacking.needs))
-        except Unread:
-            pass
         return None
 
     def knows(self, name: str, link: Link) -> bool:
@@ -182,10 +189,16 @@ class Loss(Struct, frozen=True, dict=True):
             self._cables[name] = frozenset(link.index for link in first)
         return self._cables[name]
 
+    def known_end(self, name: str, link: Link | None) -> Station | None:
+        """The far end of a cable that was read; None where it was not, and of no cable."""
+        if link is None or not self.knows(name, link):
+            return None
+        return self.far_end(name, link)
+
     def known_ends(self, name: str, cables: Iterable[Link]) -> Iterator[tuple[Link, Station]]:
         """Those of the cables that lead to other namespaces that were read, with their far ends."""
         for link in cables:
-            far = self.far_end(name, link) if self.knows(name, link) else None
+            far = self.known_end(name, link)
             if far is not None and far[0] != name:
                 yield link, far
 
@@ -222,13 +235,19 @@ class Loss(Struct, frozen=True, dict=True):
         return self._heard[name, link.index]
 
     def _stations(self, name: str, link: Link) -> tuple[Station, ...]:
-        try:
+        with self._noting():
             return stations(self.snapshot, name, link)
+        return ()
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Note as needs what turns out not to have been read, and what cannot be read as nothing."""
+        try:
+            yield
         except Lacking as lacking:
             self.needs.update(dict.fromkeys(lacking.needs))
         except Unread:
             pass
-        return ()
 
     def others(self, name: str, link: Link) -> tuple[Station, ...]:
         """The same in other namespaces."""
@@ -324,12 +343,8 @@ class Loss(Struct, frozen=True, dict=True):
         """Note as a need who of the hosts has the destination, where there are others than this machine."""
         if not self.snapshot.homes or self.goal in self.owned:
             return
-        try:
+        with self._noting():
             hosts.having(self._ground, self.goal)
-        except Lacking as lacking:
-            self.needs.update(dict.fromkeys(lacking.needs))
-        except Unread:
-            pass
 
     @cached_property
     def decisions(self) -> tuple[Routed, ...]:

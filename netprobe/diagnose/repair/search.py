@@ -7,7 +7,7 @@ from itertools import islice
 from msgspec import Struct
 
 from netprobe.model import End, Leg, Need, Snapshot, Stop
-from netprobe.model.lookup import first, gathered
+from netprobe.model.lookup import among, first, gathered
 from netprobe.predict.prediction import Prediction
 
 from .candidates import candidates
@@ -67,9 +67,14 @@ def _standing(loss: Loss, found: Tried, beyond: bool) -> str:
         return _PASSES
     if beyond:
         return _FURTHER if _is_translated(found) else _NOWHERE
-    if _gets_further(loss, found):
+    end = found.outcome.stop
+    if end is None or end.is_unknown:
+        return _NOWHERE
+    if _gets_further(loss, found, end):
         return _FURTHER
-    return _aside(loss, found) if found.repair.merit is Merit.RESTORES else _NOWHERE
+    if found.repair.merit is not Merit.RESTORES:
+        return _NOWHERE
+    return _IDLE if end.identity == loss.stop.identity else _ASIDE
 
 
 def _what(repair: Repair) -> tuple[object, ...]:
@@ -99,44 +104,31 @@ def _is_translated(found: Tried) -> bool:
     return found.outcome.passes and found.repair.stop.code.startswith("nat-")
 
 
-def _gets_further(loss: Loss, found: Tried) -> bool:
+def _gets_further(loss: Loss, found: Tried, end: Stop) -> bool:
     """Whether the probe would be lost later than it is: on the way back, or behind more hops; or goes round
-    no more.
+    no more. `end`: where it would be lost.
     """
-    stop = found.outcome.stop
-    if stop is None or stop.code == "unknown":
-        return False
-    if _same(stop, loss.stop):
+    if end.identity == loss.stop.identity:
         return _lacks_still(loss, found.repair)
-    if found.repair.stop.code == "route-loop" or _lets_go(loss, found.outcome):
+    if found.repair.stop.code == "route-loop" or _lets_go(loss, found.outcome, end):
         return True
     return _progress(found.repair.mended, found.outcome) >= _progress(loss.snapshot, loss.prediction)
-
-
-def _aside(loss: Loss, found: Tried) -> str:
-    """Where something was put right: whether the probe takes another way on which it is lost as early, or is
-    lost as it was.
-    """
-    stop = found.outcome.stop
-    if stop is None or stop.code == "unknown":
-        return _NOWHERE
-    return _IDLE if _same(stop, loss.stop) else _ASIDE
 
 
 _REFUSALS = {"route-prohibit", "route-unreachable", "route-blackhole", "rule-prohibit"}
 
 
-def _lets_go(loss: Loss, outcome: Prediction) -> bool:
+def _lets_go(loss: Loss, outcome: Prediction, end: Stop) -> bool:
     """Whether who took the request for himself would hand it on, if only a route did not lack or refuse
     that.
     """
-    before, now = ([hop.namespace for hop in each.request.hops] for each in (loss.prediction, outcome))
+    before, now = loss.prediction.request.names, outcome.request.names
     if loss.prediction.request.end is not End.DELIVER or not before:
         return False
-    if len(now) > len(before) and before[-1] in now:
-        return now[-1] != before[-1] or outcome.request.end is not End.DELIVER
-    stop = outcome.stop
-    return stop is not None and stop.place.namespace == before[-1] and _is_refused(loss, before[-1], stop)
+    taker = before[-1]
+    if len(now) > len(before) and taker in now:
+        return now[-1] != taker or outcome.request.end is not End.DELIVER
+    return end.place.namespace == taker and _is_refused(loss, taker, end)
 
 
 def _is_refused(loss: Loss, name: str, stop: Stop) -> bool:
@@ -156,11 +148,6 @@ def _lacks_still(loss: Loss, repair: Repair) -> bool:
     return took and loss.stop.code in LACKING
 
 
-def _same(one: Stop, other: Stop) -> bool:
-    things = [(each.code, each.place.namespace, each.thing.id) for each in (one, other)]
-    return things[0] == things[1]
-
-
 def _progress(snapshot: Snapshot, prediction: Prediction) -> tuple[bool, int]:
     """(whether the request arrived, how many hops the broken leg has)."""
     ended = prediction.ending is not None
@@ -175,5 +162,5 @@ def _is_astray(snapshot: Snapshot, prediction: Prediction) -> bool:
     """Whether somebody took the request who does not bear its destination: a loopback stands for a whole
     network.
     """
-    last = [hop for hop in prediction.request.hops[-1:] if hop.namespace in snapshot]
+    last = among(prediction.request.hops[-1:], namespace=snapshot)
     return any(snapshot[hop.namespace].owner_of(hop.flow.dst) is None for hop in last)

@@ -70,7 +70,7 @@ def first_of_several(loss: Loss, alone: Results) -> Repair | None:
     `alone` is what was found of single ones. `loss.needs` grows.
     """
     queue = _Queue()
-    queue.put(_ways(loss, None, alone))
+    queue.put(_begun(loss, alone))
     best: tuple[int, Repair | None] = (_TOO_MUCH, None)
     known = [_configured(loss.snapshot)]
     for _ in range(_SEARCHES):
@@ -83,7 +83,7 @@ def first_of_several(loss: Loss, alone: Results) -> Repair | None:
         after, found = _looked_behind(loss, way)
         last = _last_step(loss, way, found)
         if last is None:
-            queue.put(_ways(after, way, found) if way.depth < _DEPTH else ())
+            queue.put(_continued(after, way, found) if way.depth < _DEPTH else ())
         elif way.cost + last < best[0]:
             best = way.cost + last, way.first
     return best[1]
@@ -117,10 +117,10 @@ def _last_step(loss: Loss, way: _Sequence, found: Results) -> int | None:
     """What it costs to let the probe pass behind a way; None where nothing that was found does. Behind what
     has changed nothing it must be something that is wrong as well: added can be much.
     """
-    by_hand = _BY_HAND if not way.idle and _arrives(loss, way) else None
-    meant = [each for each in found.repairs if is_meant(each)]
-    sure = [each for each in meant if each.merit < Merit.ADDS]
-    return next(map(_cost, sure if way.idle else meant), by_hand)
+    if way.idle:
+        return next((_cost(each) for each in found.repairs if each.merit < Merit.ADDS), None)
+    by_hand = _BY_HAND if _arrives(loss, way) else None
+    return next(map(_cost, filter(is_meant, found.repairs)), by_hand)
 
 
 def _looked_behind(loss: Loss, way: _Sequence) -> tuple[Loss, Results]:
@@ -132,22 +132,36 @@ def _looked_behind(loss: Loss, way: _Sequence) -> tuple[Loss, Results]:
     return after, found
 
 
-def _ways(loss: Loss, so_far: _Sequence | None, found: Results) -> Iterator[_Sequence]:
-    """One step more, with each of the repairs that get further; the first may lead elsewhere as well, or
-    where none does anything by itself, change nothing yet.
+def _begun(loss: Loss, found: Results) -> Iterator[_Sequence]:
+    """The first step: with each of the repairs that get further, or lead elsewhere; with those that change
+    nothing yet where there are none.
     """
-    cost, depth = (so_far.cost, so_far.depth) if so_far is not None else (0, 1)
-    was_idle = so_far is not None and so_far.idle
-    further = [(each, _cost(each)) for each in filter(is_meant, found.partial)][:_BREADTH]
-    aside = [(each, _cost(each) + 1) for each in found.aside[:_ASIDE]] if so_far is None else []
-    idle = so_far is None and not (further or aside)
-    if idle:
-        aside = [(each, _cost(each) + 2) for each in filter(is_meant, found.idle[:_ASIDE])]
-    for repair, own in (*further, *aside):
+    some = [*_further(found), *_costs(found.aside[:_ASIDE], 1)]
+    steps = some or _costs(filter(is_meant, found.idle[:_ASIDE]), 2)
+    for repair, cost, outcome in _lost_behind(loss, steps):
+        yield _Sequence(cost, 2, repair, repair, outcome, idle=not some)
+
+
+def _continued(loss: Loss, way: _Sequence, found: Results) -> Iterator[_Sequence]:
+    """One step more, with each of the repairs that get further."""
+    for repair, cost, outcome in _lost_behind(loss, _further(found)):
+        yield _Sequence(way.cost + cost, way.depth + 1, way.first, repair, outcome, way.idle)
+
+
+def _further(found: Results) -> list[tuple[Repair, int]]:
+    return _costs(filter(is_meant, found.partial), 0)[:_BREADTH]
+
+
+def _costs(repairs: Iterable[Repair], more: int) -> list[tuple[Repair, int]]:
+    return [(each, _cost(each) + more) for each in repairs]
+
+
+def _lost_behind(loss: Loss, steps: Iterable[tuple[Repair, int]]) -> Iterator[tuple[Repair, int, Prediction]]:
+    """Those of the steps behind which the probe is lost still, and how."""
+    for repair, cost in steps:
         then = tried(loss, repair)
         if then is not None and then.outcome.stop is not None:
-            first = so_far.first if so_far is not None else repair
-            yield _Sequence(cost + own, depth + 1, first, repair, then.outcome, idle or was_idle)
+            yield repair, cost, then.outcome
 
 
 def _arrives(loss: Loss, way: _Sequence) -> bool:

@@ -59,7 +59,7 @@ def _written(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
         multicast = int(entry.mac[1], 16) & 1 == 1
         if link is None or not entry.static or multicast or link.kind == "vxlan" or entry.mac == link.mac:
             continue
-        far = loss.far_end(namespace.name, link) if loss.knows(namespace.name, link) else None
+        far = loss.known_end(namespace.name, link)
         if far is not None and far[1].mac == entry.mac:
             continue
         named = f"{entry.mac} dev {link.name}"

@@ -56,10 +56,7 @@ def _gateway(loss: Loss) -> Iterator[Repair]:
 
 def _other_end(loss: Loss, routed: Routed) -> Station | None:
     """The interface at the other end of the cable that a route leads out by, where that was read."""
-    name, link = routed.namespace, loss.out(routed)
-    if link is not None and loss.knows(name, link):
-        return loss.far_end(name, link)
-    return None
+    return loss.known_end(routed.namespace, loss.out(routed))
 
 
 def _is_alike(link: Link | None, other: Link) -> bool:

@@ -200,7 +200,7 @@ def _led_to(loss: Loss) -> Iterator[_Tale]:
     for name in loss.around:
         for route in loss.snapshot[name].routes:
             link = straight_out(loss.snapshot[name], route)
-            far = loss.far_end(name, link) if link is not None and loss.knows(name, link) else None
+            far = loss.known_end(name, link)
             address = route.dst.partition("/")[0]
             if far is not None and far[0] != name and _is_its(loss, far[0], address):
                 yield _Tale(*far, address, f"{name} has a route that leads straight there")

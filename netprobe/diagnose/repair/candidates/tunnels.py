@@ -158,7 +158,7 @@ def _behind(loss: Loss, there: Namespace, device: Link) -> Iterator[str]:
     """The MACs of the stations on the bridge that a device is a port of, as far as they were read."""
     bridge = there.link(device.master)
     for port in there.ports(bridge) if bridge is not None else ():
-        far = loss.far_end(there.name, port) if loss.knows(there.name, port) else None
+        far = loss.known_end(there.name, port)
         yield from () if far is None else (far[1].mac,)
 
 

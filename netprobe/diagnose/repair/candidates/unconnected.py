@@ -164,7 +164,7 @@ def _alone(loss: Loss, address: str) -> Iterator[tuple[Namespace, Link]]:
 
 def _router_of(loss: Loss, there: Namespace, link: Link, address: str) -> Station | None:
     """The far end of a station's cable, where that is a router's."""
-    far = loss.far_end(there.name, link) if loss.knows(there.name, link) else None
+    far = loss.known_end(there.name, link)
     if far is None or not forwards(loss.snapshot[far[0]], far[1], prefix.version(address)):
         return None
     return far if far[1].master is None else None
