@@ -154,3 +154,30 @@ def test_the_end_of_a_cable_belongs_to_the_bare_station_whose_programs_wait_on_t
     assert said(found)[:2] == ["r1: ip link set dev eth0 netns server", "server: ip link set dev eth0 up"]
     away = replace(network, namespaces={name: each for name, each in network.namespaces.items() if name != "server"})
     assert FindBare("r2") in choice.lacking(away, lost(away, ask("pc", "10.2.0.10"))[0])
+
+
+@pytest.mark.parametrize(
+    ("source", "asked_for", "near", "back"),
+    [
+        ("c2", "203.0.113.2", "203.0.113.2/LENGTH", ["internet: ip route add default via 203.0.113.2"]),
+        ("host", "203.0.113.1", "ADDRESS/LENGTH", []),
+        ("c2", "203.0.113.1", "ADDRESS/LENGTH", []),  # what was supposed for a trial is said to nobody
+    ],
+)
+def test_a_router_without_a_way_out_is_connected_to_the_station_that_has_no_interface(
+    source: str, asked_for: str, near: str, back: list[str]
+) -> None:
+    """Its programs wait on an address of nobody; no rule speaks of the router's interface, nobody tells the length of the prefix."""
+    network = after(tutorial(), "host: ip link del eth0")
+    network = edited(network, "internet", sockets=(Socket("tcp", "203.0.113.1", 80, "listen"), Socket("tcp", "8.8.8.8", 80, "listen")))
+    found = chosen(network, ask(source, asked_for))
+    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "internet")
+    assert said(found) == [
+        "host: ip link add veth1 type veth peer name eth0 netns internet",
+        "host: ip link set dev veth1 up",
+        "internet: ip link set dev eth0 up",
+        f"host: ip address add {near} dev veth1",
+        "internet: ip address add 203.0.113.1/LENGTH dev eth0",
+        "host: ip route add default via 203.0.113.1",
+        *back,
+    ]

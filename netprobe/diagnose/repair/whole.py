@@ -7,6 +7,7 @@ MTU is below 1280 loses IPv6 altogether; an address takes its routes along (fib_
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from netprobe.diagnose import nat_rules
 from netprobe.model import InterfaceAddress, Leg, Probe, Stop
@@ -151,7 +152,7 @@ def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
     """The repair with each thing that may have gone along, and what comes of it."""
     after = Loss(so_far.repair.mended, so_far.outcome, stop, loss.needs, loss.before, loss.rulings)
     for each in _given_back(after, so_far.repair):
-        if _fits(after, so_far.repair, each):
+        if _fits(after, so_far.repair, each) and not _is_supposed(loss, after, so_far.repair, each):
             yield from filter(None, [tried(loss, so_far.repair.also(each))])
 
 
@@ -161,6 +162,20 @@ def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
         return False
     takes = any("del" in command.words or command.blanks for command in more.stop.commands)
     return not takes and _leads_there(after, more) and not told.is_waited_for(after, more)
+
+
+def _is_supposed(loss: Loss, after: Loss, repair: Repair, more: Repair) -> bool:
+    """Whether what may have gone along speaks of an address that stands in, for a trial, for a word of the
+    repair that is for the reader to know.
+    """
+    supposed = after.owned - loss.owned - _said(repair)
+    return not supposed.isdisjoint(_said(more))
+
+
+def _said(repair: Repair) -> set[str]:
+    """The addresses in the commands of a repair, without the lengths of their prefixes."""
+    words = chain.from_iterable(command.words for command in repair.stop.commands)
+    return {str(word).partition("/")[0] for word in words}
 
 
 def _leads_there(loss: Loss, more: Repair) -> bool:

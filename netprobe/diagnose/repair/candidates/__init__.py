@@ -36,6 +36,7 @@ from . import (
     unconnected,
     uplinks,
     verdicts,
+    way_out,
 )
 
 Kind = Callable[[Loss], Iterator[Repair]]
@@ -70,6 +71,7 @@ KINDS: tuple[Kind, ...] = (
     unconnected.candidates,
     uplinks.candidates,
     verdicts.candidates,
+    way_out.candidates,
 )
 
 

@@ -217,7 +217,7 @@ def _network_behind(loss: Loss, address: str) -> str | None:
 def _to_a_router(
     router: Namespace, station: Namespace, own: str, its: str | Blank, gateway: str | Blank
 ) -> tuple[Command, ...]:
-    near, there, here = _name(router), router.name, station.name
+    near, there, here = near_end(router), router.name, station.name
     six = ("-6",) if ":" in own else ()
     return (
         *cable(router.name, near, station.name, _END),
@@ -240,7 +240,7 @@ def cable(home: str, near: str, there: str, end: str, *plugged: Command) -> tupl
 
 def _lines(station: Namespace, home: _Bridged, address: str, put: str | Blank) -> tuple[Command, ...]:
     """The cable, the near end a port of the bridge, the other with address and route."""
-    near, here = _name(home.namespace), station.name
+    near, here = near_end(home.namespace), station.name
     gateway = next((each.address for each in home.own if each.address != address), None)
     route = fixes.ip(address, "route", "add", "default", "via", gateway or "")
     words = ("ip", "link", "set", "dev", near, "master", home.bridge.name)
@@ -253,7 +253,7 @@ def _lines(station: Namespace, home: _Bridged, address: str, put: str | Blank) -
     )
 
 
-def _name(namespace: Namespace) -> str:
+def near_end(namespace: Namespace) -> str:
     """What the near end is called: as rules speak of it, else the next name that is free."""
     missing = missing_names(namespace)
     free = (f"veth{n}" for n in range(_MOST))
