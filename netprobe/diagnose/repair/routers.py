@@ -8,9 +8,9 @@ from functools import partial
 from itertools import chain, starmap
 
 from netprobe.diagnose import hints
-from netprobe.model import Leg, Link, Namespace
+from netprobe.model import Leg, Link, Namespace, RouteQuery
 from netprobe.model.lookup import but, where
-from netprobe.predict import prefix
+from netprobe.predict import fib, prefix
 from netprobe.predict.arp_reply import forwards
 
 from .repair import Loss
@@ -27,29 +27,36 @@ def router_for(loss: Loss, name: str, wanted: str) -> hints.Gateway | None:
     links = but(where(here.links, up=True), kind="loopback")
     near = (hints.behind_cable(here, link, _beside(loss, name, link), wanted) for link in links)
     knowing = hints.gateway(loss.snapshot, name, wanted) or next(filter(None, near), None)
-    return knowing or _usual(loss, here, links, prefix.version(wanted))
+    return knowing or _usual(loss, here, links, wanted)
 
 
-def _usual(loss: Loss, here: Namespace, links: tuple[Link, ...], version: int) -> hints.Gateway | None:
+def _usual(loss: Loss, here: Namespace, links: tuple[Link, ...], wanted: str) -> hints.Gateway | None:
     """The router on the networks of these interfaces whom the others there use most; where nobody uses any,
     the only one.
     """
+    version = prefix.version(wanted)
     beside = [
         (link, *each) for link in links for each in _beside(loss, here.name, link) if each[0] is not here
     ]
-    routers = [*chain.from_iterable(starmap(partial(_routers, here, version), beside))]
+    routers = [*chain.from_iterable(starmap(partial(_routers, here, wanted), beside))]
     used = Counter(chain.from_iterable(_used(there, station, version) for _, there, station in beside))
     best = max(routers, key=lambda each: used[each.via], default=None)
     return best if best is not None and (used[best.via] or len(routers) == 1) else None
 
 
 def _routers(
-    here: Namespace, version: int, link: Link, router: Namespace, station: Link
+    here: Namespace, wanted: str, link: Link, router: Namespace, station: Link
 ) -> Iterator[hints.Gateway]:
-    """The addresses of a router beside an interface that are of a network of both."""
+    """The addresses of a router beside an interface that are of a network of both; of one that does not send
+    what is for `wanted` back.
+    """
+    version = prefix.version(wanted)
     own = own_addresses(here, link, version)
     sides = [each for each in where(router.outward, up=True) if own_addresses(router, each, version)]
     if len(sides) < _SIDES or not forwards(router, station, version):
+        return
+    leg = fib.lookup(router, RouteQuery(None, wanted)).leg
+    if leg is not None and here.address(leg.via or "") is not None:
         return
     for each in own_addresses(router, station, version):
         if here.address(each.address) is None and any(share(each, address) for address in own):
