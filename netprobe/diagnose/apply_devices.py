@@ -115,7 +115,7 @@ def _vxlan(order: Order, bare: Link, words: list[str]) -> Made:
         flags=tuple(word for word in words if word in _SWITCHES and word != "nolearning"),
     )
     refuse_if(said, bare.name)
-    entry = FdbEntry(bare.index, NO_MAC, state="permanent", remote=vxlan.remote)
+    entry = FdbEntry(bare.index, NO_MAC, state="permanent", remote=vxlan.remote, via=vxlan.lower or None)
     mtu = below.mtu - outer if below is not None else bare.mtu
     made = replace(bare, mac=bare.mac or _ANY_MAC, mtu=mtu, vxlan=vxlan)
     return made, (entry,) if vxlan.remote is not None else ()

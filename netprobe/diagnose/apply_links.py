@@ -256,17 +256,19 @@ def _state(order: Order, link: Link, value: str) -> str:
 
 
 def change_fdb(order: Order) -> Snapshot:
-    """`bridge fdb del|add|append|replace MAC dev IFACE [master|self] [static] [dst REMOTE]`."""
+    """`bridge fdb del|add|append|replace MAC dev IFACE [master|self] [static] [dst REMOTE [via IFACE]]`."""
     (_, mac), link, remote, table = order.plain[:2], order.device, order.address("dst"), order.namespace.fdb
     refuse_if(not _MAC.fullmatch(mac), mac)
     master = link.master if "master" in order.plain else None
-    there = [e for e in where(table, mac=mac, index=link.index, vlan=None) if _is_meant(e, master, remote)]
+    via = order.link(order.needed("via")).index if order.option("via") else None
+    known = where(table, mac=mac, index=link.index, vlan=None)
+    there = [e for e in known if _is_meant(e, master, remote) and (remote is None or e.via == via)]
     others = [e for e in where(table, mac=mac) if _gives_way(e, link)]
     verb = order.permit(there, "add", "append", "replace", "del")
     # EOPNOTSUPP: of what everybody gets there are several (vxlan_fdb_update_existing)
     refuse_if(verb == "replace" and mac == NO_MAC and has(others, index=link.index), mac)
     state = "static" if {"static", "dynamic"} & {*order.plain} else "permanent"
-    entry = FdbEntry(link.index, mac, master, state=state, remote=remote)
+    entry = FdbEntry(link.index, mac, master, state=state, remote=remote, via=via)
     gone = {"del": there, "replace": others}.get(verb, [])
     return order.with_fields(fdb=order.edited(table, gone, entry)).snapshot
 

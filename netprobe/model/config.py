@@ -133,7 +133,8 @@ class Neighbour(Struct, frozen=True):
 class FdbEntry(Struct, frozen=True):
     """A forwarding entry: frames for `mac` leave by `index`.
 
-    `remote` is a VXLAN destination; `local` the bridge's own.
+    `remote` is a VXLAN destination, `via` the interface by which alone it is sought, where the entry is bound
+    to one; `local` the bridge's own.
     """
 
     index: int
@@ -145,6 +146,7 @@ class FdbEntry(Struct, frozen=True):
     sticky: bool = False
     remote: str | None = None
     vni: int | None = None
+    via: int | None = None
 
     @property
     def static(self) -> bool:

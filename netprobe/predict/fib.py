@@ -78,7 +78,17 @@ def lookup(namespace: Namespace, query: RouteQuery) -> FibResult:
     """What this namespace's FIB decides for `query`, from the configuration alone, as far as it was read."""
     decisions = (_act(namespace, rule, query) for rule in policy.selected(namespace, query))
     found = next((decision for decision in decisions if decision is not None), None)
-    return found or FibResult(error="ENETUNREACH")
+    return found or _on_link(query) or FibResult(error="ENETUNREACH")
+
+
+def _on_link(query: RouteQuery) -> FibResult | None:
+    """Without a route by the one interface it may use, IPv4 takes a destination for a neighbour there
+    (ip_route_output_key_hash_rcu).
+    """
+    if query.oif is None or query.iif is not None or ":" in query.dst:
+        return None
+    leg = Nexthop(query.oif)
+    return FibResult(leg=leg, candidates=(leg,))
 
 
 def _act(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> FibResult | None:

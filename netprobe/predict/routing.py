@@ -55,7 +55,7 @@ def query_out(namespace: Namespace, packet: Packet) -> RouteQuery:
     """
     scope = packet.scope if prefix.needs_scope(packet.flow.dst) else None
     link = namespace.link_named(scope or "")
-    return replace(query(packet), oif=link.index) if link is not None else query(packet)
+    return replace(query(packet), oif=packet.bound if link is None else link.index)
 
 
 def decide(ground: Ground, name: str, asked: RouteQuery) -> FibResult:

@@ -66,7 +66,7 @@ class Packet(Struct, frozen=True):
     asked for, so that older connections may have them. `inside`: the tunnels (namespace, ifindex) whose
     packet it is. `tags`: what VLAN and MACsec devices have put around the frame, the outermost last. `scope`
     is the interface on which its sender knows a link-local destination, `via` the next hop that its frame is
-    for.
+    for; `bound` the ifindex by which alone its sender, a tunnel, looks for a way.
     """
 
     flow: Flow
@@ -87,6 +87,7 @@ class Packet(Struct, frozen=True):
     scope: str | None = None
     via: str | None = None
     tos: int | None = 0
+    bound: int | None = None
 
     @property
     def longest(self) -> int:

@@ -97,7 +97,8 @@ def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tu
     heard = ground.heard_from.get((name, link.index, mac))
     if heard is not None and not any(entry.static for entry in ends.get(mac, ())):
         return (FdbEntry(link.index, mac, remote=heard),)
-    default = (FdbEntry(link.index, _ANY, remote=vxlan.remote),) if vxlan.remote else ()
+    own = FdbEntry(link.index, _ANY, remote=vxlan.remote, via=vxlan.lower or None)
+    default = (own,) if vxlan.remote else ()
     return ends.get(_ANY if is_group(mac) else mac) or ends.get(_ANY, default)
 
 
@@ -118,12 +119,15 @@ def _carry(
         return (Branch(packet, stop=no_source),)
     trail = Trail(ground, packet.leg)
     wrapped = packet.scrubbed(home != name)  # iptunnel_xmit
-    outer = _outer(ground, home, vxlan, wrapped, entry.remote)
-    if (too_long := _does_not_fit(ground, home, link, wrapped, outer)) is not None:
+    outer = _outer(ground, home, vxlan, wrapped, entry)
+    if (too_long := _does_not_fit(ground, home, link, wrapped, outer, entry.via)) is not None:
         return (Branch(packet, stop=replace(too_long, place=replace(too_long.place, namespace=name))),)
     tunnels = (*packet.inside, (name, link.index))
     tos = None if packet.tos else 0  # the tunnel's own, or the inner one, or its congestion bits alone
-    below = Packet(outer, packet.leg, mark=wrapped.mark, suspects=packet.suspects, inside=tunnels, tos=tos)
+    below = Packet(
+        outer, packet.leg, mark=wrapped.mark, suspects=packet.suspects, inside=tunnels, tos=tos,
+        bound=entry.via,
+    )  # fmt: skip
     finish = send(trail, home, below)
     hops = inside(trail.hops, packet, f"to {entry.remote}")
     if finish.end is End.DELIVER and trail.arrived is not None:
@@ -145,8 +149,10 @@ def without_source(home: Namespace, name: str, link: Link) -> Stop | None:
     return lost("addr-missing", name, link, Stage.ENCAPSULATE, text, object=thing)
 
 
-def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, remote: str) -> Flow:
-    decision = fib.sought(ground.namespace(name), RouteQuery(vxlan.local, remote, mark=packet.mark))
+def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, entry: FdbEntry) -> Flow:
+    remote = entry.remote or ""
+    query = RouteQuery(vxlan.local, remote, mark=packet.mark, oif=entry.via)
+    decision = fib.sought(ground.namespace(name), query)
     source = vxlan.local or fib.source_for(ground.namespace(name), decision, remote) or "0.0.0.0"
     version = prefix.version(remote)
     length = (packet.flow.length or 0) + OVERHEAD[version]
@@ -154,11 +160,14 @@ def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, remote: str)
     return Flow(source, remote, Protocol.UDP, dport=vxlan.port, ttl=ttl, length=length)
 
 
-def _does_not_fit(ground: Ground, name: str, link: Link, packet: Packet, outer: Flow) -> Stop | None:
+def _does_not_fit(
+    ground: Ground, name: str, link: Link, packet: Packet, outer: Flow, via: int | None
+) -> Stop | None:
     """An inner packet with DF that the underlay's MTU cannot carry is refused at the tunnel
     (skb_tunnel_check_pmtu).
     """
-    decision = fib.sought(ground.namespace(name), RouteQuery(outer.src, outer.dst, mark=packet.mark))
+    query = RouteQuery(outer.src, outer.dst, mark=packet.mark, oif=via)
+    decision = fib.sought(ground.namespace(name), query)
     out = ground.namespace(name).link(decision.index)
     if out is None or not packet.df or (outer.length or 0) <= out.mtu:
         return None

@@ -240,3 +240,32 @@ def test_a_tunnel_has_a_ttl_of_its_own(fields: dict[str, object], code: str | No
     mended = mend(snapshot, walk.stop)
     assert mended is not None
     assert request(mended).stop is None
+
+
+def bound(via: int) -> Snapshot:
+    """The tunnel of `a` bound to eth0, or to eth1, which leads elsewhere: `ip link add vx0 type vxlan dev eth1`."""
+    snapshot = pair()
+    other = veth(4, "eth1", MAC.format(6, 1), 4, 1)
+    entries = (FdbEntry(3, "00:00:00:00:00:00", state="permanent", remote="192.168.0.2", via=via),)
+    snapshot = edited(snapshot, "a", links=(*snapshot["a"].links, other), fdb=entries)
+    away = Namespace("away", links=(lo()[0], veth(4, "eth0", MAC.format(6, 2), 4, 0)), addresses=lo()[1], rules=RULES, ruleset=Ruleset())
+    return replace(snapshot.with_namespace(away), peers=(*snapshot.peers, FoundPeer("a", 1, "away"), FoundPeer("away", 0, "a")))
+
+
+def test_a_tunnel_that_is_bound_to_an_interface_sends_by_no_other() -> None:
+    """Seen: with `dev e1` the kernel asks for the remote end on e1, though a route leads to it by e0."""
+    assert request(bound(2)).end is End.DELIVER
+    assert request(bound(4)).end is End.DROP
+
+
+def test_its_entry_is_written_anew_for_any_interface() -> None:
+    snapshot = bound(4)
+    lost = predict(snapshot, probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    stop = choose(snapshot, lost, lost.stop).stop
+    assert (stop.code, stop.thing.id) == ("vxlan-remote-wrong", "vx0")
+    assert [" ".join(command.words) for command in stop.commands] == [
+        "bridge fdb del 00:00:00:00:00:00 dev vx0 dst 192.168.0.2 via eth1",
+        "bridge fdb append 00:00:00:00:00:00 dev vx0 dst 192.168.0.2",
+    ]

@@ -306,6 +306,7 @@ class NeighbourMessage(nlmsg):
         (2, "NDA_LLADDR", "cdata"),
         (5, "NDA_VLAN", "uint16"),
         (7, "NDA_VNI", "uint32"),
+        (8, "NDA_IFINDEX", "uint32"),
         (9, "NDA_MASTER", "uint32"),
     )
 

@@ -119,6 +119,7 @@ def fdb_entry_of(record: Record) -> FdbEntry:
         sticky=bool(flags & NTF_STICKY),
         remote=record.get("NDA_DST"),
         vni=record.get("NDA_VNI"),
+        via=record.get("NDA_IFINDEX"),
     )
 
 

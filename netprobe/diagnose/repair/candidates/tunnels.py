@@ -22,11 +22,13 @@ from netprobe.model import (
     Namespace,
     Neighbour,
     Object,
+    RouteQuery,
     Stage,
     Stop,
 )
+from netprobe.model.link import name_of
 from netprobe.model.lookup import but, find, where
-from netprobe.predict import fixes, prefix
+from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.vxlan import without_source
 
@@ -37,6 +39,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """What each tunnel device on the way should know of the others of its network that were read."""
     _read_the_goal(loss)
     yield from _source(loss)
+    yield from _bound(loss)
     spaces = loss.snapshot.namespaces.values()
     devices = [(namespace, link) for namespace in spaces for link, _ in namespace.vxlans]
     for (here, device), (there, other) in permutations(devices, 2):
@@ -71,6 +74,33 @@ def _another_source(loss: Loss, here: Namespace, device: Link, local: str, told:
             put = (fixes.address("add", wanted, link),)
             stop = replace(told, place=place, object=named, commands=put)
             yield from loss.repair(stop, Merit.RESTORES, agreeing=_naming(loss, local))
+
+
+def _bound(loss: Loss) -> Iterator[Repair]:
+    """A tunnel that sends by one interface alone, to an end that routes lead to by another."""
+    for here in map(loss.snapshot.at, loss.way):
+        for device, _ in here.vxlans:
+            for entry in but(where(here.fdb, index=device.index), via=None):
+                way = fib.lookup(here, RouteQuery(None, entry.remote or "")).leg
+                out, bound = here.link(way.index if way is not None else None), here.link(entry.via)
+                if None not in (out, bound) and out != bound:
+                    stop = _let_go(here, device, entry, (name_of(bound), name_of(out)))
+                    yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _let_go(here: Namespace, device: Link, entry: FdbEntry, doors: tuple[str, str]) -> Stop:
+    """The end of a device that is bound to the first of two interfaces, where the second is right; the device
+    itself takes no other (vxlan_changelink), its entry does.
+    """
+    bound, right = doors
+    end = ("dev", device.name, "dst", entry.remote or "")
+    gone = Command.of("bridge", "fdb", "del", entry.mac, *end, "via", bound)
+    fix = (gone, Command.of("bridge", "fdb", "append", entry.mac, *end))
+    text = (
+        f"{device.name} of {here.name} sends to {entry.remote} by {bound} alone, and the way there is {right}"
+    )
+    thing = Object("tunnel", device.name, f"{device.name} dev {bound}")
+    return lost("vxlan-remote-wrong", here.name, device, Stage.ENCAPSULATE, text, object=thing, fix=fix)
 
 
 def _naming(loss: Loss, address: str) -> int:
