@@ -26,7 +26,7 @@ from netprobe.model import (
     Stop,
     Vxlan,
 )
-from netprobe.model.lookup import gathered
+from netprobe.model.lookup import gathered, where
 
 from . import fib, prefix
 from .drop import Finish, link_down, lost
@@ -55,16 +55,8 @@ def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -
         text = f"the packets in which {link.name} sends frames are routed into {link.name} itself"
         return (Branch(packet, stop=lost("route-loop", name, link, Stage.ENCAPSULATE, text)),)
     entries = remotes(ground, name, link, link.vxlan, packet.flow.dst_mac or BROADCAST)
-    if not entries and packet.flow.protocol.on_segment:
-        text = (
-            f"{link.name} has no tunnel end to flood to, so no station hears who asks for {packet.flow.dst}:"
-            " enter its neighbours by hand"
-        )
-        entry = f"{packet.flow.dst} dev {link.name}"
-        stop = lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text,
-            object=Object("neighbour", entry, f"no entry for {entry}"),
-                    fix=(_neighbour_by_hand(packet.flow.dst, link),))  # fmt: skip
-        return (Branch(packet, stop=stop),)
+    if packet.flow.protocol.on_segment and (why := _unheard(ground.namespace(name), link, packet, entries)):
+        return (Branch(packet, stop=_unanswered(name, link, packet.flow.dst, why)),)
     if not entries:
         text = f"{link.name} knows no tunnel end for {packet.flow.dst_mac}"
         object = Object("fdb-entry", f"{packet.flow.dst_mac} dev {link.name}", text)
@@ -76,6 +68,29 @@ def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -
         for entry in entries
         for branch in _carry(ground, send, (name, link, link.vxlan), packet, entry)
     )
+
+
+def _unheard(here: Namespace, link: Link, packet: Packet, entries: tuple[FdbEntry, ...]) -> str | None:
+    """Why no station behind a tunnel hears who asks for an address: it sends to none, or answers itself."""
+    if not entries:
+        return f"{link.name} has no tunnel end to flood to"
+    proxy = link.vxlan is not None and "proxy" in link.vxlan.flags
+    if not proxy or not is_group(packet.flow.dst_mac or BROADCAST):
+        return None
+    known = where(here.neighbours, index=link.index, address=packet.flow.dst)
+    # arp_reduce, neigh_reduce: what is not known is dropped
+    return None if _CONNECTED & {each.state for each in known} else f"{link.name} answers itself (proxy)"
+
+
+_CONNECTED = {"permanent", "noarp", "reachable"}
+
+
+def _unanswered(name: str, link: Link, asked: str, why: str) -> Stop:
+    text = f"{why}, so no station hears who asks for {asked}: enter its neighbours by hand"
+    entry = f"{asked} dev {link.name}"
+    thing = Object("neighbour", entry, f"no entry for {entry}")
+    fix = (_neighbour_by_hand(asked, link),)
+    return lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text, object=thing, fix=fix)
 
 
 def _neighbour_by_hand(address: str, link: Link) -> Command:

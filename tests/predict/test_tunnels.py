@@ -269,3 +269,21 @@ def test_its_entry_is_written_anew_for_any_interface() -> None:
         "bridge fdb del 00:00:00:00:00:00 dev vx0 dst 192.168.0.2 via eth1",
         "bridge fdb append 00:00:00:00:00:00 dev vx0 dst 192.168.0.2",
     ]
+
+
+def proxied(*known: Neighbour) -> Snapshot:
+    """The tunnel of `a` answers for its neighbours itself: `ip link add vx0 type vxlan proxy`."""
+    snapshot = relinked(pair(), "a", "vx0", vxlan=Vxlan(7, remote="192.168.0.2", flags=("proxy",)))
+    return edited(snapshot, "a", neighbours=known)
+
+
+def test_a_tunnel_that_answers_for_its_neighbours_lets_nobody_ask_for_another() -> None:
+    """Seen: with `proxy` what the neighbour table does not have is not flooded; a permanent entry is answered."""
+    mac = MAC.format(8, 2)
+    assert request(proxied(Neighbour(3, "10.9.0.2", mac, "permanent"))).end is End.DELIVER
+    lost = predict(proxied(), probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    stop = choose(proxied(), lost, lost.stop).stop
+    assert (stop.code, stop.thing.id) == ("neigh-no-answer", "10.9.0.2 dev vx0")
+    assert [" ".join(command.words) for command in stop.commands] == [f"ip neigh replace 10.9.0.2 lladdr {mac} dev vx0 nud permanent"]

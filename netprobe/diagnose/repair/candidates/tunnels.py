@@ -129,7 +129,8 @@ def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, othe
     written = where(here.neighbours, index=device.index, state="permanent")
     for own in where(there.addresses_of(other, loss.version), scope="global"):
         right = find(written, address=own.address, mac=other.mac)
-        if right is not None or not _is_wanted(here, device, own.address):
+        asked = _answers_itself(device) and own.address == loss.goal
+        if right is not None or not (asked or _is_wanted(here, device, own.address)):
             continue
         named = f"{own.address} dev {device.name}"
         text = f"{here.name} does not know that {own.address} of {there.name} is {other.mac} on {device.name}"
@@ -160,6 +161,11 @@ def _renewed(stop: Stop, here: Namespace, device: Link, other: Link, entry: FdbE
         object=Object("neighbour", named, named),
         commands=(*stop.commands, more),
     )
+
+
+def _answers_itself(device: Link) -> bool:
+    """Whether a device answers for its neighbours, so that nobody else is asked (arp_reduce)."""
+    return device.vxlan is not None and "proxy" in device.vxlan.flags
 
 
 def _is_wanted(here: Namespace, device: Link, address: str) -> bool:
