@@ -98,20 +98,20 @@ def macvlan_parent_isolated(case: Case) -> Cause | None:
     How we know: The destination's MAC address is the one of the macvlan's parent.
 
     Fix: Give the host a macvlan of its own on the same parent, and a route to the containers by it.
-        ip link add mv-host link PARENT type macvlan mode bridge
-        ip address add ADDRESS/32 dev mv-host
-        ip link set mv-host up
-        ip route add CONTAINER_NETWORK dev mv-host
+        ip link add shim link PARENT type macvlan mode bridge
+        ip address add ADDRESS/32 dev shim
+        ip link set shim up
+        ip route add CONTAINER_NETWORK dev shim
 
     See: ip-link(8), "MACVLAN"; drivers/net/macvlan.c (macvlan_queue_xmit); Docker's documentation of macvlan
     networks
     """
     own = Command.of(
-        "ip", "link", "add", "mv-host", "link", Blank("PARENT"), "type", "macvlan", "mode", "bridge"
+        "ip", "link", "add", "shim", "link", Blank("PARENT"), "type", "macvlan", "mode", "bridge"
     )
-    up = Command.of("ip", "link", "set", "dev", "mv-host", "up")
+    up = Command.of("ip", "link", "set", "dev", "shim", "up")
     return case.by_stop(
-        "macvlan-parent-isolated", own, up, Command.of("ip", "route", "add", ADDRESS, "dev", "mv-host")
+        "macvlan-parent-isolated", own, up, Command.of("ip", "route", "add", ADDRESS, "dev", "shim")
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netprobe.model import Link, Namespace, Object, Stage, Stop
-from netprobe.model.lookup import not_among
+from netprobe.model import Command, Link, Namespace, Object, Stage, Stop
+from netprobe.model.lookup import not_among, where
 
 from . import prefix
 from .bystanders import bystanders
@@ -23,22 +23,16 @@ def explain_silence(
     port = _loose_port(ground, name, link, owner)
     if port is not None:
         return port
-    parent = _parent_of_one_another(ground, (name, link), owner)
-    if parent is not None:
+    if owner is not None and (parent := _parent_of_one_another(ground, (name, link), owner)) is not None:
+        named = f"{parent[0]}/{parent[1].name}"
         text = (
-            f"{address} is on {owner[0]}/{owner[1].name}: a macvlan and its own parent {parent} cannot talk"
+            f"{address} is on {owner[0]}/{owner[1].name}: a macvlan and its own parent {named} cannot talk"
             " to each other"
-            if owner
-            else ""
         )
-        return lost(
-            "macvlan-parent-isolated",
-            name,
-            link,
-            Stage.TRANSMIT,
-            text,
-            object=Object("link", link.name, f"{link.name} {link.kind}"),
-        )
+        thing = Object("link", link.name, f"{link.name} {link.kind}")
+        child = _own_address(ground.namespace(name), link, address) if parent == owner else address
+        fix = _sibling(*parent, child) if child is not None else ()
+        return lost("macvlan-parent-isolated", name, link, Stage.TRANSMIT, text, object=thing, fix=fix)
     if (
         link.kind == "macvlan"
         and link.macvlan_mode in ("private", "vepa")
@@ -98,16 +92,31 @@ def _strays(ground: Ground, namespace: Namespace, segment: int, asked: Packet) -
 
 
 def _parent_of_one_another(
-    ground: Ground, asker: tuple[str, Link], owner: tuple[str, Link] | None
-) -> str | None:
-    """The parent's name when one of the two stands on the other as a macvlan."""
-    if owner is None:
-        return None
+    ground: Ground, asker: tuple[str, Link], owner: tuple[str, Link]
+) -> tuple[str, Link] | None:
+    """The parent when one of the two stands on the other as a macvlan."""
     for (name, upper), (there, lower) in ((asker, owner), (owner, asker)):
         parent = ground.beyond(name, upper.link) if upper.kind == "macvlan" else None
         if parent is not None and (parent[0], parent[1].index) == (there, lower.index):
-            return f"{there}/{lower.name}"
+            return there, lower
     return None
+
+
+def _own_address(namespace: Namespace, link: Link, towards: str) -> str | None:
+    """The address that an interface has in the network of another one."""
+    near = prefix.neighbours_of(towards, where(namespace.addresses_of(link), scope="global"))
+    return near[0].address if near else None
+
+
+def _sibling(name: str, parent: Link, child: str) -> tuple[Command, ...]:
+    """A macvlan of the parent's own namespace, and the way to a station by it: siblings hear each other."""
+    make = ("ip", "link", "add", _SIBLING, "link", parent.name, "type", "macvlan", "mode", "bridge")
+    route = ("ip", *(["-6"] if ":" in child else []), "route", "add", child, "dev", _SIBLING)
+    up = ("ip", "link", "set", "dev", _SIBLING, "up")
+    return tuple(Command.of(*words, namespace=name) for words in (make, up, route))
+
+
+_SIBLING = "shim"
 
 
 def _is_gateway(namespace: Namespace, address: str) -> bool:

@@ -44,3 +44,29 @@ def test_siblings(mode: str, hairpin: bool, code: str | None) -> None:
     assert (outcome.stop.code if outcome.stop else None) == code
     crossed = ("switch", "inner", "in") in [(hop.namespace, hop.interface, hop.bound) for hop in outcome.request.hops]
     assert crossed is (mode == "vepa" and hairpin)
+
+
+def with_its_host() -> Snapshot:
+    """Container a, and its host, which has an address on the parent itself."""
+    uplink = Link(4, "uplink", "veth", MAC.format(6, 4), link=LinkRef(3, 1))
+    addresses = (*lo()[1], InterfaceAddress(4, "10.5.0.100", 24))
+    routes = (*local("10.5.0.100"), via("10.5.0.0/24", None, 4))
+    host = Namespace("host", links=(lo()[0], uplink), addresses=addresses, routes=routes, rules=RULES)
+    lan = Namespace("lan", links=(lo()[0], Link(3, "port", "veth", MAC.format(6, 5), link=LinkRef(4, 0))), rules=RULES)
+    peers = (FoundPeer("a", 0, "host"), FoundPeer("host", 1, "lan"), FoundPeer("lan", 0, "host"))
+    spaces = {n.name: n for n in (station("a", 1, "bridge"), host, lan)}
+    return Snapshot(spaces, peers, macvlans=(FoundMacvlans("host", 4, ("a",)),))
+
+
+@pytest.mark.parametrize(("asker", "asked"), [("host", "10.5.0.1"), ("a", "10.5.0.100")])
+def test_a_host_gets_a_sibling_of_its_container(asker: str, asked: str) -> None:
+    """Whoever asks: the host's own macvlan, and the way to the container by it."""
+    outcome = predict(with_its_host(), probe(asker, asked), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.stop is not None
+    assert outcome.stop.code == "macvlan-parent-isolated"
+    assert [f"{each.namespace}: {' '.join(each.words)}" for each in outcome.stop.commands] == [
+        "host: ip link add shim link uplink type macvlan mode bridge",
+        "host: ip link set dev shim up",
+        "host: ip route add 10.5.0.1 dev shim",
+    ]
