@@ -25,6 +25,11 @@ from .trace import Resolved, Trail, hop
 from .view import Ground, Packet
 
 _VISITS = 3
+_OWN = (
+    "local",
+    "broadcast",
+    "anycast",
+)  # routes that lead up; a router has the anycast address of its networks
 
 
 class Departure(Struct, frozen=True):
@@ -114,7 +119,7 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | 
     decision = routing.decide(trail.ground, name, routing.query(arriving, link))
     trail.decided(name, decision, arriving, link)
     if (
-        decision.type not in ("local", "broadcast", "multicast")
+        decision.type not in (*_OWN, "multicast")
         and (unruled := routing.local_rule_missing(namespace, arriving)) is not None
     ):
         return trail.drop(unruled)
@@ -123,9 +128,7 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | 
         return trail.drop(refused)
     if decision.type == "broadcast" and arriving.flow.dst != "255.255.255.255":
         return trail.drop(ip_ends.is_broadcast(namespace, arriving.flow.dst, namespace.link(decision.index)))
-    if decision.type in ("local", "broadcast") or (
-        decision.error is not None and fib.is_local(namespace, arriving.flow.dst)
-    ):
+    if decision.type in _OWN or (decision.error is not None and fib.is_local(namespace, arriving.flow.dst)):
         return _deliver(trail, namespace, link, arriving)
     return _forward(trail, namespace, link, arriving, decision)
 
@@ -226,7 +229,7 @@ def _leave(
     """POSTROUTING and the size check; the packet as it goes to the neighbour layer."""
     name = namespace.name
     out = namespace.link(decision.index)
-    if decision.type == "local" and iif is None:
+    if decision.type in ("local", "anycast") and iif is None:
         out = next((link for link in namespace.links if link.kind == "loopback" or link.name == "lo"), out)
     if out is None:
         return trail.drop(

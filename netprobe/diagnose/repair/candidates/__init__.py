@@ -8,6 +8,7 @@ from netprobe.diagnose.repair.repair import Loss, Repair
 
 from . import (
     addresses,
+    anycast,
     before,
     beside,
     bridge_gone,
@@ -52,6 +53,7 @@ KINDS: tuple[Kind, ...] = (
     neighbours.candidates,
     proxies.candidates,
     addresses.candidates,
+    anycast.candidates,
     told.candidates,
     surplus.candidates,
     routes.candidates,
