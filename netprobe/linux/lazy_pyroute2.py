@@ -9,6 +9,8 @@ then the real one comes in.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -54,3 +56,46 @@ def stay_outside() -> None:
     door.__path__ = list(spec.submodule_search_locations)
     door.__spec__ = spec
     sys.modules[PACKAGE] = door
+    with _without_logging():
+        import_module(f"{PACKAGE}.netlink")
+
+
+class _Logger:
+    """A logger that is made when something is to be logged."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(import_module("logging").getLogger(self._name), method)
+
+
+class _Logging(ModuleType):
+    """Makes such loggers; whatever else is asked of it, the real one has."""
+
+    getLogger = _Logger  # noqa: N815 - Python's name
+
+    def step_aside(self) -> None:
+        """Let the real one be imported."""
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+
+    def __getattr__(self, name: str) -> Any:
+        self.step_aside()
+        return getattr(import_module(self.__name__), name)
+
+
+@contextmanager
+def _without_logging() -> Iterator[None]:
+    """What is imported meanwhile makes loggers that do not bring `logging` along, 3 ms, until they are
+    used.
+    """
+    if "logging" in sys.modules:
+        yield
+        return
+    stand_in = _Logging("logging")
+    sys.modules["logging"] = stand_in
+    try:
+        yield
+    finally:
+        stand_in.step_aside()

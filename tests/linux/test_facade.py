@@ -23,6 +23,21 @@ print("asyncio" in sys.modules, "pyroute2.ndb.main" in sys.modules)
     assert said(program).splitlines() == ["['lo']", "False False"]
 
 
+def test_what_it_logs_is_logged():
+    program = """
+import sys
+from netprobe.linux.lazy_pyroute2 import stay_outside
+stay_outside()
+import pyroute2.netlink
+print("logging" in sys.modules)
+import logging
+logging.basicConfig(stream=sys.stdout, format="%(name)s %(message)s")
+pyroute2.netlink.log.warning("odd")
+pyroute2.netlink.logging.error("worse")
+"""
+    assert said(program).splitlines() == ["False", "pyroute2.netlink odd", "root worse"]
+
+
 def test_the_whole_package_comes_when_it_is_asked_for():
     program = """
 from netprobe.linux.lazy_pyroute2 import stay_outside

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from netprobe.linux import apart, files, netns
 from netprobe.model.runtime import BY_KIND, RUNTIMES
@@ -101,8 +102,7 @@ class Containers:
             yield from source.all()
 
 
-@dataclass(slots=True)
-class ContainerKind:
+class ContainerKind(Struct):
     """One kind of container as a source of names (`NameSource`)."""
 
     kind: str
