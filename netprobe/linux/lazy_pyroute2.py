@@ -73,7 +73,7 @@ class _Logger:
 class _Logging(ModuleType):
     """Makes such loggers; whatever else is asked of it, the real one has."""
 
-    getLogger = _Logger  # noqa: N815 - Python's name
+    getLogger = _Logger
 
     def step_aside(self) -> None:
         """Let the real one be imported."""

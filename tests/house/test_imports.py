@@ -150,6 +150,30 @@ def test_completing_a_word_imports_nothing_slow(words: str) -> None:
     assert slow_imports([], environment) == []
 
 
+# what libraries would bring along, each 1 to 10 ms, and a healthy trace has no use for
+UNUSED = (
+    "asyncio", "email", "hashlib", "importlib.metadata", "importlib.resources", "json", "logging", "pathlib", "scapy", "shutil",
+    "tempfile", "urllib.parse", "wcwidth._wcwidth", "zipfile",
+)  # fmt: skip
+
+
+def test_a_question_imports_nothing_that_is_not_used() -> None:
+    """All that a trace imports in the process that asks; what crafts is a process of its own."""
+    program = f"""
+import contextlib, os, sys
+before = set(sys.modules)
+import netprobe.linux.sensors.crafter, netprobe.linux.sensors.observe
+sys.argv = ["netprobe", "why", "host", "127.0.0.1"]
+from netprobe.cli import program
+with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.suppress(SystemExit):
+    program()
+loaded = set(sys.modules) - before
+print(*(name for name in {UNUSED!r} if name in loaded), "pyroute2.netlink" in loaded, "tabulate" in loaded)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
+
+
 def slow_imports(arguments: list[str], environment: dict[str, str]) -> list[str]:
     """Which slow libraries a run of netprobe imports."""
     program = f"import sys; sys.argv[1:] = {arguments!r}; sys.argv[0] = 'netprobe'\ntry:\n    from netprobe.cli import main; main()\n"
