@@ -250,6 +250,21 @@ def test_who_listens_behind_which_port() -> None:
     assert tuple(bridges.groups_of(b"\7")) == ()
 
 
+def test_an_entry_of_several_ports_and_one_that_is_cut() -> None:
+    def info(port: int, kind: int = 1, beside: bytes = b"") -> bytes:
+        return attribute(kind, u32(port) + struct.pack("=BBH16s", 0, 0, 0, ip("224.1.2.3")) + struct.pack(">HH", 0x0800, 0) + beside)
+
+    def ports(*entries: bytes) -> list[int]:
+        body = struct.pack("=BxxxI", 7, 2) + attribute(1, b"".join(entries))
+        return [each.port for each in bridges.groups_of(body)]
+
+    timed = info(6, beside=attribute(1, u32(99)))
+    assert ports(attribute(1, info(3)), attribute(1, info(4) + info(5)), attribute(1, timed), attribute(1, info(7))) == [3, 4, 5, 6, 7]
+    assert ports(attribute(1, info(3, 2) + info(4)), attribute(1, info(5, 1 | 1 << 15)), attribute(1, info(6)[:30])) == [4, 5]
+    assert ports(attribute(1, info(3)), attribute(1, info(4))[:-8]) == [3]
+    assert ports(attribute(1, info(3)), bytes(40), attribute(1, info(4))) == [3]
+
+
 def test_how_full_the_table_of_neighbours_is() -> None:
     config, stats = struct.pack("=HHI5I", 4, 400, 1013, *range(5)), struct.pack("=11Q", *range(10), 7)
     body = struct.pack("=Bxxx", 2) + attribute(4, u32(1024)) + attribute(5, config) + attribute(7, stats)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from struct import Struct
 
 from msgspec.structs import replace
@@ -21,6 +22,8 @@ RTEXT_FILTER_BRVLAN = 2
 MDBA_MDB, MDBA_ROUTER, MDBA_MDB_ENTRY_INFO = 1, 2, 1
 _BRIDGE = Struct("=4xI")  # struct br_port_msg: the bridge's ifindex
 _MEMBER = Struct("=I2xH16sH")  # struct br_mdb_entry: the port's ifindex, the VLAN, the address, its protocol
+_LONE = Struct("=H2xHHI2xH16sH")  # the same with two attribute headers before it: MDBA_MDB_ENTRY, *_INFO
+_HEADER, NLA_TYPE_MASK = 4, 0x3FFF  # of an attribute
 _PORT = Struct("=I")
 _VLAN, VLAN_INFO = Struct("=HH"), 2  # struct bridge_vlan_info: flags and number; IFLA_BRIDGE_VLAN_INFO
 VLAN_PVID, VLAN_UNTAGGED = 2, 4  # BRIDGE_VLAN_INFO_*
@@ -73,26 +76,41 @@ def groups_of(body: bytes) -> Iterator[MulticastEntry]:
     (bridge,) = _BRIDGE.unpack_from(body)
     for kind, value in each_attribute(body, _BRIDGE.size):
         if kind == MDBA_MDB:
-            infos = (
-                info
-                for _, entry in each_attribute(value, 0)
-                for what, info in each_attribute(entry, 0)
-                if what == MDBA_MDB_ENTRY_INFO
-            )
-            yield from (_member(bridge, info) for info in infos if len(info) >= _MEMBER.size)
+            yield from _members(bridge, value)
         elif kind == MDBA_ROUTER:
             ports = (port for _, port in each_attribute(value, 0) if len(port) >= _PORT.size)
             yield from (MulticastEntry(bridge, *_PORT.unpack_from(port)) for port in ports)
 
 
+def _members(bridge: int, entries: bytes) -> Iterator[MulticastEntry]:
+    """The entries in an MDBA_MDB: mostly one port each, which one struct takes out of both attributes that
+    are around it.
+    """
+    at, unpack = 0, _LONE.unpack_from
+    while at + _LONE.size <= len(entries):
+        length, inner, kind, port, vlan, address, protocol = unpack(entries, at)
+        if length < _HEADER or at + length > len(entries):
+            return
+        if kind & NLA_TYPE_MASK == MDBA_MDB_ENTRY_INFO and _LONE.size - _HEADER <= inner == length - _HEADER:
+            yield MulticastEntry(bridge, port, _group(address, protocol), vlan)
+        else:
+            for what, info in each_attribute(entries[at + _HEADER : at + length], 0):
+                if what == MDBA_MDB_ENTRY_INFO and len(info) >= _MEMBER.size:
+                    yield _member(bridge, info)
+        at += length + 3 & ~3
+
+
 def _member(bridge: int, info: bytes) -> MulticastEntry:
     port, vlan, address, protocol = _MEMBER.unpack_from(info)
-    return MulticastEntry(bridge, port, _group(address, socket.ntohs(protocol)), vlan)
+    return MulticastEntry(bridge, port, _group(address, protocol), vlan)
 
 
+@lru_cache(maxsize=4096)  # all bridges in a row know the same
 def _group(address: bytes, protocol: int) -> str:
-    """The group of a struct br_mdb_entry: an address, or a MAC where it is of neither IP version."""
-    match protocol:
+    """The group of a struct br_mdb_entry, its protocol in network order: an address, or a MAC where it is of
+    neither IP version.
+    """
+    match socket.ntohs(protocol):
         case 0x0800:  # ETH_P_IP
             return socket.inet_ntop(socket.AF_INET, address[:4])
         case 0x86DD:  # ETH_P_IPV6
