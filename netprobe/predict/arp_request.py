@@ -16,17 +16,11 @@ from . import netfilter
 from .arp_reply import Station, claims
 from .drop import Unread, lost, not_in_bridge
 from .outcome import Branch, Carry
+from .rule_ends import OF_QUESTIONS
 from .view import Ground, Packet
 
 _ANSWERED = "the owner answers; it is the answer that is lost"
 _TUNNELLED = "the way to the other end of the segment leads through a tunnel"
-
-# Ends that keep the owner of an address silent wherever they are met.
-_SILENCING = {
-    "arp-disabled", "arp-suppressed", "arp-filtered", "nd-filtered", "rp-filter", "martian-source",
-    "addr-dad-failed", "neigh-no-answer",
-    "port-not-in-bridge",
-}  # fmt: skip
 
 
 class Enquiry(Struct):
@@ -64,7 +58,7 @@ def enquire(ground: Ground, carry: Carry, asker: tuple[str, Link], request: Pack
         elif branch.stop is not None and branch.tunnelled:
             found.silenced.append(replace(branch.stop, proof=(*branch.stop.proof, _TUNNELLED)))
         elif branch.stop is not None:
-            (found.silenced if branch.stop.code in _SILENCING else found.barred).append(branch.stop)
+            (found.silenced if branch.stop.code in OF_QUESTIONS else found.barred).append(branch.stop)
         elif branch.at is not None and branch.at != asker:
             found.heard.append(branch.at)
             try:

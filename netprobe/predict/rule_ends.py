@@ -99,6 +99,10 @@ def stop(rules: Ruleset, place: Place, ruling: Ruling) -> Stop:
     return Stop(code, place, f"{decision.object.id} {what}", decision.object, fix)
 
 
+# The codes of rules that are about questions for a neighbour: they keep its owner silent, whoever that is.
+OF_QUESTIONS = ("arp-filtered", "nd-filtered")
+
+
 def _asking(ruling: Ruling, decision: Decision) -> str | None:
     """The code for a rule that is about ARP, neighbour discovery or stations; one that drops any packet is
     just a filter.

@@ -12,7 +12,6 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import among
 
 from .arp_request import Enquiry
 from .drop import Unread, link_down
@@ -30,7 +29,7 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
         ground.all_macvlans_on(there, lower)  # where one that nobody has met yet may be the owner
     if found.silenced:
         return found.silenced[0]
-    if (barred := _barred(ground, carry, found.barred, asked)) is not None:
+    if (barred := _barred(ground, carry, found, asked)) is not None:
         return barred
     from .elsewhere import explain_silence, strayed
 
@@ -43,29 +42,16 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
     return explain_silence(ground, name, link, address, owner)
 
 
-# What may keep the request from the owner of an address.
-_BARRING = {
-    "port-isolated", "port-flood-off", "port-not-forwarding", "filtered-by-rule", "policy-drop",
-    "mac-not-allowed", "rejected-by-rule",
-    "link-admin-down", "link-no-carrier", "mtu-l2-mismatch", "qdisc-drop",
-    "filtered-by-xdp", "filtered-by-tc",
-}  # fmt: skip
-
-
 _OWN_STACK = (Stage.INGRESS, Stage.BRIDGE_INPUT)  # stages before a namespace's own stack
 
 
-def _barred(ground: Ground, carry: Carry, stops: list[Stop], asked: Packet) -> Stop | None:
-    """What keeps the request from the owner."""
-    for stop in among(stops, code=_BARRING):
-        if _entry_barred(stop, stops) or _owner_behind(ground, carry, stop, asked):
-            return stop
-    return None
-
-
-def _entry_barred(stop: Stop, barred: list[Stop]) -> bool:
-    """Whether the request did not even get into the bridge."""
-    return len(barred) == 1 and stop.place.stage in (Stage.BRIDGE_PREROUTING, Stage.TRANSMIT, Stage.RECEIVE)
+def _barred(ground: Ground, carry: Carry, found: Enquiry, asked: Packet) -> Stop | None:
+    """What keeps the request from the owner: whatever ended a copy of it before anybody heard any, or one
+    behind which the owner would be found.
+    """
+    if len(found.barred) == 1 and not found.heard:
+        return found.barred[0]
+    return next((stop for stop in found.barred if _owner_behind(ground, carry, stop, asked)), None)
 
 
 def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet) -> bool:
