@@ -42,15 +42,17 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
     return explain_silence(ground, name, link, address, owner)
 
 
-_OWN_STACK = (Stage.INGRESS, Stage.BRIDGE_INPUT)  # stages before a namespace's own stack
+_OWN_STACK = (Stage.RECEIVE, Stage.INGRESS, Stage.BRIDGE_INPUT)  # stages before a namespace's own stack
 
 
 def _barred(ground: Ground, carry: Carry, found: Enquiry, asked: Packet) -> Stop | None:
-    """What keeps the request from the owner: whatever ended a copy of it before anybody heard any, or one
-    behind which the owner would be found.
+    """What keeps the request from the owner: the one end that it met, before anybody heard it or at a
+    station, which may have lost its addresses with its link (addrconf_ifdown); or one behind which the owner
+    is.
     """
-    if len(found.barred) == 1 and not found.heard:
-        return found.barred[0]
+    for stop in found.barred if len(found.barred) == 1 else ():
+        if not found.heard or stop.place.stage is Stage.RECEIVE:
+            return stop
     return next((stop for stop in found.barred if _owner_behind(ground, carry, stop, asked)), None)
 
 

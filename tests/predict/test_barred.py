@@ -26,6 +26,13 @@ def closed_at_the_entry() -> Snapshot:
     return relinked(tutorial(), "host", "vethc1", port=BridgePort(state="blocking"))
 
 
+def down(*names: str) -> Snapshot:
+    snapshot = tutorial()
+    for name in names:
+        snapshot = relinked(snapshot, name, "eth0", up=False)
+    return snapshot
+
+
 @pytest.mark.parametrize(
     ("snapshot", "asked", "code"),
     [
@@ -33,11 +40,15 @@ def closed_at_the_entry() -> Snapshot:
         (isolated(), NOBODY, "neigh-no-answer"),
         (closed_at_the_entry(), C2, "port-not-forwarding"),
         (closed_at_the_entry(), NOBODY, "port-not-forwarding"),
+        (down("c2"), C2, "link-admin-down"),
+        (down("c2"), NOBODY, "link-admin-down"),  # which may have had the address
+        (down("c1", "c2"), C2, "link-admin-down"),
+        (down("c1", "c2"), NOBODY, "neigh-no-answer"),
         (with_a_dummy_port(), NOBODY, "neigh-no-answer"),  # the others on the bridge have heard it
     ],
 )
 def test_what_keeps_a_question_from_its_owner(snapshot: Snapshot, asked: str, code: str) -> None:
-    outcome = predict(snapshot, probe("c1", asked), ask=False)
+    outcome = predict(snapshot, probe("c1" if snapshot["c1"].links[1].up else "host", asked), ask=False)
     assert isinstance(outcome, Prediction)
     assert outcome.stop is not None
     assert outcome.stop.code == code
