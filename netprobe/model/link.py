@@ -98,6 +98,11 @@ class Vxlan(Struct, frozen=True):
     ttl: int = 0
     flags: tuple[str, ...] = ()
 
+    @property
+    def network(self) -> tuple[int, int]:
+        """(number, port): what both ends of a tunnel have alike."""
+        return self.vni, self.port
+
 
 class Qdisc(Struct, frozen=True):
     """A queueing discipline: `parent` as tc prints it ("root", "ingress", "clsact", "1:1")."""

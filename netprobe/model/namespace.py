@@ -72,7 +72,7 @@ class Namespace(Struct, frozen=True):
         """The interface that a next hop leaves by or that an address is on, or None."""
         return self.link(leg.index) if leg is not None else None
 
-    def link_named(self, name: str) -> Link | None:
+    def link_named(self, name: str | None) -> Link | None:
         """The interface with this name, or None."""
         return indexed(_by_name, self.links).get(name)
 
@@ -80,9 +80,15 @@ class Namespace(Struct, frozen=True):
         """The interfaces of one kind, in ifindex order."""
         return indexed(_by_kind, self.links).get(kind, ())
 
-    def ports(self, bridge: Link) -> tuple[Link, ...]:
-        """The interfaces enslaved to `bridge`, in ifindex order."""
-        return indexed(_by_master, self.links).get(bridge.index, ())
+    def ports(self, bridge: Link | None) -> tuple[Link, ...]:
+        """The interfaces enslaved to `bridge`, in ifindex order; none where there is none."""
+        return indexed(_by_master, self.links).get(bridge.index, ()) if bridge is not None else ()
+
+    def remotes_of(self, link: Link) -> tuple[str, ...]:
+        """Where a VXLAN device sends to, each once: its own remote end first, then those of its entries."""
+        own = link.vxlan.remote if link.vxlan is not None else None
+        entries = (entry.remote for entry in where(self.fdb, index=link.index))
+        return tuple(filter(None, dict.fromkeys((own, *entries))))
 
     def entries_of(self, mac: str) -> tuple[FdbEntry, ...]:
         """The forwarding entries of all bridges and devices for a MAC address."""
@@ -109,7 +115,7 @@ class Namespace(Struct, frozen=True):
         wanted = ((bridge.index, None, 0), (bridge.index, group, vlan))
         return frozenset(e.port for e in self.groups if (e.bridge, e.group, e.vlan) in wanted)
 
-    def address(self, address: str) -> InterfaceAddress | None:
+    def address(self, address: str | None) -> InterfaceAddress | None:
         """The address as it is configured, on whichever interface, or None."""
         return indexed(_by_address, self.addresses).get(address)
 
@@ -117,7 +123,7 @@ class Namespace(Struct, frozen=True):
         """Whether `link` carries `address`."""
         return has(self.addresses_of(link), address=address)
 
-    def owner_of(self, address: str) -> Link | None:
+    def owner_of(self, address: str | None) -> Link | None:
         """The interface that carries `address`, or None."""
         return self.link_of(self.address(address))
 
@@ -164,7 +170,7 @@ def _by_index(links: tuple[Link, ...]) -> dict[int | None, Link]:
     return first(links, lambda link: link.index)
 
 
-def _by_name(links: tuple[Link, ...]) -> dict[str, Link]:
+def _by_name(links: tuple[Link, ...]) -> dict[str | None, Link]:
     return first(links, lambda link: link.name)
 
 
@@ -185,7 +191,7 @@ def _by_interface(addresses: tuple[InterfaceAddress, ...]) -> dict[int, tuple[In
     return grouped(addresses, lambda address: address.index)
 
 
-def _by_address(addresses: tuple[InterfaceAddress, ...]) -> dict[str, InterfaceAddress]:
+def _by_address(addresses: tuple[InterfaceAddress, ...]) -> dict[str | None, InterfaceAddress]:
     return first(addresses, lambda address: address.address)
 
 

@@ -42,6 +42,11 @@ NO_INTERFACE = Command.advice(
 )
 
 
+def option(word: str, value: object) -> tuple[str, ...]:
+    """`WORD VALUE`; nothing where there is no value."""
+    return (word, str(value)) if value else ()
+
+
 def link_set(link: Link, *words: str | Blank) -> Command:
     """`ip link set dev IFACE …`."""
     return Command.of("ip", "link", "set", "dev", link.name, *words)

@@ -10,7 +10,7 @@ from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
 from .repair import Loss, Repair
-from .segment import Station, is_network, own_addresses, share
+from .segment import Station, is_network, meet, own_addresses
 
 _MOST = 6  # flows
 _WEIGHED = 4  # repairs
@@ -66,7 +66,7 @@ def _is_near(namespace: Namespace, address: InterfaceAddress) -> bool:
     """Whether an address is of a network of the namespace beside: what is not may be there by mistake."""
     known = where(namespace.addresses, scope="global", version=address.version)
     networks = [*filter(is_network, known)]
-    return not networks or any(share(own, address) for own in networks)
+    return not networks or meet([address], networks)
 
 
 def _stations(loss: Loss, name: str) -> Iterator[Station]:

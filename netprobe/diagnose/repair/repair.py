@@ -334,7 +334,7 @@ class Loss(Struct, frozen=True, dict=True):
             each for each in spaces if each.links and not each.outward and "links" not in each.unread
         )
 
-    def bearers(self, address: str) -> list[str]:
+    def bearers(self, address: str | None) -> list[str]:
         """The namespaces that have an address."""
         spaces = self.snapshot.namespaces.values()
         return [each.name for each in spaces if each.address(address) is not None]
@@ -356,9 +356,7 @@ class Loss(Struct, frozen=True, dict=True):
     def _of_tunnels(self, name: str) -> Iterator[Routed]:
         here, leg = self.snapshot[name], self.prediction.leg or Leg.REQUEST
         for link, vxlan in here.vxlans:
-            ends = dict.fromkeys(entry.remote for entry in where(here.fdb, index=link.index))
-            for remote in filter(self.owned.__contains__, ends):
-                assert remote is not None
+            for remote in filter(self.owned.__contains__, here.remotes_of(link)):
                 query = RouteQuery(vxlan.local, remote)
                 yield Routed(name, leg, fib.lookup(here, query), vxlan.local or "", remote)
 

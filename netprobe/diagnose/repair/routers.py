@@ -14,7 +14,7 @@ from netprobe.predict import fib, prefix
 from netprobe.predict.arp_reply import forwards
 
 from .repair import Loss
-from .segment import own_addresses, share
+from .segment import meet, own_addresses
 
 _SIDES = 2  # a namespace of containers forwards as well, where its host does
 
@@ -59,7 +59,7 @@ def _routers(
     if leg is not None and here.address(leg.via or "") is not None:
         return
     for each in own_addresses(router, station, version):
-        if here.address(each.address) is None and any(share(each, address) for address in own):
+        if here.address(each.address) is None and meet([each], own):
             yield hints.Gateway(each.address, link)
 
 
@@ -81,7 +81,7 @@ def came_from(loss: Loss, name: str) -> hints.Gateway | None:
     for router, station in _beside(loss, name, link):
         known = own_addresses(router, station, loss.probe.version) if router.name in routers else ()
         for address in known:
-            return hints.Gateway(address.address, link, not any(share(each, address) for each in own))
+            return hints.Gateway(address.address, link, not meet([address], own))
     return None
 
 

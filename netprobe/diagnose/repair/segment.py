@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import chain
 
 from netprobe.model import Flow, InterfaceAddress, Leg, Link, Namespace, Protocol, Snapshot
@@ -52,6 +52,11 @@ def share(one: InterfaceAddress, other: InterfaceAddress) -> bool:
     """Whether one of two addresses lies in the other's network; never across IP versions."""
     first, second = map(prefix.network_of, (one, other))
     return prefix.contains(first, other.address) or prefix.contains(second, one.address)
+
+
+def meet(ones: Iterable[InterfaceAddress], others: Collection[InterfaceAddress]) -> bool:
+    """Whether any of some addresses shares a network with any of others."""
+    return any(share(one, other) for one in ones for other in others)
 
 
 def all_addresses(namespace: Namespace, link: Link) -> list[InterfaceAddress]:

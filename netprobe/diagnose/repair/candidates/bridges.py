@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import BridgePort, Command, Link, Namespace, Object, Stage
+from netprobe.model.lookup import where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
+from netprobe.predict.outcome import is_group
 
 # A port's switch, the word of bridge(8) for it, its ordinary value, and the cause that it makes otherwise.
 _SWITCHES = (
@@ -22,6 +24,7 @@ _SWITCHES = (
     ("locked", "locked", False, "mac-not-allowed"),
     ("neigh_suppress", "neigh_suppress", False, "port-flood-off"),
 )
+_WORDS = {True: "on", False: "off"}
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -29,7 +32,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for name in loss.way:
         namespace = loss.snapshot[name]
         for link in namespace.links:
-            if link.port is not None and link.master is not None:
+            if link.port is not None:
                 yield from _switched(loss, namespace, link, link.port)
         yield from _written(loss, namespace)
 
@@ -38,7 +41,7 @@ def _switched(loss: Loss, namespace: Namespace, link: Link, port: BridgePort) ->
     for field, word, ordinary, code in _SWITCHES:
         if getattr(port, field) is ordinary:
             continue
-        now, then = ("on", "off") if not ordinary else ("off", "on")
+        now, then = _WORDS[not ordinary], _WORDS[ordinary]
         text = f"the bridge port {link.name} of {namespace.name} has {word} {now}"
         stop = lost(
             code,
@@ -54,13 +57,12 @@ def _switched(loss: Loss, namespace: Namespace, link: Link, port: BridgePort) ->
 
 def _written(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """A forwarding entry made by hand for a station that is behind another port."""
-    for entry in namespace.fdb:
+    for entry in where(namespace.fdb, static=True):
         link = namespace.link(entry.index)
-        multicast = int(entry.mac[1], 16) & 1 == 1
-        if link is None or not entry.static or multicast or link.kind == "vxlan" or entry.mac == link.mac:
+        if link is None or link.kind == "vxlan" or is_group(entry.mac):
             continue
-        far = loss.known_end(namespace.name, link)
-        if far is not None and far[1].mac == entry.mac:
+        ends = {far.mac for _, (_, far) in loss.known_ends(namespace.name, [link])}
+        if entry.mac in {link.mac, *ends}:
             continue
         named = f"{entry.mac} dev {link.name}"
         text = f"the forwarding entry {named} of {namespace.name} leads to where that station is not"

@@ -6,7 +6,6 @@ See: ip-sysctl (kernel documentation), proxy_arp; net/ipv4/arp.c (arp_process).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
 from msgspec.structs import replace
 
@@ -16,18 +15,18 @@ from netprobe.model import (
     InterfaceAddress,
     Link,
     Namespace,
-    Nexthop,
     Object,
     Route,
     RouteQuery,
     Stage,
     Stop,
 )
-from netprobe.model.lookup import find
+from netprobe.model.lookup import where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.routing import without_route
 from netprobe.predict.rp_filter import in_force
+from netprobe.predict.trace import Routed
 
 from .stop import completed
 
@@ -45,27 +44,31 @@ def _missing(loss: Loss) -> Iterator[Repair]:
     It is expected where a route made by hand, or a link-local gateway, takes a far network for neighbours, or
     where part of the segment's network lies behind one of its stations.
     """
-    routed = find(reversed(loss.prediction.routed), leg=loss.prediction.leg)
-    if loss.stop.code != "neigh-no-answer" or routed is None or not _is_somewhere(loss, routed.via):
-        return
-    route, leg, out = routed.decision.route, routed.decision.leg, loss.out(routed)
-    if route is None or leg is None or out is None or not _takes_for_neighbours(route, leg):
-        return
-    proxy = _proxy6 if ":" in routed.via else _proxy
-    for name, station in loss.stations(routed.namespace, out):
-        if name != routed.namespace and _is_expected(loss.snapshot[name], route):
-            made = filter(None, [proxy(loss.snapshot[name], station, routed.via)])
-            yield from chain.from_iterable(loss.repair(stop, Merit.RESTORES) for stop in made)
+    for routed in _unanswered(loss):
+        route, out = routed.decision.route, loss.out(routed)
+        if route is None or out is None or not _takes_for_neighbours(route, routed.gateway):
+            continue
+        proxy = _proxy6 if ":" in routed.via else _proxy
+        for name, station in loss.others(routed.namespace, out):
+            if _is_expected(loss.snapshot[name], route):
+                for stop in proxy(loss, loss.snapshot[name], station, routed.via):
+                    yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _unanswered(loss: Loss) -> tuple[Routed, ...]:
+    """The decision whose next hop does not answer; nothing where it is no such loss."""
+    if loss.stop.code != "neigh-no-answer":
+        return ()
+    return where(reversed(loss.prediction.routed), leg=loss.prediction.leg)[:1]
 
 
 def without_a_way(loss: Loss) -> Iterator[Stop]:
     """Who is a proxy, and has no way to what is asked for: for that it does not answer (arp_fwd_proxy)."""
-    routed = find(reversed(loss.prediction.routed), leg=loss.prediction.leg)
-    asked = routed.via if routed is not None else ""
-    for name, link in loss.hearers() if loss.stop.code == "neigh-no-answer" and ":" not in asked else ():
+    asked = next((routed.via for routed in _unanswered(loss)), ":")
+    for name, link in loss.hearers() if ":" not in asked else ():
         namespace = loss.snapshot[name]
         proxy = any(in_force(namespace, link, each)[0] for each in ("proxy_arp", "proxy_arp_pvlan"))
-        if asked and proxy and fib.lookup(namespace, RouteQuery(None, asked)).route is None:
+        if proxy and fib.lookup(namespace, RouteQuery(None, asked)).route is None:
             stop = without_route(namespace, asked)
             why = f"{stop.text}: so it does not answer for that on {link.name}, as a proxy"
             said = replace(stop, text=why)
@@ -75,11 +78,6 @@ def without_a_way(loss: Loss) -> Iterator[Stop]:
 def _its_own(stop: Stop, link: Link, gateway: str) -> Stop:
     """A gateway that no network has need be no way further: it may as well be an address of the interface."""
     return replace(stop, commands=(fixes.address("add", InterfaceAddress(link.index, gateway, 32), link),))
-
-
-def _is_somewhere(loss: Loss, address: str) -> bool:
-    """Whether a proxy could answer for an address: of IPv6 some namespace in sight bears it."""
-    return ":" not in address or (bool(loss.bearers(address)) and not prefix.needs_scope(address))
 
 
 def _lies_behind(namespace: Namespace, station: Link, asked: str) -> bool:
@@ -92,10 +90,10 @@ def _lies_behind(namespace: Namespace, station: Link, asked: str) -> bool:
     return namespace.owner_of(asked) is not None or (leg is not None and leg.index != station.index)
 
 
-def _takes_for_neighbours(route: Route, leg: Nexthop) -> bool:
+def _takes_for_neighbours(route: Route, gateway: str | None) -> bool:
     """Whether what is asked for is the destination itself, or a gateway that no network has."""
-    if leg.via is not None:
-        return prefix.is_link_local(leg.via)
+    if gateway is not None:
+        return prefix.is_link_local(gateway)
     return prefix.length(route.dst) > 0
 
 
@@ -104,26 +102,29 @@ def _is_expected(namespace: Namespace, route: Route) -> bool:
     return route.protocol != "kernel" or _shares(namespace, route)
 
 
-def _proxy(namespace: Namespace, link: Link, _asked: str) -> Stop | None:
+def _proxy(_: Loss, namespace: Namespace, link: Link, _asked: str) -> Iterator[Stop]:
     key = f"net.ipv4.conf.{link.key}.proxy_arp"
     now = namespace.sysctl(key, "0")
     text = f"{namespace.name} would have to answer ARP for what lies behind it, and does not: {key} = {now}"
     thing = Object("sysctl", key, f"{key} = {now}")
     fix = fixes.sysctl(key, 1)
-    return lost("proxy-arp-off", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
+    yield lost("proxy-arp-off", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
 
 
-def _proxy6(namespace: Namespace, link: Link, asked: str) -> Stop | None:
-    """IPv6 has a proxy for each address, and a switch (ndisc_recv_ns, pneigh_lookup)."""
-    if not _lies_behind(namespace, link, asked):
-        return None
+def _proxy6(loss: Loss, namespace: Namespace, link: Link, asked: str) -> Iterator[Stop]:
+    """IPv6 has a proxy for each address, and a switch (ndisc_recv_ns, pneigh_lookup). Some namespace in sight
+    must bear the address.
+    """
+    meant = asked in loss.owned and not prefix.needs_scope(asked)
+    if not meant or not _lies_behind(namespace, link, asked):
+        return
     key = f"net.ipv6.conf.{link.key}.proxy_ndp"
     named = f"{asked} dev {link.name} proxy"
     text = f"{namespace.name} would have to answer for {asked}, which lies behind it: it has no proxy entry"
     thing = Object("neighbour", named, f"{named} (missing)")
     entry = Command.of("ip", "-6", "neigh", "add", "proxy", asked, "dev", link.name)
     fix = (*fixes.sysctl(key, 1), entry)
-    return lost("proxy-arp-off", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
+    yield lost("proxy-arp-off", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
 
 
 def _shares(namespace: Namespace, route: Route) -> bool:

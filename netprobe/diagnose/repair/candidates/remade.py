@@ -15,11 +15,12 @@ from msgspec.structs import replace
 from netprobe.diagnose.apply_links import NO_MAC
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import BridgePort, Command, Link, Namespace, Route, Vxlan
+from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, holding, where
 from netprobe.predict import fib, fixes, prefix
 
 from .before import route_words
-from .tunnels import underlay
+from .tunnels import devices, underlay
 
 _MISMATCH = ("vxlan-vni-mismatch", "vxlan-port-mismatch")
 
@@ -31,24 +32,13 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _missing(loss)
     elif loss.stop.code in _MISMATCH:
         found = list(devices(loss))
-        usual = Counter(_network(vxlan) for _, _, vxlan in found)
+        usual = Counter(vxlan.network for _, _, vxlan in found)
         ends = [each for each in found if each[:2] == at or _meet(at, each[:2])]
         for (namespace, link, own), (_, _, other) in permutations(ends, 2):
             wanted = replace(own, vni=other.vni, port=other.port)
-            agreeing = usual[_network(wanted)] - usual[_network(own)]
+            agreeing = usual[wanted.network] - usual[own.network]
             commands = inside(namespace, _again(namespace, link, wanted))
             yield from loss.repair(replace(loss.stop, commands=commands), Merit.RESTORES, agreeing=agreeing)
-
-
-def devices(loss: Loss) -> Iterator[tuple[Namespace, Link, Vxlan]]:
-    """The VXLAN devices of the namespaces read."""
-    for namespace in loss.snapshot.namespaces.values():
-        for link, vxlan in namespace.vxlans:
-            yield namespace, link, vxlan
-
-
-def _network(vxlan: Vxlan) -> tuple[int, int]:
-    return vxlan.vni, vxlan.port
 
 
 def inside(namespace: Namespace, commands: Iterable[Command]) -> tuple[Command, ...]:
@@ -62,14 +52,8 @@ def _meet(one: tuple[Namespace, Link], other: tuple[Namespace, Link]) -> bool:
 
 
 def _sends_to(end: tuple[Namespace, Link], there: Namespace) -> bool:
-    return any(each.address in remotes_of(*end) for each in there.addresses)
-
-
-def remotes_of(namespace: Namespace, link: Link) -> set[str]:
-    """Where a device sends to."""
-    entries = (entry.remote for entry in where(namespace.fdb, index=link.index))
-    own = link.vxlan.remote if link.vxlan is not None else None
-    return {*filter(None, (own, *entries))}
+    namespace, link = end
+    return bool(among(there.addresses, address=namespace.remotes_of(link)))
 
 
 def _missing(loss: Loss) -> Iterator[Repair]:
@@ -78,17 +62,24 @@ def _missing(loss: Loss) -> Iterator[Repair]:
     """
     there = loss.here
     for here, link, vxlan in devices(loss) if loss.stop.code == "link-missing" else ():
-        remotes = remotes_of(here, link)
-        end = next(iter(among(there.addresses, address=remotes)), None)
-        back = next(underlay(there, here), None)
-        if end is not None and back is not None:
-            name = link.name if there.link_named(link.name) is None else f"vxlan{vxlan.vni}"
-            wanted = replace(vxlan, local=end.address, remote=back, lower=end.index if vxlan.lower else 0)
+        for name, wanted in other_end(there, here, link, vxlan):
             made = Command.of("ip", "link", "add", name, *type_words(there, wanted))
             up = Command.of("ip", "link", "set", "dev", name, "up")
             for more in _given(loss, here, link, there, name):
                 commands = inside(there, (made, *more[:1], up, *more[1:]))
                 yield from loss.repair(replace(loss.stop, commands=commands), Merit.RESTORES)
+
+
+def other_end(node: Namespace, other: Namespace, link: Link, vxlan: Vxlan) -> Iterator[tuple[str, Vxlan]]:
+    """What a node's device would be called, and be set to, as the end of a tunnel of another node; nothing
+    where that one does not send to this node.
+    """
+    back = next(underlay(node, other), None)
+    for end in among(node.addresses, address=other.remotes_of(link))[:1]:
+        if back is not None:
+            name = link.name if node.link_named(link.name) is None else f"vxlan{vxlan.vni}"
+            lower = end.index if vxlan.lower else 0
+            yield name, replace(vxlan, local=end.address, remote=back, lower=lower)
 
 
 def _given(
@@ -138,23 +129,24 @@ def _on_it(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]
     for entry in where(namespace.fdb, index=link.index, static=True):
         if entry.remote and (entry.mac, entry.remote) != (NO_MAC, wanted.remote):
             yield Command.of("bridge", "fdb", "append", entry.mac, "dev", link.name, "dst", entry.remote)
-    for each in where(namespace.neighbours, index=link.index, state="permanent"):
-        if each.mac:
-            how = ("lladdr", each.mac, "dev", link.name, "nud", "permanent")
-            yield Command.of("ip", "neigh", "replace", each.address, *how)
+    for each in but(where(namespace.neighbours, index=link.index, state="permanent"), mac=None):
+        how = ("lladdr", each.mac or "", "dev", link.name, "nud", "permanent")
+        yield Command.of("ip", "neigh", "replace", each.address, *how)
 
 
 def _of_the_kernel(route: Route) -> bool:
     return route.table == fib.LOCAL or route.protocol in ("kernel", "ra")
 
 
-def type_words(namespace: Namespace, wanted: Vxlan) -> Iterator[str]:
+def type_words(namespace: Namespace, wanted: Vxlan) -> tuple[str, ...]:
     """`type vxlan …` as ip-link(8) is told of it."""
-    below = namespace.link(wanted.lower)
-    yield from ("type", "vxlan", "id", str(wanted.vni))
-    yield from ("local", wanted.local) if wanted.local else ()
-    yield from ("remote", wanted.remote) if wanted.remote else ()
-    yield from ("dstport", str(wanted.port))
-    yield from ("dev", below.name) if below is not None else ()
-    yield from ("ttl", str(wanted.ttl)) if wanted.ttl else ()
-    yield from wanted.flags if wanted.learning else ("nolearning", *wanted.flags)
+    return (
+        *("type", "vxlan", "id", str(wanted.vni)),
+        *fixes.option("local", wanted.local),
+        *fixes.option("remote", wanted.remote),
+        *("dstport", str(wanted.port)),
+        *fixes.option("dev", name_of(namespace.link(wanted.lower), "")),
+        *fixes.option("ttl", wanted.ttl),
+        *(("nolearning",) if not wanted.learning else ()),
+        *wanted.flags,
+    )

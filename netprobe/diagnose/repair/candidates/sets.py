@@ -88,8 +88,7 @@ def _flows(loss: Loss, namespace: Namespace) -> Iterator[Flow]:
     for hop in where(loss.hops, namespace=namespace.name)[-1:]:
         yield hop.flow
     for link, vxlan in namespace.vxlans:
-        remotes = (vxlan.remote, *(entry.remote for entry in where(namespace.fdb, index=link.index)))
-        for remote in filter(None, dict.fromkeys(remotes)):
+        for remote in namespace.remotes_of(link):
             yield Flow(remote, vxlan.local or "", Protocol.UDP, dport=vxlan.port)
 
 

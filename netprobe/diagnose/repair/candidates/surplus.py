@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import own_addresses, share
+from netprobe.diagnose.repair.segment import meet, own_addresses
 from netprobe.model import Object, Stage
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
@@ -31,7 +31,7 @@ def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
     own = own_addresses(namespace, link, route.version)
     made_it = [each for each in own if prefix.network_of(each) == route.dst]
     for address in made_it if beside or link.kind == "dummy" else ():
-        if not any(share(address, other) for other in beside):
+        if not meet([address], beside):
             named = f"{address.written} dev {link.name}"
             code = "addr-duplicate" if len(loss.bearers(address.address)) > 1 else "route-overlap"
             text = (

@@ -13,12 +13,12 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import all_addresses, is_wanted
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Stage, Vxlan
-from netprobe.model.lookup import among, find, where
+from netprobe.model.lookup import but, find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
-from .remade import devices, inside, remotes_of, same_name, type_words
-from .tunnels import underlay
+from .remade import inside, other_end, same_name, type_words
+from .tunnels import devices, underlay
 
 _LACKING = ("link-missing", "no-route", "neigh-no-answer", "route-wrong-nexthop", "route-loop")
 
@@ -45,35 +45,37 @@ def _look_beyond(loss: Loss, node: Namespace) -> None:
 
 
 def _has_one(node: Namespace, wanted: Vxlan) -> bool:
-    return any((each.vni, each.port) == (wanted.vni, wanted.port) for _, each in node.vxlans)
+    return any(each.network == wanted.network for _, each in node.vxlans)
 
 
 def _made(loss: Loss, node: Namespace, sample: tuple[Namespace, Link, Vxlan]) -> Iterator[Repair]:
     """The device as the other node's is, sending to that, where that one sends to this node."""
     other, link, vxlan = sample
-    end = next(iter(among(node.addresses, address=remotes_of(other, link))), None)
-    back = next(underlay(node, other), None)
-    if end is None or back is None:
-        return
-    name = link.name if node.link_named(link.name) is None else f"vxlan{vxlan.vni}"
-    lower = end.index if vxlan.lower else 0
-    remote = back if vxlan.remote is not None else None
-    wanted = replace(vxlan, local=end.address, remote=remote, lower=lower)
     text = f"{node.name} has no device for tunnel {vxlan.vni}, and {link.name} of {other.name} sends to it"
-    thing = Object("link", name, text)
+    for name, wanted in other_end(node, other, link, vxlan):
+        if vxlan.remote is None:
+            wanted = replace(wanted, remote=None)
+        lines = _plugged(node, sample, name, wanted) or _routed(loss, node, sample, name, wanted)
+        if lines:
+            thing, fix = Object("link", name, text), inside(node, lines)
+            stop = lost("link-missing", node.name, None, Stage.ENCAPSULATE, text, object=thing, fix=fix)
+            yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _plugged(
+    node: Namespace, sample: tuple[Namespace, Link, Vxlan], name: str, wanted: Vxlan
+) -> tuple[Command, ...]:
+    """The device as a port of the bridge of the same name; nothing where there is none."""
+    other, link, _ = sample
     bridge = same_name(other, link.master, node)
-    lines: tuple[Command, ...] = _routed(loss, node, sample, name, wanted, end.address)
-    if bridge is not None:
-        plug = Command.of("ip", "link", "set", "dev", name, "master", bridge.name)
-        lines = (_add(node, name, None, wanted), plug, _up(name))
-    for fix in [inside(node, lines)] if lines else []:
-        stop = lost("link-missing", node.name, None, Stage.ENCAPSULATE, text, object=thing, fix=fix)
-        yield from loss.repair(stop, Merit.RESTORES)
+    if bridge is None:
+        return ()
+    plug = Command.of("ip", "link", "set", "dev", name, "master", bridge.name)
+    return (_add(node, name, None, wanted), plug, _up(name))
 
 
 def _add(node: Namespace, name: str, mac: str | None, wanted: Vxlan) -> Command:
-    address = ("address", mac) if mac else ()
-    return Command.of("ip", "link", "add", name, *address, *type_words(node, wanted))
+    return Command.of("ip", "link", "add", name, *fixes.option("address", mac), *type_words(node, wanted))
 
 
 def _up(name: str) -> Command:
@@ -81,13 +83,13 @@ def _up(name: str) -> Command:
 
 
 def _routed(
-    loss: Loss, node: Namespace, sample: tuple[Namespace, Link, Vxlan], name: str, wanted: Vxlan, local: str
+    loss: Loss, node: Namespace, sample: tuple[Namespace, Link, Vxlan], name: str, wanted: Vxlan
 ) -> tuple[Command, ...]:
     """The device with the address and the MAC that the other node knows it by, and what it needs to know of
     that one: its own neighbour and forwarding entries, and the route to its network.
     """
     other, link, _ = sample
-    mine = find(where(other.fdb, index=link.index, remote=local), static=True)
+    mine = find(where(other.fdb, index=link.index, remote=wanted.local), static=True)
     mac = mine.mac if mine is not None else ""
     known = where(other.neighbours, index=link.index, mac=mac)
     its = where(other.addresses_of(link, loss.version), scope="global")
@@ -111,8 +113,7 @@ def _routed(
 
 def _networks(node: Namespace, device: Link, outer: str, version: int) -> Iterator[str]:
     """The networks of a node's stations: straight out of others than the device and its underlay."""
-    routes = where(node.routes, type="unicast", version=version)
-    for route in where(routes, table=fib.MAIN):
-        straight = route.gateways == [None] and device.index not in route.indexes
-        if straight and is_wanted(route.dst) and not prefix.contains(route.dst, outer):
+    routes = where(node.routes, type="unicast", version=version, table=fib.MAIN, gateways=[None])
+    for route in but(routes, indexes=[device.index]):
+        if is_wanted(route.dst) and not prefix.contains(route.dst, outer):
             yield route.dst

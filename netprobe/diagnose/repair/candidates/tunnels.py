@@ -13,7 +13,7 @@ from itertools import chain, permutations, product
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import all_addresses, share
+from netprobe.diagnose.repair.segment import all_addresses, meet, share
 from netprobe.model import (
     Command,
     FdbEntry,
@@ -25,9 +25,10 @@ from netprobe.model import (
     RouteQuery,
     Stage,
     Stop,
+    Vxlan,
 )
 from netprobe.model.link import name_of
-from netprobe.model.lookup import but, find, where
+from netprobe.model.lookup import but, find, has, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.vxlan import without_source
@@ -40,12 +41,17 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     _read_the_goal(loss)
     yield from _source(loss)
     yield from _bound(loss)
-    spaces = loss.snapshot.namespaces.values()
-    devices = [(namespace, link) for namespace in spaces for link, _ in namespace.vxlans]
-    for (here, device), (there, other) in permutations(devices, 2):
-        if here.name != there.name and _fits(device, other):
+    for (here, device, own), (there, other, its) in permutations(devices(loss), 2):
+        if here.name != there.name and own.network == its.network:
             yield from _neighbour(loss, here, device, there, other)
             yield from _entry(loss, here, device, there, other)
+
+
+def devices(loss: Loss) -> Iterator[tuple[Namespace, Link, Vxlan]]:
+    """The VXLAN devices of the namespaces read."""
+    for namespace in loss.snapshot.namespaces.values():
+        for link, vxlan in namespace.vxlans:
+            yield namespace, link, vxlan
 
 
 def _source(loss: Loss) -> Iterator[Repair]:
@@ -117,13 +123,6 @@ def _read_the_goal(loss: Loss) -> None:
             loss.far_end(name or "", link)
 
 
-def _fits(one: Link, other: Link) -> bool:
-    first, second = (
-        (each.vxlan.vni, each.vxlan.port) if each.vxlan is not None else None for each in (one, other)
-    )
-    return first is not None and first == second
-
-
 def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
     """The neighbour entry for an address of the other device, where entries are written by hand."""
     written = where(here.neighbours, index=device.index, state="permanent")
@@ -143,10 +142,10 @@ def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, othe
             yield from loss.repair(_renewed(stop, here, device, other, entry), Merit.RESTORES)
 
 
-def _entries_of(here: Namespace, device: Link, old: Sequence[Neighbour]) -> list[FdbEntry]:
+def _entries_of(here: Namespace, device: Link, old: Sequence[Neighbour]) -> tuple[FdbEntry, ...]:
     """The forwarding entries of the MAC that a neighbour entry has: where the other node is."""
     known = chain.from_iterable(where(here.fdb, index=device.index, mac=each.mac) for each in old)
-    return [entry for entry in known if entry.remote]
+    return but(known, remote=None)
 
 
 def _renewed(stop: Stop, here: Namespace, device: Link, other: Link, entry: FdbEntry) -> Stop:
@@ -179,12 +178,13 @@ def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: L
     node.
     """
     known = but(where(here.fdb, index=device.index), remote=None)
-    floods = bool(where(known, mac=_EVERYBODY))  # so that a station of its own needs no entry
-    behind = [each for each in _behind(loss, there, other) if where(known, mac=each)]
-    for remote, mac in product(underlay(here, there), (other.mac, _EVERYBODY, *behind)):
+    written = {entry.mac for entry in known}
+    # where what has no entry goes to everybody, the device's own MAC needs none
+    own = {other.mac} & written if _EVERYBODY in written else {other.mac}
+    behind = filter(written.__contains__, _behind(loss, there, other))
+    for remote, mac in product(underlay(here, there), (*own, _EVERYBODY, *behind)):
         entries = where(known, mac=mac)
-        needless = floods and not entries and mac == other.mac
-        if not needless and not where(entries, remote=remote):
+        if not has(entries, remote=remote):
             wrong = [each for each in entries if mac != _EVERYBODY or not _is_a_node(loss, each, device)]
             stop = _without_entry(here, device, there, mac, remote, wrong)
             yield from loss.repair(stop, Merit.RESTORES)
@@ -192,18 +192,16 @@ def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: L
 
 def _behind(loss: Loss, there: Namespace, device: Link) -> Iterator[str]:
     """The MACs of the stations on the bridge that a device is a port of, as far as they were read."""
-    bridge = there.link(device.master)
-    for port in there.ports(bridge) if bridge is not None else ():
-        far = loss.known_end(there.name, port)
-        yield from () if far is None else (far[1].mac,)
+    ports = there.ports(there.link(device.master))
+    return (station.mac for _, (_, station) in loss.known_ends(there.name, ports))
 
 
 def _is_a_node(loss: Loss, entry: FdbEntry, device: Link) -> bool:
     """Whether another node of the tunnel's network is where an entry leads: of those that get what is for
     everybody there are several.
     """
-    nodes = (loss.snapshot[name].links_of("vxlan") for name in loss.bearers(entry.remote or ""))
-    return any(_fits(device, other) for other in chain.from_iterable(nodes))
+    nodes = chain.from_iterable(loss.snapshot[name].vxlans for name in loss.bearers(entry.remote))
+    return device.vxlan is not None and any(vxlan.network == device.vxlan.network for _, vxlan in nodes)
 
 
 def _without_entry(
@@ -231,12 +229,10 @@ def _without_entry(
 def underlay(here: Namespace, there: Namespace) -> Iterator[str]:
     """The addresses by which one node reaches the other: of a network that both are on."""
     own = _outer(here)
-    for a in _outer(there):
-        if any(share(a, mine) for mine in own):
-            yield a.address
+    return (each.address for each in _outer(there) if meet([each], own))
 
 
 def _outer(namespace: Namespace) -> list[InterfaceAddress]:
     """The addresses of a node that are on no tunnel and no bridge."""
-    links = [link for link in namespace.links if link.vxlan is None and link.kind != "bridge"]
+    links = but(where(namespace.links, vxlan=None), kind="bridge")
     return [a for link in links for a in all_addresses(namespace, link)]
