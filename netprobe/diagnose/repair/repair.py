@@ -195,6 +195,14 @@ class Loss(Struct, frozen=True, dict=True):
             return None
         return self.far_end(name, link)
 
+    def asked_end(self, name: str, link: Link, asked: bool) -> Station | None:
+        """The far end of a cable that was read, or of one of the first where it may be asked for: a host may
+        have thousands.
+        """
+        if self.knows(name, link) or (asked and link.index in self.first_cables(name)):
+            return self.far_end(name, link)
+        return None
+
     def known_ends(self, name: str, cables: Iterable[Link]) -> Iterator[tuple[Link, Station]]:
         """Those of the cables that lead to other namespaces that were read, with their far ends."""
         for link in cables:

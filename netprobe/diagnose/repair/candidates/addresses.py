@@ -14,9 +14,9 @@ from netprobe.diagnose.repair.segment import (
     free_address,
     is_network,
     is_wanted,
+    meet,
     own_addresses,
     pointing_at,
-    share,
     usual_length,
 )
 from netprobe.model import (
@@ -33,12 +33,12 @@ from netprobe.model import (
     Stop,
 )
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import but, where
+from netprobe.model.lookup import but, holding, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
-from .bridge_gone import SEVERAL, seekers
+from .bridge_gone import SEVERAL, seekers, supposed_length
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -64,7 +64,7 @@ def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iter
         return
     if not own:
         yield from _of_bare_link(loss, namespace, link, version, others)
-    odd = not any(share(address, other) for address in own for other in others)
+    odd = not meet(own, others)
     for address in own:
         yield from _of_another_length(loss, namespace, link, address, others)
         if odd and is_network(address):
@@ -181,23 +181,24 @@ def _lacks_a_source(loss: Loss, namespace: Namespace, link: Link) -> bool:
     """Whether the packet ends where it leaves by this interface, for want of an address to send from: IPv6
     keeps its routes when an address goes.
     """
-    at = loss.stop.place.namespace, loss.stop.place.interface
-    return loss.stop.code == "addr-missing" and at == (namespace.name, link.name)
+    place = loss.stop.place
+    at = loss.stop.code, place.namespace, place.interface
+    return at == ("addr-missing", namespace.name, link.name)
 
 
 def _needs_one(namespace: Namespace, link: Link, version: int) -> bool:
     """Whether an interface without an address does nothing else: it is in no bridge, and no route leads by
     it, but those that an address has left behind.
     """
-    led = [route for route in where(namespace.routes, version=version) if link.index in route.indexes]
-    goals = (route.dst for route in led if not _is_left_over(route, led))
+    led = holding(where(namespace.routes, version=version), indexes=link.index)
+    straight = [each.dst for each in holding(led, gateways=None)]
+    goals = (each.dst for each in led if not _is_left_over(each, straight))
     return link.up and link.master is None and not any(map(is_wanted, goals))
 
 
-def _is_left_over(route: Route, led: list[Route]) -> bool:
+def _is_left_over(route: Route, straight: list[str]) -> bool:
     """Whether a route has gateways to which nothing leads any more: IPv6 keeps it when an address goes."""
     gateways = [*filter(None, route.gateways)]
-    straight = [each.dst for each in led if None in each.gateways]
     return bool(gateways) and not any(prefix.within(straight, gateway) for gateway in gateways)
 
 
@@ -254,7 +255,7 @@ def _on_another_link(
 
 def _has_its_stations(loss: Loss, name: str, link: Link, own: InterfaceAddress) -> bool:
     """Whether an address is where stations of its network are."""
-    return any(share(own, other) for other in loss.addresses_beside(name, link, own.version))
+    return meet([own], loss.addresses_beside(name, link, own.version))
 
 
 def _wanted(loss: Loss) -> Iterator[Repair]:
@@ -300,17 +301,15 @@ def _remembered(loss: Loss) -> Iterator[Repair]:
         link, via = loss.out(routed), routed.gateway
         if link is None or via is None or via in loss.owned:
             continue
-        stations = ((loss.snapshot[name], each) for name, each in loss.stations(routed.namespace, link))
-        for there, station in stations:
+        for name, station in loss.stations(routed.namespace, link):
+            there = loss.snapshot[name]
             if station.kind == "bridge" and not own_addresses(there, station, prefix.version(via)):
                 yield from _of_a_bridge(loss, there, station, via)
 
 
 def _of_a_bridge(loss: Loss, namespace: Namespace, link: Link, address: str) -> Iterator[Repair]:
     """A bridge without an address, where those on it look for a gateway that nobody is."""
-    source = loss.probe.source.address or address
-    length = prefix.shared(address, source) if address != source else 24
-    put = fixes.address("add", InterfaceAddress(link.index, address, length), link)
+    put = fixes.address("add", InterfaceAddress(link.index, address, supposed_length(loss, address)), link)
     text = f"no station has {address}, and {namespace.name}/{link.name} has no address"
     thing = Object("address", f"dev {link.name}", text)
     fix = (fixes.with_address(link, address),)
@@ -352,22 +351,22 @@ def _without(
 def _doubled(loss: Loss) -> Iterator[Repair]:
     """A sender's address that another namespace bears as well: the answer goes there."""
     address, name = loss.probe.source.address or "", loss.probe.source.namespace
-    others = [other for other in loss.bearers(address) if other != name]
-    for own in where(loss.snapshot.at(name).addresses, address=address) if others else ():
-        text = f"{name} sends from {address}, which {others[0]} has as well"
-        yield from _without(loss, loss.snapshot.at(name), own, Stage.ROUTE, text)
+    here = loss.snapshot.at(name)
+    bearers = but(map(loss.snapshot.at, loss.bearers(address)), name=name)
+    for other, own in product(bearers[:1], where(here.addresses, address=address)):
+        text = f"{name} sends from {address}, which {other.name} has as well"
+        yield from _without(loss, here, own, Stage.ROUTE, text)
 
 
 def _deprecated(loss: Loss) -> Iterator[Repair]:
     """An IPv6 address that is a source no more (RFC 4862, 5.5.4), so that one without a way back is taken."""
     namespace = loss.snapshot.at(loss.probe.source.namespace)
-    known = [own for own in where(namespace.addresses, scope="global") if "deprecated" in own.flags]
-    for own, link in ((own, namespace.link(own.index)) for own in known):
-        text = (
-            f"{own.written} on {name_of(link)} in {namespace.name} is deprecated, so that"
-            f" {loss.probe.source.address} is the source, which has no way back"
-        )
-        if link is not None:
+    for own in holding(where(namespace.addresses, scope="global"), flags="deprecated"):
+        for link in where(namespace.links, index=own.index):
+            text = (
+                f"{own.written} on {link.name} in {namespace.name} is deprecated, so that"
+                f" {loss.probe.source.address} is the source, which has no way back"
+            )
             lives = ("preferred_lft", "forever", "valid_lft", "forever")
             fix = (Command.of("ip", "address", "change", own.written, "dev", link.name, *lives),)
             thing = Object("address", f"{own.written} dev {link.name}", f"{own.written} deprecated")

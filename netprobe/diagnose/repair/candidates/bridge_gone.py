@@ -12,7 +12,7 @@ from itertools import chain
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, own_addresses, usual_length
 from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.model.lookup import where
+from netprobe.model.lookup import not_among, where
 from netprobe.predict import prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.prefix import version
@@ -44,9 +44,8 @@ def _gateways(loss: Loss, ends: dict[Link, Station], of: int) -> Iterator[str]:
     for name, link in ends.values():
         routes = where(loss.snapshot[name].routes, version=of)
         legs = where(chain.from_iterable(route.nexthops for route in routes), index=link.index)
-        for leg in legs:
-            if leg.via is not None and leg.via not in loss.owned:
-                yield leg.via
+        for leg in not_among(legs, via={None, *loss.owned}):
+            yield leg.via or ""
 
 
 def _as_it_was(loss: Loss, ends: dict[Link, Station], address: str) -> InterfaceAddress:
@@ -84,7 +83,9 @@ def _made_again(
     mac = _known_as(loss, ends, own)
     fix = _commands(known, tuple(ends), mac, tuple(map(_written, own)))
     stop = lost("link-missing", namespace.name, next(iter(ends)), Stage.BRIDGE, text, object=thing, fix=fix)
-    supposed = tuple(f"{each.address}/{each.prefixlen or _shared(loss, each)}" for each in own)
+    supposed = tuple(
+        f"{each.address}/{each.prefixlen or supposed_length(loss, each.address)}" for each in own
+    )
     trial = _commands(known, tuple(ends), mac, supposed)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=len(ends), trial=trial)
 
@@ -95,11 +96,11 @@ def _written(own: InterfaceAddress) -> str | Blank:
     return Blank("LENGTH", f"{own.address}/")
 
 
-def _shared(loss: Loss, own: InterfaceAddress) -> int:
-    """A network of the gateway and who asks for it."""
-    source = loss.probe.source.address or own.address
-    if own.address != source:
-        return prefix.shared(own.address, source)
+def supposed_length(loss: Loss, gateway: str) -> int:
+    """The length of a network of a gateway and who asks for it."""
+    source = loss.probe.source.address or gateway
+    if gateway != source:
+        return prefix.shared(gateway, source)
     return 24
 
 
@@ -108,7 +109,7 @@ def _commands(
 ) -> tuple[Command, ...]:
     return (
         Command.of("ip", "link", "add", name, "type", "bridge"),
-        *(Command.of("ip", "link", "set", "dev", name, "address", each) for each in [mac] if each),
+        *(Command.of("ip", "link", "set", "dev", name, "address", each) for each in filter(None, [mac])),
         *(Command.of("ip", "link", "set", "dev", link.name, "master", name) for link in ends),
         Command.of("ip", "link", "set", "dev", name, "up"),
         *(Command.of("ip", "address", "add", address, "dev", name) for address in addresses),

@@ -14,12 +14,14 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, all_addresses, share
+from netprobe.diagnose.repair.segment import Station, all_addresses, meet
 from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop, Vxlan
 from netprobe.model.link import name_of
 from netprobe.model.lookup import but, gathered, has, where
 from netprobe.predict import fixes, ipv6, prefix
 from netprobe.predict.drop import link_down, lost
+
+from .tunnels import devices
 
 _PLUGGED = ("veth", "vxlan", "tap", "tun", "dummy", "")
 _NO_MAC = "00:00:00:00:00:00"  # of a loopback, and of a bridge that has no port
@@ -41,16 +43,9 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def far_end(loss: Loss, name: str, link: Link) -> Station | None:
-    """The other end of a cable; asked for on the way alone, and where there are few, since a host may have
-    thousands.
-    """
-    if loss.knows(name, link) or (_is_asked_for(loss, name, link) and link.index in loss.first_cables(name)):
-        return loss.far_end(name, link)
-    return None
-
-
-def _is_asked_for(loss: Loss, name: str, link: Link) -> bool:
-    return name in loss.way[:1] or (name == loss.stop.place.namespace and link.master is None)
+    """The other end of a cable; asked for where the way begins, and of one plugged nowhere where it ends."""
+    asked = name in loss.way[:1] or (name == loss.stop.place.namespace and link.master is None)
+    return loss.asked_end(name, link, asked)
 
 
 def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
@@ -118,7 +113,7 @@ def shares_network(loss: Loss, namespace: Namespace, bridge: Link, far: Station)
     if not others:
         beside = chain.from_iterable(loss.beside(namespace.name, bridge, version) for version in (4, 6))
         others = [a for name, link, a in beside if (name, link.index) != (far[0], far[1].index)]
-    return any(share(own, other) for own in all_addresses(loss.snapshot[far[0]], far[1]) for other in others)
+    return meet(all_addresses(loss.snapshot[far[0]], far[1]), others)
 
 
 def _loose(namespace: Namespace, link: Link, bridge: Link, far: Station | None) -> Stop:
@@ -233,8 +228,7 @@ def made_up(name: str, link: Link) -> str:
 
 def _of_its_network(loss: Loss, own: Vxlan) -> list[int]:
     """The MTUs of the tunnel devices of one network."""
-    others = chain.from_iterable(namespace.vxlans for namespace in loss.snapshot.namespaces.values())
-    return [link.mtu for link, vxlan in others if vxlan.vni == own.vni]
+    return [link.mtu for _, link, vxlan in devices(loss) if vxlan.vni == own.vni]
 
 
 def _other_mtu(loss: Loss, name: str, link: Link) -> int:

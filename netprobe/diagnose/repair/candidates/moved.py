@@ -73,9 +73,8 @@ def _into_bridges(loss: Loss, far: Station, station: Station) -> Iterator[Repair
 
 
 def _is_loose(namespace: Namespace, link: Link) -> bool:
-    if link.master is not None or namespace.links_of("bridge"):
-        return False
-    return not has(namespace.addresses_of(link), scope="global")
+    used = link.master is not None or has(namespace.addresses_of(link), scope="global")
+    return not used and not namespace.links_of("bridge")
 
 
 def _into_bridge(loss: Loss, far: Station, home: Namespace, bridge: Link, station: str) -> Iterator[Repair]:
@@ -113,7 +112,7 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
         loss.needs[ReadNamespace(begun)] = None
     lacks = "no interface besides lo" if bare else "no way to where its other end is"
     for there, link in islice(_idle_ones(loss, home.name), _MOST):
-        far = _other_end(loss, there, link, asked)
+        far = loss.asked_end(there, link, asked)
         if link.kind == "veth" and far is not None and home.link_named(link.name) is None:
             other = f"{link.name}, the other end of {far[0]}/{far[1].name}, lies idle in {there}"
             stop = _moved((there, link), home.name, Stage.ROUTE, f"{other}; {home.name} has {lacks}")
@@ -129,14 +128,6 @@ def start(snapshot: Snapshot, name: str) -> str:
     """The namespace in which netprobe was started, or its agent on the host of `name`."""
     host, _, _ = name.partition(":")
     return next((each for each in snapshot.homes if each.startswith(f"{host}:")), STARTED_IN)
-
-
-def _other_end(loss: Loss, name: str, link: Link, asked_for: bool) -> Station | None:
-    """The other end of a cable, where that was read, or is one of the first that are asked for."""
-    asked = asked_for and link.index in loss.first_cables(name)
-    if asked or loss.knows(name, link):
-        return loss.far_end(name, link)
-    return None
 
 
 def _idle_ones(loss: Loss, home: str) -> Iterator[Station]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, is_network, own_addresses, share, usual_length
+from netprobe.diagnose.repair.segment import Station, is_network, meet, own_addresses, usual_length
 from netprobe.model import (
     Command,
     InterfaceAddress,
@@ -88,14 +88,11 @@ def _beside(loss: Loss, name: str, link: Link, version: int) -> list[InterfaceAd
 
 def _odd(loss: Loss, namespace: Namespace, tale: _Tale) -> InterfaceAddress | None:
     """The one address of the interface, where it is of another network than all beside it."""
-    version = tale.version
-    own = own_addresses(namespace, tale.link, version)
-    beside = _beside(loss, namespace.name, tale.link, version)
-    if len(own) != 1 or not is_network(own[0]) or not beside:
+    own = own_addresses(namespace, tale.link, tale.version)
+    beside = _beside(loss, namespace.name, tale.link, tale.version)
+    if len(own) != 1 or not is_network(own[0]):
         return None
-    if any(share(own[0], other) for other in beside):
-        return None
-    return own[0]
+    return None if not beside or meet(own, beside) else own[0]
 
 
 def _merit(loss: Loss, namespace: Namespace, tale: _Tale) -> Merit:
@@ -200,10 +197,10 @@ def _led_to(loss: Loss) -> Iterator[_Tale]:
     for name in loss.around:
         for route in loss.snapshot[name].routes:
             link = straight_out(loss.snapshot[name], route)
-            far = loss.known_end(name, link)
             address = route.dst.partition("/")[0]
-            if far is not None and far[0] != name and _is_its(loss, far[0], address):
-                yield _Tale(*far, address, f"{name} has a route that leads straight there")
+            for _, (there, end) in loss.known_ends(name, filter(None, [link])):
+                if _is_its(loss, there, address):
+                    yield _Tale(there, end, address, f"{name} has a route that leads straight there")
 
 
 def _is_its(loss: Loss, name: str, address: str) -> bool:

@@ -7,12 +7,13 @@ See: ip-link(8), veth; drivers/net/veth.c (veth_dellink).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netprobe.diagnose.inventory import joined
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, free_address, is_network, own_addresses, usual_length
 from netprobe.model import Blank, Command, FindBare, InterfaceAddress, Link, Namespace, Object, Stage
@@ -51,33 +52,30 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         loss.needs[FindBare(loss.stop.place.namespace)] = None
     homes = [*_homes(loss)]
     for station in stations:
-        told = [*waited_on(loss, station)]
-        if station.name == loss.probe.source.namespace:
-            yield from _sender(loss, station, homes, told)
-            continue
-        asked = [each for each in asked_for(loss) if each in told or not (told or stations[1:])]
-        for address in asked:
-            yield from _belonging(loss, station, homes, address, Merit.RESTORES if told else Merit.ADDS)
-
-
-def _sender(loss: Loss, station: Namespace, homes: list[_Bridged], told: list[str]) -> Iterator[Repair]:
-    """The sender, connected with an address that it had, or that the reader knows."""
-    for address in told:
-        yield from _belonging(loss, station, homes, address, Merit.RESTORES)
-    for home in () if told else _without_ports(homes):
-        yield from _connected(loss, station, home, None, Merit.ADDS)
+        told, asked = [*waited_on(loss, station)], asked_for(loss)
+        is_sender = station.name == loss.probe.source.namespace
+        if told:
+            known = told if is_sender else filter(told.__contains__, asked)
+            yield from _belonging(loss, station, homes, known, Merit.RESTORES)
+        elif is_sender:
+            yield from _with_any_address(loss, station, homes)
+        elif len(stations) == 1:
+            yield from _belonging(loss, station, homes, asked, Merit.ADDS)
 
 
 def _belonging(
-    loss: Loss, station: Namespace, homes: list[_Bridged], address: str, merit: Merit
+    loss: Loss, station: Namespace, homes: list[_Bridged], addresses: Iterable[str], merit: Merit
 ) -> Iterator[Repair]:
     """A station, connected to each bridge of whose network an address is; to a router where there is none."""
-    meant = [each for each in homes if usual_length(each.beside, address) is not None]
-    for home in meant:
-        yield from _connected(loss, station, home, address, merit)
-    if not meant:
-        yield from _at_a_router(loss, station, address, merit)
-        yield from _as_another(loss, station, address, merit)
+    for address in addresses:
+        usual = [(home, usual_length(home.beside, address)) for home in homes]
+        meant = [(home, InterfaceAddress(0, address, length[0])) for home, length in usual if length]
+        for home, own in meant:
+            text = f"{address} is nobody's, of whose network {home.bridge.name} of {home.namespace.name} is"
+            yield from _connected(loss, station, home, own, own.written, merit, text)
+        if not meant:
+            yield from _at_a_router(loss, station, address, merit)
+            yield from _as_another(loss, station, address, merit)
 
 
 def _homes(loss: Loss) -> Iterator[_Bridged]:
@@ -89,6 +87,15 @@ def _homes(loss: Loss) -> Iterator[_Bridged]:
                 yield _Bridged(namespace, bridge, beside, own)
 
 
+def _with_any_address(loss: Loss, station: Namespace, homes: list[_Bridged]) -> Iterator[Repair]:
+    """A station, connected where it may belong, with an address that the reader knows."""
+    for home in _without_ports(homes):
+        free = free_address(home.beside)
+        if free is not None:
+            put = Blank(f"ADDRESS/{free.prefixlen}")
+            yield from _connected(loss, station, home, free, put, Merit.ADDS)
+
+
 def _without_ports(homes: list[_Bridged]) -> list[_Bridged]:
     """The one bridge that has no station at all; else the only one."""
     empty = [each for each in homes if not each.namespace.ports(each.bridge)]
@@ -96,19 +103,17 @@ def _without_ports(homes: list[_Bridged]) -> list[_Bridged]:
 
 
 def _connected(
-    loss: Loss, station: Namespace, home: _Bridged, address: str | None, merit: Merit
+    loss: Loss,
+    station: Namespace,
+    home: _Bridged,
+    own: InterfaceAddress,
+    put: str | Blank,
+    merit: Merit,
+    why: str = "",
 ) -> Iterator[Repair]:
-    free = free_address(home.beside)
-    if free is None:
-        return
-    length = (usual_length(home.beside, address) if address is not None else None) or (free.prefixlen, 0)
-    put = f"{address}/{length[0]}" if address is not None else Blank(f"ADDRESS/{length[0]}")
-    where_to = f"{home.bridge.name} of {home.namespace.name}"
-    text = f"{station.name} has no interface besides lo"
-    if address is not None:
-        text = f"{text}, and {address} is nobody's, of whose network {where_to} is"
-    lines = _lines(station, home, address or free.address, put)
-    trial = _lines(station, home, address or free.address, f"{address or free.address}/{length[0]}")
+    """A station at a bridge, with an address as the reader is to put it."""
+    text = joined(f"{station.name} has no interface besides lo", why, by=", and ")
+    lines, trial = _lines(station, home, own.address, put), _lines(station, home, own.address, own.written)
     thing = Object("link", _END, text)
     stop = lost("link-missing", station.name, None, Stage.ROUTE, text, object=thing, fix=lines)
     yield from loss.repair(stop, merit, agreeing=len(home.beside), trial=trial)
@@ -165,9 +170,9 @@ def _alone(loss: Loss, address: str) -> Iterator[tuple[Namespace, Link]]:
 def _router_of(loss: Loss, there: Namespace, link: Link, address: str) -> Station | None:
     """The far end of a station's cable, where that is a router's."""
     far = loss.known_end(there.name, link)
-    if far is None or not forwards(loss.snapshot[far[0]], far[1], prefix.version(address)):
+    if far is None or far[1].master is not None:
         return None
-    return far if far[1].master is None else None
+    return far if forwards(loss.snapshot[far[0]], far[1], prefix.version(address)) else None
 
 
 def _copied(
@@ -209,21 +214,20 @@ def _network_behind(loss: Loss, address: str) -> str | None:
     """The network of an address for which others have a route to the place of the loss."""
     own = {each.address for each in loss.here.addresses}
     others = but(loss.snapshot.namespaces.values(), name=loss.here.name)
-    routes = chain.from_iterable(where(each.routes, version=prefix.version(address)) for each in others)
-    meant = [each.dst for each in routes if not own.isdisjoint(each.gateways) and not each.is_default]
-    return max((dst for dst in meant if prefix.contains(dst, address)), key=prefix.length, default=None)
+    routes = where(chain.from_iterable(each.routes for each in others), is_default=False)
+    led = [each.dst for each in routes if prefix.contains(each.dst, address) and own & {*each.gateways}]
+    return max(led, key=prefix.length, default=None)
 
 
 def _to_a_router(
     router: Namespace, station: Namespace, own: str, its: str | Blank, gateway: str | Blank
 ) -> tuple[Command, ...]:
     near, there, here = near_end(router), router.name, station.name
-    six = ("-6",) if ":" in own else ()
     return (
         *cable(router.name, near, station.name, _END),
         Command.of("ip", "address", "add", its, "dev", near, namespace=there),
         Command.of("ip", "address", "add", own, "dev", _END, namespace=here),
-        Command.of("ip", *six, "route", "add", "default", "via", gateway, namespace=here),
+        replace(fixes.ip(own, "route", "add", "default", "via", gateway), namespace=here),
     )
 
 
@@ -241,15 +245,15 @@ def cable(home: str, near: str, there: str, end: str, *plugged: Command) -> tupl
 def _lines(station: Namespace, home: _Bridged, address: str, put: str | Blank) -> tuple[Command, ...]:
     """The cable, the near end a port of the bridge, the other with address and route."""
     near, here = near_end(home.namespace), station.name
-    gateway = next((each.address for each in home.own if each.address != address), None)
-    route = fixes.ip(address, "route", "add", "default", "via", gateway or "")
+    gateways = but(home.own, address=address)[:1]
+    routes = (fixes.ip(address, "route", "add", "default", "via", each.address) for each in gateways)
     words = ("ip", "link", "set", "dev", near, "master", home.bridge.name)
     return (
         *cable(
             home.namespace.name, near, station.name, _END, Command.of(*words, namespace=home.namespace.name)
         ),
         Command.of("ip", "address", "add", put, "dev", _END, namespace=here),
-        *([replace(route, namespace=here)] if gateway is not None else []),
+        *(replace(route, namespace=here) for route in routes),
     )
 
 
