@@ -8,6 +8,7 @@ a command whose effect is not known, or in which a word is for the reader to fil
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import filterfalse
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -147,15 +148,15 @@ def _told(command: Command, name: str, form: _Form, cause: Cause) -> Changed:
     """The change as the words tell it; what is taken away is most often what the cause names."""
     words, kind = _plain(command), form.kinds[0]
     rest = words[len(form.words) :]
-    verbs = [word for word in words[1:] if word in _COMES | _GOES][:1]
+    verbs = (_COMES | _GOES).intersection(words[1:])
     if kind == "sysctl":
         key, _, value = rest[0].partition("=")
         return Changed(kind, key, f"{key} = {value}", namespace=name, after=value)
     if form.kinds == ("link",) and not verbs:  # ip link set dev IFACE …
-        interface, *wanted = [word for word in rest if word not in ("set", "dev")]
+        interface, *wanted = filterfalse({"set", "dev"}.__contains__, rest)
         return Changed(kind, interface, " ".join(words), namespace=name, after=" ".join(wanted))
-    id = " ".join(word for word in rest if word not in verbs)
-    if not _GOES.intersection(verbs):
+    id = " ".join(filterfalse(verbs.__contains__, rest))
+    if not verbs & _GOES:
         return Changed(kind, id, " ".join(words), namespace=name, after=id)
     gone = cause.object or Object("", "")
     if gone.kind in form.kinds:

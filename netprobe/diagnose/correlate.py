@@ -8,7 +8,7 @@ from itertools import filterfalse, takewhile
 
 from msgspec.structs import replace
 
-from netprobe.model import Flow, Hop, Leg, Observation, Protocol, Sighting, Stage
+from netprobe.model import Flow, Hop, Leg, Observation, Probe, Protocol, Sighting, Stage
 from netprobe.model.lookup import among, but, not_among, where
 from netprobe.predict.trace import changes
 
@@ -27,6 +27,11 @@ def frames(observations: Iterable[Observation]) -> tuple[Observation, ...]:
     """The observations that are captured frames, by time."""
     seen = (o for o in where(observations, kind="seen") if o.interface)
     return tuple(sorted(seen, key=lambda o: o.time_ns))
+
+
+def answers(probe: Probe, observations: Iterable[Observation]) -> tuple[Observation, ...]:
+    """The answers that the sender's socket takes."""
+    return tuple(o for o in where(observations, kind="answered") if probe.takes(o.flow))
 
 
 def best_sequence(observations: Sequence[Observation]) -> int:
@@ -107,14 +112,17 @@ def _match(hop: Hop, seen: Sequence[Observation]) -> Observation | None:
 def _merge(laid: list[Hop], extra: Sequence[Observation]) -> list[Hop]:
     """Put the unpredicted sightings behind the last predicted hop that was seen before them."""
     for o in extra:
-        timed = ((at, hop.time_ns) for at, hop in enumerate(laid, 1) if hop.time_ns is not None)
-        behind = max((at for at, time_ns in timed if time_ns <= o.time_ns), default=0)
+        behind = max((at for at, hop in enumerate(laid, 1) if _is_before(hop, o)), default=0)
         stage = Stage.TRANSMIT if o.bound == "out" else Stage.RECEIVE
         flow = o.flow or Flow("?", "?", Protocol.OTHER)
         hop = Hop(0, o.namespace, o.interface, stage, flow, predicted=False, observed=True, time_ns=o.time_ns,
                   note="seen here, not predicted", bound=o.bound)  # fmt: skip
         laid.insert(behind, hop)
     return laid
+
+
+def _is_before(hop: Hop, seen: Observation) -> bool:
+    return hop.time_ns is not None and hop.time_ns <= seen.time_ns
 
 
 def numbered(hops: Iterable[Hop]) -> tuple[Hop, ...]:

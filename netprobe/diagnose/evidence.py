@@ -31,7 +31,7 @@ from netprobe.model.report import KINDS, PROOFS
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
 
-from .correlate import frames, unseen
+from .correlate import answers, frames, unseen
 from .repair.other import Other
 from .unanswered import unanswered
 
@@ -63,7 +63,7 @@ class Case(Struct, frozen=True):
     @property
     def answers(self) -> tuple[Observation, ...]:
         """The answers that the sender's socket takes."""
-        return tuple(o for o in self.of_kind("answered") if self.probe.takes(o.flow))
+        return answers(self.probe, self.observations)
 
     @property
     def walks(self) -> tuple[Walk, ...]:

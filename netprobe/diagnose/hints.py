@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, filterfalse
 
 from msgspec import Struct
 
@@ -51,7 +51,7 @@ def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str 
     `dst`.
     """
     own = where(here.addresses_of(link, prefix.version(dst)), scope="global")
-    theirs = [each for each in where(router.addresses, scope="global") if not is_network_itself(each)]
+    theirs = [*filterfalse(is_network_itself, where(router.addresses, scope="global"))]
     near = (
         each.address
         for network in map(prefix.network_of, own)

@@ -40,7 +40,7 @@ from netprobe.predict.unread import guarded
 
 from . import arp_answers
 from .believed import believed
-from .correlate import best_sequence, lay, lost_sequence, sightings
+from .correlate import answers, best_sequence, lay, lost_sequence, sightings
 from .evidence import Case, suspects_of
 from .last_hop import with_last_hop
 from .nat_evidence import confirmed
@@ -353,8 +353,7 @@ def _unlearned(case: Case, stop: Stop) -> Stop:
 
 def _answered(probe: Probe, seen: Sequence[Observation]) -> dict[int, Observation]:
     """The first answer to each probe, by its sequence number."""
-    answers = (o for o in where(seen, kind="answered") if probe.takes(o.flow))
-    return first(answers, lambda o: o.sequence)
+    return first(answers(probe, seen), lambda o: o.sequence)
 
 
 def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:

@@ -8,6 +8,8 @@ from netprobe.model import End, Observation, Probe
 from netprobe.model.lookup import but, has, where
 from netprobe.predict.prediction import Prediction
 
+from .correlate import answers
+
 # After the last send, in ns: how long a refusal, or a loss that was predicted, must stay unchallenged to be
 # believed.
 _QUIET = 120_000_000
@@ -29,7 +31,7 @@ def settled(probe: Probe, prediction: Prediction | None) -> Settled:
     answer = _RIVALS if probe.protocol.on_segment else 0
 
     def decide(observations: Sequence[Observation], quiet_ns: int) -> bool:
-        answered = {o.sequence for o in where(observations, kind="answered") if probe.takes(o.flow)}
+        answered = {o.sequence for o in answers(probe, observations)}
         ends = (*where(observations, kind="refused"), *but(observations, error=None))
         refused = {o.sequence for o in ends}
         if len(answered | refused) < probe.count:

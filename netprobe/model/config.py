@@ -85,6 +85,16 @@ class Route(Struct, frozen=True):
         return self.dst.endswith("/0")
 
     @property
+    def is_written(self) -> bool:
+        """Whether somebody wrote it, and not for the whole world."""
+        return self.protocol != "kernel" and not self.is_default
+
+    @property
+    def is_to_a_network(self) -> bool:
+        """Whether it leads somewhere, and not to the whole world."""
+        return self.type == "unicast" and not self.is_default
+
+    @property
     def target(self) -> str:
         """The destination as ip-route(8) names it."""
         return "default" if self.is_default else self.dst

@@ -98,9 +98,9 @@ class Namespace(Struct, frozen=True):
         """The neighbour entries for an address on an interface, a proxy entry among them."""
         return indexed(_by_neighbour, self.neighbours).get((link.index, address), ())
 
-    def addresses_of(self, link: Link, version: int | None = None) -> tuple[InterfaceAddress, ...]:
-        """The addresses configured on `link`, of one IP version where it is given."""
-        found = indexed(_by_interface, self.addresses).get(link.index, ())
+    def addresses_of(self, link: Link | None, version: int | None = None) -> tuple[InterfaceAddress, ...]:
+        """The addresses on `link`, of one IP version where it is given; none where there is no interface."""
+        found = indexed(_by_interface, self.addresses).get(link.index, ()) if link is not None else ()
         return found if version is None else where(found, version=version)
 
     def waiting(self, protocol: str) -> tuple[Socket, ...]:

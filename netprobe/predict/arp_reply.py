@@ -153,6 +153,11 @@ def forwards(namespace: Namespace, link: Link, version: int) -> bool:
     return namespace.sysctl(own, namespace.sysctl("net.ipv4.ip_forward", "0")) == "1"
 
 
+def is_router(namespace: Namespace, version: int) -> bool:
+    """Whether what comes in on any of its interfaces is forwarded."""
+    return any(forwards(namespace, link, version) for link in namespace.links)
+
+
 def _maximum(namespace: Namespace, link: Link, setting: str) -> int:
     return rp_filter.in_force(namespace, link, setting)[0]
 

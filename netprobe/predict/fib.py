@@ -314,6 +314,11 @@ def describe(route: Route, leg: Nexthop | None, link: Link | None) -> str:
     return " ".join(words(route, leg, link))
 
 
+def table_words(number: int) -> tuple[str, ...]:
+    """`table N` of a route; nothing of the main one."""
+    return () if number == MAIN else ("table", str(number))
+
+
 def words(route: Route, leg: Nexthop | None, link: Link | None) -> tuple[str, ...]:
     """The same as words."""
     target = "default" if prefix.length(route.dst) == 0 else route.dst

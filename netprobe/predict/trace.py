@@ -40,6 +40,11 @@ class Routed(Struct, frozen=True):
         return self.dst if leg is None or leg.via is None else leg.via
 
     @property
+    def turns_back(self) -> bool:
+        """Whether the packet leaves by the interface that it came in on."""
+        return self.iif is not None and self.iif.index == self.decision.index
+
+    @property
     def gateway(self) -> str | None:
         """The address of the next hop; None where it leads straight to its destination, or nowhere."""
         return getattr(self.decision.leg, "via", None)

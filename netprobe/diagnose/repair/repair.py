@@ -296,10 +296,10 @@ class Loss(Struct, frozen=True, dict=True):
         return self.snapshot.known((*names, probe.destination.namespace))
 
     def beside(self, name: str, link: Link, version: int) -> tuple[tuple[str, Link, InterfaceAddress], ...]:
-        """The addresses of the other stations of a segment, with who bears them."""
+        """The addresses of the other stations of a segment, with who bears them; none where it is off."""
         return tuple(
             (there, station, address)
-            for there, station in self.stations(name, link)
+            for there, station in (self.stations(name, link) if link.up else ())
             if (there, station.index) != (name, link.index)
             for address in own_addresses(self.snapshot[there], station, version)
             if is_network(address)
@@ -321,9 +321,9 @@ class Loss(Struct, frozen=True, dict=True):
         lower = namespace.link(link.vxlan.lower) if link.vxlan is not None else None
         return self.stations(namespace.name, lower or link)
 
-    def out(self, routed: Routed) -> Link | None:
-        """The interface that a decision leads out of."""
-        return self.snapshot[routed.namespace].link_of(routed.decision.leg)
+    def out(self, routed: Routed | None) -> Link | None:
+        """The interface that a decision leads out of; None where there is none."""
+        return self.snapshot[routed.namespace].link_of(routed.decision.leg) if routed is not None else None
 
     @property
     def here(self) -> Namespace:

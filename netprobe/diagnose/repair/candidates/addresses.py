@@ -58,7 +58,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iterator[Repair]:
     """What the addresses beside an interface say about its own, or about its having none."""
     own = own_addresses(namespace, link, version)
-    stations = loss.beside(namespace.name, link, version) if link.up else ()
+    stations = loss.beside(namespace.name, link, version)
     others = [address for _, _, address in stations]
     if not others:
         return

@@ -328,7 +328,7 @@ def _static(namespace: Namespace) -> dict[tuple[str, ...], FdbEntry]:
         if link is None:
             continue
         side = ("master", "static") if entry.master is not None else ("self", "permanent")
-        remote = ("dst", entry.remote) if entry.remote else ()
+        remote = fixes.option("dst", entry.remote)
         found[entry.mac, "dev", link.name, *remote, *side] = entry
     return found
 

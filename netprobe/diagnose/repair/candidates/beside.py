@@ -6,6 +6,7 @@ See: ip-route(8); net/ipv4/fib_trie.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -43,14 +44,13 @@ def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
         return
     target = f"{routed.dst}/{prefix.bits(routed.dst)}"
     table = route.table if route is not None and rests_on_a_rule(routed) else fib.MAIN
-    extra = () if table == fib.MAIN else ("table", str(table))
     text = f"{namespace.name} has no route to {routed.dst}, which is on {link.name}"
     code, thing = "no-route", Object("route", f"{target} dev {link.name}", text)
     if is_meant(route):
         named = " ".join(followed(namespace, routed)[0])
         code, thing = "route-overlap", Object("route", named, named)
         text = f"the route {named} of {namespace.name} leads past {routed.dst}, which is on {link.name}"
-    fix = (fixes.ip(routed.dst, "route", "replace", target, "dev", link.name, *extra),)
+    fix = (fixes.ip(routed.dst, "route", "replace", target, "dev", link.name, *fib.table_words(table)),)
     stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
     if loss.stop.code == "macvlan-parent-isolated":  # why there must be another way
         stop = replace(loss.stop, commands=fix)
@@ -61,7 +61,7 @@ def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
 
 def _is_written(route: Route | None) -> bool:
     """Whether somebody wrote the route that was taken, and not for all the world: it is what goes first."""
-    return route is not None and route.protocol != "kernel" and not route.is_default
+    return route is not None and route.is_written
 
 
 def _covers(namespace: Namespace, link: Link, dst: str) -> bool:
@@ -93,5 +93,5 @@ def _by_its_gateways(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]
 def _owner(loss: Loss, namespace: Namespace, link: Link, dst: str) -> InterfaceAddress | None:
     """The address of another station of the segment that is the destination's."""
     stations = loss.others(namespace.name, link)
-    found = (find(loss.snapshot[name].addresses_of(station), address=dst) for name, station in stations)
-    return next(filter(None, found), None)
+    known = chain.from_iterable(loss.snapshot[name].addresses_of(station) for name, station in stations)
+    return find(known, address=dst)

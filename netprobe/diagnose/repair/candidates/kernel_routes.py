@@ -59,11 +59,10 @@ def _with_prefix_routes(namespace: Namespace, known: set[str]) -> Namespace:
 
 
 def _gone(namespace: Namespace, link: Link, route: Route) -> Stop:
-    kind = ("local",) if route.type == "local" else ()
-    table = ("table", "local") if route.table == fib.LOCAL else ()
+    kind, table = (("local",), ("table", "local")) if route.table == fib.LOCAL else ((), ())
     text = f"{namespace.name} lacks the route to {route.dst} that comes with its address on {link.name}"
     thing = Object("route", f"{route.dst} dev {link.name}", text)
-    metric = ("metric", str(route.metric)) if route.metric else ()
+    metric = fixes.option("metric", route.metric)
     words = ("route", "replace", *kind, route.dst, "dev", link.name, *table, *metric, "proto", "kernel")
     if route.source is not None:
         words = (*words, "scope", route.scope, "src", route.source)

@@ -27,7 +27,7 @@ from netprobe.model import (
 )
 from netprobe.model.lookup import but, has, where
 from netprobe.predict import fixes
-from netprobe.predict.arp_reply import forwards
+from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
 
 from .links import far_end, shares_network
@@ -41,7 +41,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """The ends that belong to a bridge elsewhere, that rules elsewhere speak of, or that somebody lacks."""
     yield from _of_a_bridge(loss)
     yield from _of_rules(loss)
-    routers = [each.name for each in loss.snapshot.namespaces.values() if _is_router(loss, each)]
+    routers = [each.name for each in loss.snapshot.namespaces.values() if is_router(each, loss.version)]
     bare = [each.name for each in loss.bare]
     if loss.stop.code == "link-no-carrier" and not bare and loss.goal not in loss.owned:
         loss.needs[FindBare(loss.here.name)] = None
@@ -49,10 +49,6 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for home in islice(dict.fromkeys((*loss.way, *bare, *routers)), _MOST):
         if home in lacking:
             yield from _lacked(loss, loss.snapshot[home])
-
-
-def _is_router(loss: Loss, namespace: Namespace) -> bool:
-    return any(forwards(namespace, link, loss.version) for link in namespace.links)
 
 
 def _of_a_bridge(loss: Loss) -> Iterator[Repair]:

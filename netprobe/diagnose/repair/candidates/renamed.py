@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, filterfalse
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Link, Namespace, Object, Rule, Stage, Term
-from netprobe.model.lookup import among, indexed
+from netprobe.model.lookup import among, indexed, not_among
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 
@@ -23,7 +23,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """Where rules speak of one name that no interface has, each interface that no rule speaks of."""
     for namespace in map(loss.snapshot.at, loss.around):
         said, missing = _said(namespace), missing_names(namespace)
-        unsaid = [link for link in namespace.outward if not said[link.name]]
+        unsaid = not_among(namespace.outward, name=said)
         if len(missing) == 1 and (said[missing[0]] >= _SEVERAL or len(unsaid) == 1):
             for link in unsaid:
                 yield from _renamed(loss, namespace, link, missing[0], said[missing[0]])
@@ -31,7 +31,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def missing_names(namespace: Namespace) -> list[str]:
     """The interfaces that rules speak of, and that are not there."""
-    return [each for each in _said(namespace) if namespace.link_named(each) is None]
+    return [*filterfalse(namespace.link_named, _said(namespace))]
 
 
 def _renamed(loss: Loss, namespace: Namespace, link: Link, name: str, times: int) -> Iterator[Repair]:

@@ -283,7 +283,7 @@ def mistaken(namespace: Namespace, routed: Routed, route: Route, hop: hints.Gate
             f"the route {named} of {namespace.name} has no gateway: it takes {routed.dst} for a neighbour on"
             f" {name_of(link)}"
         )
-    table = () if route.table == fib.MAIN else ("table", str(route.table))
+    table = fib.table_words(route.table)
     metric = ("metric", str(route.metric)) if route.metric and route.protocol != "kernel" else ()
     onlink = ("onlink",) if hop.onlink else ()
     way = ("via", hop.via, "dev", hop.link.name)
@@ -366,7 +366,7 @@ def is_meant(route: Route | None) -> bool:
     """Whether a route leads to a network itself, and not to all the world: another one would lead around
     what is wrong with it.
     """
-    return route is not None and route.type == "unicast" and not route.is_default
+    return route is not None and route.is_to_a_network
 
 
 def _code_of_missing(loss: Loss, routed: Routed, out: Link | None) -> str:
@@ -376,11 +376,9 @@ def _code_of_missing(loss: Loss, routed: Routed, out: Link | None) -> str:
     if loss.stop.code in ("route-loop", "ttl-expired"):
         return "route-loop"
     came = loss.came_in(routed.namespace)
-    if routed.leg is not Leg.REPLY or out is None or came is None:
-        return "no-route"
-    if came.index == out.index:
-        return "no-route"
-    return "reply-wrong-path"
+    if routed.leg is Leg.REPLY and out is not None and came not in (None, out):
+        return "reply-wrong-path"
+    return "no-route"
 
 
 def _reached_by(router: Namespace, station: Link, dst: str) -> str | None:

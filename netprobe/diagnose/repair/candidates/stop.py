@@ -25,7 +25,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _merit(loss: Loss, stop: Stop) -> Merit:
-    if stop.thing.kind == "sysctl" and stop.place.namespace in loss.snapshot:
+    if stop.thing.kind == "sysctl":
         return settings.merit(loss.snapshot.at(stop.place.namespace), stop.thing.id)
     adds = any(_ADDING & {*command.words} for command in stop.commands)
     if adds or _in_a_table_of_a_rule(stop):

@@ -79,17 +79,10 @@ def _put(loss: Loss, tale: _Tale, agreeing: int) -> Iterator[Repair]:
     yield from loss.repair(stop, merit, agreeing=agreeing)
 
 
-def _beside(loss: Loss, name: str, link: Link, version: int) -> list[InterfaceAddress]:
-    """The addresses beside an interface that is up."""
-    if link.up:
-        return loss.addresses_beside(name, link, version)
-    return []
-
-
 def _odd(loss: Loss, namespace: Namespace, tale: _Tale) -> InterfaceAddress | None:
     """The one address of the interface, where it is of another network than all beside it."""
     own = own_addresses(namespace, tale.link, tale.version)
-    beside = _beside(loss, namespace.name, tale.link, tale.version)
+    beside = loss.addresses_beside(namespace.name, tale.link, tale.version)
     if len(own) != 1 or not is_network(own[0]):
         return None
     return None if not beside or meet(own, beside) else own[0]
@@ -110,7 +103,7 @@ def _merit(loss: Loss, namespace: Namespace, tale: _Tale) -> Merit:
 def _length(loss: Loss, namespace: Namespace, tale: _Tale) -> int:
     """As its neighbours have it, or the network of its interface; else that of a host."""
     version = tale.version
-    beside = _beside(loss, namespace.name, tale.link, version)
+    beside = loss.addresses_beside(namespace.name, tale.link, version)
     usual = usual_length([*own_addresses(namespace, tale.link, version), *beside], tale.address)
     return usual[0] if usual is not None else prefix.bits(tale.address)
 
@@ -185,7 +178,10 @@ def _home(loss: Loss, namespace: Namespace, address: str) -> Link | None:
     """The interface on whose segment the network of an address is; the loopback where no other is."""
     version = prefix.version(address)
     for link in where(namespace.outward, up=True):
-        near = [*own_addresses(namespace, link, version), *_beside(loss, namespace.name, link, version)]
+        near = [
+            *own_addresses(namespace, link, version),
+            *loss.addresses_beside(namespace.name, link, version),
+        ]
         if usual_length(near, address) is not None:
             return link
     asked = address == loss.probe.destination.address  # it came as far as here

@@ -78,8 +78,7 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
     own = namespace.has_on(out, source)
     if own and made is not None:
         yield from _to_another(loss, router, out, made, source)
-    back = router.iif is not None and out.index == router.iif.index  # to where it came from: a hairpin
-    if own or back or not nat_rules.is_private(private):
+    if own or router.turns_back or not nat_rules.is_private(private):
         return
     expected = nat_rules.expects_translation(router, out, loss.prediction)
     named = _named(loss, namespace, out, source, made, expected)
@@ -132,8 +131,6 @@ def _is_unknown_there(loss: Loss, source: str) -> bool:
     """Whether nobody at the place of the loss knows a way back to a source, or no other than that of all the
     world.
     """
-    if loss.stop.place.namespace not in loss.snapshot:
-        return loss.stop.code in _NO_WAY_BACK
     back = fib.lookup(loss.here, RouteQuery(None, source)).route
     if loss.stop.code != "rp-filter":
         return loss.stop.code in _NO_WAY_BACK and not _is_written(back)
@@ -142,9 +139,7 @@ def _is_unknown_there(loss: Loss, source: str) -> bool:
 
 def _is_written(route: Route | None) -> bool:
     """Whether somebody wrote a way to the network of a source: it is meant to be known there."""
-    if route is None or route.is_default:
-        return False
-    return route.type == "unicast" and route.protocol != "kernel"
+    return route is not None and route.type == "unicast" and route.is_written
 
 
 def _to_another(loss: Loss, router: Routed, out: Link, made: Hop, source: str) -> Iterator[Repair]:
@@ -189,8 +184,8 @@ def _named(
 
 def _network_of(namespace: Namespace, router: Routed, source: str) -> str:
     """The network that `source` came from: what needs the translation is all of it, not one host."""
-    inside = namespace.addresses_of(router.iif) if router.iif is not None else ()
-    near = prefix.neighbours_of(source, where(inside, scope="global"))
+    inside = where(namespace.addresses_of(router.iif), scope="global")
+    near = prefix.neighbours_of(source, inside)
     if near:
         return prefix.network_of(near[0])
     back = fib.lookup(namespace, RouteQuery(None, source)).route
@@ -219,8 +214,7 @@ def _hairpin(loss: Loss) -> Iterator[Repair]:
         return
     namespace, target, source = loss.snapshot[made.namespace], made.flow.dst, hops[0].flow.src
     router = find(loss.asked(Leg.REQUEST), namespace=made.namespace)
-    out = loss.out(router) if router is not None else None
-    if router is None or router.iif is None or out is None or out.index != router.iif.index:
+    if router is None or not router.turns_back:
         return
     address = fixes.iptables(target)
     network = target if source == target else _network_of(namespace, router, source)
@@ -247,7 +241,7 @@ def _back_by_the_translator(loss: Loss) -> Iterator[Repair]:
         return
     namespace, target = loss.snapshot[made.namespace], hops[-1].flow
     router = find(loss.asked(Leg.REQUEST), namespace=namespace.name)
-    out = loss.out(router) if router is not None else None
+    out = loss.out(router)
     if out is None or nat_rules.changed(hops, namespace.name, "src") is not None:
         return
     fix = nat_rules.masquerading_what_goes_to(namespace, target, out)

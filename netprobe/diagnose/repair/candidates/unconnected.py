@@ -19,7 +19,7 @@ from netprobe.diagnose.repair.segment import Station, free_address, is_network, 
 from netprobe.model import Blank, Command, FindBare, InterfaceAddress, Link, Namespace, Object, Stage
 from netprobe.model.lookup import but, where
 from netprobe.predict import fixes, prefix
-from netprobe.predict.arp_reply import forwards
+from netprobe.predict.arp_reply import forwards, is_router
 from netprobe.predict.drop import lost
 
 from .addresses import asked_for
@@ -122,7 +122,7 @@ def _connected(
 def _at_a_router(loss: Loss, station: Namespace, address: str, merit: Merit) -> Iterator[Repair]:
     """A cable to the router at which the packet found no way, and to which others send for the network."""
     router, network = loss.here, _network_behind(loss, address)
-    if network is None or not any(forwards(router, link, loss.version) for link in router.links):
+    if network is None or not is_router(router, loss.version):
         return
     length = prefix.length(network)
     free = free_address([InterfaceAddress(0, address, length)])
