@@ -87,7 +87,7 @@ def _scope(kind: str, via: str | None, six: bool) -> str:
 
 
 def _legs(order: Order, kind: str, six: bool, table: int, via: str | None) -> tuple[Nexthop, ...]:
-    out = order.device if order.option("dev") else None
+    out = order.named_device
     if kind not in ("unicast", "local"):
         home = where(order.namespace.links, name="lo")[:six]  # IPv6 refuses by way of lo
         return tuple(Nexthop(lo.index) for lo in home)
@@ -165,8 +165,8 @@ def _is_meant(route: Route, order: Order) -> bool:
 
 
 def _is_leg(leg: Nexthop, order: Order) -> bool:
-    index = order.device.index if order.option("dev") else leg.index
-    return (index, order.option("via") or leg.via) == (leg.index, leg.via)
+    said = order.named_device or leg
+    return (said.index, order.option("via") or leg.via) == (leg.index, leg.via)
 
 
 def _remaining(route: Route, order: Order) -> tuple[Nexthop, ...]:

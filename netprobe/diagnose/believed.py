@@ -63,7 +63,7 @@ def _got_past(case: Case, stop: Stop) -> bool:
 
 def _is_copy(case: Case, seen: Observation) -> bool:
     """Whether a frame left by a port of a bridge: a copy for another port is no progress."""
-    link = case.snapshot.at(seen.namespace).link_named(seen.interface or "")
+    link = case.snapshot.at(seen.namespace).link_named(seen.interface)
     return link is not None and link.master is not None
 
 

@@ -59,10 +59,7 @@ def jumps(
 
 def _leading_to(table: Table, goal: str) -> Iterator[tuple[Chain, Rule]]:
     """The rules that name a chain as their target."""
-    for base in table.chains:
-        for rule in base.rules:
-            if has(rule.statements, target=goal):
-                yield base, rule
+    return ((base, rule) for base, rule in table.placed if has(rule.statements, target=goal))
 
 
 def _jump(table: Table, base: Chain, rule: Rule) -> tuple[Decision, tuple[str, ...]]:

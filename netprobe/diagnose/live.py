@@ -26,7 +26,7 @@ from netprobe.model.live import (
     SeenHop,
     VerdictEvent,
 )
-from netprobe.model.lookup import but, grouped, where
+from netprobe.model.lookup import but, grouped, not_among, where
 from netprobe.model.place import id_of
 
 from . import since
@@ -37,9 +37,6 @@ _BESIDE = 32  # namespaces that are remembered although the last round did not r
 _RULES = ("rule", "nat-rule", "policy", "set", "ruleset", "table", "chain")
 _GROUPS = {"sysctl": "settings", **dict.fromkeys(_RULES, "rules")}
 _ANSWERS = {Verdict.REACHABLE: "answered", Verdict.UNDETERMINED: "undetermined"}
-
-_Key = tuple[Leg, str, str | None, str, str | None]
-
 
 # ---- what became otherwise
 
@@ -189,19 +186,14 @@ def _with_changes(live: Live, changed: Sequence[LiveChange]) -> Live:
     return replace(live, changes=kept, changed=live.changed + len(changed))
 
 
-def _key(leg: Leg, hop: Hop) -> _Key:
-    return leg, hop.namespace, hop.interface, str(hop.stage), hop.bound
-
-
 def _hops(known: Sequence[LiveHop], report: Report) -> tuple[LiveHop, ...]:
     """The hops after a round: those of its way first, in its order, then those of earlier ones."""
-    before = {_key(each.leg, each.hop): each for each in known}
+    before = {each.key: each for each in known}
     found: list[LiveHop] = []
     for leg in Leg:
-        way = [(_key(leg, hop), hop) for hop in but(report.path.of(leg), bound=None)]
-        found += [_passed(before.get(key) or LiveHop(leg, hop), hop) for key, hop in way]
-        passed_by = dict(way)
-        others = [each for key, each in before.items() if each.leg is leg and key not in passed_by]
+        way = [LiveHop(leg, hop) for hop in but(report.path.of(leg), bound=None)]
+        found += [_passed(before.get(each.key, each), each.hop) for each in way]
+        others = not_among(where(before.values(), leg=leg), key={each.key for each in way})
         found += [_left_out(each, report) for each in others]
     return tuple(each for each in found if each.away < _AWAY)[:MOST_HOPS]
 

@@ -94,6 +94,11 @@ class Order(Struct, frozen=True):
         return must(self.namespace.link_named(name), name)
 
     @property
+    def named_device(self) -> Link | None:
+        """The interface behind `dev`; None where none is said."""
+        return self.device if self.option("dev") else None
+
+    @property
     def device(self) -> Link:
         """The interface behind `dev`; KeyError when there is none."""
         return self.link(self.needed("dev"))

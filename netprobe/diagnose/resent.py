@@ -14,7 +14,7 @@ def resent(probe: Probe, before: Snapshot, after: Snapshot) -> Probe:
     """The probe then: a source that changed chooses its address anew, a destination may have got another
     one.
     """
-    name, own = probe.source.namespace, probe.source.address or ""
+    name, own = probe.source.namespace, probe.source.address
     given = own and before.at(name).owner_of(own) is None  # by the one who asks
     if after.get(name) != before.get(name) and not given:
         probe = replace(probe, source=replace(probe.source, address=None))

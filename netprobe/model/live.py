@@ -64,6 +64,12 @@ class LiveHop(Struct, frozen=True):
     away: int = 0
 
     @property
+    def key(self) -> tuple[Leg, str, str | None, str, str | None]:
+        """What it is known by, wherever it stands in its way."""
+        hop = self.hop
+        return self.leg, hop.namespace, hop.interface, str(hop.stage), hop.bound
+
+    @property
     def lost(self) -> float:
         """The share that was not seen here, from 0 to 1."""
         return (self.sent - self.seen) / self.sent if self.sent else 0.0

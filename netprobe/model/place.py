@@ -38,6 +38,11 @@ class Stage(StrEnum):
     EXIT = "exit"
 
 
+def stage_of(hook: str | None) -> Stage:
+    """The stage at which the rules of a hook stand; those that hang at none are taken for FORWARD's."""
+    return Stage(hook) if hook in tuple(Stage) else Stage.FORWARD
+
+
 NOT_IN_TIME = "not read in time"  # why something is blind that a question had no time left for
 
 

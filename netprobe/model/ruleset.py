@@ -174,6 +174,11 @@ class Table(Struct, frozen=True):
         """The rules of all its chains."""
         return chain.from_iterable(each.rules for each in self.chains)
 
+    @property
+    def placed(self) -> Iterable[tuple[Chain, Rule]]:
+        """The same, each with the chain that it stands in."""
+        return ((each, rule) for each in self.chains for rule in each.rules)
+
     def chain(self, name: str) -> Chain | None:
         """The chain of this name, or None."""
         return indexed(_chains, self.chains).get(name)

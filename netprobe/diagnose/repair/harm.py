@@ -33,8 +33,7 @@ def passing(loss: Loss) -> tuple[Probe, ...]:
 
 def _is_own(loss: Loss, flow: Probe) -> bool:
     """Whether a namespace asks itself."""
-    namespace = loss.snapshot[flow.source.namespace or ""]
-    return namespace.owner_of(flow.destination.address or "") is not None
+    return loss.snapshot.at(flow.source.namespace).owner_of(flow.destination.address) is not None
 
 
 def broken(loss: Loss, repair: Repair, flows: tuple[Probe, ...]) -> int:

@@ -171,7 +171,7 @@ class Loss(Struct, frozen=True, dict=True):
         """The interface at the other end of a cable, or below a stacked one; noted as a need where not
         read.
         """
-        with self._noting():
+        with self.noting():
             return self._ground.beyond(name, link.link)
         return None
 
@@ -243,12 +243,12 @@ class Loss(Struct, frozen=True, dict=True):
         return self._heard[name, link.index]
 
     def _stations(self, name: str, link: Link) -> tuple[Station, ...]:
-        with self._noting():
+        with self.noting():
             return stations(self.snapshot, name, link)
         return ()
 
     @contextmanager
-    def _noting(self) -> Iterator[None]:
+    def noting(self) -> Iterator[None]:
         """Note as needs what turns out not to have been read, and what cannot be read as nothing."""
         try:
             yield
@@ -287,6 +287,11 @@ class Loss(Struct, frozen=True, dict=True):
     def hops(self) -> tuple[Hop, ...]:
         """The hops of both ways, in order."""
         return self.prediction.hops
+
+    @property
+    def refused(self) -> tuple[Hop, ...]:
+        """The last hop, where a source check refused the packet there; nothing of any other loss."""
+        return self.hops[-1:] if self.stop.code == "rp-filter" else ()
 
     @cached_property
     def way(self) -> tuple[str, ...]:
@@ -351,7 +356,7 @@ class Loss(Struct, frozen=True, dict=True):
         """Note as a need who of the hosts has the destination, where there are others than this machine."""
         if not self.snapshot.homes or self.goal in self.owned:
             return
-        with self._noting():
+        with self.noting():
             hosts.having(self._ground, self.goal)
 
     @cached_property

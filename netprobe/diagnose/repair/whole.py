@@ -184,8 +184,8 @@ def _leads_there(loss: Loss, more: Repair) -> bool:
     """
     if loss.stop.code != "no-route":
         return True
-    name = more.stop.place.namespace or ""
-    come = {*but(more.mended[name].routes, protocol="kernel")} - {*loss.snapshot[name].routes}
+    name = more.stop.place.namespace
+    come = {*but(more.mended.at(name).routes, protocol="kernel")} - {*loss.snapshot.at(name).routes}
     routed = where(reversed(loss.prediction.routed), namespace=name)
     lacked = next((each.dst for each in routed if each.decision.route is None), None)
     if not come or lacked is None:

@@ -350,7 +350,7 @@ def _without(
 
 def _doubled(loss: Loss) -> Iterator[Repair]:
     """A sender's address that another namespace bears as well: the answer goes there."""
-    address, name = loss.probe.source.address or "", loss.probe.source.namespace
+    address, name = loss.probe.source.address, loss.probe.source.namespace
     here = loss.snapshot.at(name)
     bearers = but(map(loss.snapshot.at, loss.bearers(address)), name=name)
     for other, own in product(bearers[:1], where(here.addresses, address=address)):

@@ -14,6 +14,7 @@ from netprobe.diagnose.diff import replaced, texts
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Chain, Command, Namespace, Object, Place, Rule, Stage, Stop, Table
 from netprobe.model.lookup import find, without
+from netprobe.model.place import stage_of
 from netprobe.predict import fixes
 from netprobe.rules.naming import is_for_nat, policy_object, rule_object, tool
 
@@ -101,7 +102,7 @@ def _code(loss: Loss, table: Table, chain: Chain) -> str:
 def _about(
     loss: Loss, now: Namespace, chain: Chain, thing: Object, text: str, fix: tuple[Command, ...], code: str
 ) -> Stop:
-    stage = Stage(chain.hook) if chain.hook in tuple(Stage) else Stage.FORWARD
+    stage = stage_of(chain.hook)
     place = Place(now.name, _interface(loss, now, stage), stage)
     return Stop(code, place, text, thing, fix, (thing.text,) if thing.text else ())
 

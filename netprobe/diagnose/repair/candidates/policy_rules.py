@@ -13,7 +13,6 @@ from netprobe.model.lookup import has, where
 from netprobe.predict import fib, fixes, policy, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
-from netprobe.predict.view import Lacking
 
 _DEFAULTS = {4: ((0, "local"), (32766, "main"), (32767, "default")), 6: ((0, "local"), (32766, "main"))}
 _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
@@ -36,16 +35,10 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _back(loss: Loss) -> Iterator[Routed]:
     """The lookup of the way back to a sender, where the reverse path filter has refused for it."""
-    namespace, hops = loss.snapshot.get(loss.stop.place.namespace), loss.hops
-    if loss.stop.code != "rp-filter" or namespace is None or not hops:
-        return
-    flow = hops[-1].flow
-    try:
-        decision = fib.sought(namespace, RouteQuery(flow.dst, flow.src))
-    except Lacking as lacking:
-        loss.needs.update(dict.fromkeys(lacking.needs))
-    else:
-        yield Routed(namespace.name, Leg.REPLY, decision, "", flow.src)
+    for flow in (hop.flow for hop in loss.refused):
+        with loss.noting():
+            decision = fib.sought(loss.here, RouteQuery(flow.dst, flow.src))
+            yield Routed(loss.here.name, Leg.REPLY, decision, "", flow.src)
 
 
 def _hides_main(namespace: Namespace, rule: PolicyRule) -> bool:

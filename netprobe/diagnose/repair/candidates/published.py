@@ -50,7 +50,7 @@ def _asked(loss: Loss) -> Iterator[tuple[Namespace, Flow]]:
     destination.
     """
     hops = loss.prediction.request.hops
-    if any(hop.change_of("dst", "dport") for hop in hops):
+    if any(nat_rules.rewriting(hops, "dst", "dport")):
         return
     closed = loss.stop.place.namespace if loss.stop.code in _CLOSED else None
     for name, hop in first(hops, lambda hop: hop.namespace).items():
@@ -125,12 +125,11 @@ def _without_exemption(loss: Loss, namespace: Namespace, flow: Flow, stop: Stop)
 
 def _led_by(loss: Loss) -> Iterator[tuple[Namespace, Hop, Object, Rule]]:
     """The rule that led the request elsewhere, with its namespace and the hop; nothing where none did."""
-    for hop in loss.prediction.request.hops:
-        namespace, thing = loss.snapshot.at(hop.namespace), hop.object
-        led = thing if hop.change_of("dst", "dport") else None
-        rule = nat_rules.found(namespace, led) if led is not None else None
-        if led is not None and rule is not None:
-            yield namespace, hop, led, rule
+    for hop in nat_rules.rewriting(loss.prediction.request.hops, "dst", "dport"):
+        namespace = loss.snapshot.at(hop.namespace)
+        rule = nat_rules.found(namespace, hop.thing)
+        if rule is not None:
+            yield namespace, hop, hop.thing, rule
             return
 
 
@@ -185,7 +184,7 @@ def _heard(loss: Loss, by: Namespace, flow: Flow) -> list[int]:
     """The one port on which a program takes what comes for the destination of a flow, if no rule leads there:
     else it is meant for others.
     """
-    there = loss.snapshot[loss.stop.place.namespace or ""]
+    there = loss.here
     anyone = ("0.0.0.0", "::", "*", flow.dst)
     ports = {s.port for s in among(there.waiting(flow.protocol.value), address=anyone)}
     return [port for port in ports if len(ports) == 1 and not dnat_rules.leads_to(by, flow, port)]

@@ -45,8 +45,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def no_way_back(loss: Loss) -> Iterator[Repair]:
     """No route at all to the source of a packet that a source check refuses: the check is not at fault."""
     name = loss.here.name
-    refused = loss.hops[-1:] if loss.stop.code == "rp-filter" else ()
-    for source in (hop.flow.src for hop in refused):
+    for hop in loss.refused:
+        source = hop.flow.src
         router = router_for(loss, name, source)
         if router is None or fib.lookup(loss.here, RouteQuery(None, source)).route is not None:
             continue

@@ -20,13 +20,13 @@ from netprobe.model import (
     Object,
     Place,
     Rule,
-    Stage,
     Statement,
     Stop,
     Table,
     Term,
 )
 from netprobe.model.lookup import among, but, where
+from netprobe.model.place import stage_of
 from netprobe.predict import fixes
 from netprobe.rules.naming import rule_decision
 
@@ -69,7 +69,7 @@ def _asleep(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
             named = " ".join(table.key)
             text = f"the table {named} of {namespace.name} is dormant: its rules see no packet"
             code = "nat-wrong-match" if chain.hook in ("postrouting", "input") else "dnat-missing"
-            place = Place(namespace.name, None, _stage(chain.hook))
+            place = Place(namespace.name, None, stage_of(chain.hook))
             thing = Object("nat-rule", named, f"{named} (flags dormant)")
             fix = fixes.nft((table.name,), "add", "table", table.family, table.name)
             yield from loss.repair(Stop(code, place, text, thing, fix, (loss.stop.text,)), Merit.RESTORES)
@@ -78,18 +78,15 @@ def _asleep(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
 def _setters(loss: Loss) -> Iterator[Repair]:
     """The rules on the way that set a TTL or hop limit that is used up, or a conntrack zone of their own."""
     for name in loss.way:
-        for table, chain, rule in _rules(loss.snapshot[name]):
+        for table, (chain, rule) in _rules(loss.snapshot[name]):
             for what in filter(None, map(_set, rule.statements)):
                 thing = rule_decision(table, chain, rule, chain.hook or "").object
                 if what is _ZONE or loss.stop.code == "ttl-expired":
-                    yield from _unset(loss, Place(name, None, _stage(chain.hook)), thing, what)
+                    yield from _unset(loss, Place(name, None, stage_of(chain.hook)), thing, what)
 
 
-def _rules(namespace: Namespace) -> Iterator[tuple[Table, Chain, Rule]]:
-    for table in namespace.tables:
-        for chain in table.chains:
-            for rule in chain.rules:
-                yield table, chain, rule
+def _rules(namespace: Namespace) -> Iterator[tuple[Table, tuple[Chain, Rule]]]:
+    return ((table, each) for table in namespace.tables for each in table.placed)
 
 
 def _set(statement: Statement) -> str | None:
@@ -98,12 +95,6 @@ def _set(statement: Statement) -> str | None:
         case Statement(kind="set", left=Term(text=field)):
             return _SETS.get(field)
     return None
-
-
-def _stage(hook: str | None) -> Stage:
-    if hook in ("prerouting", "input", "forward", "output", "postrouting"):
-        return Stage(hook)
-    return Stage.FORWARD
 
 
 def _unset(loss: Loss, place: Place, thing: Object, what: str) -> Iterator[Repair]:

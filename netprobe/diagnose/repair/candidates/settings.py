@@ -61,8 +61,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for name in loss.around:
         namespace = loss.snapshot[name]
         for key, passing, code, stage, of in _GENERAL:
-            ordinary = "0" if key.rpartition(".")[2] in _PURPOSES else passing
-            if of == version and namespace.sysctl(key, ordinary) != passing:
+            if of == version and _is_otherwise(namespace, key, passing):
                 yield from _setting(loss, namespace, _out(loss, namespace), key, passing, code, stage)
         # a bridge takes what comes in at its ports: their settings are for nobody
         links = but(where(namespace.links, port=None), kind="loopback")
@@ -70,11 +69,17 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from _of_interface(loss, namespace, link, version)
 
 
+def _is_otherwise(namespace: Namespace, key: str, passing: str) -> bool:
+    """Whether a sysctl has another value than the one that lets packets pass."""
+    ordinary = "0" if key.rpartition(".")[2] in _PURPOSES else passing
+    return namespace.sysctl(key, ordinary) != passing
+
+
 def _out(loss: Loss, namespace: Namespace) -> Link | None:
     """The interface by which a namespace sends first, as the place of a setting that has none."""
     first = find(loss.hops, namespace=namespace.name)
     if first is not None:
-        return namespace.link_named(first.interface or "")
+        return namespace.link_named(first.interface)
     return None
 
 
@@ -83,8 +88,7 @@ def _of_interface(loss: Loss, namespace: Namespace, link: Link | None, version: 
     scope = link.key if link is not None else "all"
     for setting, passing, code, stage in _PER_INTERFACE[family]:
         key = f"{family}.{scope}.{setting}"
-        ordinary = "0" if setting in _PURPOSES else passing
-        if namespace.sysctl(key, ordinary) != passing:
+        if _is_otherwise(namespace, key, passing):
             yield from _setting(loss, namespace, link, key, passing, code, stage)
 
 
@@ -101,8 +105,7 @@ def _setting(
         object=Object("sysctl", key, f"{key} = {now}"),
         fix=fixes.sysctl(key, passing),
     )
-    told = _PURPOSES.get(key.rpartition(".")[2])
-    if told is None or told == loss.stop.code:
+    if _PURPOSES.get(key.rpartition(".")[2], loss.stop.code) == loss.stop.code:
         yield from loss.repair(stop, merit(namespace, key))
 
 

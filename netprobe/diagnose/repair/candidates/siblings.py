@@ -28,7 +28,7 @@ _SOME = 4  # cables; one of them is the asker's own
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The routes of each sibling, where a station has none to what it is asked for; the gateway's address."""
     yield from _gateway(loss)
-    name, wanted = loss.stop.place.namespace or "", target(loss)
+    name, wanted = loss.here.name, target(loss)
     if loss.stop.code not in ("no-route", "rp-filter") or wanted is None:
         return
     for link, router in _cables(loss, loss.here):

@@ -117,10 +117,10 @@ def _naming(loss: Loss, address: str) -> int:
 
 def _read_the_goal(loss: Loss) -> None:
     """Ask who is at the other end of the destination's cables: the far node."""
-    name = loss.probe.destination.namespace
+    there = loss.snapshot.at(loss.probe.destination.namespace)
     if any(loss.snapshot[each].vxlans for each in loss.way):
-        for link in loss.snapshot.at(name).links:
-            loss.far_end(name or "", link)
+        for link in there.links:
+            loss.far_end(there.name, link)
 
 
 def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
