@@ -82,7 +82,7 @@ def _changed(how: str, family: str, table: Table, chain: Chain, words: list[str]
 
 def _table(order: Order, at: Where) -> Table:
     """A table; one that nobody used yet is empty."""
-    return ruleset(order).table(*at) or Table(*at)
+    return ruleset(order).table_of(at)
 
 
 def _with_own(table: Table, name: str) -> Table:

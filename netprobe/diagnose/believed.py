@@ -4,7 +4,7 @@ already on its way there.
 
 from __future__ import annotations
 
-from netprobe.model import Leg, Observation, Stop, Verdict
+from netprobe.model import Leg, Observation, Stop
 from netprobe.model.lookup import but, has, not_among, where
 
 from .correlate import frames, is_probe, unseen
@@ -15,10 +15,10 @@ _IN_PIECES = ("frag-dropped", "frag-reassembly")
 _DOWN = ("link-admin-down", "link-no-carrier")
 
 
-def believed(case: Case, verdict: Verdict) -> Stop | None:
-    """The predicted stop, unless the taps saw the packet get past it."""
+def believed(case: Case) -> Stop | None:
+    """The predicted stop of a probe that fails, unless the taps saw the packet get past it."""
     stop = case.foreseen
-    if verdict is Verdict.REACHABLE or stop is None:
+    if stop is None:
         return None
     if case.watched and (_got_past(case, stop) or _missed_before(case)):
         return None

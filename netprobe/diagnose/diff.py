@@ -209,8 +209,7 @@ def _rulesets(name: str, before: Ruleset | None, after: Ruleset | None) -> Itera
         yield Difference("ruleset", "", was, now, name)
         return
     for key in first((*before.tables, *after.tables), _key):
-        bare = Table(*key)
-        for difference in _table(before.table(*key) or bare, after.table(*key) or bare):
+        for difference in _table(before.table_of(key), after.table_of(key)):
             yield Difference(*difference, name)
 
 

@@ -86,9 +86,9 @@ def passed(notices: Sequence[Notice], at_ns: int) -> tuple[tuple[LiveChange, ...
     """What was otherwise between two readings and is as before: an object of which two things were told by
     then; and the notices that are left.
     """
-    by_then = [each for each in notices if each.what and each.at_ns <= at_ns]
+    by_then = (each for each in but(notices, what="") if each.at_ns <= at_ns)
     told = grouped(by_then, _object)
-    twice = {thing: those for thing, those in told.items() if len({each.what for each in those}) > 1}
+    twice = {thing: those for thing, those in told.items() if len(_said(those)) > 1}
     left = [each for each in notices if _object(each) not in twice or each.at_ns > at_ns]
     return tuple(map(_passing, twice.values())), left
 
@@ -97,9 +97,14 @@ def _object(each: Notice) -> tuple[str, str, str]:
     return each.namespace, each.kind, each.name
 
 
+def _said(notices: Sequence[Notice]) -> dict[str, None]:
+    """What they tell, each once."""
+    return dict.fromkeys(each.what for each in notices)
+
+
 def _passing(notices: Sequence[Notice]) -> LiveChange:
     first = notices[0]
-    words = ", then ".join(dict.fromkeys(each.what for each in notices))
+    words = ", then ".join(_said(notices))
     return LiveChange(
         first.at_ns,
         Changed(first.kind, first.name, namespace=first.namespace, before="", after=words),

@@ -53,8 +53,7 @@ def expects_translation(router: Routed, out: Link | None, prediction: Prediction
     """Whether a private source should not leave as it is: towards the world, or out of a host whose own
     bridge it comes from.
     """
-    targets = [hop.flow.dst for hop in prediction.request.hops[-1:]]
-    if not all(map(is_private, targets or [prediction.probe.destination.address or ""])):
+    if not is_private(prediction.target):
         return not _is_next(router, prediction)
     return out is not None and kind_of(router.iif) == "bridge" and out.kind not in _INSIDE
 

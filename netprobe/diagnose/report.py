@@ -167,15 +167,15 @@ def _rules_on_the_way(prediction: Prediction | None) -> tuple[PassedRules, ...]:
     """
     there = _on_the_way(prediction)
     rules = prediction.rules if prediction is not None else ()
-    return tuple(each for each in dict.fromkeys(rules) if each.namespace in there)
+    return among(dict.fromkeys(rules), namespace=there)
 
 
-def _on_the_way(prediction: Prediction | None) -> set[str]:
+def _on_the_way(prediction: Prediction | None) -> set[str | None]:
     """The namespaces of a walk, where a cause may lie. What others hold only adds to what is said of it."""
     if prediction is None:
         return set()
-    ends = [stop.place.namespace or "" for stop in (prediction.stop,) if stop is not None]
-    return {*ends, *(hop.namespace for hop in prediction.hops)}
+    end = prediction.stop.place.namespace if prediction.stop is not None else None
+    return {end, *(hop.namespace for hop in prediction.hops)}
 
 
 def _explained(
@@ -185,6 +185,8 @@ def _explained(
 
     Where that rests on what was not read: unknown.
     """
+    if verdict is Verdict.REACHABLE:
+        return case, None
     try:
         case = _rooted(case, verdict, searches)
         return case, explain(case) if _is_to_explain(case, verdict) else None
@@ -193,10 +195,10 @@ def _explained(
 
 
 def _is_to_explain(case: Case, verdict: Verdict) -> bool:
-    """Whether the probe failed, or may have, and something speaks for it."""
-    if verdict is Verdict.UNDETERMINED:
-        return case.watched and (case.stop is not None or bool(case.of_kind(*UNSURE)))
-    return verdict is not Verdict.REACHABLE
+    """Whether the probe failed; or may have, and something speaks for it."""
+    if verdict is not Verdict.UNDETERMINED:
+        return True
+    return case.watched and (case.stop is not None or bool(case.of_kind(*UNSURE)))
 
 
 def _of_a_lost_one(case: Case, tapped: frozenset[str]) -> Case:
@@ -224,12 +226,11 @@ def _rooted(case: Case, verdict: Verdict, searches: Searching | None) -> Case:
     """The case with the repair that is the cause, where one is found and nothing seen speaks against it."""
     if verdict is Verdict.INTERMITTENT and not case.watched:
         return replace(case, stop=find(suspects_of((*case.request, *case.reply)), code=RANDOM_DROP))
-    stop = believed(case, verdict)
-    if (stop is None or stop.code == "unknown") and (found := _told_by_silence(case, verdict, searches)):
+    stop = believed(case)
+    unknown = stop is not None and stop.is_unknown
+    if (stop is None or unknown) and (found := _told_by_silence(case, verdict, searches)):
         return found
-    # undetermined: what lies behind it nobody knows
-    decided = stop is not None and stop.code == "unknown"
-    if decided or case.prediction is None or verdict is Verdict.REACHABLE:
+    if unknown or case.prediction is None:  # what lies behind it nobody knows
         return replace(case, stop=stop)
     return _searched(case, case.prediction, stop, verdict, searches)
 
@@ -239,13 +240,13 @@ def _told_by_silence(case: Case, verdict: Verdict, searches: Searching | None) -
     probe; None where it does not.
     """
     known = None
-    if case.watched and case.prediction is not None and verdict is not Verdict.REACHABLE:
+    if case.watched and case.prediction is not None:
         known = heard(case.snapshot, case.prediction, case.observations)
     if known is None:
         return None
     anew = replace(case, snapshot=known[0], prediction=known[1])
-    stop = believed(anew, verdict)
-    if stop is None or stop.code == "unknown":
+    stop = believed(anew)
+    if stop is None or stop.is_unknown:
         return None
     found = _searched(anew, known[1], stop, verdict, searches)
     return replace(case, stop=found.stop, leg=found.leg, others=found.others)

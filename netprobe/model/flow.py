@@ -66,6 +66,11 @@ class Flow(Struct, frozen=True):
         )  # fmt: skip
 
     @property
+    def goal(self) -> str:
+        """Where it goes to: the address, and the port where there is one."""
+        return f"{self.dst}:{self.dport}" if self.dport else self.dst
+
+    @property
     def version(self) -> int:
         """4 or 6, the IP version of the addresses."""
         return version(self.dst)

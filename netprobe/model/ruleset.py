@@ -291,6 +291,10 @@ class Ruleset(Struct, frozen=True):
         """The table of this engine, family and name, or None."""
         return find(self.tables, key=(engine, family, name))
 
+    def table_of(self, key: tuple[str, str, str]) -> Table:
+        """The same; a bare one where there is none."""
+        return self.table(*key) or Table(*key)
+
     def flowtables_at(self, device: str) -> tuple[Flowtable, ...]:
         """The flowtables that take packets in at an interface."""
         return tuple(

@@ -34,6 +34,12 @@ class Prediction(Struct, frozen=True):
         return (self.request,) if self.reply is None else (self.request, self.reply)
 
     @property
+    def target(self) -> str:
+        """The address that the request is for where its way ends: not as it was asked for, if translated."""
+        asked = self.probe.destination.address or ""
+        return self.request.hops[-1].flow.dst if self.request.hops else asked
+
+    @property
     def hops(self) -> tuple[Hop, ...]:
         """The hops of all ways."""
         return tuple(chain.from_iterable(walk.hops for walk in self.walks))

@@ -46,7 +46,7 @@ class PartlyRead(Namespace, frozen=True):
         return known[name] if name in known else super().sysctl(name, default)
 
 
-def guarded(snapshot: Snapshot, names: Set[str] | None = None) -> Snapshot:
+def guarded(snapshot: Snapshot, names: Set[str | None] | None = None) -> Snapshot:
     """The snapshot with each namespace that has unread parts, of these names alone where they are given, as a
     `PartlyRead`.
     """

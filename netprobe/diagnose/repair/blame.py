@@ -9,7 +9,7 @@ from __future__ import annotations
 from netprobe.diagnose import dnat_rules
 from netprobe.diagnose.nat_rules import rewriting
 from netprobe.model import Command, Hop, Leg, Namespace, Object, Place, Stage, Stop
-from netprobe.model.lookup import where
+from netprobe.model.lookup import but, where
 from netprobe.predict import fixes, prefix
 
 from .candidates.proxies import without_a_way
@@ -60,7 +60,7 @@ def _dead_target(loss: Loss) -> Stop | None:
         return None
     if code == "listener-wrong-address" and _shuts_itself_in(loss.here, made):
         return None
-    target = f"{made.flow.dst}:{made.flow.dport}" if made.flow.dport else made.flow.dst
+    target = made.flow.goal
     code = "nat-redirect-dead" if where(made.changes, by="REDIRECT") else "dnat-dead-target"
     text = (
         f"{made.object.id} of {made.namespace} sends the packet to {target}, which does not answer:"
@@ -84,8 +84,7 @@ def _is_there(loss: Loss, made: Hop) -> bool:
     """Whether the packet came to the station that it was led to, and found no program on the port: the rule
     does what its engine was told.
     """
-    there = loss.snapshot.at(loss.stop.place.namespace)
-    return loss.stop.code == "port-closed" and there.owner_of(made.flow.dst) is not None
+    return loss.stop.code == "port-closed" and loss.here.owner_of(made.flow.dst) is not None
 
 
 def _look(loss: Loss, made: Hop) -> Command:
@@ -98,7 +97,7 @@ def _look(loss: Loss, made: Hop) -> Command:
 
 def _heard(loss: Loss, made: Hop) -> tuple[str, ...]:
     """Where the programs of the station do listen."""
-    there, protocol = loss.snapshot.at(loss.stop.place.namespace), made.flow.protocol.value
+    there, protocol = loss.here, made.flow.protocol.value
     ports = sorted({each.port for each in there.waiting(protocol)})[:_MOST]
     told = ", ".join(f"{protocol}/{port}" for port in ports)
     return (f"{there.name} listens on {told}",) if ports else ()
@@ -144,7 +143,7 @@ def _address_to_take(loss: Loss, made: Hop) -> tuple[Command, ...]:
     """
     namespace = loss.snapshot.at(made.namespace)
     behind = where(loss.prediction.request.hops[made.n :], namespace=made.namespace)
-    out = namespace.link_named(next((hop.interface for hop in behind if hop.interface), ""))
+    out = namespace.link_named(next((hop.interface for hop in but(behind, interface=None)), None))
     if out is None or not where(made.changes, by="MASQUERADE"):
         return ()
     if namespace.addresses_of(out, loss.version):

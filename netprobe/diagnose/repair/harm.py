@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import filterfalse
 
 from netprobe.model import InterfaceAddress, Namespace, Probe, Snapshot
 from netprobe.model.lookup import where
@@ -27,13 +29,15 @@ def harmless(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
 
 def passing(loss: Loss) -> tuple[Probe, ...]:
     """The flows beside the probe that pass today."""
-    flows = dict.fromkeys(flow for flow in _beside(loss) if not _is_own(loss, flow))
-    return tuple(flow for flow in list(flows)[:_MOST] if _passes(loss, loss.snapshot, flow))
+    asked = dict.fromkeys(filterfalse(partial(_is_own, loss), _beside(loss)))
+    flows = [loss.echo(name, address) for name, address in asked][:_MOST]
+    return tuple(flow for flow in flows if _passes(loss, loss.snapshot, flow))
 
 
-def _is_own(loss: Loss, flow: Probe) -> bool:
+def _is_own(loss: Loss, asked: tuple[str, str]) -> bool:
     """Whether a namespace asks itself."""
-    return loss.snapshot.at(flow.source.namespace).owner_of(flow.destination.address) is not None
+    name, address = asked
+    return loss.snapshot[name].owner_of(address) is not None
 
 
 def broken(loss: Loss, repair: Repair, flows: tuple[Probe, ...]) -> int:
@@ -46,19 +50,20 @@ def _passes(loss: Loss, snapshot: Snapshot, flow: Probe) -> bool:
     return isinstance(found, Prediction) and found.passes
 
 
-def _beside(loss: Loss) -> Iterator[Probe]:
-    """To and from the stations beside the sender and beside the place of the loss, and back from the goal."""
-    source, goal = loss.probe.source, loss.probe.destination
-    if goal.namespace in loss.snapshot and source.address is not None:
-        yield loss.echo(goal.namespace or "", source.address)
+def _beside(loss: Loss) -> Iterator[tuple[str, str]]:
+    """(who asks, the address asked for): to and from the stations beside the sender and beside the place of
+    the loss, and back from the goal.
+    """
+    source = loss.probe.source
+    if source.address is not None:
+        for name in loss.snapshot.known((loss.probe.destination.namespace,)):
+            yield name, source.address
     for name in loss.snapshot.known((source.namespace, loss.stop.place.namespace)):
         for there, station in _stations(loss, name):
             own = own_addresses(loss.snapshot[there], station, loss.version)
-            for each in own:
-                if _is_near(loss.snapshot[name], each):
-                    yield loss.echo(name, each.address)
-            if there != source.namespace and goal.address is not None:
-                yield loss.echo(there, goal.address)
+            yield from ((name, each.address) for each in own if _is_near(loss.snapshot[name], each))
+            if there != source.namespace:
+                yield there, loss.goal
 
 
 def _is_near(namespace: Namespace, address: InterfaceAddress) -> bool:

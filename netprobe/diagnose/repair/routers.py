@@ -25,7 +25,7 @@ def router_for(loss: Loss, name: str, wanted: str) -> hints.Gateway | None:
     """
     here = loss.snapshot.at(name)
     links = but(where(here.links, up=True), kind="loopback")
-    near = (hints.behind_cable(here, link, _beside(loss, name, link), wanted) for link in links)
+    near = (hints.behind_cable(here, link, beside(loss, name, link), wanted) for link in links)
     knowing = hints.gateway(loss.snapshot, name, wanted) or next(filter(None, near), None)
     return knowing or _usual(loss, here, links, wanted)
 
@@ -35,11 +35,10 @@ def _usual(loss: Loss, here: Namespace, links: tuple[Link, ...], wanted: str) ->
     the only one.
     """
     version = prefix.version(wanted)
-    beside = [
-        (link, *each) for link in links for each in _beside(loss, here.name, link) if each[0] is not here
-    ]
-    routers = [*chain.from_iterable(starmap(partial(_routers, here, wanted), beside))]
-    used = Counter(chain.from_iterable(_used(there, station, version) for _, there, station in beside))
+    stations = [(link, *each) for link in links for each in beside(loss, here.name, link)]
+    others = [each for each in stations if each[1] is not here]
+    routers = [*chain.from_iterable(starmap(partial(_routers, here, wanted), others))]
+    used = Counter(chain.from_iterable(_used(there, station, version) for _, there, station in others))
     best = max(routers, key=lambda each: used[each.via], default=None)
     return best if best is not None and (used[best.via] or len(routers) == 1) else None
 
@@ -78,12 +77,13 @@ def came_from(loss: Loss, name: str) -> hints.Gateway | None:
         return None
     routers = {routed.namespace for routed in loss.asked(Leg.REQUEST)} - {name, loss.probe.source.namespace}
     own = own_addresses(loss.snapshot[name], link, loss.probe.version)
-    for router, station in _beside(loss, name, link):
+    for router, station in beside(loss, name, link):
         known = own_addresses(router, station, loss.probe.version) if router.name in routers else ()
         for address in known:
             return hints.Gateway(address.address, link, not meet([address], own))
     return None
 
 
-def _beside(loss: Loss, name: str, link: Link) -> tuple[tuple[Namespace, Link], ...]:
+def beside(loss: Loss, name: str, link: Link) -> tuple[tuple[Namespace, Link], ...]:
+    """The stations of a segment, with their namespaces."""
     return tuple((loss.snapshot[there], station) for there, station in loss.stations(name, link))

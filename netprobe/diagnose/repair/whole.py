@@ -65,8 +65,8 @@ def _twins(loss: Loss, repair: Repair) -> list[Probe]:
     source, goal = loss.probe.source.namespace, loss.probe.destination.namespace
     name = repair.stop.place.namespace
     ends = dict.fromkeys(((source, goal), (source, name), (name, source), (name, goal)))
-    known = ((one, repair.mended.at(other).addresses) for one, other in ends if one != other)
-    asked = [(one, own) for one, addresses in known for own in where(addresses, scope="global")]
+    pairs = [(one, repair.mended.at(other)) for one, other in ends if one != other]
+    asked = [(one, own) for one, other in pairs for own in where(other.addresses, scope="global")]
     asked += [(name, own) for own in _beside(loss, repair)]
     asked.sort(key=lambda each: each[1].version == loss.version)
     return [loss.echo(who, a.address) for who, a in dict.fromkeys(asked[:_TWINS]) if who is not None]

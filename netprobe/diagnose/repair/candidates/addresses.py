@@ -33,7 +33,7 @@ from netprobe.model import (
     Stop,
 )
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import but, holding, where
+from netprobe.model.lookup import but, holding, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -105,7 +105,7 @@ def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
     asker.
     """
     came, out = loss.came_in(routed.namespace), loss.out(routed)
-    if came is None or (out is not None and out.index == came.index):
+    if came is None or came == out:
         return
     namespace = loss.snapshot[routed.namespace]
     stations = loss.stations(namespace.name, came)
@@ -297,14 +297,12 @@ def _remembered(loss: Loss) -> Iterator[Repair]:
     """A gateway that nobody has any more, and that is still sent to by the MAC it had: of a bridge without an
     address.
     """
-    for routed in loss.prediction.routed:
-        link, via = loss.out(routed), routed.gateway
-        if link is None or via is None or via in loss.owned:
-            continue
-        for name, station in loss.stations(routed.namespace, link):
+    for routed in not_among(loss.prediction.routed, gateway={None, *loss.owned}):
+        link = loss.out(routed)
+        for name, station in loss.stations(routed.namespace, link) if link is not None else ():
             there = loss.snapshot[name]
-            if station.kind == "bridge" and not own_addresses(there, station, prefix.version(via)):
-                yield from _of_a_bridge(loss, there, station, via)
+            if station.kind == "bridge" and not own_addresses(there, station, prefix.version(routed.via)):
+                yield from _of_a_bridge(loss, there, station, routed.via)
 
 
 def _of_a_bridge(loss: Loss, namespace: Namespace, link: Link, address: str) -> Iterator[Repair]:

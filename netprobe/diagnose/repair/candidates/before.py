@@ -7,7 +7,9 @@ What the kernel makes by itself comes back with what it was made of, and is no c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import filterfalse
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -19,9 +21,7 @@ from netprobe.model import (
     InterfaceAddress,
     Link,
     Namespace,
-    Neighbour,
     Object,
-    PolicyRule,
     Route,
     Stage,
     Stop,
@@ -32,6 +32,7 @@ from netprobe.predict.drop import lost
 
 from . import before_links, before_rules, settings
 
+_Thing = TypeVar("_Thing")
 Find = Callable[[Loss, Namespace, Namespace], Iterator[Stop]]
 
 _SURE = 1000  # it worked so: more than what others on a segment agree on
@@ -243,25 +244,24 @@ def _route(now: Namespace, code: str, named: str, text: str, fix: tuple[Command,
 
 
 def _policy_rules(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
-    for rule in then.rules:
-        if rule not in now.rules:
-            text = routing.describe_rule(rule)
-            words = text.partition(": ")[2].split()
-            fix = (fixes.ip(_about(rule), "rule", "add", "pref", str(rule.priority), *words),)
-            code = "rule-local-missing" if rule.table == fib.LOCAL else "rule-wrong-table"
-            said = f"the policy rule «{text}» of {now.name} is gone: it was there when the probe passed"
-            yield _policy_rule(now, code, text, said, fix)
-    for rule in now.rules:
-        if rule not in then.rules:
-            text = routing.describe_rule(rule)
-            fix = (fixes.without_policy_rule(_about(rule), text),)
-            code = "rule-wrong-table" if rule.action == "lookup" else "rule-prohibit"
-            said = f"the policy rule «{text}» of {now.name} is new: it was not there when the probe passed"
-            yield _policy_rule(now, code, text, said, fix)
+    for rule in _lacking(then.rules, now.rules):
+        text = routing.describe_rule(rule)
+        words = text.partition(": ")[2].split()
+        fix = (fixes.ip(prefix.WHOLE[rule.version], "rule", "add", "pref", str(rule.priority), *words),)
+        code = "rule-local-missing" if rule.table == fib.LOCAL else "rule-wrong-table"
+        said = f"the policy rule «{text}» of {now.name} is gone: it was there when the probe passed"
+        yield _policy_rule(now, code, text, said, fix)
+    for rule in _lacking(now.rules, then.rules):
+        text = routing.describe_rule(rule)
+        fix = (fixes.without_policy_rule(prefix.WHOLE[rule.version], text),)
+        code = "rule-wrong-table" if rule.action == "lookup" else "rule-prohibit"
+        said = f"the policy rule «{text}» of {now.name} is new: it was not there when the probe passed"
+        yield _policy_rule(now, code, text, said, fix)
 
 
-def _about(rule: PolicyRule) -> str:
-    return "::" if rule.version == 6 else ""
+def _lacking(these: Iterable[_Thing], others: Collection[_Thing]) -> Iterator[_Thing]:
+    """Those that are not among the others."""
+    return filterfalse(others.__contains__, these)
 
 
 def _policy_rule(now: Namespace, code: str, named: str, text: str, fix: tuple[Command, ...]) -> Stop:
@@ -273,31 +273,32 @@ def _neighbours(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
     """The permanent entries, which somebody made."""
     old, new = _permanent(then), _permanent(now)
     for name in dict.fromkeys((*old, *new)):
-        was, entry = old.get(name), new.get(name)
+        was, mac = old.get(name), new.get(name)
         address, device = name
         link = now.link_named(device)
-        if link is None or (was and was.mac) == (entry and entry.mac):
+        if link is None or was == mac:
             continue
-        fix = (fixes.forget_neighbour(address, link),) if was is None else (_neighbour(was, link),)
-        said = f"lladdr {was.mac}, permanent," if was is not None else "no permanent one"
+        fix, said = (fixes.forget_neighbour(address, link),), "no permanent one"
+        if was is not None:
+            fix, said = (_neighbour(address, was, link),), f"lladdr {was}, permanent,"
         text = f"the neighbour entry of {now.name} for {address} on {device} was {said} when the probe passed"
-        mac = next(each.mac for each in (entry, was) if each is not None)
-        id = f"{address} dev {device} lladdr {mac}"
-        code = "neigh-wrong-entry" if entry is not None else "neigh-no-answer"
+        id = f"{address} dev {device} lladdr {mac or was}"
+        code = "neigh-wrong-entry" if mac is not None else "neigh-no-answer"
         yield lost(code, now.name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", id, id), fix=fix)
 
 
-def _permanent(namespace: Namespace) -> dict[tuple[str, str], Neighbour]:
+def _permanent(namespace: Namespace) -> dict[tuple[str, str], str]:
+    """The MACs that somebody wrote, by address and interface."""
     found = {}
     for entry in where(namespace.neighbours, state="permanent", proxy=False):
         link = namespace.link(entry.index)
         if entry.mac and link is not None:
-            found[entry.address, link.name] = entry
+            found[entry.address, link.name] = entry.mac
     return found
 
 
-def _neighbour(entry: Neighbour, link: Link) -> Command:
-    words = (entry.address, "lladdr", entry.mac or "", "dev", link.name, "nud", "permanent")
+def _neighbour(address: str, mac: str, link: Link) -> Command:
+    words = (address, "lladdr", mac, "dev", link.name, "nud", "permanent")
     return Command.of("ip", "neigh", "replace", *words)
 
 
@@ -306,15 +307,11 @@ def _entries(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
     if then.forwarded != now.forwarded:
         return
     old, new = _static(then), _static(now)
-    for words in old:
-        if words in new:
-            continue
+    for words in _lacking(old, new):
         named = " ".join(words)
         text = f"the forwarding entry {named} of {now.name} is gone: it was there when the probe passed"
         yield from _entry(now, words, "append" if "dst" in words else "replace", text)
-    for words in new:
-        if words in old:
-            continue
+    for words in _lacking(new, old):
         named = " ".join(words)
         text = f"the forwarding entry {named} of {now.name} is new: it was not there before"
         yield from _entry(now, words, "del", text)

@@ -27,7 +27,7 @@ def changed(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
     if then.ruleset is None or now.ruleset is None:
         return
     for table in now.ruleset.tables:
-        old = then.ruleset.table(*table.key) or Table(*table.key)
+        old = then.ruleset.table_of(table.key)
         for chain in table.chains:
             was = old.chain(chain.name)
             if was is not None and was != chain:

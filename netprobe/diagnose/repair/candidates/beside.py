@@ -40,7 +40,7 @@ def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
     """The route to the one who has the destination's address on the segment of this interface."""
     namespace, route = loss.snapshot[routed.namespace], routed.decision.route
     own = _owner(loss, namespace, link, routed.dst)
-    if own is None or (route is not None and route.type == "local"):
+    if own is None or routed.decision.type == "local":
         return
     target = f"{routed.dst}/{prefix.bits(routed.dst)}"
     table = route.table if route is not None and rests_on_a_rule(routed) else fib.MAIN

@@ -21,7 +21,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     hops = loss.prediction.request.hops
     for hop in where(hops, object=None):
         if but(among(hop.changes, field=_FIELDS), by="forward"):
-            target = f"{hop.flow.dst}:{hop.flow.dport}" if hop.flow.dport else hop.flow.dst
+            target = hop.flow.goal
             yield from _forgotten(loss, hop.place, f"still sends the packet to {target}")
     for found in but(loss.snapshot.connections, entries=()) if hops else ():  # no step: it met none
         place = Place(found.namespace, None, Stage.PREROUTING)

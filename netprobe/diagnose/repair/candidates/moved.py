@@ -117,7 +117,7 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
 
 def _has_no_way(loss: Loss, home: Namespace) -> bool:
     """Whether a router knows no way: it may have gone with an interface."""
-    return loss.stop.code == "no-route" and home.name == loss.here.name and _is_router(loss, home)
+    return loss.stop.code == "no-route" and home.name == loss.here.name and is_router(home, loss.version)
 
 
 def start(snapshot: Snapshot, name: str) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
-from netprobe.model import Command, Leg, Namespace, Object, PolicyRule, RouteQuery, Stage, Stop
+from netprobe.model import Leg, Namespace, Object, PolicyRule, RouteQuery, Stage, Stop
 from netprobe.model.lookup import has, where
-from netprobe.predict import fib, fixes, policy, routing
+from netprobe.predict import fib, fixes, policy, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
@@ -89,7 +89,6 @@ def _unused_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
 def _missing(loss: Loss, namespace: Namespace, version: int) -> Iterator[Repair]:
     rules = where(namespace.rules, version=version, action="lookup")
     usurped = not has(policy.rules_for(namespace, version)[:1], table=fib.LOCAL)
-    six = ("-6",) if version == 6 else ()
     for priority, table in _DEFAULTS[version]:
         hidden = usurped and table == "local"
         if has(rules, table=_TABLES[table]) and not hidden:
@@ -98,7 +97,7 @@ def _missing(loss: Loss, namespace: Namespace, version: int) -> Iterator[Repair]
         code = "rule-local-missing" if table == "local" else "rule-wrong-table"
         text = f"{namespace.name} lacks the policy rule «{named}» that every namespace starts with"
         words = ("rule", "add", "pref", str(priority), "from", "all", "lookup", table)
-        fix = (Command.of("ip", *six, *words),)
+        fix = (fixes.ip(prefix.WHOLE[version], *words),)
         thing = Object("policy-rule", named, f"{named} (missing)")
         stop = lost(code, namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
         yield from loss.repair(stop, Merit.RESTORES)

@@ -53,10 +53,10 @@ def _asked(loss: Loss) -> Iterator[tuple[Namespace, Flow]]:
     if any(nat_rules.rewriting(hops, "dst", "dport")):
         return
     closed = loss.stop.place.namespace if loss.stop.code in _CLOSED else None
-    for name, hop in first(hops, lambda hop: hop.namespace).items():
-        namespace = loss.snapshot.at(name)
+    for hop in first(among(hops, namespace=loss.snapshot), lambda hop: hop.namespace).values():
+        namespace = loss.snapshot[hop.namespace]
         own = namespace.owner_of(hop.flow.dst) is not None
-        if name in loss.snapshot and hop.flow.dport is not None and (name == closed or not own):
+        if hop.flow.dport is not None and (namespace.name == closed or not own):
             yield namespace, hop.flow
 
 

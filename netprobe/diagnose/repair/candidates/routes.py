@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
-from netprobe.diagnose.repair.routers import router_for
+from netprobe.diagnose.repair.routers import beside, router_for
 from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import has, where
@@ -226,9 +226,8 @@ def _leads_there(loss: Loss, routed: Routed) -> bool:
     here, link, via = loss.snapshot[routed.namespace], loss.out(routed), routed.gateway
     if link is None or via is None:
         return False
-    stations = ((loss.snapshot[name], each) for name, each in loss.stations(here.name, link))
-    routers = (router for router, each in stations if router.has_on(each, via))
-    return any(hints.leads(router, routed.dst, here) for router in routers)
+    near = beside(loss, here.name, link)
+    return any(router.has_on(each, via) and hints.leads(router, routed.dst, here) for router, each in near)
 
 
 def _towards_a_gateway(namespace: Namespace, routed: Routed) -> Link | None:

@@ -45,7 +45,7 @@ def _gateway(loss: Loss) -> Iterator[Repair]:
     """
     for routed in loss.prediction.routed:
         far = _other_end(loss, routed)
-        if routed.gateway is None or far is None or far[1].master is not None:
+        if far is None or far[1].master is not None:
             continue
         router, end = loss.snapshot[far[0]], far[1]
         ends = where(router.addresses, address=routed.gateway)

@@ -83,7 +83,7 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
     expected = nat_rules.expects_translation(router, out, loss.prediction)
     named = _named(loss, namespace, out, source, made, expected)
     network = None if _all_need_it(namespace, out, private) else _network_of(namespace, router, private)
-    target = loss.prediction.request.hops[-1].flow.dst
+    target = loss.prediction.target
     first = named.code != "nat-missing" or any(nat_rules.exempting(namespace, source, target))
     merit = _merit(loss, namespace, named, source, expected)
     if named.code == "nat-wrong-match":
@@ -118,7 +118,7 @@ def _without_exemption(
     loss: Loss, namespace: Namespace, named: Stop, source: str, merit: Merit
 ) -> Iterator[Repair]:
     """The rules that let the packet pass before one that would translate it is reached."""
-    target = loss.prediction.request.hops[-1].flow.dst
+    target = loss.prediction.target
     for decision in nat_rules.exempting(namespace, source, target):
         text = f"{decision.object.id} of {namespace.name} exempts {source} from the translation behind it"
         fix = fixes.without(decision.object, namespace.ruleset)
@@ -172,7 +172,7 @@ def _named(
         )
         return Stop("nat-wrong-address", place, text, made.object, (), proof)
     leaves = f"{namespace.name} forwards {source} out of {out.name} untranslated"
-    target = loss.prediction.request.hops[-1].flow.dst
+    target = loss.prediction.target
     passed_over = next(nat_rules.source_rules(namespace, out, source, target, expected), None)
     if passed_over is not None:
         text = f"{leaves}: {passed_over.object.id} exists, but does not get this packet"
