@@ -12,7 +12,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, Route, Snapshot
-from netprobe.model.lookup import all_but, but, exchanged, first, not_among
+from netprobe.model.lookup import all_but, but, exchanged, first, not_among, those_not_in
 from netprobe.predict import fib, ipv6, prefix
 
 from .order import Order, elsewhere, refuse_if
@@ -121,7 +121,7 @@ def with_made(routes: tuple[Route, ...], old: list[Route], new: list[Route]) -> 
     before, after = first(old, _key), first(new, _key)
     known = {*before, *map(_key, routes)}
     kept = filter(None, (_made_anew(route, before, after) for route in routes))
-    more = [route for key, route in after.items() if key not in known]
+    more = [after[key] for key in those_not_in(after, known)]
     return (*kept, *more)
 
 
@@ -186,7 +186,7 @@ def flagged(flags: tuple[str, ...], flag: str, holds: bool) -> tuple[str, ...]:
     """Flags with one more, or one less; as they are where that is so already."""
     if holds:
         return tuple(dict.fromkeys((*flags, flag)))
-    return tuple(each for each in flags if each != flag)
+    return those_not_in(flags, (flag,))
 
 
 def made(namespace: Namespace, link: Link) -> list[Route]:

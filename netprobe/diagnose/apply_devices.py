@@ -11,7 +11,7 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from netprobe.model import Bridge, FdbEntry, Link, Snapshot, Vxlan
-from netprobe.model.lookup import where
+from netprobe.model.lookup import those_in, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.vxlan import OVERHEAD
 
@@ -22,7 +22,7 @@ from .order import Order, refuse_if
 
 def delete_link(order: Order) -> Snapshot:
     """`ip link del [dev] IFACE`: with the other end of its cable, and with what stands on it."""
-    [name] = (word for word in order.words if word != "dev")
+    [name] = those_not_in(order.words, ("dev",))
     link = order.link(name)
     refuse_if(link.kind in ("loopback", ""), name)  # EOPNOTSUPP
     return settled(order.snapshot, _without(order, link))
@@ -45,7 +45,7 @@ def add_link(order: Order) -> Snapshot:
     off, with the settings that its namespace gives to new interfaces.
     """
     at = order.words.index("type")
-    name, *mac = (word for word in order.words[:at] if word not in ("name", "dev"))
+    name, *mac = those_not_in(order.words[:at], ("name", "dev"))
     refuse_if(order.namespace.link_named(name), name)  # EEXIST
     refuse_if(mac and (mac[0], len(mac)) != ("address", 2), name)
     index = 1 + max(link.index for link in order.namespace.links)
@@ -100,7 +100,7 @@ def _vxlan(order: Order, bare: Link, words: list[str]) -> Made:
     """`type vxlan id VNI …`: of a remote it makes its default entry (vxlan_dev_create); the MTU is that of
     what it sends by, less its headers.
     """
-    told = [word for word in words if word not in _SWITCHES]
+    told = those_not_in(words, (_MUTE, *_FLAGS))
     said = dict(zip(told[::2], told[1::2], strict=True))
     below = order.link(said.pop("dev")) if "dev" in said else None
     outer = OVERHEAD[prefix.version(said.get("remote", said.get("local", "")))]
@@ -111,8 +111,8 @@ def _vxlan(order: Order, bare: Link, words: list[str]) -> Made:
         port=int(said.pop("dstport", _PORT)),
         lower=below.index if below is not None else 0,
         ttl=int(said.pop("ttl", 0)),
-        learning="nolearning" not in words,
-        flags=tuple(word for word in words if word in _SWITCHES and word != "nolearning"),
+        learning=_MUTE not in words,
+        flags=those_in(words, _FLAGS),
     )
     refuse_if(said, bare.name)
     entry = FdbEntry(bare.index, NO_MAC, state="permanent", remote=vxlan.remote, via=vxlan.lower or None)
@@ -122,7 +122,7 @@ def _vxlan(order: Order, bare: Link, words: list[str]) -> Made:
 
 
 _ANY_MAC = "02:00:00:00:00:01"
-_SWITCHES = ("nolearning", "proxy", "rsc", "l2miss", "l3miss")
+_MUTE, _FLAGS = "nolearning", ("proxy", "rsc", "l2miss", "l3miss")
 _PORT = 8472  # drivers/net/vxlan/vxlan_core.c, vxlan_port: what Linux takes where none is said
 _CABLE = 5  # words behind `type veth`: peer name END netns NAME
 _KINDS = {"bridge": _bridge, "dummy": _dummy, "veth": _veth, "vxlan": _vxlan}

@@ -20,7 +20,7 @@ from netprobe.model import (
     PortVlan,
     Snapshot,
 )
-from netprobe.model.lookup import but, exchanged, find, has, where
+from netprobe.model.lookup import but, exchanged, find, has, those_not_in, where
 from netprobe.predict import ipv6
 
 from .apply_addresses import with_addresses
@@ -251,7 +251,7 @@ def _state(order: Order, link: Link, value: str) -> str:
     """
     state = _STATES[int(value)] if value.isdigit() else _STATES[_STATES.index(value)]
     refuse_if(must(order.namespace.link(link.master), value).has_stp, value)  # EBUSY
-    refuse_if(state != "disabled" and not (link.up and link.carrier), value)  # ENETDOWN
+    refuse_if(state != "disabled" and not link.runs, value)  # ENETDOWN
     return "forwarding" if state == "blocking" else state
 
 
@@ -292,7 +292,7 @@ def change_vlan(order: Order) -> Snapshot:
     new = PortVlan(int(number), "pvid" in flags, "untagged" in flags)
     same = where(known, id=new.id)
     refuse_if(verb not in ("add", "del") or (verb == "del" and not same), number)  # ENOENT
-    others = tuple(replace(each, pvid=each.pvid and not new.pvid) for each in known if each not in same)
+    others = tuple(replace(each, pvid=each.pvid and not new.pvid) for each in those_not_in(known, same))
     vlans = tuple(sorted(order.edited(others, (), new), key=lambda each: each.id))
     return order.with_link(replace(link, **{side: replace(holder, vlans=vlans)})).snapshot
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import filterfalse
 
 from msgspec.structs import replace
 
@@ -84,7 +85,7 @@ def _table(order: Order, family: str, name: str) -> Table:
 
 def _without_tables(order: Order, is_gone: Callable[[Table], bool]) -> Snapshot:
     rules = ruleset(order)
-    kept: Ruleset = replace(rules, tables=tuple(t for t in rules.tables if not is_gone(t)))
+    kept: Ruleset = replace(rules, tables=tuple(filterfalse(is_gone, rules.tables)))
     return order.with_fields(ruleset=kept).snapshot
 
 

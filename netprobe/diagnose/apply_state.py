@@ -129,7 +129,7 @@ def _port_state(before: Snapshot, order: Order, link: Link, bridge: Link) -> str
 
     With STP one that begins to listens first: here it forwards, as it will after twice the forward delay.
     """
-    if not (link.up and link.carrier and bridge.up):
+    if not (link.runs and bridge.up):
         return "disabled"
     then = before[order.name]
     was_up = has(then.links, index=link.index, master=link.master, up=True, carrier=True)

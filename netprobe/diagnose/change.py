@@ -30,7 +30,7 @@ from netprobe.model import (
     Verdict,
 )
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, not_among, where
+from netprobe.model.lookup import among, but, not_among, those_not_in, where
 from netprobe.model.place import id_of
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
@@ -66,7 +66,7 @@ def resting(report: Report, prediction: Prediction, snapshot: Snapshot) -> tuple
         probe.destination.namespace,
     )
     way = snapshot.known(passed)
-    others = [name for name in snapshot.namespaces if name not in way]
+    others = those_not_in(snapshot.namespaces, way)
     return (*way, *others[:_ALONGSIDE])
 
 
@@ -77,7 +77,7 @@ def _chain(causes: Iterable[Cause]) -> Iterator[Cause]:
 
 def without(snapshot: Snapshot, names: Sequence[str]) -> Snapshot:
     """The snapshot as if these namespaces had not been read yet."""
-    kept = {name: snapshot[name] for name in snapshot.namespaces if name not in names}
+    kept = {name: snapshot[name] for name in those_not_in(snapshot.namespaces, names)}
     answers = not_among(snapshot.answers, namespace=names)
     return replace(snapshot, namespaces=kept, answers=answers, blind=())
 

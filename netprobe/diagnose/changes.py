@@ -8,13 +8,12 @@ a command whose effect is not known, or in which a word is for the reader to fil
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import filterfalse
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Cause, Changed, Command, Difference, Object, Report, Snapshot
-from netprobe.model.lookup import among
+from netprobe.model.lookup import among, those_not_in
 from netprobe.predict.peers import mutual
 
 from .apply import carry_out, mend
@@ -153,9 +152,9 @@ def _told(command: Command, name: str, form: _Form, cause: Cause) -> Changed:
         key, _, value = rest[0].partition("=")
         return Changed(kind, key, f"{key} = {value}", namespace=name, after=value)
     if form.kinds == ("link",) and not verbs:  # ip link set dev IFACE …
-        interface, *wanted = filterfalse({"set", "dev"}.__contains__, rest)
+        interface, *wanted = those_not_in(rest, ("set", "dev"))
         return Changed(kind, interface, " ".join(words), namespace=name, after=" ".join(wanted))
-    id = " ".join(filterfalse(verbs.__contains__, rest))
+    id = " ".join(those_not_in(rest, verbs))
     if not verbs & _GOES:
         return Changed(kind, id, " ".join(words), namespace=name, after=id)
     gone = cause.object or Object("", "")

@@ -23,7 +23,7 @@ from netprobe.model import (
     Table,
     Term,
 )
-from netprobe.model.lookup import among, first, holding
+from netprobe.model.lookup import among, first, holding, those_not_in
 from netprobe.model.place import id_of
 from netprobe.rules.naming import policy_object, rule_object
 
@@ -43,7 +43,7 @@ def compare(before: Report, after: Report, configured: tuple[Snapshot, Snapshot]
         return Comparison(answer)
     old, new = configured
     once = tuple(sorted({*old.namespaces} ^ {*new.namespaces}))
-    both = (differences(old, new, name) for name in old.namespaces if name not in once)
+    both = (differences(old, new, name) for name in those_not_in(old.namespaces, once))
     return Comparison(answer, tuple(chain.from_iterable(both)), once)
 
 
@@ -183,7 +183,7 @@ def _apart(each: Difference) -> Difference:
 
 
 def _lacking(some: list[str], others: list[str]) -> str:
-    return ", ".join(each for each in some if each not in others)
+    return ", ".join(those_not_in(some, others))
 
 
 def _by_itself(each: Difference, links: set[str], unlike: Sequence[str]) -> bool:

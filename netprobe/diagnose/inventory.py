@@ -27,7 +27,7 @@ from netprobe.model import (
     XfrmPolicy,
 )
 from netprobe.model.link import name_of
-from netprobe.model.lookup import find
+from netprobe.model.lookup import find, those_in, those_not_in
 from netprobe.predict import fib, prefix, routing
 from netprobe.predict.outcome import is_group
 
@@ -136,7 +136,7 @@ def _setting(name: str, value: object) -> str:
 
 
 def _address(namespace: Namespace, address: InterfaceAddress) -> Iterator[Item]:
-    flags = [flag for flag in address.flags if flag not in ("permanent", "tentative", "deprecated")]
+    flags = those_not_in(address.flags, ("permanent", "tentative", "deprecated"))
     peer = address.peer if address.peer != address.address else None
     name = f"{address.address}/{address.prefixlen} dev {_name(namespace, address.index)}"
     yield "address", name, joined(said("peer", peer), *flags)
@@ -161,7 +161,7 @@ def _route(namespace: Namespace, route: Route) -> Iterator[Item]:
 
 
 def _leg(namespace: Namespace, leg: Nexthop) -> str:
-    flags = [flag for flag in leg.flags if flag in ("dead", "linkdown")]
+    flags = those_in(leg.flags, ("dead", "linkdown"))
     return joined(said("via", leg.via), f"dev {_name(namespace, leg.index)}", *flags)
 
 

@@ -330,7 +330,7 @@ def masquerading_what_goes_to(namespace: Namespace, target: Flow, out: Link) -> 
             chain[0].family,
             chain[0].name,
             chain[1].name,
-            _family(target.dst),
+            family(target.dst),
             "daddr",
             target.dst,
         )
@@ -341,7 +341,8 @@ def masquerading_what_goes_to(namespace: Namespace, target: Flow, out: Link) -> 
     return (Command.of(fixes.iptables(target.dst), *matches, *ports, "-j", "MASQUERADE"),)
 
 
-def _family(address: str) -> str:
+def family(address: str) -> str:
+    """What nft calls the headers of an address or network."""
     return "ip6" if ":" in address else "ip"
 
 
@@ -358,7 +359,7 @@ def translating(namespace: Namespace, network: str, out: Link, address: str) -> 
 def _nft_chain(namespace: Namespace, source: str) -> tuple[Table, Chain] | None:
     """The chain for source translation in a ruleset that nft made."""
     awake = where(namespace.tables, engine="nft", dormant=False)
-    for table in among(awake, family=(_family(source), "inet")):
+    for table in among(awake, family=(family(source), "inet")):
         chain = find(table.chains, type="nat", hook="postrouting")
         if chain is not None:
             return table, chain
@@ -366,5 +367,5 @@ def _nft_chain(namespace: Namespace, source: str) -> tuple[Table, Chain] | None:
 
 
 def _nft_match(table: Table, chain: Chain, network: str | None, out: Link) -> tuple[str, ...]:
-    source = (_family(network), "saddr", network) if network is not None else ()
+    source = (family(network), "saddr", network) if network is not None else ()
     return ("rule", table.family, table.name, chain.name, *source, "oifname", out.name)

@@ -13,7 +13,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.model import Changed, Difference, Earlier, Namespace, Since, Snapshot
-from netprobe.model.lookup import all_but, among, where
+from netprobe.model.lookup import all_but, among, those_not_in, where
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.unread import PARTS
 
@@ -172,7 +172,7 @@ def _route(each: Difference) -> tuple[str, str]:
     """As ip-route(8) names it: the type of one that is not unicast, the prefix, the way, the table."""
     target, _, rest = each.name.partition(" ")
     words = each.text.partition("; ")[0].split()
-    kind = [word for word in words[:1] if word not in _OF_A_WAY]
+    kind = those_not_in(words[:1], _OF_A_WAY)
     way = words[len(kind) :]
     legs = [f"{word} {value}" for word, value in zip(way[::2], way[1::2], strict=False) if word in _LEG]
     if not {*kind}.isdisjoint(_REFUSALS):

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from netprobe.model import STARTED_IN, Command
 from netprobe.model.command import way_of
+from netprobe.model.lookup import those_not_in
 from netprobe.model.shell_words import split
 
 from .apply_xtables import TOOLS
@@ -271,7 +272,7 @@ _SILENT = ("-w", "--wait", "-v", "--verbose", "-n", "--concurrent")
 
 def _iptables(tool: str, words: Words) -> tuple[None, list[Words]]:
     """Long options as short ones, the table first."""
-    said = [_LONG.get(word, word) for word in words if word not in _SILENT]
+    said = [_LONG.get(word, word) for word in those_not_in(words, _SILENT)]
     table = ["-t", "filter"]
     if "-t" in said:
         at = said.index("-t")

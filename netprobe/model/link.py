@@ -168,6 +168,11 @@ class Link(Struct, frozen=True):
         return self.name.replace(".", "/")
 
     @property
+    def runs(self) -> bool:
+        """Whether it is up and has a carrier (IFF_LOWER_UP)."""
+        return self.up and self.carrier
+
+    @property
     def filters_vlans(self) -> bool:
         """Whether it is a bridge that filters VLANs."""
         return self.bridge is not None and self.bridge.vlan_filtering

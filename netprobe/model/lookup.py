@@ -133,6 +133,16 @@ def holding(values: Iterable[_Value], **field: object) -> tuple[_Value, ...]:
     return tuple(value for value in values if thing in read(value))
 
 
+def those_in(values: Iterable[_Value], several: Container[Any]) -> tuple[_Value, ...]:
+    """Those of the values that are some of these, in their order: `those_in(words, SWITCHES)`."""
+    return tuple(value for value in values if value in several)
+
+
+def those_not_in(values: Iterable[_Value], several: Container[Any]) -> tuple[_Value, ...]:
+    """The values but for these, in their order."""
+    return tuple(value for value in values if value not in several)
+
+
 def has(values: Iterable[_Value], **fields: object) -> bool:
     """Whether any of the values has these fields."""
     return next(_such(values, fields), None) is not None

@@ -29,7 +29,7 @@ from netprobe.model import (
     Snapshot,
     Stop,
 )
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import find, those_not_in, where
 from netprobe.predict import fib, hosts, prefix
 from netprobe.predict.drop import Unread
 from netprobe.predict.peers import mutual
@@ -114,7 +114,7 @@ def still_answered(before: Snapshot, after: Snapshot) -> Snapshot:
     A refusal may rest on a sysctl, and a source on the addresses.
     """
     known = set(after.answers)
-    kept = (asked for asked in before.answers if asked not in known and _still_holds(before, after, asked))
+    kept = (each for each in those_not_in(before.answers, known) if _still_holds(before, after, each))
     return replace(after, answers=(*after.answers, *kept))
 
 
@@ -128,7 +128,7 @@ def _still_holds(before: Snapshot, after: Snapshot, asked: AskedRoute) -> bool:
 
 
 def _moves_routes(words: tuple[str, ...]) -> bool:
-    plain = tuple(word for word in words if word != "-6")
+    plain = those_not_in(words, ("-6",))
     return _enlivens(plain) or plain[:3] in (("ip", "address", "add"), ("ip", "route", "del"))
 
 

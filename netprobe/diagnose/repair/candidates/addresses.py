@@ -33,7 +33,7 @@ from netprobe.model import (
     Stop,
 )
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import but, holding, not_among, where
+from netprobe.model.lookup import but, holding, not_among, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -169,7 +169,7 @@ def asked_for(loss: Loss) -> tuple[str, ...]:
         *chain.from_iterable(map(_ends_of_tunnels, spaces)),
         *(gateway for namespace in spaces for route in namespace.routes for gateway in route.gateways),
     )
-    return tuple(address for address in dict.fromkeys(filter(None, asked)) if address not in loss.owned)
+    return those_not_in(dict.fromkeys(filter(None, asked)), loss.owned)
 
 
 def _ends_of_tunnels(namespace: Namespace) -> Iterator[str | None]:
@@ -210,7 +210,7 @@ def _bare(
     """
     meant = None if link.kind != "bridge" else loss.probe.destination.address
     text = f"{link.name} in {namespace.name} has no IPv{version} address"
-    for address in (each for each in asked_for(loss) if each != meant):
+    for address in those_not_in(asked_for(loss), (meant,)):
         usual = usual_length(others, address)
         joined = len(seekers(loss, namespace.name, address)) >= SEVERAL  # by a bridge, which had it
         if usual is not None and not joined:

@@ -7,9 +7,7 @@ What the kernel makes by itself comes back with what it was made of, and is no c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import filterfalse
-from typing import TypeVar
+from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
@@ -26,13 +24,12 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import but, holding, where
+from netprobe.model.lookup import but, holding, those_not_in, where
 from netprobe.predict import fib, fixes, prefix, routing
 from netprobe.predict.drop import lost
 
 from . import before_links, before_rules, settings
 
-_Thing = TypeVar("_Thing")
 Find = Callable[[Loss, Namespace, Namespace], Iterator[Stop]]
 
 _SURE = 1000  # it worked so: more than what others on a segment agree on
@@ -244,24 +241,19 @@ def _route(now: Namespace, code: str, named: str, text: str, fix: tuple[Command,
 
 
 def _policy_rules(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
-    for rule in _lacking(then.rules, now.rules):
+    for rule in those_not_in(then.rules, now.rules):
         text = routing.describe_rule(rule)
         words = text.partition(": ")[2].split()
         fix = (fixes.ip(prefix.WHOLE[rule.version], "rule", "add", "pref", str(rule.priority), *words),)
         code = "rule-local-missing" if rule.table == fib.LOCAL else "rule-wrong-table"
         said = f"the policy rule «{text}» of {now.name} is gone: it was there when the probe passed"
         yield _policy_rule(now, code, text, said, fix)
-    for rule in _lacking(now.rules, then.rules):
+    for rule in those_not_in(now.rules, then.rules):
         text = routing.describe_rule(rule)
         fix = (fixes.without_policy_rule(prefix.WHOLE[rule.version], text),)
         code = "rule-wrong-table" if rule.action == "lookup" else "rule-prohibit"
         said = f"the policy rule «{text}» of {now.name} is new: it was not there when the probe passed"
         yield _policy_rule(now, code, text, said, fix)
-
-
-def _lacking(these: Iterable[_Thing], others: Collection[_Thing]) -> Iterator[_Thing]:
-    """Those that are not among the others."""
-    return filterfalse(others.__contains__, these)
 
 
 def _policy_rule(now: Namespace, code: str, named: str, text: str, fix: tuple[Command, ...]) -> Stop:
@@ -307,11 +299,11 @@ def _entries(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
     if then.forwarded != now.forwarded:
         return
     old, new = _static(then), _static(now)
-    for words in _lacking(old, new):
+    for words in those_not_in(old, new):
         named = " ".join(words)
         text = f"the forwarding entry {named} of {now.name} is gone: it was there when the probe passed"
         yield from _entry(now, words, "append" if "dst" in words else "replace", text)
-    for words in _lacking(new, old):
+    for words in those_not_in(new, old):
         named = " ".join(words)
         text = f"the forwarding entry {named} of {now.name} is new: it was not there before"
         yield from _entry(now, words, "del", text)

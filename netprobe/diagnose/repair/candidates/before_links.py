@@ -15,6 +15,7 @@ from netprobe.predict import fixes
 from netprobe.predict.drop import link_down, lost
 
 _WHEN = "when the probe passed"
+_WORDS = {True: "on", False: "off"}
 _FLAGS = {  # of a port: the word of bridge(8), and the cause that another value makes
     "isolated": ("isolated", "port-isolated"),
     "unicast_flood": ("flood", "port-flood-off"),
@@ -65,12 +66,11 @@ def _plugged(then: Namespace, now: Namespace, was: Link, link: Link) -> Iterator
 def _set(loss: Loss, now: Namespace, was: Link, link: Link) -> Iterator[Stop]:
     """What `ip link set` sets by a word."""
     short = loss.stop.code if loss.stop.code.startswith("mtu-") else "mtu-exceeded"
-    arp = {True: "on", False: "off"}
     mode = ("type", "macvlan", "mode", was.macvlan_mode or "")
     pairs = (
         (was.mtu, link.mtu, "an MTU of", ("mtu", str(was.mtu)), short),
         (was.mac, link.mac, "the MAC address", ("address", was.mac), "mac-duplicate"),
-        (arp[was.arp], arp[link.arp], "arp", ("arp", arp[was.arp]), "arp-disabled"),
+        (_WORDS[was.arp], _WORDS[link.arp], "arp", ("arp", _WORDS[was.arp]), "arp-disabled"),
         (was.macvlan_mode, link.macvlan_mode, "the macvlan mode", mode, "macvlan-mode-isolated"),
     )
     for before, value, what, words, code in pairs:
@@ -80,7 +80,7 @@ def _set(loss: Loss, now: Namespace, was: Link, link: Link) -> Iterator[Stop]:
         thing = Object("link", link.name, f"{link.name} {words[-2]} {value}")
         fix = (fixes.link_set(link, *words),)
         yield lost(code, now.name, link, Stage.TRANSMIT, text, object=thing, fix=fix)
-    if was.bridge and link.bridge and link.bridge.stp and not was.bridge.stp:
+    if was.bridge and link.has_stp and not was.has_stp:
         text = f"{link.name} in {now.name} runs a spanning tree, and had none {_WHEN}"
         thing = Object("link", link.name, f"{link.name} stp_state 1")
         fix = (fixes.link_set(link, "type", "bridge", "stp_state", "0"),)
@@ -91,17 +91,16 @@ def _port(loss: Loss, now: Namespace, was: Link, link: Link) -> Iterator[Stop]:
     """The settings of a bridge port."""
     if was.port is None or link.port is None:
         return
-    on = {True: "on", False: "off"}
     for field, (word, code) in _FLAGS.items():
         before, value = getattr(was.port, field), getattr(link.port, field)
         if before == value:
             continue
         named = f"{word} of the bridge port {link.name} in {now.name}"
-        text = f"{named} is {on[value]}, and was {on[before]} {_WHEN}"
-        thing = Object("bridge-port", link.name, f"{link.name} {word} {on[value]}")
-        fix = (fixes.bridge_port(link, word, on[before]),)
+        text = f"{named} is {_WORDS[value]}, and was {_WORDS[before]} {_WHEN}"
+        thing = Object("bridge-port", link.name, f"{link.name} {word} {_WORDS[value]}")
+        fix = (fixes.bridge_port(link, word, _WORDS[before]),)
         yield lost(code or loss.stop.code, now.name, link, Stage.BRIDGE, text, object=thing, fix=fix)
-    if was.port.state == "forwarding" and link.port.state != "forwarding" and link.up and link.carrier:
+    if was.port.state == "forwarding" and link.port.state != "forwarding" and link.runs:
         text = f"the bridge port {link.name} in {now.name} is {link.port.state}, and was forwarding {_WHEN}"
         thing = Object("bridge-port", link.name, f"{link.name} state {link.port.state}")
         fix = (fixes.bridge_port(link, "state", "3"),)

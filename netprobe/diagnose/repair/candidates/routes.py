@@ -15,7 +15,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import beside, router_for
 from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import has, where
+from netprobe.model.lookup import but, has, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -183,10 +183,10 @@ def _dead_leg(loss: Loss, routed: Routed) -> Iterator[Repair]:
     if route is None or taken is None or len(route.nexthops) < 2:
         return
     named = " ".join(followed(namespace, routed)[0])
-    others = ((leg.via, namespace.link(leg.index)) for leg in route.nexthops if leg != taken)
-    for via, link in others:
-        if via is not None and link is not None:
-            fix = (fixes.ip(route.dst, "route", "replace", route.target, "via", via, "dev", link.name),)
+    for leg in but(those_not_in(route.nexthops, (taken,)), via=None):
+        for link in where(namespace.links, index=leg.index):
+            way = ("via", leg.via or "", "dev", link.name)
+            fix = (fixes.ip(route.dst, "route", "replace", route.target, *way),)
             text = f"{named}, one leg of several in {namespace.name}, is dead"
             thing = Object("route", named, named)
             stop = lost("ecmp-dead-nexthop", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)

@@ -198,7 +198,7 @@ def _set_of(table: Table, statement: Statement) -> NamedSet | None:
 
 def _value(statement: Statement, flow: Flow) -> str | None:
     """What the packet has where the test looks, as an element."""
-    family = "ip6" if flow.version == 6 else "ip"
+    family = nat_rules.family(flow.dst)
     port = None if flow.dport is None else str(flow.dport)
     known = {f"{family} saddr": flow.src, f"{family} daddr": flow.dst, **dict.fromkeys(PORT_KEYS, port)}
     return known.get(statement.key)

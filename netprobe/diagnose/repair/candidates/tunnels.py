@@ -28,7 +28,7 @@ from netprobe.model import (
     Vxlan,
 )
 from netprobe.model.link import name_of
-from netprobe.model.lookup import but, find, has, where
+from netprobe.model.lookup import but, find, has, those_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.vxlan import without_source
@@ -181,7 +181,7 @@ def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: L
     written = {entry.mac for entry in known}
     # where what has no entry goes to everybody, the device's own MAC needs none
     own = {other.mac} & written if _EVERYBODY in written else {other.mac}
-    behind = filter(written.__contains__, _behind(loss, there, other))
+    behind = those_in(_behind(loss, there, other), written)
     for remote, mac in product(underlay(here, there), (*own, _EVERYBODY, *behind)):
         entries = where(known, mac=mac)
         if not has(entries, remote=remote):

@@ -17,7 +17,7 @@ from netprobe.diagnose.inventory import joined
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, free_address, is_network, own_addresses, usual_length
 from netprobe.model import Blank, Command, FindBare, InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.model.lookup import but, where
+from netprobe.model.lookup import but, those_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import forwards, is_router
 from netprobe.predict.drop import lost
@@ -55,7 +55,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         told, asked = [*waited_on(loss, station)], asked_for(loss)
         is_sender = station.name == loss.probe.source.namespace
         if told:
-            known = told if is_sender else filter(told.__contains__, asked)
+            known = told if is_sender else those_in(asked, told)
             yield from _belonging(loss, station, homes, known, Merit.RESTORES)
         elif is_sender:
             yield from _with_any_address(loss, station, homes)
