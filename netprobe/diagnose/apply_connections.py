@@ -85,7 +85,7 @@ def _is_meant(entry: ConntrackEntry, wanted: tuple[str | None, ...]) -> bool:
 def delete_ipsec_policy(order: Order) -> Snapshot:
     """`ip xfrm policy delete src PREFIX dst PREFIX dir DIRECTION`."""
     wanted = (order.needed("src"), order.needed("dst"), order.needed("dir"))
-    kept = tuple(p for p in order.namespace.xfrm or () if (p.src, p.dst, p.direction) != wanted)
+    kept = tuple(p for p in order.namespace.policies if (p.src, p.dst, p.direction) != wanted)
     return order.with_fields(xfrm=kept).snapshot
 
 
@@ -97,4 +97,4 @@ def add_ipsec_policy(order: Order) -> Snapshot:
     whole = "::/0" if ":" in f"{order.option('src')}{order.option('dst')}" else "0.0.0.0/0"
     src, dst = (as_prefix(order.option(key) or whole, order.six) for key in ("src", "dst"))
     policy = XfrmPolicy(order.needed("dir"), src, dst, rest[-1] if rest else "allow")
-    return order.with_fields(xfrm=(*(order.namespace.xfrm or ()), policy)).snapshot
+    return order.with_fields(xfrm=(*order.namespace.policies, policy)).snapshot

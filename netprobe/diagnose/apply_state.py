@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Snapshot
-from netprobe.model.lookup import all_but, has, where
+from netprobe.model.lookup import all_but, among, has, where
 from netprobe.predict import ipv6
 from netprobe.predict.drop import Unread
 from netprobe.predict.view import Ground, Lacking
@@ -98,8 +98,8 @@ def _beside(snapshot: Snapshot, name: str, index: int) -> Iterator[Place]:
 def standing_on(snapshot: Snapshot, name: str, link: Link) -> Iterator[Place]:
     """The interfaces of any namespace that stand on this one: VLANs, macvlans."""
     for there, other in snapshot.namespaces.items():
-        for above in other.links:
-            if above.kind in _STACKED and far_end(snapshot, there, above) == (name, link):
+        for above in among(other.links, kind=_STACKED):
+            if far_end(snapshot, there, above) == (name, link):
                 yield there, above.index
 
 

@@ -162,13 +162,11 @@ def _of_one(before: Snapshot, after: Snapshot, name: str, versions: Set[int]) ->
 
 def _lost(before: Namespace, after: Namespace) -> Iterator[str]:
     """Why parts, or rules, that were read before could not be read again."""
-    for part, why in after.unread.items():
-        if part not in before.unread:
-            yield why
+    for part in those_not_in(after.unread, before.unread):
+        yield after.unread[part]
     if before.ruleset is not None:
-        for each in after.filters.blind:
-            if each not in before.ruleset.blind:
-                yield each.why
+        for each in those_not_in(after.filters.blind, before.ruleset.blind):
+            yield each.why
 
 
 def is_of_another_version(each: Difference, versions: Set[int]) -> bool:

@@ -308,7 +308,7 @@ def _whole(each: NamedSet | None) -> str | None:
 
 
 def _elements(each: NamedSet) -> set[str]:
-    return {_term(element) for element in each.elements or ()}
+    return {_term(element) for element in each.known}
 
 
 def _term(term: Term) -> str:

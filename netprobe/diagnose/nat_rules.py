@@ -221,7 +221,7 @@ def _by_kind(rules: tuple[Rule, ...]) -> dict[str, tuple[int, ...]]:
 
 def found(namespace: Namespace, thing: Object) -> Rule | None:
     """The rule that an object names."""
-    match thing.words or ():
+    match thing.line:
         case ("nft", family, table, chain, "handle", handle):
             tables = where(namespace.tables, key=("nft", family, table))
             return find(_rules_of(tables, chain), handle=int(handle))
@@ -241,7 +241,7 @@ def retargeted(namespace: Namespace, thing: Object, rule: Rule, old: str, new: s
     """The rule with another target in its place, or its map with another element; nothing where its tool
     cannot replace one.
     """
-    match thing.words or ():
+    match thing.line:
         case ("nft", *_) as words:
             return _retargeted_by_nft(namespace, words, rule, old, new)
         case (tool, table, chain, number) if tool.startswith(("iptables", "ip6tables")):
@@ -280,7 +280,7 @@ def _maps_of(namespace: Namespace, key: tuple[str, str, str], rule: Rule) -> lis
 
 def _pairs(held: NamedSet) -> Iterator[tuple[str, str]]:
     """The keys and the data of a map."""
-    for element in held.elements or ():
+    for element in held.known:
         match element.args:
             case (key, data):
                 yield written(key), written(data)

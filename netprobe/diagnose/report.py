@@ -374,8 +374,7 @@ def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
 
 def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]:
     namespaces = snapshot.namespaces.values()
-    rulesets = filter(None, (namespace.ruleset for namespace in namespaces))
-    of_rules = chain.from_iterable(ruleset.blind for ruleset in rulesets)
+    of_rules = chain.from_iterable(each.filters.blind for each in namespaces)
     spots = [*snapshot.blind, *chain.from_iterable(each.blind for each in namespaces), *of_rules]
     lost = among(seen, kind=GAPS)
     spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in lost]

@@ -32,8 +32,9 @@ Key = tuple[str | None, str, str]
 
 def since(earlier: Earlier, now: Snapshot, prediction: Prediction | None) -> Since:
     """What the report says about the earlier run."""
-    versions = families(prediction) if prediction is not None else BOTH
-    port = prediction.probe.destination.port if prediction is not None else None
+    versions, port = BOTH, None
+    if prediction is not None:
+        versions, port = families(prediction), prediction.probe.destination.port
     found = without_followers(changed(earlier.snapshot, now, versions, port))
     return Since(earlier.capture, earlier.time, earlier.at, tuple(map(as_object, found)))
 

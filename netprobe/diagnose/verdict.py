@@ -18,7 +18,7 @@ from netprobe.model import (
     Stage,
     Verdict,
 )
-from netprobe.model.lookup import but, has, where
+from netprobe.model.lookup import but, has, those_not_in, where
 from netprobe.model.report import UNHEARD, UNSURE
 
 from . import between
@@ -172,7 +172,7 @@ def _leg_of_answer(case: Case) -> Leg:
 
 def from_another(case: Case) -> Observation | None:
     """An answer that does not bear the address that was asked, as it came back or as it left the far end."""
-    foreign = next((o for o in case.of_kind("answered") if not case.probe.takes(o.flow)), None)
+    foreign = next(iter(those_not_in(case.of_kind("answered"), case.answers)), None)
     if foreign is not None or case.probe.protocol is not Protocol.UDP:
         return foreign
     return sent_by_another(case.request, case.observations)

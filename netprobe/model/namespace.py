@@ -128,6 +128,11 @@ class Namespace(Struct, frozen=True):
         return self.link_of(self.address(address))
 
     @property
+    def policies(self) -> tuple[XfrmPolicy, ...]:
+        """Its IPsec policies; none where they were not read."""
+        return self.xfrm or ()
+
+    @property
     def gateways(self) -> frozenset[str | None]:
         """The next hops of all routes; None among them where one leads straight to a network."""
         return indexed(_gateways, self.routes)

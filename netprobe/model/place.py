@@ -67,6 +67,11 @@ class Object(Struct, frozen=True):
     owner: str | None = None
     words: tuple[str, ...] | UnsetType = UNSET
 
+    @property
+    def line(self) -> tuple[str, ...]:
+        """The words; none where they are not known."""
+        return self.words or ()
+
 
 def id_of(thing: Object | None) -> str:
     """The id of an object; "" where there is none."""

@@ -126,6 +126,11 @@ class NamedSet(Struct, frozen=True):
     flags: tuple[str, ...] = ()
     elements: tuple[Term, ...] | None = None
 
+    @property
+    def known(self) -> tuple[Term, ...]:
+        """Its elements, as far as they were read."""
+        return self.elements or ()
+
 
 class NamedObject(Struct, frozen=True):
     """A stateful object of nft:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from itertools import chain
+from itertools import chain, count
 
 from netprobe.model import Flow, InterfaceAddress, Leg, Link, Namespace, Protocol, Snapshot
 from netprobe.model.lookup import not_among, where
@@ -70,6 +70,12 @@ def usual_length(addresses: Iterable[InterfaceAddress], address: str) -> tuple[i
     """
     found = Counter(own.prefixlen for own in prefix.neighbours_of(address, addresses))
     return found.most_common(1)[0] if found else None
+
+
+def free_name(namespace: Namespace, stem: str, first: int = 0) -> str:
+    """The name with this stem and the lowest number that no interface has."""
+    names = (f"{stem}{number}" for number in count(first))
+    return next(name for name in names if namespace.link_named(name) is None)
 
 
 def free_address(addresses: Iterable[InterfaceAddress]) -> InterfaceAddress | None:

@@ -208,7 +208,9 @@ def _bare(
     """An interface without an address among stations that have some: one that is asked for and nobody has,
     else any that is free, which only the reader can choose.
     """
-    meant = None if link.kind != "bridge" else loss.probe.destination.address
+    meant, free = None, free_address(others)
+    if link.kind == "bridge":
+        meant, free = loss.probe.destination.address, None
     text = f"{link.name} in {namespace.name} has no IPv{version} address"
     for address in those_not_in(asked_for(loss), (meant,)):
         usual = usual_length(others, address)
@@ -217,7 +219,6 @@ def _bare(
             put = Command.of("ip", "address", "add", f"{address}/{usual[0]}", "dev", link.name)
             told = f"{text}, and no station has {address}"
             yield from _given(loss, namespace, link, told, put, put, pointing_at(loss.snapshot, address))
-    free = free_address(others) if link.kind != "bridge" else None
     if free is not None:
         put = Command.of("ip", "address", "add", free.written, "dev", link.name)
         blank = Blank(f"ADDRESS/{free.prefixlen}")

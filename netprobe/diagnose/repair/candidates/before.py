@@ -24,7 +24,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import but, holding, those_not_in, where
+from netprobe.model.lookup import but, holding, not_among, those_not_in, where
 from netprobe.predict import fib, fixes, prefix, routing
 from netprobe.predict.drop import lost
 
@@ -87,20 +87,21 @@ def _addresses(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
             continue
         for version in (4, 6):
             old, new = _lasting(then, was, version), _lasting(now, link, version)
-            yield from _of_link(loss, now, link, _without(old, new), _without(new, old))
+            gone = not_among(old, written={each.written for each in new})
+            come = not_among(new, written={each.written for each in old})
+            yield from _of_link(loss, now, link, gone, come)
 
 
-def _lasting(namespace: Namespace, link: Link, version: int) -> list[InterfaceAddress]:
-    return [*but(namespace.addresses_of(link, version), scope="link")]
-
-
-def _without(these: list[InterfaceAddress], others: list[InterfaceAddress]) -> list[InterfaceAddress]:
-    known = {(a.address, a.prefixlen) for a in others}
-    return [a for a in these if (a.address, a.prefixlen) not in known]
+def _lasting(namespace: Namespace, link: Link, version: int) -> tuple[InterfaceAddress, ...]:
+    return but(namespace.addresses_of(link, version), scope="link")
 
 
 def _of_link(
-    loss: Loss, now: Namespace, link: Link, gone: list[InterfaceAddress], come: list[InterfaceAddress]
+    loss: Loss,
+    now: Namespace,
+    link: Link,
+    gone: tuple[InterfaceAddress, ...],
+    come: tuple[InterfaceAddress, ...],
 ) -> Iterator[Stop]:
     """The addresses back that are gone; where another came in the place of one, without that."""
     if len(gone) == len(come) == 1:
@@ -326,10 +327,10 @@ def _entry(now: Namespace, words: tuple[str, ...], verb: str, text: str) -> Iter
     link = now.link_named(words[2])
     if link is None:
         return
-    lacking = "vxlan-fdb-missing" if "dst" in words else "port-flood-off"
-    code = "fdb-wrong-entry" if verb == "del" else lacking
-    kept = words[:-1] if verb == "del" else words  # the side, and not the state
-    id = " ".join(words[:5] if "dst" in words else (*words[:3], words[3]))
+    code, named = ("vxlan-fdb-missing", words[:5]) if "dst" in words else ("port-flood-off", words[:4])
+    kept, id = words, " ".join(named)
+    if verb == "del":
+        code, kept = "fdb-wrong-entry", words[:-1]  # the side, and not the state
     fix = (Command.of("bridge", "fdb", verb, *kept),)
     yield lost(code, now.name, link, Stage.BRIDGE, text, object=Object("fdb-entry", id, text), fix=fix)
 

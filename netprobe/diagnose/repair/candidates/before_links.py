@@ -112,8 +112,9 @@ def _traffic(now: Namespace, was: Link, link: Link) -> Iterator[Stop]:
     known = {(q.parent, q.kind, q.text) for q in was.qdiscs}
     for each in link.qdiscs:
         if (each.parent, each.kind, each.text) not in known:
-            text = f"the qdisc {each.text or each.kind} on {link.name} in {now.name} was not there {_WHEN}"
-            thing = Object("qdisc", f"{link.name} {each.kind}", each.text or each.kind)
+            named = each.text or each.kind
+            text = f"the qdisc {named} on {link.name} in {now.name} was not there {_WHEN}"
+            thing = Object("qdisc", f"{link.name} {each.kind}", named)
             fix = (Command.of("tc", "qdisc", "del", "dev", link.name, *each.parent.split()),)
             yield lost("qdisc-drop", now.name, link, Stage.QDISC, text, object=thing, fix=fix)
     new = first(link.filters, attrgetter("direction"))

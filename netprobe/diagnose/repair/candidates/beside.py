@@ -14,7 +14,7 @@ from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network
 from netprobe.model import InterfaceAddress, Link, Namespace, Object, Route, Stage
-from netprobe.model.lookup import but, find, has, holding, where
+from netprobe.model.lookup import but, find, has, holding, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -30,10 +30,10 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from _by_its_gateways(loss, routed, link)
 
 
-def _others(loss: Loss, routed: Routed) -> Iterator[Link]:
+def _others(loss: Loss, routed: Routed) -> tuple[Link, ...]:
     """The interfaces that were not taken."""
     taken = loss.out(routed)
-    return (link for link in where(loss.snapshot[routed.namespace].outward, up=True) if link != taken)
+    return those_not_in(where(loss.snapshot[routed.namespace].outward, up=True), (taken,))
 
 
 def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:

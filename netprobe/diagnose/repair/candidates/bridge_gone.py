@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, own_addresses, usual_length
+from netprobe.diagnose.repair.segment import Station, free_name, own_addresses, usual_length
 from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Stage
 from netprobe.model.lookup import not_among, where
 from netprobe.predict import prefix
@@ -19,7 +19,6 @@ from netprobe.predict.prefix import version
 
 from .renamed import missing_names
 
-_MOST = 1 << 16  # bridges of a namespace
 SEVERAL = 2  # idle ends that look for one gateway: alone, one may have borne the address itself
 
 
@@ -74,8 +73,7 @@ def _made_again(
 ) -> Iterator[Repair]:
     other = {*_gateways(loss, ends, 10 - loss.version)}
     own = tuple(_as_it_was(loss, ends, each) for each in (address, *(other if len(other) == 1 else ())))
-    free = next(name for n in range(_MOST) if namespace.link_named(name := f"br{n}") is None)
-    known, said = (named[0], named[0]) if named else (free, "a bridge")
+    known, said = (named[0], named[0]) if named else (free_name(namespace, "br"), "a bridge")
     ports = ", ".join(link.name for link in ends)
     asked = " and ".join(each.address for each in own)
     text = f"{said} is missing in {namespace.name}: none holds {ports}, and nobody is {asked}"

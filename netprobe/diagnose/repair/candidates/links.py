@@ -17,7 +17,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses, meet
 from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop, Vxlan
 from netprobe.model.link import name_of
-from netprobe.model.lookup import but, gathered, has, where
+from netprobe.model.lookup import all_but, but, gathered, has, where
 from netprobe.predict import fixes, ipv6, prefix
 from netprobe.predict.drop import link_down, lost
 
@@ -197,7 +197,7 @@ def _with_a_mac(namespace: Namespace) -> Iterator[Link]:
 def _unlearned(snapshot: Snapshot, mac: str) -> Snapshot:
     """The snapshot without what bridges learned of a MAC: its next frame teaches them anew."""
     for namespace in snapshot.namespaces.values():
-        kept = tuple(entry for entry in namespace.fdb if entry.mac != mac or entry.static)
+        kept = all_but(namespace.fdb, where(namespace.fdb, mac=mac, static=False))
         snapshot = snapshot.with_namespace(replace(namespace, fdb=kept))
     return snapshot
 

@@ -39,7 +39,7 @@ def _bearer(snapshot: Snapshot, resolved: Resolved) -> Station | None:
 
 def _answers(namespace: Namespace, station: Station, address: str) -> bool:
     """Whether a station says that an address is its own: it bears it, or it is a proxy (arp_process)."""
-    proxy = any(in_force(namespace, station[1], setting)[0] for setting in ("proxy_arp", "proxy_arp_pvlan"))
+    proxy = proxy_key(namespace, station[1]) is not None
     listed = has(namespace.neighbours, proxy=True, address=address)
     return namespace.owner_of(address) is not None or proxy or listed
 
@@ -60,7 +60,7 @@ def _usurped(loss: Loss, resolved: Resolved, rival: Station) -> Iterator[Repair]
     if own is not None and bearer is not None:
         fix = (*(replace(command, namespace=rival[0]) for command in _silenced(own, bearer, rival[1])), *fix)
         thing = Object("address", f"{address}/{own.prefixlen} dev {bearer.name}", text)
-    elif (key := _proxy_key(loss.snapshot[rival[0]], rival)) is not None:
+    elif (key := proxy_key(loss.snapshot[rival[0]], rival[1])) is not None:
         fix = (*(replace(command, namespace=rival[0]) for command in fixes.sysctl(key, 0)), *fix)
         thing = Object("sysctl", key, f"{key} = 1")
     stop = lost("addr-duplicate", rival[0], rival[1], Stage.ARP, text, object=thing, fix=fix)
@@ -76,10 +76,10 @@ def _silenced(own: InterfaceAddress, bearer: Link, asked: Link) -> tuple[Command
     return fixes.sysctl(f"net.ipv4.conf.{asked.key}.arp_ignore", 1)
 
 
-def _proxy_key(namespace: Namespace, station: Station) -> str | None:
-    """The sysctl that makes a station a proxy."""
+def proxy_key(namespace: Namespace, link: Link) -> str | None:
+    """The sysctl that makes a station a proxy; None where it is none."""
     for setting in ("proxy_arp", "proxy_arp_pvlan"):
-        value, key = in_force(namespace, station[1], setting)
+        value, key = in_force(namespace, link, setting)
         if value:
             return key
     return None

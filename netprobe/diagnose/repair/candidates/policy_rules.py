@@ -51,12 +51,12 @@ def _hides_main(namespace: Namespace, rule: PolicyRule) -> bool:
 
 def _followed(namespace: Namespace, routed: Routed, rule: PolicyRule) -> Stop:
     text = routing.describe_rule(rule)
-    refuses = rule.action != "lookup"
-    why = "refuses" if refuses else "selects a table that has no working route to"
+    why, code = "refuses", "rule-prohibit"
+    if rule.action == "lookup":
+        why, code = "selects a table that has no working route to", "rule-wrong-table"
     said = f"the policy rule «{text}» of {namespace.name} {why} {routed.dst}"
     words = text.partition(": ")[2].split()
     fix = (fixes.ip(routed.dst, "rule", "del", "pref", str(rule.priority), *words),)
-    code = "rule-prohibit" if refuses else "rule-wrong-table"
     thing = Object("policy-rule", text, text)
     return lost(code, namespace.name, None, Stage.ROUTE, said, object=thing, fix=fix)
 

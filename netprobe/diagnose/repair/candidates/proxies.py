@@ -25,9 +25,9 @@ from netprobe.model.lookup import where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.routing import without_route
-from netprobe.predict.rp_filter import in_force
 from netprobe.predict.trace import Routed
 
+from .neighbours import proxy_key
 from .stop import completed
 
 
@@ -67,8 +67,10 @@ def without_a_way(loss: Loss) -> Iterator[Stop]:
     asked = next((routed.via for routed in _unanswered(loss)), ":")
     for name, link in loss.hearers() if ":" not in asked else ():
         namespace = loss.snapshot[name]
-        proxy = any(in_force(namespace, link, each)[0] for each in ("proxy_arp", "proxy_arp_pvlan"))
-        if proxy and fib.lookup(namespace, RouteQuery(None, asked)).route is None:
+        if (
+            proxy_key(namespace, link) is not None
+            and fib.lookup(namespace, RouteQuery(None, asked)).route is None
+        ):
             stop = without_route(namespace, asked)
             why = f"{stop.text}: so it does not answer for that on {link.name}, as a proxy"
             said = replace(stop, text=why)

@@ -70,14 +70,13 @@ def _not_for_this(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repa
     for decision, statements in dnat_rules.publishing(namespace, flow):
         if not own and not dnat_rules.speaks_of_address(statements, flow.dst):
             continue
-        what = f"port {flow.dport}" if own else f"{flow.dst}:{flow.dport}"
+        what, merit = (f"port {flow.dport}", Merit.ADDS) if own else (flow.goal, Merit.RESTORES)
         text = f"{name} publishes {what} by {decision.object.id}, but no rule does it for this packet"
         proof = (decision.object.text, loss.stop.text)
         stop = Stop("dnat-missing", _place(loss, namespace, hook), text, decision.object, (), proof)
         yield from _from_the_other_hook(loss, namespace, decision, stop)
         yield from _without_exemption(loss, namespace, flow, stop)
         fix = dnat_rules.published(decision, statements, flow, made_here=hook is Stage.OUTPUT)
-        merit = Merit.ADDS if own else Merit.RESTORES
         yield from loss.repair(replace(stop, commands=fix), merit)
 
 

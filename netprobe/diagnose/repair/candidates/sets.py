@@ -64,7 +64,7 @@ def _texts(named: NamedSet | IpSet) -> list[str]:
     """The elements of a set, as its tool writes them."""
     if isinstance(named, IpSet):
         return [each.first for each in named.entries or ()]
-    return [*map(nat_rules.written, named.elements or ())]
+    return [*map(nat_rules.written, named.known)]
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:

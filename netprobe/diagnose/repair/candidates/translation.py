@@ -217,16 +217,16 @@ def _hairpin(loss: Loss) -> Iterator[Repair]:
     if router is None or not router.turns_back:
         return
     address = fixes.iptables(target)
-    network = target if source == target else _network_of(namespace, router, source)
+    # the answer would go straight to the asker, who does not know it
+    whom, network = "the sender's own segment", _network_of(namespace, router, source)
+    code, place = "nat-not-reversed", loss.stop.place
+    if source == target:
+        whom, network = "its own sender", target
+        code, place = "hairpin-nat-missing", Place(made.namespace, None, Stage.POSTROUTING)
     matches = ("-s", network, "-d", target)
     fix = (Command.of(address, "-t", "nat", "-A", "POSTROUTING", *matches, "-j", "MASQUERADE"),)
-    whom = "its own sender" if source == target else "the sender's own segment"
     text = f"{made.namespace} sends the packet back to {whom} ({target}) with the sender's own source address"
     thing = Object("nat-rule", f"{address} nat POSTROUTING", "no rule for hairpin traffic")
-    if source == target:
-        code, place = "hairpin-nat-missing", Place(made.namespace, None, Stage.POSTROUTING)
-    else:  # the answer goes straight to the asker, who does not know it
-        code, place = "nat-not-reversed", loss.stop.place
     stop = Stop(code, place, text, thing, fix, (loss.stop.text,))
     yield from loss.repair(stop, Merit.RESTORES)
 

@@ -15,7 +15,14 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.inventory import joined
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, free_address, is_network, own_addresses, usual_length
+from netprobe.diagnose.repair.segment import (
+    Station,
+    free_address,
+    free_name,
+    is_network,
+    own_addresses,
+    usual_length,
+)
 from netprobe.model import Blank, Command, FindBare, InterfaceAddress, Link, Namespace, Object, Stage
 from netprobe.model.lookup import but, those_in, where
 from netprobe.predict import fixes, prefix
@@ -30,7 +37,6 @@ from .told import waited_on
 # The ends of a walk for want of a cable.
 _LACKING = ("link-missing", "no-route", "neigh-no-answer", "ra-not-accepted", "route-loop")
 _END = "eth0"  # what a container calls its interface
-_MOST = 1 << 16  # cables of a namespace
 
 
 class _Bridged(Struct, frozen=True):
@@ -206,8 +212,7 @@ def _on(name: str, command: Command) -> Command:
 
 def _next(home: Namespace, name: str) -> str:
     """The next name that is free, of those like this one."""
-    stem = name.rstrip("0123456789")
-    return next(each for n in range(1, _MOST) if home.link_named(each := f"{stem}{n}") is None)
+    return free_name(home, name.rstrip("0123456789"), 1)
 
 
 def _network_behind(loss: Loss, address: str) -> str | None:
@@ -260,5 +265,4 @@ def _lines(station: Namespace, home: _Bridged, address: str, put: str | Blank) -
 def near_end(namespace: Namespace) -> str:
     """What the near end is called: as rules speak of it, else the next name that is free."""
     missing = missing_names(namespace)
-    free = (f"veth{n}" for n in range(_MOST))
-    return missing[0] if len(missing) == 1 else next(n for n in free if namespace.link_named(n) is None)
+    return missing[0] if len(missing) == 1 else free_name(namespace, "veth")
