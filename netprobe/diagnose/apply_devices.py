@@ -104,19 +104,19 @@ def _vxlan(order: Order, bare: Link, words: list[str]) -> Made:
     said = dict(zip(told[::2], told[1::2], strict=True))
     below = order.link(said.pop("dev")) if "dev" in said else None
     outer = OVERHEAD[prefix.version(said.get("remote", said.get("local", "")))]
+    lower, mtu = (below.index, below.mtu - outer) if below is not None else (0, bare.mtu)
     vxlan = Vxlan(
         int(said.pop("id")),
         local=said.pop("local", None),
         remote=said.pop("remote", None),
         port=int(said.pop("dstport", _PORT)),
-        lower=below.index if below is not None else 0,
+        lower=lower,
         ttl=int(said.pop("ttl", 0)),
         learning=_MUTE not in words,
         flags=those_in(words, _FLAGS),
     )
     refuse_if(said, bare.name)
     entry = FdbEntry(bare.index, NO_MAC, state="permanent", remote=vxlan.remote, via=vxlan.lower or None)
-    mtu = below.mtu - outer if below is not None else bare.mtu
     made = replace(bare, mac=bare.mac or _ANY_MAC, mtu=mtu, vxlan=vxlan)
     return made, (entry,) if vxlan.remote is not None else ()
 

@@ -114,8 +114,8 @@ def _towards(order: Order, via: str, wanted: Link | None, table: int) -> Link | 
     if prefix.needs_scope(via) and wanted is not None:
         return wanted
     tables = (table, fib.LOCAL, fib.MAIN)
-    near = [each for each in among(namespace.routes, table=tables) if prefix.contains(each.dst, via)]
-    fitting = (route for route in near if _leads_straight(route, wanted))
+    routes = among(namespace.routes, table=tables)
+    fitting = (each for each in routes if prefix.contains(each.dst, via) and _leads_straight(each, wanted))
     best = must(max(fitting, key=lambda route: prefix.length(route.dst), default=None), via)  # EHOSTUNREACH
     refuse_if(best.type != "unicast", via)  # EINVAL: Nexthop has invalid gateway
     return namespace.link(best.nexthops[0].index)

@@ -63,8 +63,8 @@ def _got_past(case: Case, stop: Stop) -> bool:
 
 def _is_copy(case: Case, seen: Observation) -> bool:
     """Whether a frame left by a port of a bridge: a copy for another port is no progress."""
-    link = case.snapshot.at(seen.namespace).link_named(seen.interface)
-    return link is not None and link.master is not None
+    links = where(case.snapshot.at(seen.namespace).links, name=seen.interface)
+    return bool(but(links, master=None))
 
 
 def _without_carrier(case: Case, stop: Stop) -> set[tuple[str, str | None]]:
@@ -72,5 +72,9 @@ def _without_carrier(case: Case, stop: Stop) -> set[tuple[str, str | None]]:
     later (linkwatch).
     """
     routed = case.routed if stop.code in _DOWN else ()
-    links = [(r.namespace, case.snapshot[r.namespace].link(r.decision.index)) for r in routed]
-    return {(name, link.name) for name, link in links if link is not None and not link.carrier}
+    outs = ((case.snapshot[each.namespace], each.decision.index) for each in routed)
+    return {
+        (namespace.name, link.name)
+        for namespace, index in outs
+        for link in where(namespace.links, index=index, carrier=False)
+    }

@@ -57,9 +57,9 @@ def _with_a_question(case: Case, ways: Sequence[tuple[Hop, Hop]]) -> Stop | None
 def _is_for(case: Case, flow: Flow, there: str) -> bool:
     """Whether somebody on the host of a namespace has the address that a frame is for."""
     host = case.snapshot.host_of(there)
-    names = [each for each in case.snapshot.namespaces if case.snapshot.host_of(each) == host]
+    spaces = case.snapshot.namespaces.items()
     try:
-        return any(case.snapshot[each].owner_of(flow.dst) is not None for each in names)
+        return any(case.snapshot.host_of(name) == host and each.owner_of(flow.dst) for name, each in spaces)
     except Unread:
         return False
 

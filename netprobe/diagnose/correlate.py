@@ -101,12 +101,15 @@ def is_neighbour(observation: Observation) -> bool:
 
 
 def _match(hop: Hop, seen: Sequence[Observation]) -> Observation | None:
-    if hop.bound is None or hop.stage not in _TAPPED:
+    if hop.stage not in _TAPPED:
         return None
-    # "other": it came in, and is for another station
-    bounds = (hop.bound, "other") if hop.bound == "in" else (hop.bound,)
+    bounds = _BOUNDS.get(hop.bound, ())
     here = where(seen, namespace=hop.namespace, interface=hop.interface)
     return min(among(here, bound=bounds), key=lambda o: bounds.index(o.bound), default=None)
+
+
+# How a frame was bound that is seen at a hop; "other": it came in, and is for another station.
+_BOUNDS: dict[str | None, tuple[str, ...]] = {"in": ("in", "other"), "out": ("out",)}
 
 
 def _merge(laid: list[Hop], extra: Sequence[Observation]) -> list[Hop]:

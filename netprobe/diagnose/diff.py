@@ -34,6 +34,7 @@ _NONE = Object("policy", "")
 _IN_PART = {"route": "routed", "fdb-entry": "forwarded"}  # what may be too many to be read whole
 _ENTRIES = ("neighbour", "fdb-entry")
 _SHOWN = 8  # elements of a set that are named
+_READ = {True: "read", False: "not read"}
 
 
 def compare(before: Report, after: Report, configured: tuple[Snapshot, Snapshot] | None) -> Comparison:
@@ -205,8 +206,7 @@ def _rulesets(name: str, before: Ruleset | None, after: Ruleset | None) -> Itera
     if before is after:  # as most often, where a change is tried
         return
     if before is None or after is None:
-        was, now = ("not read", "read") if before is None else ("read", "not read")
-        yield Difference("ruleset", "", was, now, name)
+        yield Difference("ruleset", "", _READ[before is not None], _READ[after is not None], name)
         return
     for key in first((*before.tables, *after.tables), _key):
         for difference in _table(before.table_of(key), after.table_of(key)):

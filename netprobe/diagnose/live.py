@@ -138,16 +138,17 @@ def after_round(
     answer = live.answer.after(report.rtt_ns[0]) if report.rtt_ns else live.answer
     same = live.report is not None and _finding(live.report) == _finding(report) and not live.trouble
     counted = _ANSWERS.get(report.verdict, "lost")
-    now = replace(
-        _with_changes(live, changed), at_ns=at_ns, rounds=number, report=report, answer=answer, trouble="",
-        hops=_hops(live.hops, report), since_ns=live.since_ns if same else at_ns,
-        **{counted: getattr(live, counted) + 1},
-    )  # fmt: skip
     before = live.report.verdict if live.report is not None else None
     found = VerdictEvent(
         at_ns, number, report.verdict, report.direction, report.summary, report.causes[:1], before
     )
-    events = (*map(_told, changed), _round(report, number, at_ns), *(() if same else (found,)))
+    since_ns, news = (live.since_ns, ()) if same else (at_ns, (found,))
+    now = replace(
+        _with_changes(live, changed), at_ns=at_ns, rounds=number, report=report, answer=answer, trouble="",
+        hops=_hops(live.hops, report), since_ns=since_ns,
+        **{counted: getattr(live, counted) + 1},
+    )  # fmt: skip
+    events = (*map(_told, changed), _round(report, number, at_ns), *news)
     return now, events
 
 

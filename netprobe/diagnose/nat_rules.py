@@ -312,10 +312,14 @@ def masquerading(namespace: Namespace, source: str, network: str | None, out: Li
 
     `network` None: all that leaves. `first`: before all other rules.
     """
-    chain = _nft_chain(namespace, source)
+    chain, (nft, xt) = _nft_chain(namespace, source), _FIRST[first]
     if chain is None:
-        return fixes.masquerade(source, network, out, "-I" if first else "-A")
-    return (Command.of("nft", "insert" if first else "add", *_nft_match(*chain, network, out), "masquerade"),)
+        return fixes.masquerade(source, network, out, xt)
+    return (Command.of("nft", nft, *_nft_match(*chain, network, out), "masquerade"),)
+
+
+# How nft(8) and iptables(8) put a rule before all others, or behind them.
+_FIRST = {True: ("insert", "-I"), False: ("add", "-A")}
 
 
 def masquerading_what_goes_to(namespace: Namespace, target: Flow, out: Link) -> fixes.Fix:
@@ -323,7 +327,11 @@ def masquerading_what_goes_to(namespace: Namespace, target: Flow, out: Link) -> 
     there.
     """
     chain = _nft_chain(namespace, target.dst)
-    has_port, protocol, port = target.dport is not None, str(target.protocol), str(target.dport)
+    protocol, port = str(target.protocol), str(target.dport)
+    words: tuple[str, ...] = (protocol, "dport", port)
+    ports: tuple[str, ...] = ("-p", protocol, "--dport", port)
+    if target.dport is None:
+        words = ports = ()
     if chain is not None:
         where = (
             "rule",
@@ -334,9 +342,7 @@ def masquerading_what_goes_to(namespace: Namespace, target: Flow, out: Link) -> 
             "daddr",
             target.dst,
         )
-        words = (protocol, "dport", port) if has_port else ()
         return (Command.of("nft", "add", *where, *words, "oifname", out.name, "masquerade"),)
-    ports = ("-p", protocol, "--dport", port) if has_port else ()
     matches = ("-t", "nat", "-A", "POSTROUTING", "-d", target.dst)
     return (Command.of(fixes.iptables(target.dst), *matches, *ports, "-j", "MASQUERADE"),)
 

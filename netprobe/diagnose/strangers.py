@@ -78,13 +78,12 @@ def _origins(prediction: Prediction | None, observations: Sequence[Observation])
 
 def _reversed(requests: Sequence[Observation]) -> set[_Form]:
     """The answers that are as they must be: each turns a request round."""
-    flows = [o.flow.reversed() for o in requests if o.flow is not None]
-    return {(flow.src, flow.sport, flow.dst, flow.dport) for flow in flows}
+    return {o.flow.reversed().ends for o in requests if o.flow is not None}
 
 
 def _form(o: Observation) -> _Form:
     assert o.flow is not None
-    return o.flow.src, o.flow.sport, o.flow.dst, o.flow.dport
+    return o.flow.ends
 
 
 def _far_side(prediction: Prediction | None, requests: Sequence[Observation]) -> Observation | None:

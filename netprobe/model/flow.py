@@ -66,6 +66,11 @@ class Flow(Struct, frozen=True):
         )  # fmt: skip
 
     @property
+    def ends(self) -> tuple[str, int | None, str, int | None]:
+        """Its addresses and ports."""
+        return self.src, self.sport, self.dst, self.dport
+
+    @property
     def goal(self) -> str:
         """Where it goes to: the address, and the port where there is one."""
         return f"{self.dst}:{self.dport}" if self.dport else self.dst

@@ -54,7 +54,7 @@ def _usurped(loss: Loss, resolved: Resolved, rival: Station) -> Iterator[Repair]
     ]
     text = f"{rival[0]}/{rival[1].name} ({entry.mac}) answers for {address} as well, and {name} sends to it"
     own = loss.snapshot[rival[0]].address(address)
-    bearer = loss.snapshot[rival[0]].link(own.index) if own is not None else None
+    bearer = loss.snapshot[rival[0]].link_of(own)
     thing = _object(resolved)
     fix: tuple[Command, ...] = (_forget(name, resolved),)
     if own is not None and bearer is not None:

@@ -67,10 +67,8 @@ def without_a_way(loss: Loss) -> Iterator[Stop]:
     asked = next((routed.via for routed in _unanswered(loss)), ":")
     for name, link in loss.hearers() if ":" not in asked else ():
         namespace = loss.snapshot[name]
-        if (
-            proxy_key(namespace, link) is not None
-            and fib.lookup(namespace, RouteQuery(None, asked)).route is None
-        ):
+        way = fib.lookup(namespace, RouteQuery(None, asked)).route
+        if way is None and proxy_key(namespace, link) is not None:
             stop = without_route(namespace, asked)
             why = f"{stop.text}: so it does not answer for that on {link.name}, as a proxy"
             said = replace(stop, text=why)

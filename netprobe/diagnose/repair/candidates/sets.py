@@ -139,7 +139,7 @@ def _of_ipset(namespace: Namespace, flow: Flow) -> Iterator[_Lookup]:
     tests = chain.from_iterable(map(_tests, namespace.tables))
     for test in where(tests, kind="ipset", op="=="):
         named = _ipset_of(namespace, test)
-        value = flow.src if test.options.get("match-set") == "src" else flow.dst
+        value = {"src": flow.src}.get(test.options.get("match-set", ""), flow.dst)
         if named and value and named.version in (None, flow.version):
             yield _Lookup(test, named, value)
 

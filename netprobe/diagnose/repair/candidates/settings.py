@@ -43,6 +43,12 @@ _GENERAL = (
     ("net.ipv4.tcp_fwmark_accept", "0", "reply-wrong-path", Stage.ROUTE, 4),
     ("net.ipv4.tcp_fwmark_accept", "0", "reply-wrong-path", Stage.ROUTE, 6),
 )
+# The causes of both, and where; of an interface's without its name.
+_MEANINGS = {name: (code, stage) for name, _, code, stage, _ in _GENERAL} | {
+    f"{family}.{setting}": (code, stage)
+    for family, known in _PER_INTERFACE.items()
+    for setting, _, code, stage in known
+}
 # What a machine may well have on purpose - a host that takes foreign packets -, and the end that tells that
 # not.
 _PURPOSES = {
@@ -53,6 +59,7 @@ _PURPOSES = {
 
 # What the kernel leaves alone by itself, and what hardly anything else depends on.
 _OF_NO_USE = {"disable_ipv6", "fwmark_reflect", "tcp_fwmark_accept"}
+_MERITS = dict.fromkeys(_PURPOSES, Merit.GOES_AROUND) | dict.fromkeys(_OF_NO_USE, Merit.RESTORES)
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -111,24 +118,14 @@ def _setting(
 
 def meaning(key: str) -> tuple[str, Stage] | None:
     """The cause that a sysctl at another value makes, and where; None for one that is not known here."""
-    for name, _, code, stage, _ in _GENERAL:
-        if key == name:
-            return code, stage
-    for family, known in _PER_INTERFACE.items():
-        for setting, _, code, stage in known if key.startswith(f"{family}.") else ():
-            if key.endswith(f".{setting}"):
-                return code, stage
-    return None
+    family, setting = ".".join(key.split(".")[:3]), key.rpartition(".")[2]
+    return _MEANINGS.get(key) or _MEANINGS.get(f"{family}.{setting}")
 
 
 def merit(namespace: Namespace, key: str) -> Merit:
     """To make a router of a station with one interface, or a proxy of a host, changes what it is for."""
     setting = key.rpartition(".")[2]
-    if setting in _PURPOSES:
-        return Merit.GOES_AROUND
-    if setting in _OF_NO_USE:
-        return Merit.RESTORES
     is_station = len(but(namespace.links, kind="loopback")) < 2
     if is_station and setting in ("forwarding", "ip_forward"):
         return Merit.GOES_AROUND
-    return Merit.UNDOES
+    return _MERITS.get(setting, Merit.UNDOES)
