@@ -150,6 +150,7 @@ def _look(
     """Mend, ask again, and so on, until the probe passes or nothing more can be told."""
     causes, hops = [report.causes[0]], report.path.request
     way: tuple[Hop, ...] = ()
+    needs: tuple[Need, ...] = ()
     sure = True
     for _ in range(_ROUNDS):
         mended = mend(snapshot, causes[-1]) or _served(snapshot, causes[-1], hops)
@@ -157,17 +158,18 @@ def _look(
             mended, sure = _supposed(causes[-1], searches), False
         if mended is None:
             break
-        again = _ask(mended, resent(report.probe, snapshot, mended), explain, earlier, searches)
-        if not isinstance(again, Report):
-            return _Outlook(tuple(causes[1:]), way=way, needs=again)
+        again, lacked = _ask(mended, resent(report.probe, snapshot, mended), explain, earlier, searches)
+        needs += lacked
+        if again is None:
+            break
         hops = again.path.request
         way = max(way, hops, key=len) if sure else way
         next_cause = [each for each in again.causes[:1] if _is_another(each, causes)]
         if again.verdict is Verdict.REACHABLE or not next_cause:
-            return _Outlook(tuple(causes[1:]), sure and again.verdict is Verdict.REACHABLE, way)
+            return _Outlook(tuple(causes[1:]), sure and again.verdict is Verdict.REACHABLE, way, needs)
         causes += next_cause
         snapshot = mended
-    return _Outlook(tuple(causes[1:]), way=way)
+    return _Outlook(tuple(causes[1:]), way=way, needs=needs)
 
 
 def _supposed(cause: Cause, searches: Searching | None) -> Snapshot | None:
@@ -205,12 +207,20 @@ def _ask(
     explain: Explain,
     earlier: Earlier | None,
     searches: Searching | None,
-) -> Report | tuple[Need, ...]:
-    """The same question to the mended model; or what it would need that was never read."""
+) -> tuple[Report | None, tuple[Need, ...]]:
+    """The same question to the mended model, and what of it was never read: without that there is no answer,
+    or the search for its cause does not see all.
+    """
     outcome = predict(snapshot, probe, ask=False)
     if not isinstance(outcome, Prediction):
-        return outcome
-    return diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier, searches)
+        return None, outcome
+    needs: tuple[Need, ...] = ()
+    if outcome.stop is not None and searches is not None:
+        from .repair import choice  # what passes needs no search
+
+        needs = choice.lacking(snapshot, outcome, earlier.snapshot if earlier else None, searches())
+    report = diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier, searches)
+    return report, needs
 
 
 def _thing(cause: Cause) -> tuple[str, str | None, str]:

@@ -9,7 +9,7 @@ from networks import edited, relinked, tutorial
 
 from netprobe.causes.catalogue import explain
 from netprobe.diagnose.apply import mend
-from netprobe.diagnose.blockers import with_outlook
+from netprobe.diagnose.blockers import lacking, with_outlook
 from netprobe.diagnose.hints import gateway, usual_length
 from netprobe.diagnose.repair.several import Searches
 from netprobe.diagnose.report import diagnose
@@ -24,6 +24,7 @@ from netprobe.model import (
     LinkRef,
     Place,
     Protocol,
+    ReadNamespace,
     Report,
     Route,
     Ruleset,
@@ -31,6 +32,7 @@ from netprobe.model import (
     Stage,
     Table,
 )
+from netprobe.model.engines import ContainerEngines
 from netprobe.predict.peers import mutual
 from netprobe.predict.predict import Prediction, predict
 
@@ -172,16 +174,34 @@ def test_behind_a_program_that_is_missing_there_may_be_more() -> None:
     assert found.notes == (ALL_PASS,)
 
 
-def test_what_stands_behind_a_fix_whose_words_are_for_the_reader() -> None:
-    """Any address that would do is tried; that the probe passes then is not promised, nor its way shown."""
-    lines = ("red: ip link del eth0", "host: sysctl -w net.ipv4.ip_forward=0")
+def changed(*lines: str) -> Snapshot:
+    """The tutorial's network after these commands, each `NAMESPACE: WORDS`."""
     commands = tuple(Command(tuple(words.split()), name) for name, _, words in (line.partition(": ") for line in lines))
     network = mend(tutorial(), Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
     assert network is not None
-    known, looks = read(network), Searches()
+    return read(network)
+
+
+def searched(known: Snapshot, looks: Searches) -> Report:
     outcome = predict(known, networks.probe(), ask=False)
     assert isinstance(outcome, Prediction)
-    report = diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain, None, lambda: looks)
+    return diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain, None, lambda: looks)
+
+
+def test_what_stands_behind_a_fix_whose_words_are_for_the_reader() -> None:
+    """Any address that would do is tried; that the probe passes then is not promised, nor its way shown."""
+    known, looks = changed("red: ip link del eth0", "host: sysctl -w net.ipv4.ip_forward=0"), Searches()
+    report = searched(known, looks)
     told = with_outlook(report, known, explain, None, lambda: looks)
     assert [cause.code for cause in (told.causes[0], *told.blockers)] == ["link-missing", "forwarding-off"]
     assert (told.notes, told.path.request) == (report.notes, report.path.request)
+
+
+def test_what_the_search_for_the_next_cause_lacks_is_asked_for() -> None:
+    """The router has lost the address on which its way out rests; who is at the other end of its cable tells which."""
+    known, looks = changed("red: ip route del default via 10.0.0.1 dev eth0", "host: ip address del 203.0.113.2/24 dev eth0"), Searches()
+    known = replace(known, engines=ContainerEngines())
+    near = replace(known, namespaces={name: each for name, each in known.namespaces.items() if name != "internet"})
+    assert ReadNamespace("internet") in lacking(searched(near, looks), near, explain, None, lambda: looks)
+    told = with_outlook(searched(known, looks), known, explain, None, lambda: looks)
+    assert [(cause.code, cause.place.namespace) for cause in told.blockers] == [("addr-missing", "host")]
