@@ -15,6 +15,7 @@ from netprobe.engine import ask, replay
 from netprobe.errors import CannotLook
 from netprobe.model import (
     AskedRoute,
+    AskEngines,
     AskRoute,
     Blind,
     Endpoint,
@@ -43,6 +44,7 @@ from netprobe.model import (
     Watch,
     XfrmPolicy,
 )
+from netprobe.model.engines import ContainerEngines
 from netprobe.predict import fib
 from netprobe.question import Question
 
@@ -107,6 +109,8 @@ def _read(state: Snapshot, snapshot: Snapshot, need: Need) -> Snapshot:
     if isinstance(need, FindPeer):
         peer = next(p.peer for p in state.peers if (p.namespace, p.nsid) == (need.namespace, need.nsid))
         return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, peer)))
+    if isinstance(need, AskEngines):
+        return replace(snapshot, engines=ContainerEngines())
     if isinstance(need, FindBare):
         return snapshot
     assert isinstance(need, FindMacvlans)

@@ -14,11 +14,14 @@ FOR_TESTS = {"linux/netfilter/read.py: read_ruleset"}  # the two halves of a rea
 
 def references(tree: ast.AST) -> Counter[str]:
     """How often each name is used in a tree; not where it is defined."""
-    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    attributes = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    imported = [alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]
-    words = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return Counter([*names, *attributes, *imported, *words])
+    found: Counter[str] = Counter()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Constant(value=str(name)):
+                found[name] += 1
+            case ast.ImportFrom(names=names):
+                found.update(alias.name for alias in names)
+    return found
 
 
 def is_plain(node: ast.stmt) -> TypeGuard[ast.FunctionDef]:
@@ -28,7 +31,9 @@ def is_plain(node: ast.stmt) -> TypeGuard[ast.FunctionDef]:
 
 def unused(trees: dict[str, ast.Module]) -> set[str]:
     """`FILE: FUNCTION` of each top-level function without a decorator that nothing but itself names."""
-    everywhere = sum((references(tree) for tree in trees.values()), Counter())
+    everywhere: Counter[str] = Counter()
+    for tree in trees.values():
+        everywhere.update(references(tree))
     plain = [(file, node) for file, tree in trees.items() for node in tree.body if is_plain(node)]
     return {f"{file}: {node.name}" for file, node in plain if everywhere[node.name] == references(node)[node.name]}
 
