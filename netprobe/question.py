@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from .errors import WrongQuestion
 from .model import Endpoint, Protocol
+from .model.address import version
 from .model.command import joined
 from .model.protocol import ASKED, Word
 
@@ -105,6 +106,13 @@ def check_target(question: Question, target: Endpoint) -> None:
             )
 
 
+def check_version(question: Question, address: str | None) -> None:
+    """Raises WrongQuestion for an address of the other IP version than was asked for."""
+    found = version(address or "")
+    if question.version not in (None, found):
+        raise WrongQuestion(f"{address} is an IPv{found} address", f"Leave out -{question.version}.")
+
+
 def check_options(question: Question, protocol: Protocol, port: int | None) -> None:
     """Raises WrongQuestion for an option, or a `port`, that a probe of this protocol has no use for."""
     lacking = _unused(protocol)
@@ -128,6 +136,14 @@ def check_options(question: Question, protocol: Protocol, port: int | None) -> N
                 f"{option} has no meaning for {protocol.called}",
                 f"Leave it out, or ask by {_users(option)}.",
             )
+
+
+def check_port(question: Question, protocol: Protocol, port: int | None) -> None:
+    """Raises WrongQuestion where a probe of this protocol needs a port, and none was said."""
+    if protocol.has_ports and port is None:
+        raise WrongQuestion(
+            f"{protocol.upper()} needs a port", f"Write {question.destination}:PORT or add -P PORT."
+        )
 
 
 def _unused(protocol: Protocol) -> tuple[str, ...]:

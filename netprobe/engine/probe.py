@@ -12,7 +12,15 @@ from netprobe.errors import CannotLook, WrongQuestion
 from netprobe.model import Endpoint, Probe, Protocol, ReadNamespace, Snapshot
 from netprobe.model.address import version
 from netprobe.model.command import joined
-from netprobe.question import DEFAULT_SIZE, Question, check_options, check_source, check_target
+from netprobe.question import (
+    DEFAULT_SIZE,
+    Question,
+    check_options,
+    check_port,
+    check_source,
+    check_target,
+    check_version,
+)
 
 from .world import World
 
@@ -21,34 +29,14 @@ def to_probe(world: World, question: Question) -> Probe:
     """Endpoints and options into a probe; whatever depends on the configuration is decided by the
     prediction.
     """
-    source = world.resolve(question.source)
-    if source.namespace is None:
-        raise WrongQuestion(
-            f"{question.source} is no place to send from",
-            "SRC is a namespace or a container; see `netprobe ls`.",
-        )
-    check_source(question, source)
-    source = _sent_from(source, question.source_address)
-    target = world.resolve(question.destination, source)
-    check_target(question, target)
-    port = question.port if question.port is not None else target.port
-    target = replace(target, port=port)
-    if target.address is None:
-        target = replace(target, address=_address_of(world, target, question, source))
-    check_pair(source.address, target.address or "", question.destination)
+    source = _source(world, question)
+    target = _target(world, question, source)
     source = _on_link(world, source, target)
-    six = ":" in (target.address or "")
-    if question.version is not None and six is not (question.version == 6):
-        raise WrongQuestion(
-            f"{target.address} is an IPv{6 if six else 4} address", f"Leave out -{question.version}."
-        )
+    check_version(question, target.address)
     protocol = _protocol(question, target)
     check_options(question, protocol, target.port)
+    check_port(question, protocol, target.port)
     ports = protocol.has_ports
-    if ports and target.port is None:
-        raise WrongQuestion(
-            f"{protocol.upper()} needs a port", f"Write {question.destination}:PORT or add -P PORT."
-        )
     return Probe(
         protocol, os.urandom(8).hex(), source, target, count=question.count, ttl=question.ttl, df=question.df,
         size=DEFAULT_SIZE if question.size is None else question.size,
@@ -57,6 +45,28 @@ def to_probe(world: World, question: Question) -> Probe:
         interval_ns=question.interval_ns, timeout_ns=question.timeout_ns,
         reused=question.source_port is not None,
     )  # fmt: skip
+
+
+def _source(world: World, question: Question) -> Endpoint:
+    """SRC as the machine knows it, with the address of `--source-address`."""
+    source = world.resolve(question.source)
+    if source.namespace is None:
+        raise WrongQuestion(
+            f"{question.source} is no place to send from",
+            "SRC is a namespace or a container; see `netprobe ls`.",
+        )
+    check_source(question, source)
+    return _sent_from(source, question.source_address)
+
+
+def _target(world: World, question: Question, source: Endpoint) -> Endpoint:
+    """DST as the machine knows it, with an address, and with the port that was asked for."""
+    target = world.resolve(question.destination, source)
+    check_target(question, target)
+    port = target.port if question.port is None else question.port
+    address = target.address or _address_of(world, target, question, source)
+    check_pair(source.address, address, question.destination)
+    return replace(target, port=port, address=address)
 
 
 def _sent_from(source: Endpoint, written: str | None) -> Endpoint:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from contextlib import nullcontext
+from typing import Literal, get_args
 
 import click
 import pytest
@@ -13,7 +14,7 @@ from netprobe.cli.parameters import EXPECT, PROBE, FirewallMark
 from netprobe.errors import WrongQuestion
 from netprobe.model import Endpoint, Protocol
 from netprobe.model import protocol as protocols
-from netprobe.question import Question, check_options, check_source, check_target
+from netprobe.question import Question, check_options, check_port, check_source, check_target, check_version
 from netprobe.session import question as of_options
 
 ASKED = Question("red", "8.8.8.8")
@@ -139,3 +140,20 @@ def test_the_options_know_the_protocols_of_the_table() -> None:
         [protocol] = (each for each in command.params if each.name == "protocol")
         assert isinstance(protocol.type, click.Choice)
         assert [*protocol.type.choices] == words
+
+
+@pytest.mark.parametrize(
+    ("asked", "address", "wrong"),
+    [(None, "::1", None), (4, "8.8.8.8", None), (6, "::1", None), (6, "8.8.8.8", "8.8.8.8 is an IPv4"), (4, "::1", "::1 is an IPv6")],
+)
+def test_an_address_of_the_other_ip_version(asked: Literal[4, 6] | None, address: str, wrong: str | None) -> None:
+    with pytest.raises(WrongQuestion, match=wrong) if wrong else nullcontext():
+        check_version(replace(ASKED, version=asked), address)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "port", "is_wrong"), [("tcp", None, True), ("udp", None, True), ("tcp", 80, False), ("icmp", None, False)]
+)
+def test_a_protocol_with_ports_needs_one(protocol: str, port: int | None, is_wrong: bool) -> None:
+    with pytest.raises(WrongQuestion, match=f"{protocol.upper()} needs a port") if is_wrong else nullcontext():
+        check_port(ASKED, Protocol(protocol), port)
