@@ -194,7 +194,7 @@ def _served(snapshot: Snapshot, cause: Cause, hops: tuple[Hop, ...]) -> Snapshot
     last = find(reversed(hops), namespace=there.name)
     if cause.code not in PROGRAMS or last is None or last.flow.dport is None:
         return None
-    asked, port, known = last.flow, last.flow.dport, there.sockets or ()
+    asked, port, known = last.flow, last.flow.dport, there.programs
     name, state = str(asked.protocol), _STATES[asked.protocol.connects]
     others = all_but(known, where(known, protocol=name, port=port))
     program = Socket(name, "::" if asked.version == 6 else "0.0.0.0", port, state)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from netprobe.model import AskEngines, Command, Namespace, Snapshot, Stop
 from netprobe.model.engines import ContainerEngines, EngineContainer
-from netprobe.model.lookup import where
+from netprobe.model.lookup import among, has, those_not_in, where
 from netprobe.model.runtime import BY_KIND
 from netprobe.predict.prediction import Prediction
 
@@ -32,7 +32,7 @@ def lacking(snapshot: Snapshot, stop: Stop) -> tuple[AskEngines, ...]:
 
 def _is_an_engines(namespace: Namespace) -> bool:
     """Whether a namespace may be a container's, or has bridges of an engine's."""
-    inside = (namespace.enter or ())[:2] == ("nsenter", "-t")
+    inside = namespace.entrance[:2] == ("nsenter", "-t")
     return inside or any(_BRIDGE.fullmatch(link.name) for link in namespace.links_of("bridge"))
 
 
@@ -46,7 +46,7 @@ def told(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
 
 def _stopped(engines: ContainerEngines, prediction: Prediction, stop: Stop) -> Stop | None:
     """The container that publishes a port at which nothing listens, and does not run."""
-    flow = next((hop.flow for hop in prediction.request.hops[-1:]), None)
+    flow = next(iter(prediction.arriving), None)
     if stop.code != "port-closed" or flow is None or flow.dport is None:
         return None
     found = engines.publishing(flow.protocol.value, flow.dport)
@@ -70,8 +70,8 @@ def _apart(engines: ContainerEngines, snapshot: Snapshot, prediction: Prediction
     if one is None or one.networks is None or not _is_made(stop, probe.source.namespace):
         return None
     theirs = _joinable(one, _at(engines, snapshot, probe.destination.address))
-    own = [each for each in where(engines.networks, engine=one.engine) if each.name in one.networks]
-    internal = bool(own) and all(each.internal for each in own)
+    own = among(where(engines.networks, engine=one.engine), name=one.joined)
+    internal = bool(own) and not has(own, internal=False)
     wanted = theirs[0] if theirs else DEFAULT[one.engine]
     if one.is_alone and stop.code == "link-missing":
         why, note = "it is on no network", ""
@@ -93,14 +93,14 @@ def _is_made(stop: Stop, source: str | None) -> bool:
 
 def _at(engines: ContainerEngines, snapshot: Snapshot, address: str | None) -> EngineContainer | None:
     """The container that has an address."""
-    having = (each.name for each in snapshot.namespaces.values() if address and each.owner_of(address))
+    having = (each.name for each in snapshot.namespaces.values() if each.owner_of(address))
     return next(filter(None, map(engines.container, having)), None)
 
 
-def _joinable(one: EngineContainer, other: EngineContainer | None) -> list[str]:
+def _joinable(one: EngineContainer, other: EngineContainer | None) -> tuple[str, ...]:
     """The networks of another container of the same engine that a container is not on."""
-    theirs = (other.networks or ()) if other is not None and other.engine == one.engine else ()
-    return [each for each in theirs if each not in (one.networks or ())]
+    theirs = other.joined if other is not None and other.engine == one.engine else ()
+    return those_not_in(theirs, one.joined)
 
 
 def _connected(one: EngineContainer, network: str, note: str) -> tuple[Command, ...]:
@@ -108,5 +108,5 @@ def _connected(one: EngineContainer, network: str, note: str) -> tuple[Command, 
     join = replace(Command.of(one.engine, "network", "connect", network, one.name), note=note)
     if not one.is_alone:
         return (join,)
-    left = (Command.of(one.engine, "network", "disconnect", each, one.name) for each in one.networks or ())
+    left = (Command.of(one.engine, "network", "disconnect", each, one.name) for each in one.joined)
     return (*left, join)

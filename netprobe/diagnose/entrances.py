@@ -57,7 +57,7 @@ def _typed(command: Command, here: str | None, snapshot: Snapshot) -> Command:
 
 def _way(name: str | None, snapshot: Snapshot) -> tuple[str, ...]:
     """The words that lead to the host of a namespace; none where it is this machine."""
-    return way_of(snapshot.at(name).enter or ())[0]
+    return way_of(snapshot.at(name).entrance)[0]
 
 
 def _from_home(command: Command, way: tuple[str, ...], snapshot: Snapshot) -> Command:

@@ -91,10 +91,15 @@ def _step_inside(words: Words) -> tuple[str | None, Words] | None:
             return name, tuple(rest)
         case ("docker" | "podman" as engine, "exec", *rest):
             inside = [*dropwhile(lambda word: word.startswith("-"), rest)]
-            return f"{engine}:{inside[0] if inside else ''}", tuple(inside[1:])
+            return f"{engine}:{_word(inside, 0)}", tuple(inside[1:])
         case ("nsenter", *rest):
             return _nsenter(tuple(rest))
     return None
+
+
+def _word(words: Sequence[str], at: int) -> str:
+    """The word at a place; "" behind the last one."""
+    return words[at] if at < len(words) else ""
 
 
 _PROCESS = re.compile(r"(?:-t|--target=)(\d+)")
@@ -108,7 +113,7 @@ def _nsenter(words: Words) -> tuple[str, Words]:
     while at < len(words) and words[at].startswith("-"):
         word, at = words[at], at + 1
         if word in ("-t", "--target"):
-            word, at = f"-t{words[at] if at < len(words) else ''}", at + 1
+            word, at = f"-t{_word(words, at)}", at + 1
         if process := _PROCESS.fullmatch(word):
             place = f"pid:{process[1]}"
         elif file := _FILE.fullmatch(word):
@@ -167,7 +172,7 @@ def _options(words: Words) -> tuple[str | None, set[str], Words]:
     """The namespace of `-n`, the flags, and what is behind them."""
     where, flags, at = None, set[str](), 0
     while at < len(words) and words[at].startswith("-"):
-        word, value = words[at].lstrip("-"), words[at + 1] if at + 1 < len(words) else ""
+        word, value = words[at].lstrip("-"), _word(words, at + 1)
         takes = word in ("n", "net", "netns", "f", "family")
         where = value if word in ("n", "net", "netns") else where
         flags |= {value if takes else words[at]}

@@ -46,6 +46,11 @@ class EngineContainer(Struct, frozen=True):
         return self.state in ("running", "paused", "restarting")
 
     @property
+    def joined(self) -> tuple[str, ...]:
+        """The networks that it is known to be on."""
+        return self.networks or ()
+
+    @property
     def is_alone(self) -> bool:
         """Whether it is known to be on no network."""
         return self.networks in ((), _NONE)

@@ -128,6 +128,16 @@ class Namespace(Struct, frozen=True):
         return self.link_of(self.address(address))
 
     @property
+    def entrance(self) -> tuple[str, ...]:
+        """The words that run a command in here; none where they are not known."""
+        return self.enter or ()
+
+    @property
+    def programs(self) -> tuple[Socket, ...]:
+        """Its sockets; none where they were not read."""
+        return self.sockets or ()
+
+    @property
     def policies(self) -> tuple[XfrmPolicy, ...]:
         """Its IPsec policies; none where they were not read."""
         return self.xfrm or ()

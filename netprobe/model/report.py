@@ -162,6 +162,11 @@ class Stop(Struct, frozen=True):
         return self.code, self.place.namespace, self.thing.id
 
     @property
+    def is_to_fill_in(self) -> bool:
+        """Whether a word of its commands is for the reader to know."""
+        return any(command.blanks for command in self.commands)
+
+    @property
     def is_unknown(self) -> bool:
         """Whether it says that nobody knows."""
         return self.code == "unknown"

@@ -6,7 +6,7 @@ from itertools import chain
 
 from msgspec import Struct
 
-from netprobe.model import Hop, Leg, PassedRules, Probe, Stop, Walk
+from netprobe.model import Flow, Hop, Leg, PassedRules, Probe, Stop, Walk
 
 from . import sockets
 from .trace import Resolved, Routed
@@ -32,6 +32,11 @@ class Prediction(Struct, frozen=True):
     def walks(self) -> tuple[Walk, ...]:
         """The ways there are, the request's first."""
         return (self.request,) if self.reply is None else (self.request, self.reply)
+
+    @property
+    def arriving(self) -> tuple[Flow, ...]:
+        """The request as it is where its way ends; nothing where it has none."""
+        return tuple(hop.flow for hop in self.request.hops[-1:])
 
     @property
     def target(self) -> str:

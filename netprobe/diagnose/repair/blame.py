@@ -111,7 +111,7 @@ def _not_published(loss: Loss) -> Stop | None:
     made = _made(loss.prediction.request.hops, "dst", "dport")
     if made is not None and made.namespace == name:
         return None
-    for flow in (hop.flow for hop in loss.prediction.request.hops[-1:] if hop.flow.dport is not None):
+    for flow in but(loss.prediction.arriving, dport=None):
         for decision, _ in dnat_rules.publishing(loss.snapshot.at(name), flow):
             text = (
                 f"{name} publishes port {flow.dport} by {decision.object.id}, but no rule does it for"

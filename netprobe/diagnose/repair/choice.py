@@ -61,7 +61,7 @@ def choose(
         loss = Loss.of(snapshot, prediction, stop)
         return Choice(blamed(loss) or _honest(loss, stop, found), others=_others(found, None))
     first = in_both_families(loss, _blamed(loss, first) if first.put_back else first)
-    if searches is not _PLAIN and any(command.blanks for command in first.stop.commands):
+    if searches is not _PLAIN and first.stop.is_to_fill_in:
         searches.supposed[first.stop.commands] = first.mended
     return Choice(_explaining(first, stop), first.leg, _others(found, first))
 

@@ -62,7 +62,7 @@ def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:
         repair.near,
         repair.merit,
         not named,
-        any(command.blanks for command in repair.stop.commands),
+        repair.stop.is_to_fill_in,
         _distance(loss, repair),
         -repair.agreeing,
         len(repair.stop.commands),

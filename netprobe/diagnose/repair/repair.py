@@ -306,8 +306,7 @@ class Loss(Struct, frozen=True, dict=True):
             (there, station, address)
             for there, station in (self.stations(name, link) if link.up else ())
             if (there, station.index) != (name, link.index)
-            for address in own_addresses(self.snapshot[there], station, version)
-            if is_network(address)
+            for address in filter(is_network, own_addresses(self.snapshot[there], station, version))
         )
 
     @cached_property

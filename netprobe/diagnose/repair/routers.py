@@ -35,8 +35,8 @@ def _usual(loss: Loss, here: Namespace, links: tuple[Link, ...], wanted: str) ->
     the only one.
     """
     version = prefix.version(wanted)
-    stations = [(link, *each) for link in links for each in beside(loss, here.name, link)]
-    others = [each for each in stations if each[1] is not here]
+    stations = ((link, each) for link in links for each in loss.others(here.name, link))
+    others = [(link, loss.snapshot[name], station) for link, (name, station) in stations]
     routers = [*chain.from_iterable(starmap(partial(_routers, here, wanted), others))]
     used = Counter(chain.from_iterable(_used(there, station, version) for _, there, station in others))
     best = max(routers, key=lambda each: used[each.via], default=None)

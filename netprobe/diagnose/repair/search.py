@@ -7,7 +7,7 @@ from itertools import islice
 from msgspec import Struct
 
 from netprobe.model import End, Leg, Need, Snapshot, Stop
-from netprobe.model.lookup import among, first, gathered
+from netprobe.model.lookup import among, first, gathered, those_not_in
 from netprobe.predict.prediction import Prediction
 
 from .candidates import candidates
@@ -133,7 +133,7 @@ def _lets_go(loss: Loss, outcome: Prediction, end: Stop) -> bool:
 
 def _is_refused(loss: Loss, name: str, stop: Stop) -> bool:
     """Whether a route refuses what is for others, or the one to who else has the destination is missing."""
-    others = [each for each in loss.bearers(loss.goal) if each != name]
+    others = those_not_in(loss.bearers(loss.goal), (name,))
     return stop.code in _REFUSALS or (stop.code == "no-route" and bool(others))
 
 

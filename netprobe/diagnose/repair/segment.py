@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from itertools import chain, count
 
 from netprobe.model import Flow, InterfaceAddress, Leg, Link, Namespace, Protocol, Snapshot
-from netprobe.model.lookup import not_among, where
+from netprobe.model.lookup import but, not_among, where
 from netprobe.predict import prefix
 from netprobe.predict.outcome import BROADCAST
 from netprobe.predict.view import Ground, Packet
@@ -69,7 +69,7 @@ def usual_length(addresses: Iterable[InterfaceAddress], address: str) -> tuple[i
     any.
     """
     found = Counter(own.prefixlen for own in prefix.neighbours_of(address, addresses))
-    return found.most_common(1)[0] if found else None
+    return next(iter(found.most_common(1)), None)
 
 
 def free_name(namespace: Namespace, stem: str, first: int = 0) -> str:
@@ -80,7 +80,7 @@ def free_name(namespace: Namespace, stem: str, first: int = 0) -> str:
 
 def free_address(addresses: Iterable[InterfaceAddress]) -> InterfaceAddress | None:
     """Some address of the network of these that none of them is: for a trial, never for a person."""
-    from ipaddress import IPv6Address, ip_address
+    from ipaddress import IPv4Address, IPv6Address
 
     known = list(addresses)
     if not known:
@@ -89,9 +89,10 @@ def free_address(addresses: Iterable[InterfaceAddress]) -> InterfaceAddress | No
     first = known[0]
     network = prefix.network_of(first).partition("/")[0]
     bits = prefix.bits(network)
+    kind = {32: IPv4Address, 128: IPv6Address}[bits]
     last = prefix.number(network) + (1 << (bits - first.prefixlen)) - 2
     for number in range(last, max(prefix.number(network), last - len(taken) - 1), -1):
-        text = str(ip_address(number)) if bits == 32 else str(IPv6Address(number))
+        text = str(kind(number))
         if text not in taken:
             return InterfaceAddress(0, text, first.prefixlen)
     return None
@@ -106,4 +107,4 @@ def pointing_at(snapshot: Snapshot, address: str) -> int:
 
 def _points(namespace: Namespace, address: str) -> bool:
     known = where(namespace.neighbours, address=address)
-    return address in namespace.gateways or any(n.mac and n.state != "failed" for n in known)
+    return address in namespace.gateways or bool(but(but(known, mac=None), state="failed"))

@@ -25,7 +25,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import but, has, where
+from netprobe.model.lookup import but, has, those_in, where
 from netprobe.predict import fixes
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
@@ -46,9 +46,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     if loss.stop.code == "link-no-carrier" and not bare and loss.goal not in loss.owned:
         loss.needs[FindBare(loss.here.name)] = None
     lacking = {loss.here.name, *routers, *bare}
-    for home in islice(dict.fromkeys((*loss.way, *bare, *routers)), _MOST):
-        if home in lacking:
-            yield from _lacked(loss, loss.snapshot[home])
+    for home in those_in(islice(dict.fromkeys((*loss.way, *bare, *routers)), _MOST), lacking):
+        yield from _lacked(loss, loss.snapshot[home])
 
 
 def _of_a_bridge(loss: Loss) -> Iterator[Repair]:

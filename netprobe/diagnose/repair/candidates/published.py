@@ -231,7 +231,7 @@ def _name_server(loss: Loss) -> Iterator[Repair]:
     name = loss.stop.place.namespace
     if loss.stop.code != "port-closed" or name != loss.probe.source.namespace:
         return
-    for asked in (hop.flow for hop in loss.prediction.request.hops[-1:] if _is_own_loopback(hop.flow.dst)):
+    for asked in (flow for flow in loss.prediction.arriving if _is_own_loopback(flow.dst)):
         bound = [each.port for each in where(loss.here.waiting(asked.protocol.value), address=asked.dst)]
         if len(bound) == 1:
             yield from loss.repair(_to_its_name_server(loss, asked, bound[0]), Merit.RESTORES)

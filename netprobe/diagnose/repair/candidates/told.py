@@ -23,7 +23,7 @@ from netprobe.model import (
     Socket,
     Stage,
 )
-from netprobe.model.lookup import among, find, grouped, not_among, where
+from netprobe.model.lookup import among, but, find, grouped, not_among, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -143,7 +143,7 @@ def sockets_of(namespace: Namespace) -> tuple[Socket, ...]:
     """None where they were not read: who tells nothing does not matter."""
     if "sockets" in namespace.unread:
         return ()
-    return namespace.sockets or ()
+    return namespace.programs
 
 
 def _neighbours(namespace: Namespace) -> tuple[Neighbour, ...]:
@@ -155,16 +155,16 @@ def _neighbours(namespace: Namespace) -> tuple[Neighbour, ...]:
 def waited_on(loss: Loss, station: Namespace) -> Iterator[str]:
     """The addresses on which programs of a station wait and that nobody has."""
     bound = dict.fromkeys(socket.address for socket in sockets_of(station))
-    free = (each for each in filter(is_said, bound) if each not in loss.owned)
-    yield from (each for each in free if prefix.version(each) == loss.version)
+    free = those_not_in(filter(is_said, bound), loss.owned)
+    return (each for each in free if prefix.version(each) == loss.version)
 
 
 def is_waited_for(loss: Loss, repair: Repair) -> bool:
     """Whether an address comes with a repair on which programs of another station wait, which has lost all
     its interfaces.
     """
-    name = repair.stop.place.namespace or ""
-    others = [each for each in loss.bare if each.name != name]
+    name = repair.stop.place.namespace
+    others = but(loss.bare, name=name)
     come = {each.address for each in repair.mended.at(name).addresses} - loss.owned if others else set()
     return any(not come.isdisjoint(waited_on(loss, each)) for each in others)
 

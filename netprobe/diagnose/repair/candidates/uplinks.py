@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
-from netprobe.diagnose.repair.segment import free_address
+from netprobe.diagnose.repair.segment import free_address, free_name
 from netprobe.model import (
     Blank,
     Command,
@@ -23,9 +24,9 @@ from netprobe.model import (
     RouteQuery,
     Stage,
 )
-from netprobe.model.lookup import has, where
-from netprobe.predict import fib, prefix
-from netprobe.predict.arp_reply import forwards
+from netprobe.model.lookup import has, those_not_in, where
+from netprobe.predict import fib, fixes, prefix
+from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
 
 from .moved import start
@@ -38,7 +39,6 @@ _LACKING = {
     "link-missing", "no-route", "neigh-no-answer", "ra-not-accepted", "route-loop", "martian-source",
     "rp-filter", "ttl-expired",
 }  # fmt: skip
-_MOST = 1 << 16  # cables of a namespace
 
 
 class _Cut(Struct, frozen=True):
@@ -70,9 +70,8 @@ def _cuts(loss: Loss) -> Iterator[_Cut]:
     sent = {
         (route.dst, via): None
         for each in spaces.values()
-        for route in where(each.routes, version=loss.version, table=fib.MAIN, type="unicast")
+        for route in where(each.routes, version=loss.version, table=fib.MAIN, is_to_a_network=True)
         for via in filter(None, route.gateways)
-        if not route.is_default
     }
     for network, via in sent:
         router = bearers.get(via)
@@ -82,7 +81,7 @@ def _cuts(loss: Loss) -> Iterator[_Cut]:
 
 def _is_cut_off(router: Namespace, network: str) -> bool:
     """Whether a router knows no way to a network, or none but that of all the world."""
-    if not any(forwards(router, link, prefix.version(network)) for link in router.outward):
+    if not is_router(router, prefix.version(network)):
         return False
     route = fib.lookup(router, RouteQuery(None, network.partition("/")[0])).route
     return route is None or route.is_default
@@ -115,28 +114,24 @@ def _connected(loss: Loss, home: Namespace, missing: str, cut: _Cut) -> Iterator
 def _own(loss: Loss, home: Namespace, network: str) -> str | None:
     """The address of a network that is asked for, or that programs of a namespace wait on, and nobody has."""
     known = (loss.goal, *(each.address for each in sockets_of(home)))
-    meant = (
-        each for each in known if each not in loss.owned and prefix.version(each) == prefix.version(network)
-    )
-    return next((each for each in meant if prefix.contains(network, each)), None)
+    free = those_not_in(known, loss.owned)
+    return next((each for each in free if prefix.contains(network, each)), None)
 
 
 def _lines(
     home: Namespace, missing: str, cut: _Cut, own: str | Blank, gateway: str | Blank
 ) -> tuple[Command, ...]:
-    end = next(name for n in range(_MOST) if cut.router.link_named(name := f"eth{n}") is None)
-    length, six = prefix.length(cut.network), ("-6",) if ":" in cut.network else ()
-    ways = (
-        ("table", str(table)) if table != fib.MAIN else () for table in _without_a_way_out(home, cut.network)
+    end, length = free_name(cut.router, "eth"), prefix.length(cut.network)
+    way = ("route", "add", "default", "via", gateway)
+    routes = (
+        fixes.ip(cut.network, *way, *fib.table_words(table))
+        for table in _without_a_way_out(home, cut.network)
     )
     return (
         *cable(home.name, missing, cut.router.name, end),
         _address(gateway, length, end, cut.router.name),
         _address(own, length, missing, home.name),
-        *(
-            Command.of("ip", *six, "route", "add", "default", "via", gateway, *way, namespace=home.name)
-            for way in ways
-        ),
+        *(replace(route, namespace=home.name) for route in routes),
     )
 
 
@@ -154,5 +149,5 @@ def _without_a_way_out(home: Namespace, network: str) -> Iterator[int]:
     if not has(where(ours, table=fib.MAIN), is_default=True):
         yield fib.MAIN
     led = where(filter(is_special, home.rules), version=version, action="lookup")
-    tables = dict.fromkeys(rule.table for rule in led if rule.table is not None)
-    yield from (table for table in tables if not has(ours, table=table))
+    tables = dict.fromkeys(rule.table for rule in led)
+    yield from filter(None, those_not_in(tables, {route.table for route in ours}))
