@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec.structs import replace
 
 from netprobe.model import Cause, Command, Snapshot, Stop
-from netprobe.model.lookup import among, not_among
+from netprobe.model.lookup import among, not_among, where
 from netprobe.predict.peers import mutual
 
 from . import (
@@ -73,7 +73,7 @@ def mend(snapshot: Snapshot, cause: Cause | Stop) -> Snapshot | None:
     if cause.advice:
         return None
     snapshot = mutual(snapshot)
-    commands = (each for each in cause.commands if not each.looks)
+    commands = where(cause.commands, looks=False)
     try:
         mended = _after(snapshot, commands, cause.place.namespace or "")
     except Refused:

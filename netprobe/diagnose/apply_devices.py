@@ -50,9 +50,8 @@ def add_link(order: Order) -> Snapshot:
     refuse_if(mac and (mac[0], len(mac)) != ("address", 2), name)
     index = 1 + max(link.index for link in order.namespace.links)
     kind, *more = order.words[at + 1 :]
-    made, entries = _KINDS[kind](
-        order, Link(index, name, kind, "".join(mac[1:]), up=False, carrier=False), more
-    )
+    own = "".join(mac[1:]) or _MACS.get(kind) or _own_mac(order.name, name)
+    made, entries = _KINDS[kind](order, Link(index, name, kind, own, up=False, carrier=False), more)
     order = order.with_fields(links=(*order.namespace.links, made), fdb=(*order.namespace.fdb, *entries))
     order = order.with_fields(sysctls=with_defaults(order, name))
     if kind == "veth":
@@ -66,18 +65,18 @@ Made = tuple[Link, tuple[FdbEntry, ...]]
 def _bridge(_: Order, bare: Link, words: list[str]) -> Made:
     """Its MAC is one of chance until its first port gives it another."""
     refuse_if(words, bare.name)
-    return replace(bare, mac=bare.mac or NO_MAC, bridge=Bridge()), ()
+    return replace(bare, bridge=Bridge()), ()
 
 
 def _dummy(_: Order, bare: Link, words: list[str]) -> Made:
     refuse_if(words, bare.name)
-    return replace(bare, mac=bare.mac or _ANY_MAC, arp=False), ()
+    return replace(bare, arp=False), ()
 
 
-def _veth(order: Order, bare: Link, words: list[str]) -> Made:
+def _veth(_: Order, bare: Link, words: list[str]) -> Made:
     """`type veth peer name END netns NAME`: the other end is made in that namespace by `add_link`."""
     refuse_if((words[:2], words[3:4]) != (["peer", "name"], ["netns"]) or len(words) != _CABLE, bare.name)
-    return replace(bare, mac=bare.mac or _own_mac(order.name, bare.name)), ()
+    return bare, ()
 
 
 def _own_mac(*names: str) -> str:
@@ -117,11 +116,12 @@ def _vxlan(order: Order, bare: Link, words: list[str]) -> Made:
     )
     refuse_if(said, bare.name)
     entry = FdbEntry(bare.index, NO_MAC, state="permanent", remote=vxlan.remote, via=vxlan.lower or None)
-    made = replace(bare, mac=bare.mac or _ANY_MAC, mtu=mtu, vxlan=vxlan)
+    made = replace(bare, mtu=mtu, vxlan=vxlan)
     return made, (entry,) if vxlan.remote is not None else ()
 
 
 _ANY_MAC = "02:00:00:00:00:01"
+_MACS = {"bridge": NO_MAC, "dummy": _ANY_MAC, "vxlan": _ANY_MAC}
 _MUTE, _FLAGS = "nolearning", ("proxy", "rsc", "l2miss", "l3miss")
 _PORT = 8472  # drivers/net/vxlan/vxlan_core.c, vxlan_port: what Linux takes where none is said
 _CABLE = 5  # words behind `type veth`: peer name END netns NAME

@@ -51,7 +51,7 @@ def _deleted(rules: tuple[PolicyRule, ...], wanted: dict[str, Any]) -> tuple[Pol
 def _first(rules: tuple[PolicyRule, ...], version: int) -> int:
     """The priority of a rule for which none is said: one before the first but that of the own addresses."""
     known = sorted(rule.priority for rule in where(rules, version=version))
-    return known[1] - 1 if len(known) > 1 and known[1] else 0
+    return max(0, known[1] - 1) if len(known) > 1 else 0
 
 
 def _number(text: str) -> int:

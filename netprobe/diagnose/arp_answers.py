@@ -20,19 +20,24 @@ class _Station(Struct, frozen=True):
     """Who answered: the MAC, and whose it is as far as the snapshot tells."""
 
     mac: str
-    namespace: Namespace | None = None
+    namespace: Namespace = Namespace("")
     link: Link | None = None
 
     @property
     def place(self) -> str:
         """c2/eth0, or the MAC of a station out of sight."""
-        if self.namespace and self.link:
+        if self.link is not None:
             return f"{self.namespace.name}/{self.link.name}"
         return self.mac
 
+    @property
+    def home(self) -> str:
+        """Its namespace, or the MAC of a station out of sight."""
+        return self.namespace.name or self.mac
+
     def lacks(self, address: str) -> bool:
         """Whether it is known not to have the address: it answers in another's name."""
-        return self.namespace is not None and self.namespace.address(address) is None
+        return self.link is not None and self.namespace.address(address) is None
 
 
 def answers(probe: Probe, snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Answer, ...]:
@@ -67,7 +72,7 @@ def notes(snapshot: Snapshot, found: Sequence[Answer]) -> tuple[str, ...]:
     if len(stations) < 2:
         return ()
     address, places = found[0].address, " and ".join(station.place for station in stations)
-    homes = {station.namespace.name if station.namespace else station.mac for station in stations}
+    homes = {station.home for station in stations}
     what = "a duplicate address, and traffic goes to whoever was heard last"
     if any(station.lacks(address) for station in stations):
         what = "the owner, and a proxy that answers in its name"

@@ -31,7 +31,7 @@ def _missed_before(case: Case) -> bool:
     """Whether the probe was missed already on its way to the predicted end: behind something that may have
     stopped it there, or before it arrived at all, where the end is of what happens then.
     """
-    leg = case.leg or Leg.REQUEST
+    leg = case.lost_leg
     return never_arrived(case) or (case.is_missed(leg) and bool(case.suspects(leg)))
 
 
@@ -57,8 +57,7 @@ def _got_past(case: Case, stop: Stop) -> bool:
         return True
     expected = {(hop.namespace, hop.interface) for hop in way.hops} | _without_carrier(case, stop)
     left = where(seen, leg=Leg.REQUEST, bound="out")
-    elsewhere = [each for each in left if (each.namespace, each.interface) not in expected]
-    return not all(_is_copy(case, each) for each in elsewhere)
+    return not all((each.namespace, each.interface) in expected or _is_copy(case, each) for each in left)
 
 
 def _is_copy(case: Case, seen: Observation) -> bool:

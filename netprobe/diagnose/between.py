@@ -22,7 +22,7 @@ def lost(case: Case) -> Stop | None:
 
     A packet that waits for its neighbour is lost with the question for it, or with the answer.
     """
-    leg = case.leg or Leg.REQUEST
+    leg = case.lost_leg
     last, missed = case.last_seen(leg), case.first_missed(leg)
     if missed is None or not case.snapshot.homes:
         return None

@@ -5,7 +5,7 @@ then. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from itertools import chain
+from itertools import chain, filterfalse
 
 from msgspec.structs import replace
 
@@ -153,7 +153,7 @@ def _of_one(before: Snapshot, after: Snapshot, name: str, versions: Set[int]) ->
     if lost:
         yield Difference("namespace", name, "read", f"could not be read again ({lost[0]})", name)
         return
-    found = (each for each in differences(before, after, name) if not is_transient(each))
+    found = filterfalse(is_transient, differences(before, after, name))
     tables = [each for each in found if not is_of_another_version(each, versions)]
     yield from tables
     if not among(tables, kind=_ORDER):

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Cause, Changed, Command, Difference, Object, Report, Snapshot
-from netprobe.model.lookup import among, those_not_in
+from netprobe.model.lookup import among, those_not_in, where
 from netprobe.predict.peers import mutual
 
 from .apply import carry_out, mend
@@ -78,10 +78,10 @@ def _with(cause: Cause, snapshot: Snapshot) -> Cause:
 def _changes(snapshot: Snapshot, cause: Cause) -> Iterator[Changed]:
     """What each command changes, in their order."""
     now = mutual(snapshot)
-    for command in cause.commands:
+    for command in where(cause.commands, looks=False):
         name = command.namespace or cause.place.namespace or ""
         form = _form(command)
-        if form is None or command.looks:
+        if form is None:
             continue
         after = carry_out(now, name, command) or now
         found = tuple(_differences(now, after, name, command, form))

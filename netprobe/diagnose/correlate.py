@@ -25,7 +25,7 @@ _MOST_UNPREDICTED = 1000
 
 def frames(observations: Iterable[Observation]) -> tuple[Observation, ...]:
     """The observations that are captured frames, by time."""
-    seen = (o for o in where(observations, kind="seen") if o.interface)
+    seen = not_among(where(observations, kind="seen"), interface=(None, ""))
     return tuple(sorted(seen, key=lambda o: o.time_ns))
 
 

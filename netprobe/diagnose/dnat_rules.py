@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from netprobe.model import Chain, Command, Flow, Namespace, Rule, Snapshot, Statement, Table
@@ -76,11 +76,11 @@ def _anywhere(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def publishing(namespace: Namespace, flow: Flow) -> Iterator[tuple[Decision, tuple[Statement, ...]]]:
+def publishing(namespace: Namespace, flow: Flow) -> Iterable[NatRule]:
     """The rules of a namespace that publish the destination port of a flow, each once."""
     rules = _rules(namespace, flow)
-    found = first((each for each in rules if _publishes(each.statements, flow.dport or 0)), _identity)
-    return ((each.decision, each.statements) for each in found.values())
+    found = (each for each in rules if _publishes(each.statements, flow.dport or 0))
+    return first(found, _identity).values()
 
 
 def _identity(rule: NatRule) -> str:
@@ -103,7 +103,7 @@ def published(
     one's address in the IP version of the packet.
     """
     translation = among(statements, kind=PUBLISHING)[0]
-    tool = (decision.object.words or ("",))[0]
+    tool = next(iter(decision.object.line), "")
     if tool not in _XTABLES or translation.right is None:
         return ()
     tool = fixes.iptables(flow.dst) + ("-legacy" if tool.endswith("-legacy") else "")

@@ -58,7 +58,7 @@ def _stopped(engines: ContainerEngines, prediction: Prediction, stop: Stop) -> S
 
 
 def _state(one: EngineContainer) -> str:
-    return "stopped" if one.state == "exited" else f"not running, but {one.state}"
+    return {"exited": "stopped"}.get(one.state, f"not running, but {one.state}")
 
 
 def _apart(engines: ContainerEngines, snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:

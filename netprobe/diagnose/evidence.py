@@ -86,6 +86,11 @@ class Case(Struct, frozen=True):
         return None if self.prediction is None else self.prediction.request.end
 
     @property
+    def lost_leg(self) -> Leg:
+        """The leg that failed; the request where that is not told."""
+        return self.leg or Leg.REQUEST
+
+    @property
     def routed(self) -> tuple[Routed, ...]:
         """The predicted routing decisions."""
         return () if self.prediction is None else self.prediction.routed
@@ -188,7 +193,7 @@ def suspects_of(hops: Iterable[Hop]) -> tuple[Stop, ...]:
 
 def _observed(source: Source, text: str, found: Iterable[object]) -> Iterator[Evidence]:
     """What was seen of things, as far as there are any."""
-    return (Evidence(source, text.format(each), Confidence.OBSERVED) for each in found if each)
+    return (Evidence(source, text.format(each), Confidence.OBSERVED) for each in filter(None, found))
 
 
 def where(hop: Hop | None) -> str:

@@ -22,6 +22,11 @@ class Gateway(Struct, frozen=True):
     link: Link
     onlink: bool = False
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What ip-route(8) is told besides."""
+        return ("onlink",) if self.onlink else ()
+
 
 def gateway(snapshot: Snapshot, name: str, dst: str) -> Gateway | None:
     """The router in sight that namespace `name` could send packets for `dst` to; None when there is none."""

@@ -158,7 +158,7 @@ def _for_neighbours(namespace: Namespace, statements: tuple[Statement, ...], tar
 def said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
     """What the statements of a rule compare some keys with."""
     compared = among(statements, key=keys)
-    return [each.value for each in among(compared, op=_IS) if each.value]
+    return [*filter(None, (each.value for each in among(compared, op=_IS)))]
 
 
 def networks(statements: tuple[Statement, ...], *keys: str) -> list[str]:

@@ -35,7 +35,7 @@ def listened(
 ) -> tuple[Snapshot, Prediction | tuple[Need, ...]] | None:
     """The same, or what must be read before that walk can be made."""
     try:
-        silent = _silent(snapshot, seen) if snapshot.homes else ()
+        silent = _silent(snapshot, seen)
     except Unread:  # which is said where the walk comes to it
         silent = ()
     if not silent:
@@ -53,8 +53,11 @@ def _silent(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[str, ...]:
     answered = {each.src for each in where(between, bound="in", says=ANSWER)}
     asked = {(each.namespace, each.dst) for each in where(between, bound="out", says=QUESTION)}
     wanted = sorted(asked | {*_in_vain(snapshot)})
-    unheard = ((name, address) for name, address in wanted if address not in answered)
-    return tuple(address for name, address in unheard if not _is_beside(snapshot, name, address))
+    return tuple(
+        address
+        for name, address in wanted
+        if address not in answered and not _is_beside(snapshot, name, address)
+    )
 
 
 def _in_vain(snapshot: Snapshot) -> Iterator[tuple[str, str]]:

@@ -112,14 +112,11 @@ def _not_published(loss: Loss) -> Stop | None:
     if made is not None and made.namespace == name:
         return None
     for flow in but(loss.prediction.arriving, dport=None):
-        for decision, _ in dnat_rules.publishing(loss.snapshot.at(name), flow):
-            text = (
-                f"{name} publishes port {flow.dport} by {decision.object.id}, but no rule does it for"
-                " this packet"
-            )
+        for rule in dnat_rules.publishing(loss.snapshot.at(name), flow):
+            thing = rule.decision.object
+            text = f"{name} publishes port {flow.dport} by {thing.id}, but no rule does it for this packet"
             place = Place(name, loss.stop.place.interface, Stage.PREROUTING)
-            proof = (decision.object.text, loss.stop.text)
-            return Stop("dnat-missing", place, text, decision.object, (), proof)
+            return Stop("dnat-missing", place, text, thing, (), (thing.text, loss.stop.text))
     return None
 
 

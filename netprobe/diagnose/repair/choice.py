@@ -112,8 +112,8 @@ def _passing(repairs: tuple[Repair, ...]) -> Repair | None:
     first = next(iter(meant), None)
     if first is None or not _exchanges_routes(first):
         return first
-    same = (each for each in meant if _is_about(each.stop, first.stop))
-    return next((each for each in same if len(each.stop.commands) == 1), first)
+    alone = (each for each in meant if len(each.stop.commands) == 1 and _is_about(each.stop, first.stop))
+    return next(alone, first)
 
 
 def _exchanges_routes(repair: Repair) -> bool:

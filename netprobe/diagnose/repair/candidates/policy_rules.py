@@ -16,6 +16,7 @@ from netprobe.predict.trace import Routed
 
 _DEFAULTS = {4: ((0, "local"), (32766, "main"), (32767, "default")), 6: ((0, "local"), (32766, "main"))}
 _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
+_MISSING = {"local": "rule-local-missing"}  # the cause that such a rule makes where it is not there
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -94,7 +95,7 @@ def _missing(loss: Loss, namespace: Namespace, version: int) -> Iterator[Repair]
         if has(rules, table=_TABLES[table]) and not hidden:
             continue
         named = f"{priority}: from all lookup {table}"
-        code = "rule-local-missing" if table == "local" else "rule-wrong-table"
+        code = _MISSING.get(table, "rule-wrong-table")
         text = f"{namespace.name} lacks the policy rule «{named}» that every namespace starts with"
         words = ("rule", "add", "pref", str(priority), "from", "all", "lookup", table)
         fix = (fixes.ip(prefix.WHOLE[version], *words),)

@@ -131,4 +131,4 @@ def _shares(namespace: Namespace, route: Route) -> bool:
     """Whether a namespace is of the network that a route takes for neighbours, just as wide: so that width is
     no mistake.
     """
-    return any(prefix.network_of(a) == route.dst for a in namespace.addresses)
+    return route.dst in map(prefix.network_of, namespace.addresses)

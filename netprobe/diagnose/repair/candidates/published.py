@@ -67,7 +67,8 @@ def _not_for_this(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repa
     name = namespace.name
     hook = _hook(loss, namespace)
     own = namespace.owner_of(flow.dst) is not None
-    for decision, statements in dnat_rules.publishing(namespace, flow):
+    for rule in dnat_rules.publishing(namespace, flow):
+        decision, statements = rule.decision, rule.statements
         if not own and not dnat_rules.speaks_of_address(statements, flow.dst):
             continue
         what, merit = (f"port {flow.dport}", Merit.ADDS) if own else (flow.goal, Merit.RESTORES)
@@ -196,8 +197,8 @@ def _in_the_other_family(loss: Loss) -> Iterator[Repair]:
     for namespace, flow in _asked(loss):
         other = replace(flow, src="", dst="0.0.0.0" if flow.version == 6 else "::")
         own = namespace.owner_of(flow.dst) is not None
-        for decision, statements in dnat_rules.publishing(namespace, other) if own else ():
-            yield from _for_this_family(loss, namespace, flow, decision, statements)
+        for rule in dnat_rules.publishing(namespace, other) if own else ():
+            yield from _for_this_family(loss, namespace, flow, rule.decision, rule.statements)
 
 
 def _for_this_family(

@@ -50,8 +50,7 @@ def no_way_back(loss: Loss) -> Iterator[Repair]:
         router = router_for(loss, name, source)
         if router is None or fib.lookup(loss.here, RouteQuery(None, source)).route is not None:
             continue
-        onlink = ("onlink",) if router.onlink else ()
-        words = ("route", "add", "default", "via", router.via, "dev", router.link.name, *onlink)
+        words = ("route", "add", "default", "via", router.via, "dev", router.link.name, *router.flags)
         text = f"{name} has no route to {source}, where the packet comes from"
         thing = Object("route", source, f"no route to {source}")
         stop = lost("no-route", name, None, Stage.ROUTE, text, object=thing, fix=(fixes.ip(source, *words),))
@@ -284,9 +283,8 @@ def mistaken(namespace: Namespace, routed: Routed, route: Route, hop: hints.Gate
         )
     table = fib.table_words(route.table)
     metric = ("metric", str(route.metric)) if route.metric and route.protocol != "kernel" else ()
-    onlink = ("onlink",) if hop.onlink else ()
     way = ("via", hop.via, "dev", hop.link.name)
-    fix = (fixes.ip(route.dst, "route", "replace", route.target, *way, *table, *metric, *onlink),)
+    fix = (fixes.ip(route.dst, "route", "replace", route.target, *way, *table, *metric, *hop.flags),)
     thing = Object("route", named, named)
     return lost("route-wrong-nexthop", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
 

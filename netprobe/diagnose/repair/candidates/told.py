@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, is_network, meet, own_addresses, usual_length
 from netprobe.model import (
-    Command,
     InterfaceAddress,
     Link,
     Namespace,
@@ -41,12 +41,16 @@ class _Tale(Struct, frozen=True):
         """The IP version of the address."""
         return prefix.version(self.address)
 
+    @property
+    def is_link_local(self) -> bool:
+        """Whether nobody routes to it."""
+        return prefix.is_link_local(self.address)
+
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each of them where it belongs; from another interface of the same namespace where it is on that."""
     tales = (*_listened_on(loss), *_sent_from(loss), *_led_to(loss), *_remembered(loss))
-    routable = [tale for tale in tales if not prefix.is_link_local(tale.address)]
-    told = grouped(where(routable, version=loss.version), _what)
+    told = grouped(where(tales, version=loss.version, is_link_local=False), _what)
     for each in told.values():
         yield from _put(loss, each[0], len(each))
 
@@ -59,22 +63,35 @@ def _what(tale: _Tale) -> tuple[str, int, str]:
 def _put(loss: Loss, tale: _Tale, agreeing: int) -> Iterator[Repair]:
     namespace, link = loss.snapshot[tale.name], tale.link
     there = namespace.address(tale.address)
-    if there is not None and there.index == link.index:
+    if there is None:
+        yield from _new(loss, namespace, tale, agreeing)
         return
-    length = there.prefixlen if there is not None else _length(loss, namespace, tale)
-    instead = there or _odd(loss, namespace, tale)
+    for now in but(where(namespace.links, index=there.index), index=link.index):
+        named = f"{there.written} dev {now.name}"
+        put = fixes.address("add", replace(there, index=link.index), link)
+        fix = (fixes.address("del", there, now), put)
+        yield from _repair(loss, tale, "addr-missing", named, fix, Merit.RESTORES, agreeing)
+
+
+def _new(loss: Loss, namespace: Namespace, tale: _Tale, agreeing: int) -> Iterator[Repair]:
+    """An address that the namespace does not have, in the place of one that is odd where there is one."""
+    link, length = tale.link, _length(loss, namespace, tale)
+    odd, merit = _odd(loss, namespace, tale), _merit(loss, namespace, tale)
     put = fixes.address("add", InterfaceAddress(link.index, tale.address, length), link)
-    text = f"{tale.address} is not on {link.name} of {tale.name}, and {tale.why}"
-    merit = Merit.RESTORES if instead is not None else _merit(loss, namespace, tale)
-    now = namespace.link_of(instead)
-    fix: tuple[Command, ...] = (put,)
+    fix: fixes.Fix = (put,)
     code, named = "addr-missing", f"dev {link.name}"
-    if instead is not None and now is not None:
-        gone = fixes.address("del", instead, now)
-        named = f"{instead.written} dev {now.name}"
-        code, fix = ("addr-missing", (gone, put)) if there else ("addr-wrong-subnet", (put, gone))
+    if odd is not None:
+        code, named, merit = "addr-wrong-subnet", f"{odd.written} dev {link.name}", Merit.RESTORES
+        fix = (put, fixes.address("del", odd, link))
     elif own_addresses(namespace, link, tale.version):
         named = f"{tale.address}/{length} dev {link.name}"
+    yield from _repair(loss, tale, code, named, fix, merit, agreeing)
+
+
+def _repair(
+    loss: Loss, tale: _Tale, code: str, named: str, fix: fixes.Fix, merit: Merit, agreeing: int
+) -> Iterator[Repair]:
+    link, text = tale.link, f"{tale.address} is not on {tale.link.name} of {tale.name}, and {tale.why}"
     stop = lost(code, tale.name, link, Stage.ROUTE, text, object=Object("address", named, text), fix=fix)
     yield from loss.repair(stop, merit, agreeing=agreeing)
 
@@ -165,7 +182,7 @@ def is_waited_for(loss: Loss, repair: Repair) -> bool:
     """
     name = repair.stop.place.namespace
     others = but(loss.bare, name=name)
-    come = {each.address for each in repair.mended.at(name).addresses} - loss.owned if others else set()
+    come = {each.address for each in repair.mended.at(name).addresses} - loss.owned
     return any(not come.isdisjoint(waited_on(loss, each)) for each in others)
 
 
