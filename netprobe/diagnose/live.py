@@ -234,7 +234,7 @@ def _told(change: LiveChange) -> ChangeEvent:
 
 def _round(report: Report, number: int, at_ns: int) -> RoundEvent:
     code = report.causes[0].code if report.causes else None
-    rtt = report.rtt_ns[0] if report.rtt_ns else None
+    rtt = next(iter(report.rtt_ns), None)
     return RoundEvent(at_ns, number, report.verdict, rtt, code, tuple(_seen(report)))
 
 

@@ -157,6 +157,11 @@ class Stop(Struct, frozen=True):
         return self.object or NO_OBJECT
 
     @property
+    def about(self) -> tuple[str | None, str, str]:
+        """What it names: the namespace, and the kind and the id of the object."""
+        return self.place.namespace, self.thing.kind, self.thing.id
+
+    @property
     def identity(self) -> tuple[str, str | None, str]:
         """What makes two ends one: code, namespace and object, however they are told."""
         return self.code, self.place.namespace, self.thing.id

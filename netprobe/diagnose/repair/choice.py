@@ -142,9 +142,7 @@ def _explaining(repair: Repair, end: Stop) -> Stop:
 
 def _is_about(one: Stop, other: Stop) -> bool:
     """Whether two ends name the same object."""
-    places = one.place.namespace, other.place.namespace
-    same = (one.thing.kind, one.thing.id) == (other.thing.kind, other.thing.id)
-    return one.object is not None and same and places[0] == places[1]
+    return one.object is not None and one.about == other.about
 
 
 def _others(found: Results, first: Repair | None) -> tuple[Other, ...]:

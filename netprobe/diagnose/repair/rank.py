@@ -25,20 +25,15 @@ def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
 
 def _renamed(repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     """The repairs, those that only put something back called as another repair of the same object is."""
-    usual = {_thing(each): each.stop.code for each in where(reversed(repairs), put_back=False)}
+    usual = {each.stop.about: each.stop.code for each in where(reversed(repairs), put_back=False)}
     return tuple(_called(each, usual) for each in repairs)
 
 
 def _called(repair: Repair, usual: dict[_Thing, str]) -> Repair:
     if not repair.put_back:
         return repair
-    code = usual.get(_thing(repair), repair.stop.code)
+    code = usual.get(repair.stop.about, repair.stop.code)
     return replace(repair, stop=replace(repair.stop, code=code))
-
-
-def _thing(repair: Repair) -> _Thing:
-    thing = repair.stop.thing
-    return repair.stop.place.namespace, thing.kind, thing.id
 
 
 def _near(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import BridgePort, Command, Link, Namespace, Object, Stage
-from netprobe.model.lookup import where
+from netprobe.model import Command, Link, Namespace, Object, Stage
+from netprobe.model.lookup import but, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.outcome import is_group
@@ -31,15 +31,14 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """Each port that is not as a port is made, and each entry that somebody wrote."""
     for name in loss.way:
         namespace = loss.snapshot[name]
-        for link in namespace.links:
-            if link.port is not None:
-                yield from _switched(loss, namespace, link, link.port)
+        for link in but(namespace.links, port=None):
+            yield from _switched(loss, namespace, link)
         yield from _written(loss, namespace)
 
 
-def _switched(loss: Loss, namespace: Namespace, link: Link, port: BridgePort) -> Iterator[Repair]:
+def _switched(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
     for field, word, ordinary, code in _SWITCHES:
-        if getattr(port, field) is ordinary:
+        if getattr(link.port, field) is ordinary:
             continue
         now, then = _WORDS[not ordinary], _WORDS[ordinary]
         text = f"the bridge port {link.name} of {namespace.name} has {word} {now}"

@@ -142,8 +142,10 @@ def _has_stations(loss: Loss, routed: Routed, route: Route) -> bool:
     link; of one without a link nobody can tell.
     """
     link = loss.out(routed)
-    beside = [] if link is None else loss.addresses_beside(routed.namespace, link, route.version)
-    return link is None or any(prefix.contains(route.dst, address.address) for address in beside)
+    if link is None:
+        return True
+    beside = loss.addresses_beside(routed.namespace, link, route.version)
+    return any(prefix.contains(route.dst, address.address) for address in beside)
 
 
 def _astray(loss: Loss, route: Route, link: Link | None) -> tuple[str, str]:

@@ -146,8 +146,8 @@ def _to_another(loss: Loss, router: Routed, out: Link, made: Hop, source: str) -
     """The translation to another address of the way out, where the one that was chosen has no way back."""
     namespace, thing = loss.snapshot[router.namespace], made.object
     network = _network_of(namespace, router, _before(made, source))
-    for own in own_addresses(namespace, out, prefix.version(source)):
-        if own.address != source and thing is not None:
+    for own in but(own_addresses(namespace, out, prefix.version(source)), address=source):
+        if thing is not None:
             fix = nat_rules.translating(namespace, network, out, own.address)
             text = (
                 f"{thing.id} of {namespace.name} gives packets the source {source}, which has no way back;"

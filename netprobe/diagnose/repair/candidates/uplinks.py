@@ -55,11 +55,13 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     spaces = loss.snapshot.namespaces.values()
     homes = {each.name: names[0] for each in spaces if len(names := missing_names(each)) == 1}
     begun = start(loss.snapshot, loss.here.name)
-    for cut in _cuts(loss) if homes or begun not in loss.snapshot else ():
-        if begun not in loss.snapshot and _is_asked_for(loss, cut.network):
+    unread = begun not in loss.snapshot
+    for cut in _cuts(loss) if homes or unread else ():
+        asked = _is_asked_for(loss, cut.network)
+        if unread and asked:
             loss.needs[ReadNamespace(begun)] = None
         for name, missing in homes.items():
-            if loss.here.name == name or _is_asked_for(loss, cut.network):
+            if asked or loss.here.name == name:
                 yield from _connected(loss, loss.snapshot[name], missing, cut)
 
 
