@@ -8,6 +8,7 @@ from predict.networks import edited, tutorial
 from test_repair_whole import after, ask, chosen, firewall, healthy, lost, rule, said
 
 from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair.search import search
 from netprobe.model import FindBare, Nexthop, ReadNamespace, Snapshot, Socket, Statement, Term
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -152,6 +153,8 @@ def test_the_end_of_a_cable_belongs_to_the_bare_station_whose_programs_wait_on_t
     network = after(network, "server: ip rule add pref 100 blackhole")
     found = chosen(network, ask("pc", "10.2.0.10"))
     assert said(found)[:2] == ["r1: ip link set dev eth0 netns server", "server: ip link set dev eth0 up"]
+    first = search(network, *lost(network, ask("pc", "10.2.0.10"))).partial[0]
+    assert first.stop.code == "link-missing"  # switched on where it lies idle it would be a station of no network
     away = replace(network, namespaces={name: each for name, each in network.namespaces.items() if name != "server"})
     assert FindBare("r2") in choice.lacking(away, lost(away, ask("pc", "10.2.0.10"))[0])
 

@@ -21,6 +21,7 @@ from netprobe.model.lookup import all_but, but, gathered, has, where
 from netprobe.predict import fixes, ipv6, prefix
 from netprobe.predict.drop import link_down, lost
 
+from .told import waits
 from .tunnels import devices
 
 _PLUGGED = ("veth", "vxlan", "tap", "tun", "dummy", "")
@@ -50,13 +51,14 @@ def far_end(loss: Loss, name: str, link: Link) -> Station | None:
 
 def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
     """An interface that is down though it has addresses, ports or a far end: what is used is meant to be
-    up.
+    up. One that arrived so from a station that lacks one is not.
     """
     addressed = has(namespace.addresses_of(link), scope="global")
     used = addressed or link.master is not None or link.kind == "veth" or namespace.ports(link)
     if used and not link.up:
         down = link_down(namespace.name, link, Stage.ROUTE)
-        yield from loss.repair(down, Merit.RESTORES, agreeing=int(addressed))
+        idle = not addressed and link.master is None and any(waits(loss, each) for each in loss.bare)
+        yield from loss.repair(down, Merit.ADDS if idle else Merit.RESTORES, agreeing=int(addressed))
 
 
 def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:

@@ -32,6 +32,7 @@ from netprobe.predict.drop import lost
 
 from .links import far_end, shares_network
 from .renamed import missing_names
+from .told import waits
 
 _MOST = 8  # idle ends, and namespaces that may lack one, that are tried
 _LACKING = {"no-route", "neigh-no-answer"}  # the ends of walks for want of an interface somewhere
@@ -111,7 +112,7 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
         if link.kind == "veth" and far is not None and home.link_named(link.name) is None:
             other = f"{link.name}, the other end of {far[0]}/{far[1].name}, lies idle in {there}"
             stop = _moved((there, link), home.name, Stage.ROUTE, f"{other}; {home.name} has {lacks}")
-            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=1 + int(bare and waits(loss, home)))
 
 
 def _has_no_way(loss: Loss, home: Namespace) -> bool:

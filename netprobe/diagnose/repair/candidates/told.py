@@ -176,6 +176,11 @@ def waited_on(loss: Loss, station: Namespace) -> Iterator[str]:
     return (each for each in free if prefix.version(each) == loss.version)
 
 
+def waits(loss: Loss, station: Namespace) -> bool:
+    """Whether programs of a station wait on an address that nobody has."""
+    return next(waited_on(loss, station), None) is not None
+
+
 def is_waited_for(loss: Loss, repair: Repair) -> bool:
     """Whether an address comes with a repair on which programs of another station wait, which has lost all
     its interfaces.
