@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Link, Namespace, Object, Stage
+from netprobe.model import Leg, Link, Namespace, Object, Stage, Stop
 from netprobe.model.lookup import but, find, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
@@ -113,7 +113,17 @@ def _setting(
         fix=fixes.sysctl(key, passing),
     )
     if _PURPOSES.get(key.rpartition(".")[2], loss.stop.code) == loss.stop.code:
-        yield from loss.repair(stop, merit(namespace, key))
+        returning = link is not None and _comes_home(loss, stop)
+        yield from loss.repair(stop, Merit.ADDS if returning else merit(namespace, key))
+
+
+def _comes_home(loss: Loss, setting: Stop) -> bool:
+    """Whether the sender's own packet comes back to it, sent round by it, at the very interface of a
+    setting: then nobody else has its address.
+    """
+    own = loss.probe.source.namespace == setting.place.namespace and loss.prediction.leg is Leg.REQUEST
+    here, there = loss.stop.place, setting.place
+    return own and setting.code == "martian-source" and here.interface == there.interface
 
 
 def meaning(key: str) -> tuple[str, Stage] | None:
