@@ -338,5 +338,5 @@ ANSWERS = {
     104: NexthopObject,
 }
 BY_HAND = frozenset(
-    {LinkMessage, ifaddrmsg, RouteMessage, NeighbourMessage, fibmsg}
-)  # of which a machine may have thousands
+    {LinkMessage, ifaddrmsg, RouteMessage, NeighbourMessage, NeighbourTableMessage, fibmsg}
+)  # of which a machine may have thousands, or which are asked of each namespace

@@ -6,7 +6,8 @@ tables, one for all namespaces, are asked for by netlink: /proc shows them to th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from netprobe.linux import files
 
@@ -37,14 +38,19 @@ def _lines(name: str) -> list[str]:
         return []
 
 
-def paired(lines: Iterable[str]) -> dict[str, int]:
+def paired(lines: Sequence[str]) -> dict[str, int]:
     """/proc/net/snmp and netstat: `Ip: InReceives …` over `Ip: 17 …` gives {"IpInReceives": 17}."""
-    counters = {}
-    rows = [line.split() for line in lines]
-    for names, values in zip(rows[::2], rows[1::2], strict=False):
-        stem = names[0].removesuffix(":")
-        counters.update({stem + name: int(value) for name, value in zip(names[1:], values[1:], strict=False)})
+    counters: dict[str, int] = {}
+    for names, values in zip(lines[::2], lines[1::2], strict=False):
+        counters.update(zip(_named(names), map(int, values.split()[1:]), strict=False))
     return counters
+
+
+@lru_cache(maxsize=64)  # a kernel has the same in all namespaces
+def _named(line: str) -> tuple[str, ...]:
+    """The names of counters in a line of them."""
+    stem, *names = line.split()
+    return tuple(stem.removesuffix(":") + name for name in names)
 
 
 def listed(lines: Iterable[str]) -> dict[str, int]:
