@@ -108,6 +108,16 @@ def exists(path: str) -> bool:
     return True
 
 
+def is_program(path: str) -> bool:
+    """Whether there is a file, in one of the system's own folders or one that the user gave, that we may
+    run.
+    """
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.X_OK)  # noqa: PTH116 - as the rest
+    except (OSError, ValueError):
+        return False
+
+
 def make_sure_of_descriptors(number: int) -> None:
     """Make sure that so many descriptors can be had. Raises OSError, EMFILE or ENFILE."""
     held: list[int] = []

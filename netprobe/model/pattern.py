@@ -8,10 +8,10 @@ from typing import Any, AnyStr, cast
 
 def pattern(text: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
     """As re.compile, which takes a tenth of a millisecond for a short one and two for a long one."""
-    return cast("re.Pattern[AnyStr]", _Later(text, flags))
+    return cast("re.Pattern[AnyStr]", _Uncompiled(text, flags))
 
 
-class _Later:
+class _Uncompiled:
     """Has the methods of the compiled one."""
 
     def __init__(self, text: Any, flags: int) -> None:

@@ -75,12 +75,12 @@ def ask(query: SetQuery) -> AskedSet:
 
 def without(tool: str) -> Ruleset:
     """In the lab: the rules as they are seen when a tool is not installed."""
-    is_program = netfilter_tools._is_program
-    netfilter_tools._is_program = lambda place: Path(place).name != tool and is_program(place)
+    is_program = netfilter_tools.is_program
+    netfilter_tools.is_program = lambda place: Path(place).name != tool and is_program(place)  # type: ignore[attr-defined]
     try:
         return read()
     finally:
-        netfilter_tools._is_program = is_program
+        netfilter_tools.is_program = is_program
 
 
 def started() -> set[str]:

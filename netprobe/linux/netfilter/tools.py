@@ -22,6 +22,7 @@ from msgspec import Struct
 from netprobe.kernel.elsewhere import Elsewhere, Ended, Place
 from netprobe.kernel.processor import used_s
 from netprobe.linux import deadline, netns
+from netprobe.linux.files import is_program
 
 LIMIT_S = 2.0
 LONGEST_S = 8.0  # more in one question, for those that use the processor
@@ -54,11 +55,7 @@ def _search_path() -> str:
 def place(tool: str) -> str | None:
     """Where a tool is, None where it is not installed."""
     places = (os.path.join(folder, tool) for folder in (*_before, *PLACES))
-    return next((place for place in places if _is_program(place)), None)
-
-
-def _is_program(place: str) -> bool:
-    return os.path.isfile(place) and os.access(place, os.X_OK)  # noqa: PTH113 - pathlib takes 2 ms to import
+    return next((place for place in places if is_program(place)), None)
 
 
 class Printed(Struct, frozen=True):
