@@ -10,12 +10,15 @@ import pytest
 from house.test_style import sources
 
 from netprobe import model
+from netprobe.diagnose import neighbour_messages
+from netprobe.diagnose.repair.candidates import told
 from netprobe.diagnose.repair.repair import Repair
-from netprobe.model import live
+from netprobe.model import engines, live
 from netprobe.predict.trace import Resolved, Routed
 
 QUERIES = {"where", "find", "has", "but", "among", "not_among", "holding"}
-VALUES = [*vars(model).values(), *vars(live).values(), Repair, Resolved, Routed]
+MODULES = (model, live, engines, neighbour_messages, told)
+VALUES = [*(value for module in MODULES for value in vars(module).values()), Repair, Resolved, Routed]
 
 
 def fields() -> set[str]:
