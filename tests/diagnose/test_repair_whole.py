@@ -38,6 +38,7 @@ from netprobe.model import (
 )  # fmt: skip
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
+from netprobe.rules.read.iptables_save import read_save
 from netprobe.saved import load
 
 RECORDINGS = Path(__file__).parents[1] / "faults/recordings"
@@ -470,3 +471,15 @@ def test_a_tracked_connection_hides_no_fault_behind_it() -> None:
     behind = mend(network, chosen(network, report.probe).stop)
     assert behind is not None
     assert chosen(behind, report.probe).stop.code == "route-blackhole"
+
+
+def test_an_address_is_not_taken_away_to_be_given_back() -> None:
+    """Its owner drops the packet, and refuses the answer: what would go with the address would let that pass."""
+    drops = read_save("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p icmp -j DROP\nCOMMIT\n", "iptables", "ip")
+    network = after(
+        edited(healthy("proxy-arp-off"), "pod2", ruleset=Ruleset(tables=drops)),
+        "pod2: ip route del default via 169.254.1.1 dev eth0",
+        "pod2: ip route add unreachable default",
+    )
+    found = chosen(network, ask("pod1", "10.65.0.3"))
+    assert (found.stop.code, found.stop.place.namespace) == ("filtered-by-rule", "pod2")

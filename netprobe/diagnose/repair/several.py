@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
-from itertools import count
+from itertools import chain, count
 
 from msgspec import Struct
 
@@ -144,7 +144,8 @@ def _begun(loss: Loss, found: Results) -> Iterator[_Sequence]:
 
 def _continued(loss: Loss, way: _Sequence, found: Results) -> Iterator[_Sequence]:
     """One step more, with each of the repairs that get further."""
-    for repair, cost, outcome in _lost_behind(loss, _further(found)):
+    steps = (each for each in _further(found) if not _takes_back(each[0], (way.first, way.last)))
+    for repair, cost, outcome in _lost_behind(loss, steps):
         yield _Sequence(way.cost + cost, way.depth + 1, way.first, repair, outcome, way.idle)
 
 
@@ -162,6 +163,21 @@ def _lost_behind(loss: Loss, steps: Iterable[tuple[Repair, int]]) -> Iterator[tu
         then = tried(loss, repair)
         if then is not None and then.outcome.stop is not None:
             yield repair, cost, then.outcome
+
+
+def _takes_back(repair: Repair, before: tuple[Repair, ...]) -> bool:
+    """Whether a repair gives back an address that one before it took away: only what went along is gone
+    then.
+    """
+    taken = set(chain.from_iterable(_addresses(each, "del") for each in before))
+    return not taken.isdisjoint(_addresses(repair, "add"))
+
+
+def _addresses(repair: Repair, verb: str) -> Iterator[str]:
+    """The addresses that a repair adds, or deletes."""
+    for command in repair.stop.commands:
+        if command.words[:3] == ("ip", "address", verb):
+            yield str(command.words[3])
 
 
 def _arrives(loss: Loss, way: _Sequence) -> bool:
