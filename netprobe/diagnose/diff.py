@@ -69,7 +69,7 @@ def _answer(before: Report, after: Report) -> Iterator[Difference]:
 
 def _question(report: Report) -> str:
     probe = report.probe
-    port = f":{probe.destination.port}" if probe.destination.port else ""
+    port = probe.destination.behind_colon
     size = f" size {probe.size}" if probe.size != 56 else ""
     return f"{probe.source.endpoint} to {probe.destination.endpoint}{port} by {probe.protocol}{size}"
 

@@ -31,8 +31,13 @@ def speaks_of_address(statements: tuple[Statement, ...], address: str) -> bool:
 
 def leads_to(namespace: Namespace, flow: Flow, port: int) -> bool:
     """Whether any rule leads to this port of the destination of a flow."""
-    target = f"[{flow.dst}]:{port}" if flow.version == 6 else f"{flow.dst}:{port}"
+    target = _at(flow.dst, str(port))
     return any(target in each.rule.text.split() for each in _rules(namespace, flow))
+
+
+def _at(address: str, port: str) -> str:
+    """A port of an address, as rules write it."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _rules(namespace: Namespace, flow: Flow) -> Iterator[NatRule]:
@@ -108,10 +113,9 @@ def published(
         return ()
     tool = fixes.iptables(flow.dst) + ("-legacy" if tool.endswith("-legacy") else "")
     to = target or translation.right.text
-    port = f":{translation.port.text}" if translation.port is not None else ""
-    to = f"[{to}]" if ":" in to and port else to
+    to = _at(to, translation.port.text) if translation.port is not None else to
     matches = ("-p", str(flow.protocol), "-d", flow.dst, "--dport", str(flow.dport))
-    goal = ("-j", "DNAT", "--to-destination", f"{to}{port}")
+    goal = ("-j", "DNAT", "--to-destination", to)
     return (Command.of(tool, "-t", "nat", "-A", _CHAINS[made_here], *matches, *goal),)
 
 

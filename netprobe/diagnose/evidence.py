@@ -171,7 +171,7 @@ class Case(Struct, frozen=True):
         """What observations say by themselves, the first of each kind, source and namespace: the sender's
         socket of any loss, others of one in their namespace.
         """
-        told = (o for o in self.of_kind(*PROOFS) if o.text)
+        told = lookup.but(self.of_kind(*PROOFS), text="")
         for o in lookup.first(told, lambda o: (o.kind, o.source, o.namespace)).values():
             if place is None or o.source is Source.SOCKET or o.namespace == place.namespace:
                 yield Evidence(o.source, KINDS[o.kind].proof.format(o.text), Confidence.OBSERVED)

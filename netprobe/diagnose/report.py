@@ -324,7 +324,7 @@ def _wrong_source(case: Case, answer: Observation) -> Stop:
         f"the answer comes from {answer.flow.src}, not from {asked.address} that was asked: the sender's"
         " socket does not take it"
     )
-    name = f"{case.probe.protocol} {asked.address}" + (f":{asked.port}" if asked.port else "")
+    name = f"{case.probe.protocol} {asked.address}{asked.behind_colon}"
     return Stop("reply-wrong-source", place, text, Object("socket", name, text), (_BIND,))
 
 

@@ -29,6 +29,11 @@ class Endpoint(Struct, frozen=True):
     protocol: Protocol | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def behind_colon(self) -> str:
+        """The port as it stands behind an address, ":80"; nothing where none was asked for."""
+        return f":{self.port}" if self.port else ""
+
 
 class Flow(Struct, frozen=True):
     """The headers of one packet as it is at one place.
