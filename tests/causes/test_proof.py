@@ -251,8 +251,12 @@ def test_evidence_has_a_source_each() -> None:
 @pytest.mark.parametrize(
     ("bridge", "enter", "fix"),
     [
-        ("br-0123456789ab", ("nsenter", "-t", "7", "-n"), "docker network connect 0123456789ab c1   # isolated by design: Docker keeps"),
-        ("docker0", ("nsenter", "-t", "7", "-n"), "docker network connect bridge c1   # isolated by design: Docker keeps"),
+        (
+            "br-0123456789ab",
+            ("nsenter", "-t", "7", "-n"),
+            "docker network connect 0123456789ab c1   # isolated by design: networks are kept apart",
+        ),
+        ("docker0", ("nsenter", "-t", "7", "-n"), "docker network connect bridge c1   # isolated by design: networks are kept apart"),
         (
             "br-0123456789ab",
             ("ip", "netns", "exec", "c1"),
