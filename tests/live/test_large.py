@@ -75,7 +75,7 @@ def test_the_service_among_1000_whose_end_nobody_serves(make_lab: Callable[..., 
     assert (report["verdict"], report["causes"][0]["code"]) == ("unreachable", "dnat-dead-target")
 
 
-@pytest.mark.parametrize("tool", ["iptables", "nft"])
+@pytest.mark.parametrize("tool", ["iptables", pytest.param("nft", marks=pytest.mark.thorough)])
 def test_one_service_of_10000(make_lab: Callable[..., Lab], tool: str) -> None:
     lab = make_lab(crowds.EMPTY)
     crowds.fill(lab, crowds.pair())

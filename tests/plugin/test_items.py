@@ -43,7 +43,7 @@ def this_netprobe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.lab
 @once
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "-n 2"])
+@pytest.mark.parametrize("workers", [[], pytest.param(["-n", "2"], marks=pytest.mark.thorough)], ids=["alone", "-n 2"])
 def test_each_expectation_is_a_test(fresh_lab: Lab, workers: list[str]) -> None:
     folder = Path(fresh_lab.folder)
     (folder / "net.netprobe.yaml").write_text(NET)

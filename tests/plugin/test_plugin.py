@@ -71,7 +71,7 @@ def test_not_asked(netprobe):
 """
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "-n 2"])
+@pytest.mark.parametrize("workers", [[], pytest.param(["-n", "2"], marks=pytest.mark.thorough)], ids=["alone", "-n 2"])
 def test_a_failure_shows_the_hops_and_names_the_cause(recorded: pytest.Pytester, workers: Sequence[str]) -> None:
     recorded.makepyfile(BROKEN)
     done = run(recorded, *workers, "--junitxml=report.xml")

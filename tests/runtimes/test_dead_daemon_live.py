@@ -26,7 +26,7 @@ def without_moments(found: dict[str, dict[str, object]]) -> dict[str, dict[str, 
     return plain
 
 
-@pytest.fixture(scope="module", params=["bookworm", "sid"])
+@pytest.fixture(scope="module", params=[pytest.param("bookworm", marks=pytest.mark.thorough), "sid"])
 def docker(request: pytest.FixtureRequest, docker_lab: Callable[..., DockerLab]) -> Iterator[DockerLab]:
     """A Docker that may be killed: with live restore the containers outlive that, and its next start."""
     lab = docker_lab(request.param, "--live-restore")
