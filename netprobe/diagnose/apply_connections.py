@@ -59,7 +59,7 @@ def add_connection(order: Order) -> Snapshot:
         "dst_nat": reply[0::2] != original[1::2],
     }
     words = tuple(word for word, holds in status.items() if holds)
-    entry = ConntrackEntry(said["-p"], original, reply, status=words, timeout_s=int(said["-t"]))
+    entry = ConntrackEntry(said["-p"], original, reply, status=words)
     return _with_entries(order, lambda found: (*found.entries, *_about(found.flow, entry)))
 
 

@@ -110,7 +110,6 @@ def read_namespace(name: str, fd: Place) -> Namespace:
         )
         namespace = Namespace(
             name=name,
-            inode=netns.inode(fd),
             cookie=netns.cookie(),
             links=reader.of(
                 "qdiscs", "queueing disciplines", lambda: tc.with_traffic_control(route, found), found

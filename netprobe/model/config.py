@@ -40,7 +40,6 @@ class Nexthop(Struct, frozen=True):
 
     index: int | None = None
     via: str | None = None
-    weight: int = 1
     flags: tuple[str, ...] = ()
 
 
@@ -183,7 +182,6 @@ class Socket(Struct, frozen=True):
     uid: int = 0
     interface: int = 0
     queue: tuple[int, int] = (0, 0)
-    drops: int = 0
     v6only: bool = False
     peer: tuple[str, int] | None = None
     programs: tuple[str, ...] = ()
@@ -202,7 +200,6 @@ class ConntrackEntry(Struct, frozen=True):
     mark: int | None = 0
     status: tuple[str, ...] = ()
     state: str | None = None
-    timeout_s: int | None = None
 
 
 class XfrmPolicy(Struct, frozen=True):

@@ -71,7 +71,6 @@ class Bridge(Struct, frozen=True):
     vlan_filtering: bool = False
     multicast_snooping: bool = True
     multicast_querier: bool = False
-    forward_delay: int = 0
     nf_call_iptables: bool = False
     nf_call_ip6tables: bool = False
     nf_call_arptables: bool = False
@@ -111,7 +110,6 @@ class Qdisc(Struct, frozen=True):
     handle: str
     parent: str
     text: str = ""
-    drops: int = 0
 
 
 class TcFilter(Struct, frozen=True):
@@ -124,7 +122,6 @@ class TcFilter(Struct, frozen=True):
     direction: str
     kind: str
     text: str
-    program: str | None = None
     action: str | None = None
     target: int | None = None
     answers: tuple[str, ...] | None = None
@@ -147,7 +144,6 @@ class Link(Struct, frozen=True):
     up: bool = True
     carrier: bool = True
     arp: bool = True
-    promiscuous: bool = False
     master: int | None = None
     link: LinkRef | None = None
     port: BridgePort | None = None
@@ -159,8 +155,6 @@ class Link(Struct, frozen=True):
     xdp_answers: tuple[str, ...] | None = None
     qdiscs: tuple[Qdisc, ...] = ()
     filters: tuple[TcFilter, ...] = ()
-    rx_dropped: int = 0
-    tx_dropped: int = 0
 
     @property
     def key(self) -> str:

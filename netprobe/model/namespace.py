@@ -43,7 +43,6 @@ class Namespace(Struct, frozen=True):
     """
 
     name: str
-    inode: int = 0
     cookie: int = 0
     links: tuple[Link, ...] = ()
     addresses: tuple[InterfaceAddress, ...] = ()

@@ -49,7 +49,7 @@ def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -
 
     `send` walks the tunnel's own packet, which is routed: the layer above.
     """
-    if link.vxlan is None:
+    if link.vxlan is None or link.vxlan.collect_metadata:  # its end is told by who sends (vxlan_xmit)
         return (Branch(packet, exit=(name, link)),)
     if (name, link.index) in packet.inside:  # the kernel gives up at the eighth (dev_xmit_recursion)
         text = f"the packets in which {link.name} sends frames are routed into {link.name} itself"

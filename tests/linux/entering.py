@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
+from netprobe.linux import netns
 from netprobe.linux.machine import Machine
 from netprobe.model import ReadNamespace, Snapshot
 
@@ -19,7 +20,7 @@ def entrances(texts: list[str], host: str | None = None, before: tuple[str, ...]
             assert other.stdout.readline() == b"there\n"  # before, it is still where it was started
             names = [machine.resolve(text.format(pid=other.pid)).namespace or "" for text in texts]
             snapshot = machine.read(Snapshot(), [ReadNamespace(name) for name in names])
-            return [_entrance(snapshot[name].enter, snapshot[name].inode) for name in names]
+            return [_entrance(snapshot[name].enter, netns.inode(place)) for name, place in machine.opened(names).items()]
         finally:
             other.kill()
 

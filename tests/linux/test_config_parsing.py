@@ -82,7 +82,7 @@ def test_a_veth_and_its_far_end() -> None:
     common = (attribute(3, b"veth\xe9\0"), attribute(1, bytes.fromhex("02000000000a")), attribute(4, u32(1450)), info("veth"))
     near = link_of(link(0x11043, 1, *common, attribute(5, u32(2)), attribute(37, struct.pack("=i", 3))))
     assert (near.index, near.name, near.kind, near.mac, near.mtu) == (7, "veth\udce9", "veth", "02:00:00:00:00:0a", 1450)
-    assert (near.up, near.carrier, near.arp, near.promiscuous) == (True, True, True, False)
+    assert (near.up, near.carrier, near.arp) == (True, True, True)
     assert near.link == LinkRef(2, 3)
     assert link_of(link(0x11043, 1, *common, attribute(5, u32(2)))).link == LinkRef(2, None)
     assert link_of(link(0x11043, 1, *common, attribute(5, u32(0)))).link is None
@@ -95,7 +95,7 @@ def test_a_tunnel_that_was_moved() -> None:
 
 def test_flags_of_a_link() -> None:
     down = link_of(link(0x1182, 1))
-    assert (down.up, down.carrier, down.arp, down.promiscuous) == (False, False, False, True)
+    assert (down.up, down.carrier, down.arp) == (False, False, False)
     assert link_of(link(0x49, 772)).kind == "loopback"
     assert link_of(link(0x49, 1)).kind == ""
 

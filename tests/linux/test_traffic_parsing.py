@@ -52,24 +52,23 @@ def test_a_datagram_socket_with_its_buffer() -> None:
     mapped = bytes(10) + b"\xff\xff" + ip("10.0.0.1")
     memory = struct.pack("=9I", 4608, 212992, 0, 0, 0, 0, 0, 0, 17)
     found = socket_of("udp", diag(10, 1, mapped, 53, mapped, 54, (0, 0)) + attribute(7, memory))
-    assert (found.address, found.state, found.queue, found.drops) == ("10.0.0.1", "established", (4608, 212992), 17)
+    assert (found.address, found.state, found.queue) == ("10.0.0.1", "established", (4608, 212992))
     assert found.peer == ("10.0.0.1", 54)
 
 
 def test_sockets_of_proc() -> None:
     line = " 5: 0100007F:0035 00000000:0000 07 00000000:00000900 00:00000000 00000000  1000        0 4711 2 0000000000000000 3"
     found = sockets.socket_of_line("udp", line)
-    assert (found.address, found.port, found.state, found.uid, found.queue, found.drops) == (
+    assert (found.address, found.port, found.state, found.uid, found.queue) == (
         "127.0.0.1",
         53,
         "unconnected",
         1000,
         (2304, 0),
-        3,
     )
     line = f" 0: 000000FD000000000000000002000000:0050 {'0' * 32}:0000 0A 00000000:00000001 00:00000000 0 0 0 1 1 0 100 0 0 10 0"
     found = sockets.socket_of_line("tcp", line)
-    assert (found.address, found.port, found.state, found.queue, found.drops) == ("fd00::2", 80, "listen", (1, 0), 0)
+    assert (found.address, found.port, found.state, found.queue) == ("fd00::2", 80, "listen", (1, 0))
 
 
 def tcmsg(handle: int, parent: int, information: int = 0) -> bytes:
@@ -80,7 +79,7 @@ def test_qdiscs() -> None:
     parameters = struct.pack("=BBHhHI", 0, 0, 0, 0, 0, 1000) + bytes(12) + struct.pack("=III", 3000, 0, 0)
     stats = attribute(7, attribute(3, struct.pack("=5I", 0, 0, 9, 0, 0)))
     found = qdisc_of(tcmsg(0x80010000, 0xFFFFFFFF) + attribute(1, b"tbf\0") + attribute(2, attribute(1, parameters)) + stats)
-    assert (found.kind, found.handle, found.parent, found.drops) == ("tbf", "8001:", "root", 9)
+    assert (found.kind, found.handle, found.parent) == ("tbf", "8001:", "root")
     assert found.text == "qdisc tbf 8001: root rate 8000bit limit 3000b"
     netem = attribute(2, struct.pack("=6I", 0, 1000, 0x7FFFFFFF, 0, 0, 0))
     assert "loss 0.5" in qdisc_of(tcmsg(0x10000, 0x20001) + attribute(1, b"netem\0") + netem).text

@@ -67,6 +67,14 @@ def test_the_tunnels_packet_bears_the_mark(mark: int, end: End) -> None:
     assert request(edited(pair(), "a", rules=ruled(MARKED)), mark=mark).end is end
 
 
+def test_an_end_that_each_packet_brings_along_is_not_guessed() -> None:
+    """An external device sends to whom a route, tc or a program of BPF tells it (drivers/net/vxlan, VXLAN_F_COLLECT_METADATA)."""
+    snapshot = pair()
+    fields = snapshot["a"].link_named("vx0").vxlan
+    external = relinked(snapshot, "a", "vx0", vxlan=replace(fields, collect_metadata=True))
+    assert request(external).end is End.EXIT
+
+
 def test_the_mark_ends_where_the_frame_comes_out_in_another_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seen: with `iptables -A INPUT -m mark --mark 7 -j DROP` in b, `ping -m 7` from a is answered."""
     taken = []

@@ -178,8 +178,8 @@ def decode(record: Record) -> ConntrackEntry | None:
         return None
     bits = record.get("CTA_STATUS", 0)
     status = tuple(word for bit, word in enumerate(_STATUS) if bits >> bit & 1)
-    zone, mark, timeout = record.get("CTA_ZONE", 0), record.get("CTA_MARK", 0), record.get("CTA_TIMEOUT")
-    return ConntrackEntry(original[0], original[1], reply[1], zone, mark, status, _state(record), timeout)
+    zone, mark = record.get("CTA_ZONE", 0), record.get("CTA_MARK", 0)
+    return ConntrackEntry(original[0], original[1], reply[1], zone, mark, status, _state(record))
 
 
 def _ends(side: Record) -> tuple[str, _Ends] | None:

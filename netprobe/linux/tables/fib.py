@@ -213,12 +213,10 @@ def _prefix(address: str | None, length: int, family: int) -> str:
 def _legs(record: Record) -> tuple[Nexthop, ...]:
     if "RTA_MULTIPATH" in record:
         legs = record.array("RTA_MULTIPATH")
-        return tuple(
-            Nexthop(leg["oif"] or None, _via(leg), leg["hops"] + 1, _words(leg["flags"])) for leg in legs
-        )
+        return tuple(Nexthop(leg["oif"] or None, _via(leg), _words(leg["flags"])) for leg in legs)
     if "RTA_OIF" not in record and "RTA_GATEWAY" not in record and "RTA_VIA" not in record:
         return ()
-    return (Nexthop(record.get("RTA_OIF") or None, _via(record), 1, _words(record["flags"])),)
+    return (Nexthop(record.get("RTA_OIF") or None, _via(record), _words(record["flags"])),)
 
 
 def _via(record: Record) -> str | None:
@@ -243,19 +241,15 @@ def _read_nexthops(netlink: Netlink) -> dict[int, Record]:
 def _resolved(route: Route, nexthop_id: int, objects: Mapping[int, Record]) -> Route:
     if route.nexthops or nexthop_id not in objects:
         return route
-    members = [(member["id"], member["weight"]) for member in objects[nexthop_id].array("NHA_GROUP")] or [
-        (nexthop_id, 0)
-    ]
-    if any("NHA_BLACKHOLE" in objects[key] for key, _ in members if key in objects):
+    ids = [member["id"] for member in objects[nexthop_id].array("NHA_GROUP")] or [nexthop_id]
+    members = [objects[each] for each in ids if each in objects]
+    if any("NHA_BLACKHOLE" in each for each in members):
         return replace(route, type="blackhole", by_object=True)
-    return replace(
-        route,
-        nexthops=tuple(_object_leg(objects[key], extra + 1) for key, extra in members if key in objects),
-    )
+    return replace(route, nexthops=tuple(map(_object_leg, members)))
 
 
-def _object_leg(found: Record, weight: int) -> Nexthop:
-    return Nexthop(found.get("NHA_OIF") or None, found.get("NHA_GATEWAY"), weight, _words(found["flags"]))
+def _object_leg(found: Record) -> Nexthop:
+    return Nexthop(found.get("NHA_OIF") or None, found.get("NHA_GATEWAY"), _words(found["flags"]))
 
 
 def read_rules(netlink: Netlink) -> tuple[PolicyRule, ...]:

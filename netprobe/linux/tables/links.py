@@ -24,11 +24,10 @@ MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "sourc
 IPVLAN_MODES = {0: "l2", 1: "l3", 2: "l3s"}
 XDP_MODES = {1: "xdp", 2: "xdpgeneric", 3: "xdpoffload", 4: "xdpmulti"}  # as ip(8) calls them
 
-IFF_UP, IFF_NOARP, IFF_PROMISC, IFF_LOWER_UP = 0x1, 0x80, 0x100, 0x10000
+IFF_UP, IFF_NOARP, IFF_LOWER_UP = 0x1, 0x80, 0x10000
 ARPHRD_LOOPBACK = 772
 _IFADDR = Struct("=BBBBI")  # struct ifaddrmsg
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
-USER_HZ = 100  # the unit of bridge timers in netlink, whatever the kernel's own HZ
 
 IFA_F_SECONDARY, IFA_F_PERMANENT = 0x01, 0x80
 ADDRESS_FLAGS = {
@@ -39,7 +38,6 @@ SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 
 
 RTEXT_FILTER_SKIP_STATS = 0x8
-_DROPPED = Struct("=48xQQ")  # rx_dropped and tx_dropped of struct rtnl_link_stats64
 ALWAYS_A_ROUTER = 2  # MDB_RTR_TYPE_PERM
 
 
@@ -47,7 +45,7 @@ def read_links(netlink: Netlink) -> tuple[tuple[Link, ...], dict[str, str]]:
     """All interfaces in ifindex order, and the per-interface IP sysctls that the same messages carry."""
     links = []
     sysctls: dict[str, str] = {}
-    for record in netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", 0)])):
+    for record in netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)])):
         link = link_of(record)
         links.append(link)
         sysctls |= of_interface(link.name, record.get("IFLA_AF_SPEC", b""), link.mtu)
@@ -75,7 +73,7 @@ def link_of(record: Record) -> Link:
     kind = info.text("IFLA_INFO_KIND") or ("loopback" if record["ifi_type"] == ARPHRD_LOOPBACK else "")
     data = info.nest("IFLA_INFO_DATA")
     vxlan = _vxlan(data) if kind == "vxlan" else None
-    dropped, xdp = _dropped(record.get("IFLA_STATS64", b"")), record.nest("IFLA_XDP")
+    xdp = record.nest("IFLA_XDP")
     return Link(
         index=record["index"],
         name=record.text("IFLA_IFNAME"),
@@ -85,7 +83,6 @@ def link_of(record: Record) -> Link:
         up=bool(flags & IFF_UP),
         carrier=bool(flags & IFF_LOWER_UP),
         arp=not flags & IFF_NOARP,
-        promiscuous=bool(flags & IFF_PROMISC),
         master=record.get("IFLA_MASTER") or None,
         link=_lower(record, vxlan),
         port=_port(info),
@@ -95,14 +92,7 @@ def link_of(record: Record) -> Link:
         vlan_id=data.get("IFLA_VLAN_ID", 0) if kind == "vlan" else None,
         xdp=_xdp(xdp),
         xdp_answers=_xdp_answers(xdp),
-        rx_dropped=dropped[0],
-        tx_dropped=dropped[1],
     )
-
-
-def _dropped(counted: bytes) -> tuple[int, int]:
-    """The frames that an interface has dropped, coming in and going out; none where it does not count."""
-    return _DROPPED.unpack_from(counted) if len(counted) >= _DROPPED.size else (0, 0)
 
 
 def _mac(value: bytes) -> str:
@@ -152,7 +142,6 @@ def _bridge(data: Record) -> Bridge:
         multicast_querier=bool(data.get("IFLA_BR_MCAST_QUERIER")),
         multicast_router=data.get("IFLA_BR_MCAST_ROUTER", 1) == ALWAYS_A_ROUTER,
         queried="BRIDGE_QUERIER_IPV6_OTHER_TIMER" in data.nest("IFLA_BR_MCAST_QUERIER_STATE"),
-        forward_delay=data.get("IFLA_BR_FORWARD_DELAY", 0) // USER_HZ,
         nf_call_iptables=bool(data.get("IFLA_BR_NF_CALL_IPTABLES")),
         nf_call_ip6tables=bool(data.get("IFLA_BR_NF_CALL_IP6TABLES")),
         nf_call_arptables=bool(data.get("IFLA_BR_NF_CALL_ARPTABLES")),

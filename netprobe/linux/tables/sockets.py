@@ -23,7 +23,7 @@ INET_DIAG_SKMEMINFO = 7
 # include/net/tcp_states.h; an unconnected UDP or raw socket is in state CLOSE
 ESTABLISHED, CLOSE, LISTEN = 1, 7, 10
 STATES = {ESTABLISHED: "established", CLOSE: "unconnected", LISTEN: "listen"}
-RMEM, RCVBUF, DROPS = 0, 1, 8  # positions in the array of INET_DIAG_SKMEMINFO
+RMEM, RCVBUF = 0, 1  # positions in the array of INET_DIAG_SKMEMINFO
 TRANSPARENT = 1 << 5 if sys.byteorder == "little" else 1 << 2  # a bit field of C
 V4_MAPPED = "::ffff:"  # how an IPv4 address starts that an IPv6 socket is bound to
 
@@ -81,7 +81,7 @@ def inodes(protocol: str, port: int) -> frozenset[int]:
 def socket_of(protocol: str, record: Record, programs: Mapping[int, tuple[str, ...]] | None = None) -> Socket:
     """One socket from an inet_diag_msg; `programs` are those of a cgroup, by its id."""
     state, peer = record["idiag_state"], record["idiag_dport"]
-    memory = record.get("INET_DIAG_SKMEMINFO", (0,) * (DROPS + 1))
+    memory = record.get("INET_DIAG_SKMEMINFO", (0, 0))
     cgroup = record.get("INET_DIAG_CGROUP_ID", 0)
     return Socket(
         protocol=protocol,
@@ -95,7 +95,6 @@ def socket_of(protocol: str, record: Record, programs: Mapping[int, tuple[str, .
             if state == LISTEN
             else (memory[RMEM], memory[RCVBUF])
         ),
-        drops=memory[DROPS],
         v6only=bool(record.get("INET_DIAG_SKV6ONLY")),
         peer=(_unmapped(record["idiag_dst"]), peer) if peer else None,
         programs=programs[cgroup] if cgroup and programs is not None else (),
@@ -143,7 +142,6 @@ def socket_of_line(protocol: str, line: str) -> Socket:
     words = line.split()
     local, remote, state = words[1], words[2], int(words[3], 16)
     peer = int(remote.split(":")[1], 16)
-    drops = words[12] if protocol != "tcp" and len(words) > 12 else "0"
     return Socket(
         protocol=protocol,
         address=_of_hex(local.split(":")[0]),
@@ -151,7 +149,6 @@ def socket_of_line(protocol: str, line: str) -> Socket:
         state=STATES.get(state, str(state)),
         uid=int(words[7]),
         queue=(int(words[4].split(":")[1], 16), 0),
-        drops=int(drops),
         peer=(_of_hex(remote.split(":")[0]), peer) if peer else None,
     )
 

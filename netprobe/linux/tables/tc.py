@@ -103,12 +103,11 @@ def in_turn(filters: Sequence[TcFilter]) -> Iterator[TcFilter]:
 def qdisc_of(record: Record) -> Qdisc:
     """One qdisc from an RTM_NEWQDISC message."""
     kind, handle = record.text("TCA_KIND"), _handle(record["handle"])
-    queue = record.nest("TCA_STATS2").get("TCA_STATS_QUEUE", {})
     at = {ROOT: "root", INGRESS: kind}.get(record["parent"], _handle(record["parent"]))
     shown = " ".join(
         word for word in (f"qdisc {kind} {handle}", at, options_of(kind, record.nest("TCA_OPTIONS"))) if word
     )
-    return Qdisc(kind, handle, at, shown, drops=queue.get("drops", 0))
+    return Qdisc(kind, handle, at, shown)
 
 
 def _handle(value: int) -> str:
@@ -159,7 +158,7 @@ def filter_of(record: Record, direction: str) -> TcFilter | None:
     text, answers = " ".join(word for word in shown if word), _answers(options)
     if answers is not None and (protocol != ALL or record.get("TCA_CHAIN", 0)):
         answers = tuple(sorted({*answers, "continue"}))  # not every packet comes to it
-    return TcFilter(direction, kind, text, program, words or None, target, answers)
+    return TcFilter(direction, kind, text, words or None, target, answers)
 
 
 def _program(kind: str, options: Record) -> str | None:
