@@ -143,7 +143,7 @@ def route(family: int, length: int, table: int, kind: int, flags: int, *parts: b
 def test_a_default_route() -> None:
     found = route_of(route(2, 0, 254, 1, 4, attribute(15, u32(1000)), attribute(4, u32(2)), attribute(5, ip("10.0.0.1"))))
     assert (found.dst, found.type, found.table, found.protocol) == ("0.0.0.0/0", "unicast", 1000, "static")
-    assert found.nexthops == (Nexthop(2, "10.0.0.1", 1, ("onlink",)),)
+    assert found.nexthops == (Nexthop(2, "10.0.0.1", ("onlink",)),)
     assert route_of(route(10, 0, 254, 1, 0)).dst == "::/0"
 
 
@@ -172,7 +172,7 @@ def test_a_multipath_route_with_its_metrics() -> None:
     legs = struct.pack("=HBBi", 8 + len(one), 0, 0, 2) + one + struct.pack("=HBBi", 8 + len(two), 17, 4, 3) + two
     metrics = attribute(2, u32(1400)) + attribute(1, u32(1 << 2))
     found = route_of(route(2, 24, 254, 1, 0, attribute(1, ip("10.1.0.0")), attribute(9, legs), attribute(8, metrics)))
-    assert found.nexthops == (Nexthop(2, "10.0.0.1", 1), Nexthop(3, "fe80::1", 5, ("dead", "linkdown")))
+    assert found.nexthops == (Nexthop(2, "10.0.0.1"), Nexthop(3, "fe80::1", ("dead", "linkdown")))
     assert (found.mtu, found.mtu_lock) == (1400, True)
 
 
@@ -188,8 +188,8 @@ def test_nexthop_objects() -> None:
         9: nexthop(0, attribute(2, struct.pack("=IBBHIBBH", 1, 0, 0, 0, 2, 4, 0, 0))),
     }
     plain = route_of(route(2, 16, 254, 1, 0, attribute(1, ip("10.1.0.0"))))
-    assert fib._resolved(plain, 9, objects).nexthops == (Nexthop(3, "10.0.0.1", 1, ("onlink",)), Nexthop(4, None, 5))
-    assert fib._resolved(plain, 1, objects).nexthops == (Nexthop(3, "10.0.0.1", 1, ("onlink",)),)
+    assert fib._resolved(plain, 9, objects).nexthops == (Nexthop(3, "10.0.0.1", ("onlink",)), Nexthop(4))
+    assert fib._resolved(plain, 1, objects).nexthops == (Nexthop(3, "10.0.0.1", ("onlink",)),)
     assert fib._resolved(plain, 3, objects) == replace(plain, type="blackhole", by_object=True)
     assert fib._resolved(plain, 8, objects) == plain
 

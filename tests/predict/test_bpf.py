@@ -63,5 +63,5 @@ def test_filters_behind_each_other(side: str, answers: list[Answers], expected: 
 
 
 def test_a_filter_that_diverts_is_said_to() -> None:
-    link = Link(2, "eth0", filters=(TcFilter("ingress", "u32", "x", None, "mirred egress redirect", 7),))
+    link = Link(2, "eth0", filters=(TcFilter("ingress", "u32", "x", "mirred egress redirect", 7),))
     assert [stop.code for stop in bpf.ingress("n", link).suspects] == ["diverted-by-tc"]
