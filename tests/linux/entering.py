@@ -20,7 +20,8 @@ def entrances(texts: list[str], host: str | None = None, before: tuple[str, ...]
             assert other.stdout.readline() == b"there\n"  # before, it is still where it was started
             names = [machine.resolve(text.format(pid=other.pid)).namespace or "" for text in texts]
             snapshot = machine.read(Snapshot(), [ReadNamespace(name) for name in names])
-            return [_entrance(snapshot[name].enter, netns.inode(place)) for name, place in machine.opened(names).items()]
+            places = machine.opened(names)
+            return [_entrance(snapshot[name].enter, netns.inode(places[name])) for name in names]
         finally:
             other.kill()
 
