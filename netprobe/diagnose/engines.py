@@ -15,10 +15,11 @@ from netprobe.model.runtime import BY_KIND
 from netprobe.predict.prediction import Prediction
 
 # the ends that an engine may have made, or may have to do with
-_ENDS = {"port-closed", "link-missing", "no-route", "filtered-by-rule"}
+_ENDS = {"port-closed", "link-missing", "no-route", "filtered-by-rule", "forwarding-off"}
 _BRIDGE = re.compile(r"docker\d+|podman\d+|br-[0-9a-f]{12}")  # as the engines call theirs
 APART = "isolated by design: networks are kept apart"
 INTERNAL = "isolated by design: no packet leaves an internal network"
+REMADE = "make the container again, with a network: podman run --network NETWORK ..."
 DEFAULT = {"docker": "bridge", "podman": "podman"}  # the network of a container that was given none
 
 
@@ -47,7 +48,7 @@ def told(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
 def _stopped(engines: ContainerEngines, prediction: Prediction, stop: Stop) -> Stop | None:
     """The container that publishes a port at which nothing listens, and does not run."""
     flow = next(iter(prediction.arriving), None)
-    if stop.code != "port-closed" or flow is None or flow.dport is None:
+    if stop.code != "port-closed" or flow is None:
         return None
     found = engines.publishing(flow.protocol.value, flow.dport)
     if len(found) != 1 or found[0].runs:
@@ -67,13 +68,15 @@ def _apart(engines: ContainerEngines, snapshot: Snapshot, prediction: Prediction
     """
     probe = prediction.probe
     one = engines.container(probe.source.namespace or "")
-    if one is None or one.networks is None or not _is_made(stop, probe.source.namespace):
+    if one is None or one.networks is None or not _is_made(engines, stop, probe.source.namespace):
         return None
     theirs = _joinable(one, _at(engines, snapshot, probe.destination.address))
     own = among(where(engines.networks, engine=one.engine), name=one.joined)
     internal = bool(own) and not has(own, internal=False)
     wanted = theirs[0] if theirs else DEFAULT[one.engine]
-    if one.is_alone and stop.code == "link-missing":
+    if stop.code == "link-missing" and one.is_bound_to_none:
+        return replace(stop, text=f"{stop.text} (it was made without a network)", commands=(), advice=REMADE)
+    if stop.code == "link-missing" and one.is_alone:
         why, note = "it is on no network", ""
     elif internal:
         why, note = f"its network {own[0].name} is internal", INTERNAL
@@ -84,10 +87,14 @@ def _apart(engines: ContainerEngines, snapshot: Snapshot, prediction: Prediction
     return replace(stop, text=f"{stop.text} ({why})", commands=_connected(one, wanted, note), advice="")
 
 
-def _is_made(stop: Stop, source: str | None) -> bool:
-    """Whether the engine has made what is at the end: its rule, or the sender as it is."""
+def _is_made(engines: ContainerEngines, stop: Stop, source: str | None) -> bool:
+    """Whether the engine has made what is at the end: its rule, its network that does not forward, or the
+    sender as it is.
+    """
     if stop.code == "filtered-by-rule":
         return stop.thing.owner in DEFAULT
+    if stop.code == "forwarding-off":  # netavark makes internal networks so
+        return has(engines.networks, interface=stop.place.interface, internal=True)
     return stop.code in ("link-missing", "no-route") and stop.place.namespace == source
 
 

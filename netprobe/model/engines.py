@@ -51,6 +51,11 @@ class EngineContainer(Struct, frozen=True):
         return self.networks or ()
 
     @property
+    def is_bound_to_none(self) -> bool:
+        """Whether it was made without a network by an engine that connects such a container to none later."""
+        return self.engine == "podman" and self.networks == _NONE
+
+    @property
     def is_alone(self) -> bool:
         """Whether it is known to be on no network."""
         return self.networks in ((), _NONE)
@@ -72,6 +77,6 @@ class ContainerEngines(Struct, frozen=True):
         """The network that an interface of the host stands for."""
         return find(self.networks, interface=interface)
 
-    def publishing(self, protocol: str, port: int) -> tuple[EngineContainer, ...]:
+    def publishing(self, protocol: str, port: int | None) -> tuple[EngineContainer, ...]:
         """The containers that a port of the host should lead to, whether they run or not."""
         return tuple(each for each in self.containers if where(each.published, protocol=protocol, port=port))

@@ -69,6 +69,26 @@ def test_a_container_that_is_on_no_network(networks: tuple[str, ...], fix: list[
     assert words(among(without_cable(), container("c1", *networks)), asked) == (fix or words(without_cable(), asked))
 
 
+def test_podman_connects_no_container_that_was_made_without_a_network() -> None:
+    alone = replace(container("c1", "none"), engine="podman")
+    stop = chosen(among(without_cable(), alone), ask("c1", "8.8.8.8")).stop
+    assert (stop.code, stop.commands) == ("link-missing", ())
+    assert "podman run --network" in stop.advice
+
+
+@pytest.mark.parametrize(("interface", "fix"), [("docker0", ["podman network connect inner red"]), ("br0", None)])
+def test_an_internal_network_that_does_not_forward_is_joined(interface: str, fix: list[str] | None) -> None:
+    """Netavark switches forwarding off at the bridge of an internal network, and lets in what comes from others."""
+    off = {**tutorial()["host"].sysctls, "net.ipv4.conf.docker0.forwarding": "0"}
+    snapshot = edited(tutorial(), "host", sysctls=off)
+    containers = (EngineContainer("podman", "c1", "running", ("inner",)), EngineContainer("podman", "red", "running", ("outer",)))
+    networks = (EngineNetwork("podman", "inner", interface, internal=True), EngineNetwork("podman", "outer", "br0"))
+    asked = ask("red", "172.17.0.2")
+    assert lost(snapshot, asked)[1].code == "forwarding-off"
+    told = replace(snapshot, engines=ContainerEngines(containers, networks))
+    assert words(told, asked) == (fix or words(snapshot, asked))
+
+
 def test_the_network_of_the_destination_is_the_one_to_connect_to() -> None:
     here = among(without_route(), container("c1", "back"), container("red", "front"))
     assert words(here, ask("c1", "10.0.0.2")) == ["docker network connect front c1"]
