@@ -46,12 +46,13 @@ def told(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
 
 
 def _stopped(engines: ContainerEngines, prediction: Prediction, stop: Stop) -> Stop | None:
-    """The container that publishes a port at which nothing listens, and does not run."""
+    """The container that publishes a port of the host at which nothing listens, and does not run."""
+    here = engines.container(stop.place.namespace or "")
     flow = next(iter(prediction.arriving), None)
     if stop.code != "port-closed" or flow is None:
         return None
     found = engines.publishing(flow.protocol.value, flow.dport)
-    if len(found) != 1 or found[0].runs:
+    if here is not None or len(found) != 1 or found[0].runs:
         return None
     start = Command.of(*BY_KIND[found[0].engine].start.split(), found[0].name)
     text = f"{stop.text} ({found[0].name}, which publishes it, is {_state(found[0])})"

@@ -127,6 +127,12 @@ def test_a_container_that_was_to_serve_the_port(containers: tuple[EngineContaine
     assert words(among(snapshot, *containers), asked) == (fix or words(snapshot, asked))
 
 
+def test_a_container_that_has_the_port_itself_waits_for_no_other() -> None:
+    snapshot, asked = closed()
+    stopped = container("old", state="exited", published=(PORT,))
+    assert words(among(snapshot, stopped, container("host", "bridge")), asked) == words(snapshot, asked)
+
+
 def test_who_is_asked_and_when() -> None:
     prediction, stop = lost(without_route(), ask("c1", "8.8.8.8"))
     assert AskEngines() in choice.lacking(without_route(), prediction)  # docker0
