@@ -97,10 +97,9 @@ def _look(loss: Loss, made: Hop) -> Command:
 
 def _heard(loss: Loss, made: Hop) -> tuple[str, ...]:
     """Where the programs of the station do listen."""
-    there, protocol = loss.here, made.flow.protocol.value
+    there, protocol = loss.snapshot.at(loss.stop.place.namespace), made.flow.protocol.value
     ports = sorted({each.port for each in there.waiting(protocol)})[:_MOST]
-    told = ", ".join(f"{protocol}/{port}" for port in ports)
-    return (f"{there.name} listens on {told}",) if ports else ()
+    return tuple(f"{there.name} listens on {protocol}/{port}" for port in ports)
 
 
 def _not_published(loss: Loss) -> Stop | None:
