@@ -112,9 +112,7 @@ def _joinable(one: EngineContainer, other: EngineContainer | None) -> tuple[str,
 
 
 def _connected(one: EngineContainer, network: str, note: str) -> tuple[Command, ...]:
-    """The commands that connect a container to a network; from the one that is none it is taken first."""
+    """The commands that connect a container to a network, after those that it must leave."""
     join = replace(Command.of(one.engine, "network", "connect", network, one.name), note=note)
-    if not one.is_alone:
-        return (join,)
-    left = (Command.of(one.engine, "network", "disconnect", each, one.name) for each in one.joined)
+    left = (Command.of(one.engine, "network", "disconnect", each, one.name) for each in one.to_leave)
     return (*left, join)

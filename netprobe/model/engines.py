@@ -56,6 +56,11 @@ class EngineContainer(Struct, frozen=True):
         return self.engine == "podman" and self.networks == _NONE
 
     @property
+    def to_leave(self) -> tuple[str, ...]:
+        """The networks that it must leave before it is connected to another: the one that is none."""
+        return _NONE if self.networks == _NONE else ()
+
+    @property
     def is_alone(self) -> bool:
         """Whether it is known to be on no network."""
         return self.networks in ((), _NONE)
