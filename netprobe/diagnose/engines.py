@@ -25,8 +25,7 @@ DEFAULT = {"docker": "bridge", "podman": "podman"}  # the network of a container
 
 def lacking(snapshot: Snapshot, stop: Stop) -> tuple[AskEngines, ...]:
     """The request for the engines' word, where it may matter and was not asked for."""
-    asked = snapshot.engines is not None or bool(snapshot.homes)
-    if asked or stop.code not in _ENDS:
+    if not snapshot.may_ask_engines or stop.code not in _ENDS:
         return ()
     return (AskEngines(),) if any(map(_is_an_engines, snapshot.namespaces.values())) else ()
 

@@ -159,6 +159,11 @@ class Snapshot(Struct, frozen=True):
         known = {_prefix(home): home for home in self.homes}
         return known.get(_prefix(name), known.get(""))
 
+    @property
+    def may_ask_engines(self) -> bool:
+        """Whether the engines are those of this machine, and were not asked yet."""
+        return self.engines is None and not self.homes
+
     def with_namespace(self, namespace: Namespace) -> Snapshot:
         """This snapshot with `namespace` put in (or in the place of the one with its name)."""
         return replace(self, namespaces={**self.namespaces, namespace.name: namespace})
