@@ -163,7 +163,6 @@ def counted(packets: int) -> Rule:
          edited(tutorial(), "red", neighbours=(Neighbour(2, "10.0.0.1", MAC, "stale"),))),
         (tutorial(), edited(tutorial(), "host", fdb=(FdbEntry(3, MAC, master=2),))),
         (tutorial(), edited(tutorial(), "host", fdb=(FdbEntry(4, "33:33:00:00:00:01", state="permanent"),))),
-        (tutorial(), relinked(tutorial(), "red", "eth0", rx_dropped=7)),
         (filtered(counted(1)), filtered(counted(900))),
         (filtered(sets=addresses("10.0.0.7", flags=("dynamic",))), filtered(sets=addresses(flags=("dynamic",)))),
         (edited(tutorial(), "host", sysctls={"net.netfilter.nf_conntrack_count": "1"}),
