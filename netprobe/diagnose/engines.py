@@ -4,23 +4,23 @@ routes and cables made by hand would mend until the engine makes its own anew. P
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from netprobe.model import AskEngines, Command, Namespace, Snapshot, Stop
 from netprobe.model.engines import ContainerEngines, EngineContainer
-from netprobe.model.lookup import among, has, those_not_in, where
-from netprobe.model.runtime import BY_KIND
+from netprobe.model.lookup import among, has, where
+from netprobe.model.pattern import pattern
+from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 
 # the ends that an engine may have made, or may have to do with
 _ENDS = {"port-closed", "link-missing", "no-route", "filtered-by-rule", "forwarding-off"}
-_BRIDGE = re.compile(r"docker\d+|podman\d+|br-[0-9a-f]{12}")  # as the engines call theirs
+_BRIDGE = pattern(r"docker\d+|podman\d+|br-[0-9a-f]{12}")  # as the engines call theirs
 APART = "isolated by design: networks are kept apart"
 INTERNAL = "isolated by design: no packet leaves an internal network"
 REMADE = "make the container again, with a network: podman run --network NETWORK ..."
-DEFAULT = {"docker": "bridge", "podman": "podman"}  # the network of a container that was given none
 
 
 def lacking(snapshot: Snapshot, stop: Stop) -> tuple[AskEngines, ...]:
@@ -32,8 +32,9 @@ def lacking(snapshot: Snapshot, stop: Stop) -> tuple[AskEngines, ...]:
 
 def _is_an_engines(namespace: Namespace) -> bool:
     """Whether a namespace may be a container's, or has bridges of an engine's."""
-    inside = namespace.entrance[:2] == ("nsenter", "-t")
-    return inside or any(_BRIDGE.fullmatch(link.name) for link in namespace.links_of("bridge"))
+    return namespace.is_of_a_process or any(
+        _BRIDGE.fullmatch(link.name) for link in namespace.links_of("bridge")
+    )
 
 
 def told(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
@@ -46,15 +47,14 @@ def told(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
 
 def _stopped(engines: ContainerEngines, prediction: Prediction, stop: Stop) -> Stop | None:
     """The container that publishes a port of the host at which nothing listens, and does not run."""
-    here = engines.container(stop.place.namespace or "")
     flow = next(iter(prediction.arriving), None)
-    if stop.code != "port-closed" or flow is None:
+    if stop.code != "port-closed" or stop.place.namespace != engines.home or flow is None:
         return None
-    found = engines.publishing(flow.protocol.value, flow.dport)
-    if here is not None or len(found) != 1 or found[0].runs:
+    found = engines.publishing(flow.protocol.value, flow.dst, flow.dport)
+    if len(found) != 1 or found[0].runs or not found[0].runtime.start:
         return None
-    start = Command.of(*BY_KIND[found[0].engine].start.split(), found[0].name)
-    text = f"{stop.text} ({found[0].name}, which publishes it, is {_state(found[0])})"
+    start = Command.of(*found[0].runtime.start.split(), found[0].name)
+    text = f"{stop.text}: {found[0].name}, which publishes it, is {_state(found[0])}"
     return replace(stop, text=text, commands=(start,), advice="")
 
 
@@ -66,48 +66,62 @@ def _apart(engines: ContainerEngines, snapshot: Snapshot, prediction: Prediction
     """The container that is on no network, on none that packets may leave, or on another one than the
     destination.
     """
-    probe = prediction.probe
-    one = engines.container(probe.source.namespace or "")
-    if one is None or one.networks is None or not _is_made(engines, stop, probe.source.namespace):
+    source, goal = snapshot.at(prediction.probe.source.namespace), prediction.probe.destination.address
+    one = container(engines, source)
+    if one is None or not _is_made(engines, stop, source) or _is_beside(source, goal):
         return None
-    theirs = _joinable(one, _at(engines, snapshot, probe.destination.address))
+    if one.is_alone:
+        return _alone(one, stop)
+    having = (each for each in snapshot.namespaces.values() if each.owner_of(goal))
+    other = next(filter(None, (container(engines, each) for each in having)), None)
+    theirs = other.joined if other is not None and other.engine == one.engine else ()
+    return None if any(map(one.joined.__contains__, theirs)) else _elsewhere(engines, one, theirs, stop)
+
+
+def container(engines: ContainerEngines, namespace: Namespace) -> EngineContainer | None:
+    """The container that a namespace is: it bears the name of one, and is entered by a process of it."""
+    return engines.called(namespace.name) if namespace.is_of_a_process else None
+
+
+def _is_made(engines: ContainerEngines, stop: Stop, source: Namespace) -> bool:
+    """Whether the engine has made what is at the end: its rule, its network that does not forward, or the
+    sender as it is.
+    """
+    if stop.code == "filtered-by-rule":
+        return has(engines.networks, engine=stop.thing.owner)
+    if stop.code == "forwarding-off":  # netavark makes internal networks so
+        return has(engines.networks, interface=stop.place.interface, internal=True)
+    return stop.code in ("link-missing", "no-route") and stop.place.namespace == source.name
+
+
+def _is_beside(source: Namespace, address: str | None) -> bool:
+    """Whether an address is of a network that a namespace is on: no engine keeps these apart."""
+    return bool(address and prefix.neighbours_of(address, source.addresses))
+
+
+def _alone(one: EngineContainer, stop: Stop) -> Stop | None:
+    """A container without a network, as it was made or left; None where it has an interface all the same."""
+    if stop.code != "link-missing":
+        return None
+    if one.to_leave and one.runtime.keeps_none:
+        return replace(stop, text=f"{stop.text}: it was made without a network", commands=(), advice=REMADE)
+    fix = _connected(one, one.runtime.network, "")
+    return replace(stop, text=f"{stop.text}: it is on no network", commands=fix, advice="")
+
+
+def _elsewhere(
+    engines: ContainerEngines, one: EngineContainer, theirs: Sequence[str], stop: Stop
+) -> Stop | None:
+    """A container whose networks are internal, or not those of the destination."""
     own = among(where(engines.networks, engine=one.engine), name=one.joined)
-    internal = bool(own) and not has(own, internal=False)
-    wanted = theirs[0] if theirs else DEFAULT[one.engine]
-    if stop.code == "link-missing" and one.is_bound_to_none:
-        return replace(stop, text=f"{stop.text} (it was made without a network)", commands=(), advice=REMADE)
-    if stop.code == "link-missing" and one.is_alone:
-        why, note = "it is on no network", ""
-    elif internal:
+    wanted = next(iter(theirs), one.runtime.network)
+    if own and not has(own, internal=False):
         why, note = f"its network {own[0].name} is internal", INTERNAL
     elif theirs:
         why, note = f"{one.name} is not on the network {wanted}", APART
     else:
         return None
-    return replace(stop, text=f"{stop.text} ({why})", commands=_connected(one, wanted, note), advice="")
-
-
-def _is_made(engines: ContainerEngines, stop: Stop, source: str | None) -> bool:
-    """Whether the engine has made what is at the end: its rule, its network that does not forward, or the
-    sender as it is.
-    """
-    if stop.code == "filtered-by-rule":
-        return stop.thing.owner in DEFAULT
-    if stop.code == "forwarding-off":  # netavark makes internal networks so
-        return has(engines.networks, interface=stop.place.interface, internal=True)
-    return stop.code in ("link-missing", "no-route") and stop.place.namespace == source
-
-
-def _at(engines: ContainerEngines, snapshot: Snapshot, address: str | None) -> EngineContainer | None:
-    """The container that has an address."""
-    having = (each.name for each in snapshot.namespaces.values() if each.owner_of(address))
-    return next(filter(None, map(engines.container, having)), None)
-
-
-def _joinable(one: EngineContainer, other: EngineContainer | None) -> tuple[str, ...]:
-    """The networks of another container of the same engine that a container is not on."""
-    theirs = other.joined if other is not None and other.engine == one.engine else ()
-    return those_not_in(theirs, one.joined)
+    return replace(stop, text=f"{stop.text}: {why}", commands=_connected(one, wanted, note), advice="")
 
 
 def _connected(one: EngineContainer, network: str, note: str) -> tuple[Command, ...]:

@@ -323,7 +323,8 @@ class Machine:
             bare = (name for name in self._peers.bare() if name not in snapshot)
             return self.read(snapshot, [*map(ReadNamespace, bare)])
         if isinstance(need, AskEngines):
-            return replace(snapshot, engines=self._directory.containers.engines())
+            told = self._directory.containers.engines()
+            return replace(snapshot, engines=replace(told, home=self.home))
         if isinstance(need, ReadChain):
             return namespace.read_chain(snapshot, need, self._handle(need.namespace))
         assert isinstance(need, AskSet)

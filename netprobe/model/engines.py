@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from .lookup import find, where
+from .lookup import among, has, where
+from .runtime import BY_KIND, UNKNOWN, RuntimeKind
 
 _NONE = ("none",)  # the network of Docker that is no network
 
@@ -41,6 +42,16 @@ class EngineContainer(Struct, frozen=True):
     published: tuple[PublishedPort, ...] = ()
 
     @property
+    def runtime(self) -> RuntimeKind:
+        """The row of its engine."""
+        return BY_KIND.get(self.engine, UNKNOWN)
+
+    @property
+    def is_connected_by_name(self) -> bool:
+        """Whether its engine connects it to networks, and says to which it is connected."""
+        return bool(self.runtime.network) and self.networks is not None
+
+    @property
     def runs(self) -> bool:
         """Whether it has processes, so that its ports may be served."""
         return self.state in ("running", "paused", "restarting")
@@ -49,11 +60,6 @@ class EngineContainer(Struct, frozen=True):
     def joined(self) -> tuple[str, ...]:
         """The networks that it is known to be on."""
         return self.networks or ()
-
-    @property
-    def is_bound_to_none(self) -> bool:
-        """Whether it was made without a network by an engine that connects such a container to none later."""
-        return self.engine == "podman" and self.networks == _NONE
 
     @property
     def to_leave(self) -> tuple[str, ...]:
@@ -67,21 +73,27 @@ class EngineContainer(Struct, frozen=True):
 
 
 class ContainerEngines(Struct, frozen=True):
-    """What all engines that could be asked say; empty where none answers."""
+    """What all engines that could be asked say, empty where none answers; `home` is the namespace in which
+    they publish ports: that netprobe was started in.
+    """
 
     containers: tuple[EngineContainer, ...] = ()
     networks: tuple[EngineNetwork, ...] = ()
+    home: str | None = None
 
-    def container(self, name: str) -> EngineContainer | None:
-        """The container that a namespace is called after, by its name alone or with its engine's."""
+    def called(self, name: str) -> EngineContainer | None:
+        """The container that a namespace is called after, by its name alone or with its engine's, as far as
+        that says of it what it is connected to.
+        """
         engine, _, plain = name.rpartition(":")
-        found = where(self.containers, name=plain)
+        found = where(self.containers, name=plain, is_connected_by_name=True)
         return next((each for each in found if engine in ("", each.engine)), None)
 
-    def network(self, interface: str) -> EngineNetwork | None:
-        """The network that an interface of the host stands for."""
-        return find(self.networks, interface=interface)
-
-    def publishing(self, protocol: str, port: int | None) -> tuple[EngineContainer, ...]:
+    def publishing(self, protocol: str, address: str, port: int | None) -> tuple[EngineContainer, ...]:
         """The containers that a port of the host should lead to, whether they run or not."""
-        return tuple(each for each in self.containers if where(each.published, protocol=protocol, port=port))
+        anyway = ("", "0.0.0.0", "::", address)
+        return tuple(
+            each
+            for each in self.containers
+            if has(among(each.published, address=anyway), protocol=protocol, port=port)
+        )

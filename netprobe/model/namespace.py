@@ -132,6 +132,11 @@ class Namespace(Struct, frozen=True):
         return self.enter or ()
 
     @property
+    def is_of_a_process(self) -> bool:
+        """Whether it is entered by a process that lives in it, as a container's is."""
+        return self.entrance[:2] == ("nsenter", "-t")
+
+    @property
     def programs(self) -> tuple[Socket, ...]:
         """Its sockets; none where they were not read."""
         return self.sockets or ()

@@ -21,6 +21,8 @@ class RuntimeKind(Struct, frozen=True):
 
     `chosen_by` are the variables of the environment that say which engine to ask, `service` the unit of the
     engine; neither has a runtime that is not asked. `start` and `logs` are commands that end in a name.
+    `network` is that of a container that was given none, where `KIND network connect` connects containers;
+    `keeps_none`: not those that were made without a network.
     """
 
     kind: str
@@ -36,6 +38,8 @@ class RuntimeKind(Struct, frozen=True):
     service: str = ""
     start: str = ""
     logs: str = ""
+    network: str = ""
+    keeps_none: bool = False
 
 
 # those with the better names first
@@ -45,14 +49,14 @@ RUNTIMES: tuple[RuntimeKind, ...] = (
         folders=("/var/lib/docker/containers",),
         groups=(rf".*docker-(?P<id>{ID})(?:\.scope)?", rf"docker/(?P<id>{ID})(?:\.scope)?"),
         chosen_by=("DOCKER_HOST", "DOCKER_CONTEXT"), service="docker",
-        start="docker start", logs="docker logs",
+        start="docker start", logs="docker logs", network="bridge",
     ),
     RuntimeKind(
         "podman", "podman",
         folders=("/var/lib/containers/storage",),
         groups=(rf".*libpod-(?:payload-)?(?P<id>{ID})(?:\.scope)?",),
         chosen_by=("CONTAINER_HOST",), service="podman.socket",
-        start="podman start", logs="podman logs",
+        start="podman start", logs="podman logs", network="podman", keeps_none=True,
     ),
     RuntimeKind(
         "pod", "pods", bare=False,
@@ -98,3 +102,4 @@ def kinds_of(group: str) -> tuple[str, ...]:
 
 
 BY_KIND = {each.kind: each for each in RUNTIMES}
+UNKNOWN = RuntimeKind("", "")  # what a saved run may name

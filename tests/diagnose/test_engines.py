@@ -24,7 +24,15 @@ def container(name: str, *networks: str, state: str = "running", published: tupl
 
 
 def among(snapshot: Snapshot, *containers: EngineContainer) -> Snapshot:
-    return replace(snapshot, engines=ContainerEngines(containers, NETWORKS))
+    return told(snapshot, containers, NETWORKS)
+
+
+def told(snapshot: Snapshot, containers: tuple[EngineContainer, ...], networks: tuple[EngineNetwork, ...]) -> Snapshot:
+    """All namespaces with the name of a container are entered by a process of it."""
+    for each in containers:
+        if each.name in snapshot:
+            snapshot = edited(snapshot, each.name, enter=("nsenter", "-t", "7", "-n"))
+    return replace(snapshot, engines=ContainerEngines(containers, networks, "host"))
 
 
 def words(snapshot: Snapshot, asked: Probe) -> list[str]:
@@ -85,8 +93,7 @@ def test_an_internal_network_that_does_not_forward_is_joined(interface: str, fix
     networks = (EngineNetwork("podman", "inner", interface, internal=True), EngineNetwork("podman", "outer", "br0"))
     asked = ask("red", "172.17.0.2")
     assert lost(snapshot, asked)[1].code == "forwarding-off"
-    told = replace(snapshot, engines=ContainerEngines(containers, networks))
-    assert words(told, asked) == (fix or words(snapshot, asked))
+    assert words(told(snapshot, containers, networks), asked) == (fix or words(snapshot, asked))
 
 
 def test_the_network_of_the_destination_is_the_one_to_connect_to() -> None:
@@ -114,6 +121,7 @@ def closed() -> tuple[Snapshot, Probe]:
         ((container("web", state="exited", published=(PORT,)),), ["docker start web"]),
         ((container("web", state="created", published=(PORT,)),), ["docker start web"]),
         ((container("web", state="exited", published=(PublishedPort("udp", 8080, "", 80),)),), None),
+        ((container("web", state="exited", published=(PublishedPort("tcp", 8080, "127.0.0.1", 80),)),), None),
         ((container("web", published=(PORT,)),), None),
         ((container("old", state="exited", published=(PORT,)), container("new", published=(PORT,))), None),
     ],
@@ -127,10 +135,40 @@ def test_a_container_that_was_to_serve_the_port(containers: tuple[EngineContaine
     assert words(among(snapshot, *containers), asked) == (fix or words(snapshot, asked))
 
 
-def test_a_container_that_has_the_port_itself_waits_for_no_other() -> None:
+def test_a_port_of_another_namespace_waits_for_no_container() -> None:
     snapshot, asked = closed()
-    stopped = container("old", state="exited", published=(PORT,))
-    assert words(among(snapshot, stopped, container("host", "bridge")), asked) == words(snapshot, asked)
+    stopped = among(snapshot, container("old", state="exited", published=(PORT,)))
+    elsewhere = replace(stopped, engines=replace(stopped.engines, home="internet"))  # type: ignore[type-var]
+    assert words(elsewhere, asked) == words(snapshot, asked)
+
+
+def test_a_namespace_that_is_called_like_a_container_is_none() -> None:
+    asked = ask("c1", "8.8.8.8")
+    named = edited(among(without_route(), container("c1", "back")), "c1", enter=("ip", "netns", "exec", "c1"))
+    assert words(named, asked) == words(without_route(), asked)
+
+
+def test_a_saved_run_may_name_any_engine() -> None:
+    asked = ask("c1", "8.8.8.8")
+    strange = EngineContainer("../x", "c1", "running", ("back",))
+    assert words(among(without_route(), strange), asked) == words(without_route(), asked)
+    snapshot, closed_port = closed()
+    assert words(among(snapshot, EngineContainer("../x", "old", "exited", (), (PORT,))), closed_port) == words(snapshot, closed_port)
+
+
+@pytest.mark.parametrize("networks", [(("back",), ("back",)), (("back", "front"), ("back",))])
+def test_those_on_one_network_are_kept_apart_by_nobody(networks: tuple[tuple[str, ...], ...]) -> None:
+    """What an engine's chain drops between them, somebody has put there."""
+    asked = ask("c1", "10.0.0.2")
+    both = among(without_route(), container("c1", *networks[0]), container("red", *networks[1]))
+    assert words(both, asked) == words(without_route(), asked)
+
+
+def test_the_network_itself_is_kept_from_nobody() -> None:
+    """A container on an internal network reaches its gateway."""
+    lonely = edited(tutorial(), "c1", routes=())
+    asked = ask("c1", "172.17.0.1")
+    assert words(among(lonely, container("c1", "back")), asked) == words(lonely, asked)
 
 
 def test_who_is_asked_and_when() -> None:

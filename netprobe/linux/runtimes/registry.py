@@ -68,9 +68,12 @@ class Registry:
             yield from client.networks()
 
     def engines(self) -> ContainerEngines:
-        """What the engines that answer say of their containers and networks."""
+        """What the engines that answer say of their containers and networks; not those of other users, who
+        may say what they like.
+        """
         clients = self._kinds.clients.values()
-        containers = (each.told for client in clients for each in client.publishing(_MOST))
+        found = (each for client in clients for each in client.publishing(_MOST))
+        containers = (each.told for each in found if not each.owner)
         return ContainerEngines(tuple(dict.fromkeys(containers)), tuple(dict.fromkeys(self.networks())))
 
     # from namespaces to containers
