@@ -85,16 +85,12 @@ def _beside(loss: Loss, repair: Repair) -> list[InterfaceAddress]:
 
 
 def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
-    """With what lets the probe pass; else with what brings it to something that is no longer lacking, and is
-    not what the repair was to mend.
-    """
+    """With what lets the probe pass; else with what brings it to something that is no longer lacking."""
     best: Tried | None = None
     for way in _ways(loss, so_far, steps):
         if way.outcome.passes:
             return way
-        end = way.outcome.stop
-        if end is None or end.identity != loss.stop.identity:
-            best = best or way
+        best = best or way
     return best
 
 
