@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain, filterfalse
 
 from msgspec import Struct
@@ -28,14 +28,20 @@ class Gateway(Struct, frozen=True):
         return ("onlink",) if self.onlink else ()
 
 
-def gateway(snapshot: Snapshot, name: str, dst: str) -> Gateway | None:
-    """The router in sight that namespace `name` could send packets for `dst` to; None when there is none."""
+def gateways(snapshot: Snapshot, name: str, dst: str) -> Iterator[Gateway]:
+    """The routers in sight that namespace `name` could send packets for `dst` to, by each of its
+    interfaces.
+    """
     here = snapshot.at(name)
     others = but(snapshot.namespaces.values(), name=name)
     for link in where(here.links, up=True):
         for found in filter(None, (gateway_on(other, here, link, dst) for other in others)):
-            return Gateway(found, link)
-    return None
+            yield Gateway(found, link)
+
+
+def gateway(snapshot: Snapshot, name: str, dst: str) -> Gateway | None:
+    """The first of them; None when there is none."""
+    return next(gateways(snapshot, name, dst), None)
 
 
 def behind_cable(

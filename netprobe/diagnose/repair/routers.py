@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain, starmap
+from itertools import chain, islice, starmap
 
 from netprobe.diagnose import hints
 from netprobe.model import Leg, Link, Namespace, RouteQuery
@@ -16,18 +16,25 @@ from netprobe.predict.arp_reply import forwards
 from .repair import Loss
 from .segment import meet, own_addresses
 
+_MOST = 3  # further routers that are tried
 _SIDES = 2  # a namespace of containers forwards as well, where its host does
 
 
 def router_for(loss: Loss, name: str, wanted: str) -> hints.Gateway | None:
-    """A router beside a namespace that knows the way to `wanted`, else the one that others there use, or the
-    only one: it may lack the way for a reason of its own. None where none is in sight.
+    """The first of the routers that `wanted` may be reached by; None where none is in sight."""
+    return next(routers_for(loss, name, wanted), None)
+
+
+def routers_for(loss: Loss, name: str, wanted: str) -> Iterator[hints.Gateway]:
+    """The routers beside a namespace that know the way to `wanted`, else the one that others there use, or
+    the only one: it may lack the way for a reason of its own.
     """
     here = loss.snapshot.at(name)
     links = but(where(here.links, up=True), kind="loopback")
     near = (hints.behind_cable(here, link, beside(loss, name, link), wanted) for link in links)
-    knowing = hints.gateway(loss.snapshot, name, wanted) or next(filter(None, near), None)
-    return knowing or _usual(loss, here, links, wanted)
+    knowing = chain(hints.gateways(loss.snapshot, name, wanted), filter(None, near))
+    first = next(knowing, None) or _usual(loss, here, links, wanted)
+    yield from filter(None, (first, *islice(knowing, _MOST)))
 
 
 def _usual(loss: Loss, here: Namespace, links: tuple[Link, ...], wanted: str) -> hints.Gateway | None:

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.routers import came_from, router_for
+from netprobe.diagnose.repair.routers import came_from, routers_for
 from netprobe.model import Command, Leg, Link, Stop
+from netprobe.model.lookup import but
 from netprobe.predict.fixes import GATEWAY
 
 from . import settings
@@ -18,10 +19,10 @@ _ADDING = {"add", "append", "-A", "-I", "insert"}
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """The end of the walk, mended where it is."""
-    stop = completed(loss, loss.stop)
-    if stop.commands and not stop.advice:
-        yield from loss.repair(stop, _merit(loss, stop))
+    """The end of the walk, mended where it is: by each router that may be meant."""
+    for stop in but(_completions(loss, loss.stop), commands=()):
+        if not stop.advice:
+            yield from loss.repair(stop, _merit(loss, stop))
 
 
 def _merit(loss: Loss, stop: Stop) -> Merit:
@@ -40,13 +41,17 @@ def _in_a_table_of_a_rule(stop: Stop) -> bool:
 
 def completed(loss: Loss, stop: Stop) -> Stop:
     """The stop with the gateway in its commands, where a router is in sight."""
+    return _completions(loss, stop)[0]
+
+
+def _completions(loss: Loss, stop: Stop) -> list[Stop]:
+    """The stop with each gateway in its commands that may be meant; as it is where no router is in sight."""
     wanted, name = target(loss), stop.place.namespace or ""
     if not wanted or not any(command.lacks(GATEWAY.name) for command in stop.commands):
-        return stop
-    router = router_for(loss, name, wanted) or came_from(loss, name)
-    if router is None:
-        return stop
-    return replace(stop, commands=tuple(_filled(command, router) for command in stop.commands))
+        return [stop]
+    routers = [*routers_for(loss, name, wanted)] or [*filter(None, (came_from(loss, name),))]
+    filled = (tuple(_filled(command, router) for command in stop.commands) for router in routers)
+    return [replace(stop, commands=commands) for commands in filled] or [stop]
 
 
 def _filled(command: Command, router: Gateway) -> Command:
