@@ -15,7 +15,8 @@ from netprobe.model.lookup import those_in, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.vxlan import OVERHEAD
 
-from .apply_links import NO_MAC, emptied, tied, with_defaults
+from .apply_bridges import NO_MAC
+from .apply_links import emptied, tied, with_defaults
 from .apply_state import cable_end, settled, standing_on
 from .order import Order, refuse_if
 

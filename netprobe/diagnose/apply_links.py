@@ -20,10 +20,11 @@ from netprobe.model import (
     PortVlan,
     Snapshot,
 )
-from netprobe.model.lookup import but, exchanged, find, has, those_not_in, where
+from netprobe.model.lookup import but, find, has, those_not_in, where
 from netprobe.predict import ipv6
 
 from .apply_addresses import with_addresses
+from .apply_bridges import NO_MAC
 from .apply_state import far_end, settled, with_link_local, without_ipv6
 from .order import Order, elsewhere, must, refuse_if
 
@@ -43,7 +44,6 @@ _BRIDGE = {
 # include/uapi/linux/if_bridge.h, BR_STATE_*
 _STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-NO_MAC = "00:00:00:00:00:00"
 _MTU = range(68, 65536)  # ETH_MIN_MTU, ETH_MAX_MTU
 
 
@@ -75,10 +75,9 @@ def set_link(order: Order) -> Snapshot:
         case ["type", kind, *words]:
             return order.with_link(_of_kind(link, kind, words)).snapshot
         case ["master", bridge]:
-            plugged = order.with_link(_plugged(link, order.link(bridge)))
-            changed = _named_by_port(plugged, order.link(bridge), link)
+            changed = order.with_link(_plugged(link, order.link(bridge)))
         case ["address", mac] if _MAC.fullmatch(mac) and not int(mac[1], 16) & 1:
-            changed = _known_by(order.with_link(replace(link, mac=mac)), link, mac)
+            changed = order.with_link(replace(link, mac=mac))
         case ["xdp" | "xdpgeneric" as mode, "off"]:
             changed = order.with_link(_without_program(link, mode))
         case _:
@@ -102,16 +101,6 @@ def _of_kind(link: Link, kind: str, words: list[str]) -> Link:
     return replace(link, vxlan=replace(must(link.vxlan, kind), learning=_LEARNING[" ".join(words)]))
 
 
-def _known_by(order: Order, link: Link, mac: str) -> Order:
-    """A bridge's entry of its own MAC, or of a port's, follows that (br_fdb_change_mac_address,
-    br_fdb_changeaddr).
-    """
-    fdb = order.namespace.fdb
-    for own in where(fdb, local=True, index=link.index, mac=link.mac):
-        fdb = exchanged(fdb, own, replace(own, mac=mac))
-    return order.with_fields(fdb=fdb)
-
-
 def _called(order: Order, link: Link, new: str) -> Snapshot:
     """Another name, and its settings by that (addrconf_notify, NETDEV_CHANGENAME)."""
     refuse_if(order.namespace.link_named(new), new)  # EEXIST
@@ -129,17 +118,6 @@ def _without_program(link: Link, mode: str) -> Link:
     if is_generic is (mode == "xdpgeneric"):
         return replace(link, xdp=None, xdp_answers=None)
     return link
-
-
-def _named_by_port(order: Order, bridge: Link, port: Link) -> Order:
-    """A bridge that lost its last port has no MAC, and takes that of the first that it gets
-    (br_stp_recalculate_bridge_id). Which of several ports names it is not followed: its neighbours would
-    have to learn that anew.
-    """
-    nameless = bridge.kind == "bridge" and bridge.mac == NO_MAC
-    if nameless:
-        return order.with_link(replace(bridge, mac=port.mac))
-    return order
 
 
 def _plugged(link: Link, master: Link) -> Link:
@@ -167,7 +145,7 @@ def _moved(order: Order, link: Link, name: str) -> Snapshot:
     there = replace(order, name=name)
     refuse_if(name == order.name or there.namespace.link_named(link.name), name)  # EEXIST
     far = far_end(order.snapshot, order.name, link)
-    off = order.with_link(replace(link, up=False)).snapshot
+    off = order.with_link(replace(link, up=False, master=None, port=None)).snapshot
     order = emptied(replace(order, snapshot=settled(order.snapshot, off)), link)
     there = replace(order, name=name)
     taken = {each.index for each in there.namespace.links}

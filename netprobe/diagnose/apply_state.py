@@ -1,5 +1,5 @@
 """What follows from an interface that is switched on or off, plugged in or unplugged: carriers, the states of
-bridge ports, addresses and routes. Carried out on a snapshot.
+bridge ports, their MACs, addresses and routes. Carried out on a snapshot.
 
 Kernel: drivers/net/veth.c (veth_open, veth_close), net/bridge/br_stp.c (br_port_state_selection), br_if.c
 (br_port_carrier_check), net/ipv4/fib_frontend.c (fib_netdev_event), net/ipv6/addrconf.c (addrconf_notify).
@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Snapshot
-from netprobe.model.lookup import all_but, among, has, where
+from netprobe.model.lookup import all_but, among, gathered, has, where
 from netprobe.predict import ipv6
 from netprobe.predict.drop import Unread
 from netprobe.predict.view import Ground, Lacking
 
 from .apply_addresses import legs_flagged, made, with_made, without_legs
+from .apply_bridges import with_own_macs
 from .order import Order, elsewhere
 
 _STACKED = ("macvlan", "ipvlan", "vlan")
@@ -41,6 +42,8 @@ def settled(before: Snapshot, after: Snapshot) -> Snapshot:
             waiting.extend(_beside(after, name, index))
     for name, index in touched:
         after = _routed(before, Order(after, name, "", ()), index)
+    for name, indexes in gathered(touched).items():
+        after = with_own_macs(before[name], Order(after, name, "", ()), indexes).snapshot
     return after
 
 

@@ -7,6 +7,7 @@ tell, where there is one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -197,9 +198,9 @@ def _hops(known: Sequence[LiveHop], report: Report) -> tuple[LiveHop, ...]:
     before = {each.key: each for each in known}
     found: list[LiveHop] = []
     for leg in Leg:
-        way = [LiveHop(leg, hop) for hop in but(report.path.of(leg), bound=None)]
-        found += [_passed(before.get(each.key, each), each.hop) for each in way]
-        others = not_among(where(before.values(), leg=leg), key={each.key for each in way})
+        way = {hop.key: hop for hop in map(partial(LiveHop, leg), but(report.path.of(leg), bound=None))}
+        found += [_passed(before.get(key, each), each.hop) for key, each in way.items()]
+        others = not_among(where(before.values(), leg=leg), key=way)
         found += [_left_out(each, report) for each in others]
     return tuple(each for each in found if each.away < _AWAY)[:MOST_HOPS]
 

@@ -234,7 +234,15 @@ def not_let_in(namespace: Namespace, bridge: Link, port: Link, packet: Packet) -
     )
 
 
-def reopen(bridge: Link, port: Link) -> Fix:
+def not_forwarding(name: str, bridge: Link, port: Link, stage: Stage) -> Stop:
+    """A port that is up, in a state in which it passes nothing."""
+    state = state_of(port)
+    text = f"port {port.name} of {bridge.name} is {state}, not forwarding"
+    thing = port_object(port, f"state {state}")
+    return lost("port-not-forwarding", name, port, stage, text, object=thing, fix=_reopen(bridge, port))
+
+
+def _reopen(bridge: Link, port: Link) -> Fix:
     """What lets a port forward again, after what has closed it."""
     if settings(port).guard:
         return (bridge_port(port, "guard", "off"), link_set(port, "down"), link_set(port, "up"))

@@ -17,11 +17,11 @@ from .bridge import (
     into_vlan,
     listeners,
     no_flood,
+    not_forwarding,
     not_let_in,
     not_listening,
     out_of_vlan,
     port_object,
-    reopen,
     settings,
     state_of,
     swallowed,
@@ -271,10 +271,7 @@ class Switch:
         if down := not_running(self.ground, name, port, stage):
             return down
         if self.barred and settings(port).state != "forwarding":
-            text = f"port {port.name} of {bridge.name} is {state_of(port)}, not forwarding"
-            return lost("port-not-forwarding", name, port, stage, text,
-                object=port_object(port, f"state {settings(port).state}"),
-                        fix=reopen(bridge, port))  # fmt: skip
+            return not_forwarding(name, bridge, port, stage)
         return None
 
     def _out_of(

@@ -52,8 +52,8 @@ def parts(namespace: Namespace) -> Iterator[tuple[str, Any]]:
         if entry.state in ("permanent", "noarp") and not entry.address.startswith(("ff", "224.", "127.")) and entry.mac:
             yield f"neighbour {entry.address} {known[entry.index]}", entry.mac
     for each in namespace.fdb:
-        if each.static and not each.local and each.vlan is None and not each.mac.startswith(("33:33", "01:")):
-            yield f"fdb {each.mac} {known[each.index]}", each.remote
+        if each.static and each.vlan is None and not each.mac.startswith(("33:33", "01:")):
+            yield f"fdb {each.mac} {known[each.index]}", (each.remote, each.local)
     yield "sysctls", {key: value for key, value in namespace.sysctls.items() if "nf_conntrack_count" not in key}
     yield from rule_shape(namespace.ruleset or Ruleset())
 

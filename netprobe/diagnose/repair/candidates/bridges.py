@@ -1,4 +1,4 @@
-"""Bridge ports and forwarding entries: closed, isolated, not flooded to, pointing to the wrong port. Pure.
+"""Bridge ports and forwarding entries: closed, isolated, not flooded to, pointing to a wrong port. Pure.
 
 See: bridge(8); net/bridge/br_forward.c, br_fdb.c.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Command, Link, Namespace, Object, Stage
 from netprobe.model.lookup import but, where
-from netprobe.predict import fixes
+from netprobe.predict import bridge, fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.outcome import is_group
 
@@ -33,7 +33,16 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         namespace = loss.snapshot[name]
         for link in but(namespace.links, port=None):
             yield from _switched(loss, namespace, link)
+        yield from _opened(loss, namespace)
         yield from _written(loss, namespace)
+
+
+def _opened(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
+    """Each port that works, in a state that passes nothing: what it stands in for may be what is down."""
+    for master in where(namespace.links, kind="bridge", up=True):
+        for port in but(where(namespace.ports(master), runs=True), port_state="forwarding"):
+            stop = bridge.not_forwarding(namespace.name, master, port, Stage.BRIDGE_POSTROUTING)
+            yield from loss.repair(stop, Merit.UNDOES)
 
 
 def _switched(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:

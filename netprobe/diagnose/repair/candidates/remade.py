@@ -12,7 +12,7 @@ from itertools import permutations
 
 from msgspec.structs import replace
 
-from netprobe.diagnose.apply_links import NO_MAC
+from netprobe.diagnose.apply_bridges import NO_MAC
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import BridgePort, Command, Link, Namespace, Route, Vxlan
 from netprobe.model.link import name_of

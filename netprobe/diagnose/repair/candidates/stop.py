@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import methodcaller
 
 from msgspec.structs import replace
 
@@ -47,11 +48,14 @@ def completed(loss: Loss, stop: Stop) -> Stop:
 def _completions(loss: Loss, stop: Stop) -> list[Stop]:
     """The stop with each gateway in its commands that may be meant; as it is where no router is in sight."""
     wanted, name = target(loss), stop.place.namespace or ""
-    if not wanted or not any(command.lacks(GATEWAY.name) for command in stop.commands):
+    if not wanted or not any(map(methodcaller("lacks", GATEWAY.name), stop.commands)):
         return [stop]
-    routers = [*routers_for(loss, name, wanted)] or [*filter(None, (came_from(loss, name),))]
-    filled = (tuple(_filled(command, router) for command in stop.commands) for router in routers)
-    return [replace(stop, commands=commands) for commands in filled] or [stop]
+    routers = [*routers_for(loss, name, wanted)] or [*filter(None, [came_from(loss, name)])]
+    return [_by_way_of(stop, router) for router in routers] or [stop]
+
+
+def _by_way_of(stop: Stop, router: Gateway) -> Stop:
+    return replace(stop, commands=tuple(_filled(command, router) for command in stop.commands))
 
 
 def _filled(command: Command, router: Gateway) -> Command:
