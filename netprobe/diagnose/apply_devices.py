@@ -10,15 +10,15 @@ from hashlib import sha256
 
 from msgspec.structs import replace
 
-from netprobe.model import Bridge, FdbEntry, Link, Snapshot, Vxlan
-from netprobe.model.lookup import those_in, those_not_in, where
+from netprobe.model import Bridge, FdbEntry, Link, LinkRef, Snapshot, Vxlan
+from netprobe.model.lookup import all_but, those_in, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.vxlan import OVERHEAD
 
 from .apply_bridges import NO_MAC
 from .apply_links import emptied, tied, with_defaults
 from .apply_state import cable_end, settled, standing_on
-from .order import Order, refuse_if
+from .order import Order, must, refuse_if
 
 
 def delete_link(order: Order) -> Snapshot:
@@ -42,22 +42,26 @@ def _without(order: Order, link: Link) -> Snapshot:
 
 
 def add_link(order: Order) -> Snapshot:
-    """`ip link add [name] IFACE [address MAC] type …`: a bridge, a dummy, a cable or a VXLAN device, switched
-    off, with the settings that its namespace gives to new interfaces.
+    """`ip link add [name] IFACE [link LOWER] [address MAC] type …`: a bridge, a dummy, a cable, a VXLAN
+    device or a macvlan; switched off, with the settings that its namespace gives to new interfaces.
     """
     at = order.words.index("type")
-    name, *mac = those_not_in(order.words[:at], ("name", "dev"))
+    name, *more = those_not_in(order.words[:at], ("name", "dev"))
+    given = dict(zip(more[::2], more[1::2], strict=True))
     refuse_if(order.namespace.link_named(name), name)  # EEXIST
-    refuse_if(mac and (mac[0], len(mac)) != ("address", 2), name)
+    refuse_if(given.keys() - {"address", "link"}, name)
     index = 1 + max(link.index for link in order.namespace.links)
     kind, *more = order.words[at + 1 :]
-    own = "".join(mac[1:]) or _MACS.get(kind) or _own_mac(order.name, name)
-    made, entries = _KINDS[kind](order, Link(index, name, kind, own, up=False, carrier=False), more)
+    own = given.get("address") or _MACS.get(kind) or _own_mac(order.name, name)
+    bare = Link(index, name, kind, own, up=False, carrier=False)
+    if "link" in given:
+        bare = _standing(bare, order.link(given["link"]))
+    made, entries = _KINDS[kind](order, bare, more)
     order = order.with_fields(links=(*order.namespace.links, made), fdb=(*order.namespace.fdb, *entries))
     order = order.with_fields(sysctls=with_defaults(order, name))
     if kind == "veth":
         return _connected(order, made, more[2], more[4])
-    return order.snapshot
+    return _found(order, made).snapshot if kind == "macvlan" else order.snapshot
 
 
 Made = tuple[Link, tuple[FdbEntry, ...]]
@@ -78,6 +82,27 @@ def _veth(_: Order, bare: Link, words: list[str]) -> Made:
     """`type veth peer name END netns NAME`: the other end is made in that namespace by `add_link`."""
     refuse_if((words[:2], words[3:4]) != (["peer", "name"], ["netns"]) or len(words) != _CABLE, bare.name)
     return bare, ()
+
+
+def _standing(bare: Link, lower: Link) -> Link:
+    """It stands on another interface of its namespace, and has its MTU (macvlan_common_newlink)."""
+    return replace(bare, link=LinkRef(lower.index), mtu=lower.mtu)
+
+
+def _macvlan(_: Order, bare: Link, words: list[str]) -> Made:
+    """`type macvlan [mode MODE]`: vepa where none is said."""
+    key, mode = words or ("mode", "vepa")
+    refuse_if(bare.link is None or key != "mode" or mode not in _MODES, bare.name)
+    return replace(bare, macvlan_mode=mode), ()
+
+
+def _found(order: Order, macvlan: Link) -> Order:
+    """With a macvlan that those who ask for them hear of."""
+    lower = must(macvlan.link, macvlan.name).index
+    known = where(order.snapshot.macvlans, namespace=order.name, index=lower)
+    more = (replace(each, names=(*those_not_in(each.names, (order.name,)), order.name)) for each in known)
+    macvlans = (*all_but(order.snapshot.macvlans, known), *more)
+    return replace(order, snapshot=replace(order.snapshot, macvlans=macvlans))
 
 
 def _own_mac(*names: str) -> str:
@@ -121,9 +146,10 @@ def _vxlan(order: Order, bare: Link, words: list[str]) -> Made:
     return made, (entry,) if vxlan.remote is not None else ()
 
 
+_MODES = ("private", "vepa", "bridge", "passthru", "source")
 _ANY_MAC = "02:00:00:00:00:01"
 _MACS = {"bridge": NO_MAC, "dummy": _ANY_MAC, "vxlan": _ANY_MAC}
 _MUTE, _FLAGS = "nolearning", ("proxy", "rsc", "l2miss", "l3miss")
 _PORT = 8472  # drivers/net/vxlan/vxlan_core.c, vxlan_port: what Linux takes where none is said
 _CABLE = 5  # words behind `type veth`: peer name END netns NAME
-_KINDS = {"bridge": _bridge, "dummy": _dummy, "veth": _veth, "vxlan": _vxlan}
+_KINDS = {"bridge": _bridge, "dummy": _dummy, "macvlan": _macvlan, "veth": _veth, "vxlan": _vxlan}

@@ -30,8 +30,10 @@ def explain_silence(
             " to each other"
         )
         thing = Object("link", link.name, f"{link.name} {link.kind}")
-        child = _own_address(ground.namespace(name), link, address) if parent == owner else address
-        fix = _sibling(*parent, child) if child is not None else ()
+        own = _own_address(ground.namespace(name), link, address)
+        child, lower = (own, address) if parent == owner else (address, own)
+        upper = (name, link) if parent == owner else owner
+        fix = (*_sibling(*parent, child, lower), *_bridging(*upper)) if child and lower else ()
         return lost("macvlan-parent-isolated", name, link, Stage.TRANSMIT, text, object=thing, fix=fix)
     if (
         link.kind == "macvlan"
@@ -108,15 +110,24 @@ def _own_address(namespace: Namespace, link: Link, towards: str) -> str | None:
     return near[0].address if near else None
 
 
-def _sibling(name: str, parent: Link, child: str) -> tuple[Command, ...]:
-    """A macvlan of the parent's own namespace, and the way to a station by it: siblings hear each other."""
+def _sibling(name: str, parent: Link, child: str, source: str) -> tuple[Command, ...]:
+    """A macvlan of the parent's own namespace, and the way to a station by it, from the parent's address: the
+    new one has none. Siblings hear each other.
+    """
     make = ("ip", "link", "add", _SIBLING, "link", parent.name, "type", "macvlan", "mode", "bridge")
-    route = ("ip", *(["-6"] if ":" in child else []), "route", "add", child, "dev", _SIBLING)
+    route = ("ip", *(["-6"] if ":" in child else []), "route", "add", child, "dev", _SIBLING, "src", source)
     up = ("ip", "link", "set", "dev", _SIBLING, "up")
     return tuple(Command.of(*words, namespace=name) for words in (make, up, route))
 
 
 _SIBLING = "shim"
+
+
+def _bridging(name: str, macvlan: Link) -> tuple[Command, ...]:
+    """The macvlan in the mode in which it hears its siblings."""
+    if macvlan.macvlan_mode == "bridge":
+        return ()
+    return (Command.of(*link_set(macvlan, "type", "macvlan", "mode", "bridge").words, namespace=name),)
 
 
 def _is_gateway(namespace: Namespace, address: str) -> bool:

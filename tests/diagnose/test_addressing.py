@@ -6,9 +6,11 @@ import networks
 import pytest
 from msgspec.structs import replace
 from networks import MAC, edited, relinked, tutorial
+from test_repair_whole import after, ask, chosen, lost, said
 from test_roots import MASQUERADE, asked, natted, ruled
 
 from netprobe.model import InterfaceAddress, Leg, LinkRef, Neighbour, Nexthop, PolicyRule, Protocol, Route, Snapshot
+from netprobe.predict.predict import predict
 
 OTHER_SUBNET = edited(
     edited(natted(), "red", addresses=(InterfaceAddress(1, "127.0.0.1", 8, scope="host"), InterfaceAddress(2, "10.9.0.2", 16)),
@@ -90,6 +92,19 @@ def macvlan_and_its_parent() -> Snapshot:
     snapshot = relinked(tutorial(), "c1", "eth0", kind="macvlan", macvlan_mode="bridge", link=LinkRef(4, 0))
     routes = (*networks.local("203.0.113.50"), networks.via("203.0.113.0/24", None, 2))
     return edited(snapshot, "c1", addresses=(InterfaceAddress(2, "203.0.113.50", 24),), routes=routes)
+
+
+@pytest.mark.parametrize("mode", ["bridge", "private", "vepa"])
+@pytest.mark.parametrize(("source", "dst"), [("c1", "203.0.113.2"), ("host", "203.0.113.50")])
+def test_a_macvlan_and_its_parent_talk_by_another_macvlan(mode: str, source: str, dst: str) -> None:
+    """Each of the lines is needed, and with all of them it passes: the last puts it in the mode that hears siblings."""
+    network = relinked(macvlan_and_its_parent(), "c1", "eth0", macvlan_mode=mode)
+    lines = said(chosen(network, ask(source, dst)))
+    assert lines[0] == "host: ip link add shim link eth0 type macvlan mode bridge"
+    assert (lines[-1] == "c1: ip link set dev eth0 type macvlan mode bridge") is (mode != "bridge")
+    assert predict(after(network, *lines), ask(source, dst), ask=False).stop is None
+    for n in range(1, len(lines)):
+        assert lost(after(network, *lines[:n]), ask(source, dst))
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def link_shape(namespace: Namespace, link: Link) -> dict[str, Any]:
     return {
         "up": link.up, "carrier": link.carrier, "arp": link.arp, "mac": link.mac, "mtu": link.mtu,
         "master": master and master.name, "port": port, "xdp": bool(link.xdp), "stp": link.bridge and link.bridge.stp, "vxlan": link.vxlan,
-        "qdiscs": [q.kind for q in link.qdiscs if q.kind not in ("noqueue", "mq")], "filters": len(link.filters),
+        "mode": link.macvlan_mode, "qdiscs": [q.kind for q in link.qdiscs if q.kind not in ("noqueue", "mq")], "filters": len(link.filters),
     }  # fmt: skip
 
 
@@ -301,6 +301,11 @@ DEVICES = [
     ("host", "ip link del lo"),
     ("host", "ip link del nosuch"),
     ("host", "ip link add veth0 type bridge"),
+    ("host", "ip link add shim link eth0 address 02:00:00:00:00:43 type macvlan mode bridge"),
+    ("host", "ip link add shim link eth0 address 02:00:00:00:00:43 type macvlan", "host: ip link set eth0 mtu 1400"),
+    ("host", "ip link add shim link eth0 type macvlan mode nonsense"),
+    ("host", "ip link add shim link nosuch type macvlan"),
+    ("host", "ip link add shim type macvlan"),
     ("host", "ip link add vx0 address 02:00:00:00:00:42 type vxlan id 42 local 203.0.113.2 remote 203.0.113.1 dstport 4789 dev eth0"),
     ("host", "ip link add vx0 address 02:00:00:00:00:42 type vxlan id 42 local 203.0.113.2 ttl 9 nolearning proxy l2miss dstport 4789"),
     ("host", "ip link add vx0 address 02:00:00:00:00:42 type vxlan id 42 local fd00:203::2 remote fd00:203::1 dev eth0"),

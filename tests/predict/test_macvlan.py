@@ -68,5 +68,5 @@ def test_a_host_gets_a_sibling_of_its_container(asker: str, asked: str) -> None:
     assert [f"{each.namespace}: {' '.join(each.words)}" for each in outcome.stop.commands] == [
         "host: ip link add shim link uplink type macvlan mode bridge",
         "host: ip link set dev shim up",
-        "host: ip route add 10.5.0.1 dev shim",
+        "host: ip route add 10.5.0.1 dev shim src 10.5.0.100",
     ]
