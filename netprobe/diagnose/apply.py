@@ -44,6 +44,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("ip", "addr"), apply_addresses.change_address),
     (("ip", "route", "flush", "cache"), apply_routes.flush_cache),
     (("ip", "route"), apply_routes.change_route),
+    (("ip", "nexthop", "replace"), apply_routes.replace_nexthop),
     (("ip", "rule"), apply_policy.change_policy_rule),
     (("ip", "neigh"), apply_policy.change_neighbour),
     (("sysctl", "-w"), apply_policy.set_sysctl),

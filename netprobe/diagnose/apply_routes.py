@@ -19,7 +19,7 @@ from .order import Order, must, refuse_if
 _TYPES = ("unicast", "local", "blackhole", "unreachable", "prohibit", "throw")
 _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
 _METRIC6 = 1024  # IP6_RT_PRIO_USER
-_KNOWN = {"via", "dev", "table", "metric", "src", "scope", "proto", "mtu"}
+_KNOWN = {"via", "dev", "table", "metric", "src", "scope", "proto", "mtu", "nhid"}
 
 
 def flush_cache(order: Order) -> Snapshot:
@@ -55,12 +55,34 @@ def _route(order: Order) -> Route:
     via, source, mtu = order.address("via"), order.address("src"), order.option("mtu")
     refuse_if(source and order.namespace.owner_of(source) is None, source)  # EINVAL: Invalid prefsrc address
     six = prefix.version(dst) == 6
-    table = _table(order, kind)
+    table, nhid = _table(order, kind), order.option("nhid")
+    legs = _legs(order, kind, six, table, via) if nhid is None else _of_object(order, int(nhid))
     return Route(
-        dst, kind, table, _legs(order, kind, six, table, via), source,
+        dst, kind, table, legs, source,
         int(order.option("metric") or _METRIC6 * six),
-        scope=_scope(kind, via, six), mtu=int(mtu) if mtu else None,
+        scope=_scope(kind, via, six), mtu=int(mtu) if mtu else None, nhid=int(nhid) if nhid else None,
     )  # fmt: skip
+
+
+def _of_object(order: Order, nhid: int) -> tuple[Nexthop, ...]:
+    """The legs of a nexthop object, as another route by it shows them."""
+    refuse_if(order.option("via", "dev"), nhid)  # EINVAL: one or the other
+    return must(find(order.namespace.routes, nhid=nhid), nhid).nexthops
+
+
+def replace_nexthop(order: Order) -> Snapshot:
+    """`ip nexthop replace id N [via ADDRESS] dev IFACE [onlink]`: all routes by it go that way
+    (replace_nexthop_single).
+    """
+    via, nhid = order.address("via"), int(must(order.option("id"), "id"))
+    refuse_if({key for key, _ in order.pairs} - {"id", "via", "dev"}, nhid)
+    routes = order.namespace.routes
+    used = where(routes, nhid=nhid)
+    refuse_if(not used or len(used[0].nexthops) > 1, nhid)  # a group is of ids
+    legs = _legs(order, "unicast", used[0].version == 6, fib.MAIN, via)
+    for each in used:
+        routes = exchanged(routes, each, replace(each, nexthops=legs))
+    return order.with_fields(routes=routes).snapshot
 
 
 def _table(order: Order, kind: str) -> int:
@@ -160,6 +182,9 @@ def _is_meant(route: Route, order: Order) -> bool:
     said = int(order.option("metric") or route.metric), order.option("src") or route.source
     if said != (route.metric, route.source):
         return False
+    if route.nhid is not None:  # fib_nh_match
+        return order.option("nhid", "via", "dev") in (None, str(route.nhid))
+    refuse_if(order.option("nhid"), route.dst)
     legs = route.nexthops or (Nexthop(),)
     return any(_is_leg(leg, order) for leg in legs)
 

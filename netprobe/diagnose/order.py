@@ -18,7 +18,7 @@ _On = TypeVar("_On", InterfaceAddress, Link, Neighbour, FdbEntry)
 # Words behind which stands a value, whatever it looks like: an interface may be called "table".
 _KEYS = {
     "dev", "via", "table", "metric", "src", "dst", "dir", "pref", "priority", "from", "lookup", "lladdr",
-    "nud", "proto", "scope",
+    "nud", "proto", "scope", "nhid", "id",
     "-p", "-s", "-d", "--orig-src", "--orig-dst", "--sport", "--dport", "to", "iif", "oif", "fwmark", "tos",
     "ipproto", "sport", "dport", "uidrange", "suppress_prefixlength", "mtu", "preferred_lft", "valid_lft",
 }  # fmt: skip

@@ -45,7 +45,8 @@ class Nexthop(Struct, frozen=True):
 
 class Route(Struct, frozen=True):
     """One FIB entry. `dst` is a prefix ("0.0.0.0/0" for default); `type` unicast, local, blackhole, ... of
-    ip-route(8). `by_object`: it refuses because its nexthop object does, and the kernel counts it as unicast.
+    ip-route(8). `nhid` is the nexthop object that it goes by, if any (ip-nexthop(8)); `by_object`: it refuses
+    because that does, and the kernel counts it as unicast.
     """
 
     dst: str
@@ -62,6 +63,7 @@ class Route(Struct, frozen=True):
     tunnel: str | None = None
     hoplimit: int | None = None
     by_object: bool = False
+    nhid: int | None = None
 
     @property
     def version(self) -> int:

@@ -323,6 +323,9 @@ def words(route: Route, leg: Nexthop | None, link: Link | None) -> tuple[str, ..
     """The same as words."""
     target = "default" if prefix.length(route.dst) == 0 else route.dst
     parts = [target] if route.type == "unicast" else [route.type, target]
+    if route.nhid is not None:
+        parts += ["nhid", str(route.nhid)]
+        leg = link = None  # the kernel takes one or the other
     if leg is not None and leg.via:
         parts += ["via", leg.via]
     if link is not None:

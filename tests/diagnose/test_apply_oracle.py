@@ -18,6 +18,7 @@ from netprobe.model import Cause, FindPeer, Link, Namespace, Place, ReadNamespac
 
 pytestmark = [pytest.mark.lab, pytest.mark.parametrize("privilege", ["root"], indirect=True, scope="session")]
 
+NEXTHOP = "host: ip nexthop add id 5 via 203.0.113.9 dev eth0; for n in 192.0.2 198.51.100; do ip route add $n.0/24 nhid 5; done"
 NAMES = ("host", "red", "c1", "c2", "internet")
 PATIENCE = 3.0
 SETTLE = "while ip -6 address show tentative | grep -q .; do sleep 0.05; done"  # duplicate address detection
@@ -45,7 +46,7 @@ def parts(namespace: Namespace) -> Iterator[tuple[str, Any]]:
         if route.type in ("anycast", "multicast"):
             continue
         legs = tuple((known.get(leg.index or 0), leg.via, tuple(sorted(leg.flags))) for leg in route.nexthops)
-        yield f"route {route.type} {route.dst} {route.table} {route.metric} {legs} {route.source}", "there"
+        yield f"route {route.type} {route.dst} {route.table} {route.metric} {legs} {route.source} {route.nhid}", "there"
     for at, rule in enumerate(namespace.rules):
         yield f"rule {at}", (rule.version, rule.priority, rule.action, rule.table, rule.src, rule.dst, rule.iif, rule.mark)
     for entry in namespace.neighbours:
@@ -204,6 +205,24 @@ ROUTES = [
     ("c1", "ip route del blackhole 192.0.2.0/24", "c1: ip route add blackhole 192.0.2.0/24"),
     ("c1", "ip route del 192.0.2.0/24", "c1: ip route add blackhole 192.0.2.0/24"),
     ("c1", "ip route del 192.0.2.0/24", "c1: ip nexthop add id 20 blackhole", "c1: ip route add 192.0.2.0/24 nhid 20"),
+    ("c1", "ip route del 192.0.2.0/24 nhid 20", "c1: ip nexthop add id 20 blackhole", "c1: ip route add 192.0.2.0/24 nhid 20"),
+    *(
+        ("host", line, NEXTHOP)
+        for line in (
+            "ip nexthop replace id 5 via 203.0.113.1 dev eth0",
+            "ip nexthop replace id 5 via 10.9.9.9 dev eth0",
+            "ip nexthop replace id 5 via 10.9.9.9 dev eth0 onlink",
+            "ip nexthop replace id 5 dev eth0",
+            "ip route del 192.0.2.0/24 nhid 5",
+            "ip route del 192.0.2.0/24",
+            "ip route del 192.0.2.0/24 via 203.0.113.9 dev eth0",
+            "ip route del 192.0.2.0/24 nhid 6",
+            "ip route del 10.0.0.0/16 nhid 5",
+            "ip route replace 192.0.2.0/24 via 203.0.113.1 dev eth0",
+            "ip route add 192.0.2.0/25 nhid 5",
+            "ip route add 192.0.2.0/25 nhid 6",
+        )
+    ),
     ("c1", "ip route del default"),
     ("c1", "ip route del default via 172.17.0.9"),
     ("c1", "ip route del default via 172.17.0.1 dev eth0"),

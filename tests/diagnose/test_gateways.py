@@ -6,7 +6,7 @@ import pytest
 from predict.networks import edited, tutorial
 from test_repair_whole import after, ask, chosen, said
 
-from netprobe.model import Ruleset, Snapshot
+from netprobe.model import Nexthop, Route, Ruleset, Snapshot
 from netprobe.rules.read.iptables_save import read_save
 
 
@@ -29,3 +29,23 @@ def test_the_router_that_lets_it_pass(dropped: str, gateway: str) -> None:
     found = chosen(on_two_networks(dropped), ask("red", "203.0.113.1"))
     assert found.stop.code == "no-route"
     assert said(found) == [f"red: ip route add default via {gateway}"]
+
+
+def by_an_object(snapshot: Snapshot, dst: str, via: str) -> Snapshot:
+    """host sends to `dst` by nexthop object 5, and that is `via`."""
+    index = next(link.index for link in snapshot["host"].links if link.name == "eth0")
+    others = tuple(route for route in snapshot["host"].routes if route.dst != dst)
+    return edited(snapshot, "host", routes=(*others, Route(dst, nexthops=(Nexthop(index, via),), nhid=5)))
+
+
+def test_a_nexthop_object_is_put_right_where_it_is() -> None:
+    """Its routes have no gateway of their own: they follow."""
+    found = chosen(by_an_object(tutorial(), "0.0.0.0/0", "203.0.113.9"), ask("red", "8.8.8.8"))
+    assert (found.stop.code, found.stop.object and found.stop.object.text) == ("route-wrong-nexthop", "default nhid 5")
+    assert said(found) == ["host: ip nexthop replace id 5 via 203.0.113.1 dev eth0"]
+
+
+def test_a_route_by_an_object_is_named_by_it() -> None:
+    """ip-route(8) finds none by the gateway that its object has."""
+    found = chosen(by_an_object(tutorial(), "8.8.8.0/24", "203.0.113.9"), ask("red", "8.8.8.8"))
+    assert said(found) == ["host: ip route del 8.8.8.0/24 nhid 5"]

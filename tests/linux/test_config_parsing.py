@@ -187,11 +187,14 @@ def test_nexthop_objects() -> None:
         3: nexthop(0, attribute(4, b"")),
         9: nexthop(0, attribute(2, struct.pack("=IBBHIBBH", 1, 0, 0, 0, 2, 4, 0, 0))),
     }
-    plain = route_of(route(2, 16, 254, 1, 0, attribute(1, ip("10.1.0.0"))))
-    assert fib._resolved(plain, 9, objects).nexthops == (Nexthop(3, "10.0.0.1", ("onlink",)), Nexthop(4))
-    assert fib._resolved(plain, 1, objects).nexthops == (Nexthop(3, "10.0.0.1", ("onlink",)),)
-    assert fib._resolved(plain, 3, objects) == replace(plain, type="blackhole", by_object=True)
-    assert fib._resolved(plain, 8, objects) == plain
+
+    def by(nhid: int) -> Route:
+        return route_of(route(2, 16, 254, 1, 0, attribute(1, ip("10.1.0.0")), attribute(30, u32(nhid))))
+
+    assert fib._resolved(by(9), objects).nexthops == (Nexthop(3, "10.0.0.1", ("onlink",)), Nexthop(4))
+    assert fib._resolved(by(1), objects).nexthops == (Nexthop(3, "10.0.0.1", ("onlink",)),)
+    assert fib._resolved(by(3), objects) == replace(by(3), type="blackhole", by_object=True)
+    assert fib._resolved(by(8), objects) == by(8) == Route("10.1.0.0/16", nhid=8, protocol="static")
 
 
 def test_a_policy_rule_with_everything() -> None:

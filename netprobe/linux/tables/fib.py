@@ -127,14 +127,15 @@ def _of_table(strict: Netlink, family: int, table: int, most: int) -> list[Recor
 
 
 def _routes(netlink: Netlink, records: Iterable[Record]) -> tuple[Route, ...]:
-    found: list[tuple[Route, int]] = []  # each with the id of its nexthop object, 0 for none
-    for record in records:
-        if record["family"] in (AF_INET, AF_INET6) and not record["flags"] & RTM_F_CLONED:
-            found.append((route_of(record), record.get("RTA_NH_ID", 0)))
-    if any(nexthop_id and not route.nexthops for route, nexthop_id in found):
+    found = [
+        route_of(record)
+        for record in records
+        if record["family"] in (AF_INET, AF_INET6) and not record["flags"] & RTM_F_CLONED
+    ]
+    if any(route.nhid and not route.nexthops for route in found):
         objects = _read_nexthops(netlink)
-        found = [(_resolved(route, nexthop_id, objects), nexthop_id) for route, nexthop_id in found]
-    return tuple(dict.fromkeys(route for route, _ in found))
+        found = [_resolved(route, objects) for route in found]
+    return tuple(dict.fromkeys(found))
 
 
 def find_routes(netlink: Netlink, query: RouteQuery) -> tuple[Route, ...]:
@@ -201,6 +202,7 @@ def _route_of(record: Record) -> Route:
         hoplimit=metrics.get("RTAX_HOPLIMIT"),
         tunnel=ENCAPSULATIONS.get(encapsulation, str(encapsulation)) if encapsulation else None,
         by_object=record["type"] == BLACKHOLE and "RTA_NH_ID" in record,
+        nhid=record.get("RTA_NH_ID"),
     )
 
 
@@ -238,10 +240,10 @@ def _read_nexthops(netlink: Netlink) -> dict[int, Record]:
     return {record.get("NHA_ID", 0): record for record in netlink.dump(Request(RTM_GETNEXTHOP))}
 
 
-def _resolved(route: Route, nexthop_id: int, objects: Mapping[int, Record]) -> Route:
-    if route.nexthops or nexthop_id not in objects:
+def _resolved(route: Route, objects: Mapping[int, Record]) -> Route:
+    if route.nexthops or route.nhid is None or route.nhid not in objects:
         return route
-    ids = [member["id"] for member in objects[nexthop_id].array("NHA_GROUP")] or [nexthop_id]
+    ids = [member["id"] for member in objects[route.nhid].array("NHA_GROUP")] or [route.nhid]
     members = [objects[each] for each in ids if each in objects]
     if any("NHA_BLACKHOLE" in each for each in members):
         return replace(route, type="blackhole", by_object=True)

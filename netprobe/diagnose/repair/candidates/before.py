@@ -214,7 +214,7 @@ def route_words(namespace: Namespace, route: Route) -> tuple[str, ...]:
         more += ["mtu", str(route.mtu)]
     if holding(route.nexthops, flags="onlink"):
         more += ["onlink"]
-    return (*_short(namespace, route), *more)
+    return (*_short(namespace, replace(route, nhid=None)), *more)  # its object may be gone with it
 
 
 def _short(namespace: Namespace, route: Route) -> tuple[str, ...]:

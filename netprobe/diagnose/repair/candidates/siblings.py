@@ -113,7 +113,8 @@ def copied_lines(there: Namespace, theirs: Link, link: Link, version: int) -> tu
     routes = [route for route in there.routes if _is_by_hand(route, theirs, version)]
     routes.sort(key=lambda route: route.gateways != [None])
     return tuple(
-        fixes.ip(route.dst, "route", "add", *fib.words(route, route.nexthops[0], link)) for route in routes
+        fixes.ip(route.dst, "route", "add", *fib.words(replace(route, nhid=None), route.nexthops[0], link))
+        for route in routes
     )
 
 
