@@ -125,7 +125,8 @@ class Switch:
         out = namespace.link(entry.index) if entry is not None else None
         if entry is None or (out is None and not entry.local):
             return self._flood(namespace, bridge, port, packet)
-        if out is None or entry.local or out.index == bridge.index:
+        kept = entry.local and port is not None  # what the host sends leaves by the port (br_dev_xmit)
+        if out is None or kept or out.index == bridge.index:
             return self._up_by_entry(name, bridge, port, packet, entry)
         return self._by_entry(name, bridge, port, out, packet, entry)
 
