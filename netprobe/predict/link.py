@@ -162,15 +162,17 @@ class Segment:
         bridge = _bridge_of(self.ground.namespace(name), link)
         if bridge is not None and not stacked.tagged_above(self.ground, name, link, passed.packet):
             ways = self.switch.receive(name, bridge, link, seen, passed.packet)
-            return tuple(map(partial(_told, at.note), ways)) if at.note else ways
-        own = self._take_up(name, link, passed.packet)
-        return tuple(way.behind(here) for way in stacked.up(self.ground, name, link, passed.packet, own))
+            ways = tuple(map(partial(_told, at.note), ways)) if at.note else ways
+        else:
+            own = self._take_up(name, link, passed.packet, seen.flow.dst_mac)
+            above = stacked.up(self.ground, name, link, passed.packet, own)
+            ways = tuple(way.behind(here) for way in above)
+        return tuple(way.answered_for_by(passed.blamed) for way in ways)
 
-    def _take_up(self, name: str, link: Link, packet: Packet) -> Branch:
-        """The stack of `link` takes a frame that is for its own MAC (or a group); others are
-        PACKET_OTHERHOST.
+    def _take_up(self, name: str, link: Link, packet: Packet, mac: str | None) -> Branch:
+        """The stack of `link` takes a frame that came for its own MAC (or a group); others are
+        PACKET_OTHERHOST, whatever a rule has made of them since (eth_type_trans).
         """
-        mac = packet.flow.dst_mac
         if ignored := unclaimed(name, link, packet):
             return Branch(packet, stop=ignored)
         if mac and link.mac and mac != link.mac and not is_group(mac):

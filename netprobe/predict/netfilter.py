@@ -91,6 +91,7 @@ def on_bridge(
     came_in = bridge if hook != "postrouting" else None
     doors = Doors(came_in, bridge if port_out else None, None, port_in, port_out)
     called = ruled(ground, name, _family(packet.flow), hook, passed.packet, doors, trail)
+    called = replace(called, blamed=passed.blamed)
     if hook == "prerouting":
         called = replace(called, packet=replace(called.packet, prerouted=name, port=(name, port_in)))
     return called

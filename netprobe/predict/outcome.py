@@ -46,6 +46,10 @@ class _Way(Struct, frozen=True, kw_only=True):
         """This way with `hops` put before it."""
         return replace(self, hops=(*hops, *self.hops))
 
+    def answered_for_by(self, blamed: Stop | None) -> Self:
+        """This way, for which `blamed` has to answer, unless something later has."""
+        return replace(self, blamed=self.blamed or blamed)
+
     def steered_by(self, steering: Steering) -> Self:
         """This way behind a forwarding entry; a learned one was right a while ago, and is not remembered."""
         return replace(self, steered=steering) if steering.entry.static else self

@@ -99,6 +99,13 @@ def stop(rules: Ruleset, place: Place, ruling: Ruling) -> Stop:
     return Stop(code, place, f"{decision.object.id} {what}", decision.object, fix)
 
 
+def astray(rules: Ruleset, place: Place, ruling: Ruling) -> Stop:
+    """The rule that gave a frame a MAC, where no station takes that up: the last one that it passed."""
+    thing, mac = ruling.passed[-1].object, ruling.packet.flow.dst_mac
+    text = f"{thing.id} sends the frame to {mac}, which no station there has"
+    return Stop("filtered-by-rule", place, text, thing, fixes.without(thing, rules))
+
+
 # The codes of rules that are about questions for a neighbour: they keep its owner silent, whoever that is.
 OF_QUESTIONS = ("arp-filtered", "nd-filtered")
 

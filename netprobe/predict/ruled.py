@@ -44,6 +44,7 @@ class Passage(Struct, frozen=True):
     on.
 
     `rerouted`: the mark with which the kernel has looked for another way for it; None where it has not.
+    `blamed`: the rule that gave it its MAC, which has to answer for it when nobody takes it up.
     """
 
     packet: Packet
@@ -52,6 +53,7 @@ class Passage(Struct, frozen=True):
     object: Object | None = None
     note: str = ""
     rerouted: int | None = None
+    blamed: Stop | None = None
 
 
 class Doors(Struct, frozen=True):
@@ -265,7 +267,9 @@ def _passage(
     if ruling.verdict in (HookVerdict.DROP, HookVerdict.REJECT, HookVerdict.STOLEN):
         return Passage(onward, rule_ends.stop(rules, place, ruling), made, thing)
     rerouted = None if ruling.rerouted is None else ruling.rerouted.mark or 0
-    return Passage(onward, None, made, thing, _note(ruling), rerouted)
+    led_away = ruling.passed and onward.flow.dst_mac != packet.flow.dst_mac
+    blamed = rule_ends.astray(rules, place, ruling) if led_away else None
+    return Passage(onward, None, made, thing, _note(ruling), rerouted, blamed)
 
 
 def _fields_set(name: str, packet: Packet, ruling: Ruling) -> tuple[Change, ...]:

@@ -86,7 +86,8 @@ class Switch:
         if isinstance(entered, Stop):
             return (Branch(on.packet, stop=entered, hops=hops),)
         ways = self._switch(name, bridge, port, entered)
-        return tuple(replace(way, blamed=way.blamed or on.blamed).behind(*hops) for way in ways)
+        blamed = on.blamed or passed.blamed
+        return tuple(way.answered_for_by(blamed).behind(*hops) for way in ways)
 
     def _let_in(self, name: str, bridge: Link, port: Link, packet: Packet) -> Packet | Stop:
         """The frame in its VLAN, or why a port does not let it in: its VLANs, its lock."""
