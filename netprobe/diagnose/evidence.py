@@ -40,7 +40,8 @@ class Case(Struct, frozen=True):
     """Everything a cause may look at. `request` and `reply` are the hops with what was observed at each.
 
     `others` are repairs besides `stop` that alone would do. `before` is the configuration of an earlier run
-    in which the probe passed, where one is known.
+    in which the probe passed, where one is known. `by_chance`: rules send some packets one way and others
+    another, and this is the case of those that are lost.
     """
 
     snapshot: Snapshot
@@ -55,6 +56,7 @@ class Case(Struct, frozen=True):
     errors: tuple[IcmpError, ...] = field(default=())
     others: tuple[Other, ...] = ()
     before: Snapshot | None = None
+    by_chance: bool = False
 
     def of_kind(self, *kinds: str) -> tuple[Observation, ...]:
         """The observations of these kinds."""

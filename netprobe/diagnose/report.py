@@ -40,9 +40,10 @@ from netprobe.predict.unread import guarded
 
 from . import arp_answers
 from .believed import believed
-from .correlate import answers, best_sequence, lay, lost_sequence, sightings
+from .correlate import answers, best_sequence, sightings
 from .evidence import Case, suspects_of
 from .last_hop import with_last_hop
+from .lost_one import BY_CHANCE, led_otherwise, of_a_lost_one, paths
 from .nat_evidence import confirmed
 from .refused import from_beyond
 from .silence import heard
@@ -89,7 +90,7 @@ def diagnose(
     # not looked at, or not all the time
     tapped -= {o.namespace for o in among(seen, kind=UNSEEING)}
     sequence = best_sequence(seen)
-    request, reply = _paths(prediction, seen, tapped, sequence)
+    request, reply = paths(prediction, seen, tapped, sequence)
     request = confirmed(request, snapshot)
     watched = observations is not None
     case = Case(
@@ -105,22 +106,23 @@ def diagnose(
     )
     verdict = verdict_of(case)
     if verdict is Verdict.INTERMITTENT:
-        case = _of_a_lost_one(case, tapped)
+        case = of_a_lost_one(case, tapped)
+    case, verdict = led_otherwise(case, verdict, tapped)
     case, cause = _explained(replace(case, leg=leg_of(case, verdict)), verdict, explain, searches)
     direction = direction_of(case, verdict, cause)
     found = arp_answers.answers(asked, snapshot, seen)
-    paths = with_last_hop(Paths(request, reply), direction, prediction, cause)
+    path = with_last_hop(Paths(request, reply), direction, prediction, cause)
     report = Report(
         command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0,
         received=len(_answered(asked, seen)),
-        rtt_ns=_round_trips(asked, seen), path=paths, causes=(cause,) if cause else (),
+        rtt_ns=_round_trips(asked, seen), path=path, causes=(cause,) if cause else (),
         alternatives=_alternatives(case, cause),
         agreement=agreement_of(case, verdict), blind=_blind(snapshot, seen), errors=case.errors,
         answers=found,
         sightings=sightings(seen, request, reply),
         rules=_rules_on_the_way(prediction),
         notes=(*_of_ends(asked), *_of_another(asked, request), *arp_answers.notes(snapshot, found),
-               *counted.notes,
+               *counted.notes, *((BY_CHANCE,) if case.by_chance else ()),
                *(_limits(request, reply) if not watched and verdict is Verdict.REACHABLE else ())),
     )  # fmt: skip
     if earlier is not None and verdict is not Verdict.REACHABLE:
@@ -201,22 +203,6 @@ def _is_to_explain(case: Case, verdict: Verdict) -> bool:
     return case.watched and (case.stop is not None or bool(case.of_kind(*UNSURE)))
 
 
-def _of_a_lost_one(case: Case, tapped: frozenset[str]) -> Case:
-    """The case of one probe that was lost while others passed: there the cause is to be found."""
-    sequence = lost_sequence(case.observations, case.probe.count)
-    observations = where(case.observations, sequence=sequence)
-    request, reply = _paths(case.prediction, observations, tapped, sequence)
-    return replace(case, observations=observations, request=request, reply=reply)
-
-
-def _paths(
-    prediction: Prediction | None, seen: Sequence[Observation], tapped: frozenset[str], sequence: int
-) -> tuple[tuple[Hop, ...], tuple[Hop, ...]]:
-    walks = prediction.walks if prediction is not None else ()
-    request, reply, *_ = (*(walk.hops for walk in walks), (), ())
-    return lay(request, Leg.REQUEST, seen, tapped, sequence), lay(reply, Leg.REPLY, seen, tapped, sequence)
-
-
 def _errors(seen: Sequence[Observation]) -> tuple[IcmpError, ...]:
     """The ICMP errors about the probe, each once."""
     return tuple(dict.fromkeys(filter(None, (o.error for o in seen))))
@@ -224,7 +210,7 @@ def _errors(seen: Sequence[Observation]) -> tuple[IcmpError, ...]:
 
 def _rooted(case: Case, verdict: Verdict, searches: Searching | None) -> Case:
     """The case with the repair that is the cause, where one is found and nothing seen speaks against it."""
-    if verdict is Verdict.INTERMITTENT and not case.watched:
+    if verdict is Verdict.INTERMITTENT and not (case.watched or case.by_chance):
         return replace(case, stop=find(suspects_of((*case.request, *case.reply)), code=RANDOM_DROP))
     stop = believed(case)
     unknown = stop is not None and stop.is_unknown

@@ -195,6 +195,8 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
     if case.is_unforeseen or verdict is Verdict.UNDETERMINED:
         return Agreement.OBSERVED_ONLY
     expected = Verdict.UNREACHABLE if case.foreseen else Verdict.REACHABLE
+    if case.by_chance and verdict is Verdict.INTERMITTENT:
+        expected = verdict
     if verdict is expected and not _went_otherwise(case, verdict):
         return Agreement.CONFIRMED
     if _is_open(case):

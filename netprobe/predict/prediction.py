@@ -6,7 +6,7 @@ from itertools import chain
 
 from msgspec import Struct
 
-from netprobe.model import Flow, Hop, Leg, PassedRules, Probe, Stop, Walk
+from netprobe.model import Flow, Hop, Leg, PassedRules, Probe, Snapshot, Stop, Walk
 
 from . import sockets
 from .trace import Resolved, Routed
@@ -73,3 +73,15 @@ class Prediction(Struct, frozen=True):
     def passes(self) -> bool:
         """Whether an answer comes back, as far as anybody can see."""
         return self.stop is None and self.reply is not None
+
+
+class Faring(Struct, frozen=True):
+    """A network, and how the probe fares there."""
+
+    snapshot: Snapshot
+    prediction: Prediction
+
+    @property
+    def stop(self) -> Stop | None:
+        """What stops it there."""
+        return self.prediction.stop

@@ -22,7 +22,7 @@ RECORDINGS = Path(__file__).parents[1] / "faults/recordings"
         ("xdp-drops", Agreement.CONFIRMED),
         ("nft-limit-over", Agreement.OBSERVED_ONLY),  # a limit, and chance
         ("nft-numgen-drops", Agreement.OBSERVED_ONLY),
-        ("half-is-lost", Agreement.OBSERVED_ONLY),
+        ("half-is-lost", Agreement.CONFIRMED),  # every second one is: it is told how those fare
         ("table-full", Agreement.OBSERVED_ONLY),
         ("forward-drop", Agreement.CONFIRMED),
         ("answers-from-another-address", Agreement.DISAGREE),  # nothing on the way may do that

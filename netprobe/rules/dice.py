@@ -1,0 +1,73 @@
+"""Rules that decide by chance or by number: what a chain is for the packets for which they fall one way.
+
+A service with several endpoints is such a chain: iptables -m statistic, or nft numgen and jhash
+(net/netfilter/xt_statistic.c, nft_numgen.c, nft_hash.c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from operator import attrgetter
+
+from msgspec.structs import replace
+
+from netprobe.model import Rule, Statement, Term
+from netprobe.model.lookup import among, exchanged, has
+from netprobe.model.pattern import pattern
+
+MOST = 16  # outcomes that are looked at
+_DICE = ("numgen", "hash")
+_RANGE = pattern(r"mod (\d+)(?: offset (\d+))?")
+
+
+def fallen(rules: tuple[Rule, ...]) -> Iterator[tuple[Rule, ...]]:
+    """The rules of a chain for each outcome: one that holds by chance does and those before it did not, or
+    none does; where a number is drawn, each that it may be.
+    """
+    left = rules
+    for rule in rules:
+        if has(rule.statements, kind="statistic"):
+            yield exchanged(left, rule, _settled(rule, "1"))
+            left = exchanged(left, rule, _settled(rule, "0"))
+    if left != rules:
+        yield left
+    for rule in rules:
+        for number in _numbers(rule):
+            drawn = tuple(_drawn(statement, str(number)) for statement in rule.statements)
+            yield exchanged(rules, rule, replace(rule, statements=drawn))
+
+
+def _settled(rule: Rule, chance: str) -> Rule:
+    """The rule as it always holds (a chance of 1), or never (0)."""
+    dice = Statement("statistic", options={"mode": "random", "probability": chance})
+    return replace(rule, statements=tuple(dice if s.kind == dice.kind else s for s in rule.statements))
+
+
+def _terms(statement: Statement) -> dict[str, Term]:
+    """The expressions of a statement, by where they stand."""
+    terms = {"left": statement.left, "right": statement.right, "port": statement.port}
+    return {place: term for place, term in terms.items() if term is not None}
+
+
+def _numbers(rule: Rule) -> range:
+    """The numbers that a rule may draw."""
+    terms = chain.from_iterable(map(dict.values, map(_terms, rule.statements)))
+    nodes = chain.from_iterable((term, *term.args) for term in terms)
+    found = _RANGE.search(" ".join(map(attrgetter("text"), among(nodes, kind=_DICE))))
+    if found is None:
+        return range(0)
+    first = int(found[2] or 0)
+    return range(first, first + int(found[1]))[:MOST]
+
+
+def _drawn(statement: Statement, number: str) -> Statement:
+    """The statement with a number where it is drawn."""
+    terms = {place: _shown(term, number) for place, term in _terms(statement).items()}
+    return replace(statement, **terms)
+
+
+def _shown(term: Term, number: str) -> Term:
+    drawn = dict.fromkeys(_DICE, Term("value", number))
+    args = tuple(drawn.get(each.kind, each) for each in term.args)
+    return drawn.get(term.kind, replace(term, args=args))
