@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from netprobe.model import Agreement, Cause, Earlier, Observation, Probe, Report, Snapshot, Verdict
+from netprobe.predict.dice import falls
 from netprobe.predict.predict import Prediction
 
 from .clock import Clock
@@ -86,10 +87,9 @@ def typed(report: Report, snapshot: Snapshot) -> Report:
     return with_entrances(with_changes(report, snapshot), snapshot)
 
 
-def lost(prediction: Prediction, seen: Sequence[Observation] | None) -> bool:
-    """Whether nothing came back, or nothing would."""
-    return (
-        not prediction.passes
-        if seen is None
-        else not any(o.kind == "answered" and o.text != "refused" for o in seen)
-    )
+def lost(snapshot: Snapshot, prediction: Prediction, seen: Sequence[Observation] | None) -> bool:
+    """Whether an answer is missing; or, where nothing was sent, would be, or may be by chance."""
+    if seen is None:
+        return not prediction.passes or falls(snapshot, prediction)
+    answered = {o.sequence for o in seen if o.kind == "answered" and o.text != "refused"}
+    return len(answered) < prediction.probe.count

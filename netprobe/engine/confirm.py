@@ -106,7 +106,7 @@ def _found_anew(
         return None
     if prediction is None:
         return None
-    if lost(prediction, seen):
+    if lost(fresh, prediction, seen):
         fresh = look_for_the_cause(world, fresh, prediction, seen, clock, earlier)
     again = diagnosed(report.command, report.probe, fresh, prediction, seen, tapped, clock, earlier)
     return Conclusion(again, fresh, prediction)

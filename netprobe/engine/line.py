@@ -111,7 +111,7 @@ def _concluded(world: World, found: _Looked, recall: Recall | None, clock: Clock
     if prediction is not None and seen is not None:
         snapshot = ask_tracking(world, snapshot, prediction, clock)
     earlier = _recalled(recall, found.command, sent, prediction, seen)
-    if prediction is not None and lost(prediction, seen):
+    if prediction is not None and lost(snapshot, prediction, seen):
         snapshot = look_for_the_cause(world, snapshot, prediction, seen, clock, earlier)
     report = diagnosed(found.command, sent, snapshot, prediction, seen, found.tapped, clock, earlier)
     if prediction is not None and is_to_be_confirmed(report, prediction):

@@ -76,12 +76,27 @@ def look_around(
         needs = lacking(snapshot, prediction, before, clock.searches())
         with clock.of("predict"):
             needs = needs or _unfinished(snapshot, prediction.probe)
+            needs = needs or _by_chance(snapshot, prediction, before, clock)
         with clock.of("snapshot"):
             grown = reading.grown(snapshot, _at_once(needs))
         if grown == snapshot:
             break
         snapshot = grown
     return snapshot
+
+
+def _by_chance(
+    snapshot: Snapshot, prediction: Prediction, before: Snapshot | None, clock: Clock
+) -> tuple[Need, ...]:
+    """What is to be read of packets that rules on the way lead elsewhere by chance."""
+    from netprobe.diagnose.repair.choice import lacking
+    from netprobe.predict import dice
+
+    if needs := dice.lacking(snapshot, prediction):
+        return needs
+    every = dice.fates(snapshot, prediction)
+    found = (lacking(each.snapshot, each.prediction, before, clock.searches()) for each in every if each.stop)
+    return next(filter(None, found), ())
 
 
 def look_for_the_cause(

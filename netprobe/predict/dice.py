@@ -8,7 +8,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from netprobe.model import Namespace, Object, Ruleset, Snapshot
+from netprobe.model import Namespace, Need, Object, Ruleset, Snapshot
 from netprobe.model.lookup import among, exchanged, where
 from netprobe.rules.dice import MOST, fallen
 
@@ -18,10 +18,27 @@ from .prediction import Faring, Prediction
 
 def fates(snapshot: Snapshot, prediction: Prediction) -> Iterator[Faring]:
     """How packets fare for each outcome of the dice on the way, as far as that can be told."""
-    for network in islice(_outcomes(snapshot, prediction), MOST):
-        found = predict(network, prediction.probe, ask=False)
+    for network, found in _walks(snapshot, prediction):
         if isinstance(found, Prediction) and not (found.stop is not None and found.stop.is_unknown):
             yield Faring(network, found)
+
+
+def falls(snapshot: Snapshot, prediction: Prediction) -> bool:
+    """Whether there are such rules on the way."""
+    return any(True for _ in _outcomes(snapshot, prediction))
+
+
+def lacking(snapshot: Snapshot, prediction: Prediction) -> tuple[Need, ...]:
+    """What must be read before it can be told of the first of them."""
+    found = (found for _, found in _walks(snapshot, prediction) if not isinstance(found, Prediction))
+    return next(filter(None, found), ())
+
+
+def _walks(
+    snapshot: Snapshot, prediction: Prediction
+) -> Iterator[tuple[Snapshot, Prediction | tuple[Need, ...]]]:
+    for network in islice(_outcomes(snapshot, prediction), MOST):
+        yield network, predict(network, prediction.probe, ask=False)
 
 
 def _outcomes(snapshot: Snapshot, prediction: Prediction) -> Iterator[Snapshot]:

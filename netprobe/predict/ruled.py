@@ -273,11 +273,13 @@ def _passage(
 
 
 def _fields_set(name: str, packet: Packet, ruling: Ruling) -> tuple[Change, ...]:
-    """What the last rule that the packet passed has set besides addresses: TTL, and whether it is tracked."""
+    """What the last rule that the packet passed has set: TTL, whether it is tracked, and addresses without a
+    translation, which nobody undoes (nft_payload.c).
+    """
     if not ruling.passed:
         return ()
     after, by = ruling.packet, ruling.passed[-1].object.id
-    made = []
+    made = [] if ruling.translations else [*changes(packet.flow, after.flow, by)]
     if after.flow.ttl != packet.flow.ttl:
         made.append(Change("ttl", str(packet.flow.ttl), str(after.flow.ttl), by))
     if after.state == "untracked" and conntrack.subject(name, packet).state != "untracked":

@@ -59,10 +59,16 @@ def _ending(report: Report) -> str:
     if report.verdict is Verdict.REACHABLE:
         return _answered(report)
     if report.verdict is Verdict.INTERMITTENT:
-        return f"INTERMITTENT: {report.received} of {report.sent} answered"
+        return _of_some(report)
     if report.verdict is Verdict.UNDETERMINED:
         return "UNDETERMINED" + _seen_up_to(report)
     return _lost(report)
+
+
+def _of_some(report: Report) -> str:
+    if report.agreement is Agreement.PREDICTED_ONLY:
+        return "some would be lost (predicted, nothing sent)"
+    return f"INTERMITTENT: {report.received} of {report.sent} answered"
 
 
 def _answered(report: Report) -> str:

@@ -83,7 +83,8 @@ def _loss(report: Report, hop: Hop, place: tuple[Leg, int] | None) -> str:
         return _unless_missed(hop, words.happened(hop))
     if report.verdict is not Verdict.INTERMITTENT:
         return words.stopped(cause)
-    return f"{report.sent - report.received} of {report.sent}: {words.stopped(cause)}"
+    some = f"{report.sent - report.received} of {report.sent}" if report.sent else "some"
+    return f"{some}: {words.stopped(cause)}"
 
 
 def _unless_missed(hop: Hop, said: str) -> str:
