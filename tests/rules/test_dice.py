@@ -59,6 +59,19 @@ def test_a_map_of_numbers(offset: int, drawn: str) -> None:
     assert ends(nft({"map": {"key": key, "data": {"set": elements}}}), "pre") == ENDPOINTS
 
 
+def test_a_verdict_map_of_numbers() -> None:
+    """As kube-proxy has it for nft: numgen random mod 3 vmap { 0 : goto endpoint-0, ... }."""
+    pre = {"chain": {"name": "pre", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}}
+    chains = [{"chain": {"name": f"endpoint-{n}", "handle": 10 + n}} for n in range(3)]
+    to = [
+        {"rule": {"chain": f"endpoint-{n}", "handle": 20 + n, "expr": [{"dnat": {"family": "ip", "addr": end}}]}}
+        for n, end in enumerate(ENDPOINTS)
+    ]
+    verdicts = [[n, {"goto": {"target": f"endpoint-{n}"}}] for n in range(3)]
+    drawn = {"vmap": {"key": {"numgen": {"mode": "random", "mod": 3, "offset": 0}}, "data": {"set": verdicts}}}
+    assert ends(nft_table(pre, *chains, {"rule": {"chain": "pre", "handle": 2, "expr": [drawn]}}, *to), "pre") == ENDPOINTS
+
+
 def test_numbers_that_are_compared() -> None:
     chain = {"chain": {"name": "pre", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}}
     drawn = test({"numgen": {"mode": "random", "mod": 4, "offset": 0}}, 1, "<")
