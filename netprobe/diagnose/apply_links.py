@@ -20,7 +20,7 @@ from netprobe.model import (
     PortVlan,
     Snapshot,
 )
-from netprobe.model.lookup import but, find, has, those_not_in, where
+from netprobe.model.lookup import all_but, but, find, has, those_not_in, where
 from netprobe.predict import ipv6
 
 from .apply_addresses import with_addresses
@@ -72,6 +72,8 @@ def set_link(order: Order) -> Snapshot:
             return _sized(order, link, int(size))
         case ["name", new] if not link.up:
             return _called(order, link, new)
+        case ["type", "vxlan", "remote", remote]:
+            return _led_to(order, link, remote)
         case ["type", kind, *words]:
             return order.with_link(_of_kind(link, kind, words)).snapshot
         case ["master", bridge]:
@@ -83,6 +85,15 @@ def set_link(order: Order) -> Snapshot:
         case _:
             changed = order.with_link(replace(link, **_FLAGS[tuple(wanted)]))
     return settled(order.snapshot, changed.snapshot)
+
+
+def _led_to(order: Order, link: Link, remote: str) -> Snapshot:
+    """A tunnel with another remote end, and so another default entry (vxlan_changelink)."""
+    vxlan, fdb = must(link.vxlan, link.name), order.namespace.fdb
+    old = where(fdb, index=link.index, mac=NO_MAC, remote=vxlan.remote)
+    new = FdbEntry(link.index, NO_MAC, state="permanent", remote=remote, via=vxlan.lower or None)
+    changed = order.with_link(_of_kind(link, "vxlan", ["remote", remote]))
+    return changed.with_fields(fdb=(*all_but(fdb, old), new)).snapshot
 
 
 def _of_kind(link: Link, kind: str, words: list[str]) -> Link:

@@ -104,16 +104,18 @@ def _tunnel_end(how: str, mac: str, link: Link) -> Command:
 
 
 def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tuple[FdbEntry, ...]:
-    """The tunnel ends a frame for `mac` goes to: its own entry, else the default ones (all-zeros MAC), else
-    the device's. A learned one moves to the end that the MAC was heard from on this walk (vxlan_snoop).
+    """The tunnel ends a frame for `mac` goes to: its own entry, else the default ones (all-zeros MAC). A
+    device's own end is such an entry, and somebody may have taken it away (vxlan_xmit); where not all entries
+    were read it stands for them. A learned one moves to the end that the MAC was heard from on this walk
+    (vxlan_snoop).
     """
-    entries = ground.namespace(name).fdb
+    entries, is_part = ground.namespace(name).fdb, ground.namespace(name).forwarded is not None
     ends = gathered((e.mac, e) for e in entries if e.index == link.index and e.remote is not None)
     heard = ground.heard_from.get((name, link.index, mac))
     if heard is not None and not any(entry.static for entry in ends.get(mac, ())):
         return (FdbEntry(link.index, mac, remote=heard),)
     own = FdbEntry(link.index, _ANY, remote=vxlan.remote, via=vxlan.lower or None)
-    default = (own,) if vxlan.remote else ()
+    default = (own,) if vxlan.remote and is_part else ()
     return ends.get(_ANY if is_group(mac) else mac) or ends.get(_ANY, default)
 
 

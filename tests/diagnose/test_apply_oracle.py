@@ -328,6 +328,16 @@ DEVICES = [
     ("host", "ip link add vx0 address 02:00:00:00:00:42 type vxlan id 42 local 203.0.113.2 remote 203.0.113.1 dstport 4789 dev eth0"),
     ("host", "ip link add vx0 address 02:00:00:00:00:42 type vxlan id 42 local 203.0.113.2 ttl 9 nolearning proxy l2miss dstport 4789"),
     ("host", "ip link add vx0 address 02:00:00:00:00:42 type vxlan id 42 local fd00:203::2 remote fd00:203::1 dev eth0"),
+    (
+        "host",
+        "ip link set vx0 type vxlan remote 203.0.113.9",
+        "host: ip link add vx0 address 02:00:00:00:00:42 type vxlan id 42 local 203.0.113.2 remote 203.0.113.1 dev eth0",
+    ),
+    (
+        "host",
+        "ip link set vx0 type vxlan remote 203.0.113.9",
+        "host: ip link add vx0 address 02:00:00:00:00:42 type vxlan id 42 local 203.0.113.2 dev eth0",
+    ),
     ("host", "ip link set vx0 up", "host: ip link add vx0 type vxlan id 42 local 203.0.113.2 remote 203.0.113.1 dstport 4789 dev eth0"),
     ("host", "ip link add vx0 type vxlan id 42 dstport 4789 dev nosuch"),
     ("host", "ip link add vx0 type vxlan dstport 4789"),

@@ -80,7 +80,9 @@ def by_a_vlan_of_a_bridge(version: int) -> Snapshot:
 def by_a_tunnel(version: int) -> Snapshot:
     tunnel = Link(3, "vx0", "vxlan", MAC.format(8, 1), mtu=1450, vxlan=Vxlan(7, remote="192.168.0.2"))
     c1 = space("c1", UPLINK, tunnel, addresses=((3, 2),), version=version, routes=(via("192.168.0.0/24", None, 4), *local("192.168.0.1")))
-    return Snapshot({"c1": replace(c1, addresses=(*c1.addresses, InterfaceAddress(4, "192.168.0.1", 24)))})
+    addresses = (*c1.addresses, InterfaceAddress(4, "192.168.0.1", 24))
+    ends = (FdbEntry(3, "00:00:00:00:00:00", state="permanent", remote="192.168.0.2"),)
+    return Snapshot({"c1": replace(c1, addresses=addresses, fdb=ends)})
 
 
 SHAPES = {

@@ -40,7 +40,12 @@ def side(name: str, number: int) -> Namespace:
     addresses = (*own, InterfaceAddress(2, f"192.168.0.{number}", 24), InterfaceAddress(3, f"10.9.0.{number}", 24))
     routes = (*local(f"192.168.0.{number}", f"10.9.0.{number}"), via("192.168.0.0/24", None, 2), via("10.9.0.0/24", None, 3))
     return Namespace(name, links=(loopback, veth(2, "eth0", MAC.format(7, number), 2, 0), tunnel), addresses=addresses, routes=routes,
-                     rules=RULES, ruleset=Ruleset())  # fmt: skip
+                     rules=RULES, ruleset=Ruleset(), fdb=(default(3, f"192.168.0.{3 - number}"),))  # fmt: skip
+
+
+def default(index: int, remote: str) -> FdbEntry:
+    """The entry that the kernel makes of a device's own remote end."""
+    return FdbEntry(index, "00:00:00:00:00:00", state="permanent", remote=remote)
 
 
 def pair() -> Snapshot:
@@ -97,10 +102,21 @@ def moved() -> Snapshot:
     tunnel = replace(snapshot["b"].link(3), link=LinkRef(0, 0))
     loopback, own = lo()
     c = Namespace("c", links=(loopback, tunnel), addresses=(*own, InterfaceAddress(3, "10.9.0.2", 24)), rules=RULES,
-                  routes=(*local("10.9.0.2"), via("10.9.0.0/24", None, 3)), ruleset=Ruleset())  # fmt: skip
-    b = replace(snapshot["b"], links=snapshot["b"].links[:2], addresses=snapshot["b"].addresses[:-1],
+                  routes=(*local("10.9.0.2"), via("10.9.0.0/24", None, 3)), ruleset=Ruleset(), fdb=snapshot["b"].fdb)  # fmt: skip
+    b = replace(snapshot["b"], fdb=(), links=snapshot["b"].links[:2], addresses=snapshot["b"].addresses[:-1],
                 routes=(*local("192.168.0.2"), via("192.168.0.0/24", None, 2)))  # fmt: skip
     return replace(snapshot.with_namespace(b).with_namespace(c), peers=(*snapshot.peers, FoundPeer("c", 0, "b")))
+
+
+def test_a_default_end_that_was_taken_away_is_none() -> None:
+    """`bridge fdb del 00:00:00:00:00:00 dev vx0 dst ...`: the device still shows its remote end (vxlan_xmit looks at entries alone)."""
+    found = predict(edited(pair(), "a", fdb=()), probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    assert "vx0 has no tunnel end to flood to" in found.stop.text
+    part = predict(edited(pair(), "a", fdb=(), forwarded=()), probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(part, Prediction)
+    assert part.stop is None
 
 
 def test_a_device_that_was_moved_sends_where_it_was_made() -> None:
@@ -209,7 +225,8 @@ def routed() -> Snapshot:
             for link in node.links
         )
         wire = (replace(link, link=LinkRef(number + 1, 0)) if link.index == 2 else link for link in links)
-        nodes[name] = replace(node, addresses=own, routes=routes, links=tuple(wire))
+        ends = (default(3, f"192.168.{3 - number}.1"),)
+        nodes[name] = replace(node, addresses=own, routes=routes, links=tuple(wire), fdb=ends)
     loopback, own = lo()
     links = (loopback, veth(2, "ua", MAC.format(7, 8), 2, 1), veth(3, "ub", MAC.format(7, 9), 2, 2))
     addresses = (*own, InterfaceAddress(2, "192.168.1.254", 24), InterfaceAddress(3, "192.168.2.254", 24))
