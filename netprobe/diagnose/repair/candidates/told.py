@@ -1,16 +1,18 @@
 """Addresses that nobody has, and of which something in sight tells where they belong. Pure.
 
-A program listens on one, or a tunnel sends from it; a route of one host leads straight to an interface; a
-neighbour still knows the MAC that answered for it.
+A program listens on one, a tunnel sends from it, or a rule translates what is for it; a route of one host
+leads straight to an interface; a neighbour still knows the MAC that answered for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netprobe.diagnose.nat_rules import networks, rules_of_nat
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, is_network, meet, own_addresses, usual_length
 from netprobe.model import (
@@ -49,7 +51,7 @@ class _Tale(Struct, frozen=True):
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each of them where it belongs; from another interface of the same namespace where it is on that."""
-    tales = (*_listened_on(loss), *_sent_from(loss), *_led_to(loss), *_remembered(loss))
+    tales = (*_listened_on(loss), *_sent_from(loss), *_translated(loss), *_led_to(loss), *_remembered(loss))
     told = grouped(where(tales, version=loss.version, is_link_local=False), _what)
     for each in told.values():
         yield from _put(loss, each[0], len(each))
@@ -154,6 +156,19 @@ def _sent_from(loss: Loss) -> Iterator[_Tale]:
             if vxlan.local is not None:
                 why = f"its tunnel {device.name} sends from it"
                 yield from _at_home(loss, name, vxlan.local, why, loss.snapshot[name].link(vxlan.lower))
+
+
+def _translated(loss: Loss) -> Iterator[_Tale]:
+    """The address that is asked for, where a rule translates what is for it alone."""
+    for name in loss.around:
+        rules = rules_of_nat(loss.snapshot[name], "prerouting", loss.goal)
+        whom = chain.from_iterable(networks(each.rule.statements, *_TO) for each in rules)
+        for address in {*whom} & {loss.goal, f"{loss.goal}/{prefix.bits(loss.goal)}"}:
+            why = "a rule there translates what is for it"
+            yield from _at_home(loss, name, address.partition("/")[0], why)
+
+
+_TO = ("ip daddr", "ip6 daddr")
 
 
 def sockets_of(namespace: Namespace) -> tuple[Socket, ...]:
