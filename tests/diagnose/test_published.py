@@ -203,15 +203,22 @@ def test_with_another_source_it_is_answered() -> None:
     assert outcome.passes
 
 
+def outside(rule: str) -> Snapshot:
+    """The network with this rule of the host, and a route of the other side as the kernel makes it of an address."""
+    snapshot = network(rule, listening=(web(80),))
+    routes = (replace(route, protocol="kernel" if route.gateways == [None] else "boot") for route in snapshot["internet"].routes)
+    return edited(snapshot, "internet", routes=tuple(routes))
+
+
 @pytest.mark.parametrize("written", ["203.0.113.50/32", "203.0.113.50"])
 def test_an_address_that_a_rule_translates_belongs_to_the_router(written: str) -> None:
     """One address outside for one container inside: without it nobody answers who asks for that."""
-    snapshot = network(f"-A PREROUTING -d {written} -j DNAT --to-destination 172.17.0.2", listening=(web(80),))
+    snapshot = outside(f"-A PREROUTING -d {written} -j DNAT --to-destination 172.17.0.2")
     said = cause(snapshot, "internet", "203.0.113.50", 80)
     assert (said.code, said.place.namespace, said.place.interface) == ("addr-missing", "host", "eth0")
     assert fix(said) == ["ip address add 203.0.113.50/24 dev eth0"]
 
 
 def test_a_rule_for_a_whole_network_tells_of_no_address() -> None:
-    snapshot = network("-A PREROUTING -d 203.0.113.0/24 -j DNAT --to-destination 172.17.0.2", listening=(web(80),))
+    snapshot = outside("-A PREROUTING -d 203.0.113.0/24 -j DNAT --to-destination 172.17.0.2")
     assert cause(snapshot, "internet", "203.0.113.50", 80).code == "neigh-no-answer"
