@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import IPv6Address
 from types import ModuleType
@@ -19,7 +19,7 @@ from msgspec import Struct
 from netprobe.model import MSS, Protocol
 
 from .mark import Mark
-from .stand_ins import without_unused
+from .stand_ins import UNUSED_BY, without_unused
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 NONCE_OPTION = 14  # RFC 3971 section 5.3.2: six bytes that a receiver passes over
@@ -37,6 +37,10 @@ class Recipe(Struct, frozen=True):
     dst: str
     src_mac: str | None = None
     dst_mac: str = BROADCAST
+
+
+Craft = Callable[[Recipe], Iterable[bytes]]
+"""What makes the packets of a recipe, in this process or in another."""
 
 
 def craft(recipe: Recipe, first: int = 0) -> Iterator[bytes]:
@@ -234,7 +238,7 @@ def load_scapy_alone() -> None:
             _leave_out_tables()
             _load_layers(ipv6_enabled=False)
     except Exception:  # another scapy, which does use what it is denied
-        for name in [name for name in sys.modules if name.partition(".")[0] == "scapy"]:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "scapy" or name in UNUSED_BY]:
             del sys.modules[name]
         load_scapy(lean=True)
 

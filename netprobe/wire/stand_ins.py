@@ -1,22 +1,27 @@
 """Stand-ins for modules that scapy imports with itself, and that crafting has no use for.
 
-Half of scapy's import is what sends, sniffs, shows and reads captures, and what these need of Python.
+Half of scapy's import is what sends, sniffs, shows and reads captures, and what these need of Python. Only
+modules of scapy are given a stand-in: what they import besides has the real ones, and nothing of a stand-in
+is left behind in `sys.modules`.
 """
 
 from __future__ import annotations
 
+import builtins
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-UNUSED = (
+UNUSED = frozenset((
     "scapy.ansmachine", "scapy.arch", "scapy.as_resolvers", "scapy.automaton", "scapy.libs.extcap",
     "scapy.libs.test_pyx", "scapy.plist", "scapy.sendrecv", "scapy.sessions", "scapy.supersocket",
-    "argparse", "code", "difflib", "gzip", "html", "importlib.resources", "importlib.resources.abc", "json",
-    "logging", "pickle", "shutil", "subprocess", "tempfile", "traceback",
-)  # fmt: skip
+    "argparse", "code", "dataclasses", "difflib", "getopt", "glob", "gzip", "hashlib", "html", "inspect",
+    "json", "logging", "pickle", "shutil", "subprocess", "tempfile", "traceback",
+))  # fmt: skip
+# Python 3.11 has a seventh of all that scapy needs of Python for these, which are deprecated
+UNUSED_BY = {"importlib.abc": "resources.abc"}
 
 
 class _InertType(type):
@@ -51,9 +56,7 @@ class Inert(metaclass=_InertType):
 
 
 class _StandIn(ModuleType):
-    """A module, and a package, of nothing."""
-
-    __path__: list[str] = []  # noqa: RUF012 - Python's own name
+    """A module of nothing."""
 
     def __getattr__(self, name: str) -> type[Inert]:
         if name.startswith("__"):
@@ -63,15 +66,32 @@ class _StandIn(ModuleType):
 
 @contextmanager
 def without_unused() -> Iterator[None]:
-    """What is imported meanwhile has stand-ins for UNUSED, and keeps them; what comes after, the real ones.
+    """What scapy imports meanwhile has stand-ins for UNUSED, and keeps them.
 
     Who has imported one of them already has it here, too.
     """
-    placed = {name: _StandIn(name) for name in UNUSED if name not in sys.modules}
-    sys.modules.update(placed)
+    really = builtins.__import__
+
+    def imported(
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        if not _is_wanted(name, str((globals or {}).get("__name__"))):
+            return _StandIn(name) if fromlist or "." not in name else sys.modules[name.partition(".")[0]]
+        return really(name, globals, locals, fromlist or (), level)
+
+    builtins.__import__ = imported
     try:
         yield
     finally:
-        for name, module in placed.items():
-            if sys.modules.get(name) is module:
-                del sys.modules[name]
+        builtins.__import__ = really
+
+
+def _is_wanted(name: str, importer: str) -> bool:
+    """Whether a module needs what it imports by this name, or can have it for nothing."""
+    if importer.partition(".")[0] == "scapy":
+        return name not in UNUSED or name in sys.modules
+    return UNUSED_BY.get(importer) != name

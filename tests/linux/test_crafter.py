@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from asking import ask_program, once
 
 from netprobe.lab.lab import Lab
-from netprobe.linux.sensors.crafter import Crafter
+from netprobe.linux.sensors.crafter import Crafter, GuestCrafter
 from netprobe.model import Protocol
 from netprobe.wire.craft import Recipe, craft
 from netprobe.wire.mark import Mark
@@ -117,6 +120,34 @@ print(json.dumps(1), logging.INFO, subprocess.DEVNULL)
     assert done.stdout == "[]\n1 20 -3\n"
 
 
+def test_only_scapy_has_stand_ins(tmp_path: Path) -> None:
+    """A module that scapy needs kept those that it had imported itself: 3.13's pathlib is of no use without glob."""
+    (tmp_path / "needed.py").write_text("import difflib\nfrom glob import iglob\n")
+    code = f"""
+import sys, threading
+sys.path.append({str(tmp_path)!r})
+from netprobe.wire.stand_ins import UNUSED, without_unused
+assert {{"difflib", "glob", "gzip"}} <= set(UNUSED) - set(sys.modules)
+with without_unused():
+    import needed
+    meanwhile = threading.Thread(target=exec, args=("import gzip; found.append(gzip.compress(b''))", {{"found": (found := [])}}))
+    meanwhile.start()
+    meanwhile.join()
+    assert not any("StandIn" in type(each).__name__ for each in sys.modules.values())
+print(needed.difflib.ndiff.__name__, list(needed.iglob("/proc/self/stat")), type(found[0]).__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout == "ndiff ['/proc/self/stat'] bytes\n"
+
+
+def test_a_worker_that_crafts_something_else_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has too little of may show in no exception, but in the packet."""
+    monkeypatch.setattr("netprobe.linux.sensors.crafter._FIRST_PACKET", b"another")
+    with Crafter() as crafter:
+        assert list(crafter(RECIPES[0])) == list(craft(RECIPES[0]))
+        assert crafter._streams is None
+
+
 def test_it_leaves_no_process_and_no_descriptor() -> None:
     before, open_before = children(), sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with Crafter() as crafter:
@@ -210,6 +241,114 @@ def test_scapy_makes_no_folder_in_the_home(tmp_path: Path) -> None:
 def test_the_parent_does_not_import_scapy() -> None:
     code = f"{CHILD}import netprobe.linux.sensors.observe; sys.exit(any(name.split('.')[0] == 'scapy' for name in sys.modules))"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+GUEST = "import os, sys; from netprobe.linux.sensors.crafter import GuestCrafter; crafter = GuestCrafter(); "
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_guest_crafts_the_same(recipe: Recipe) -> None:
+    """In a process that has nothing of scapy, and has nothing of it afterwards."""
+    code = f"""{GUEST}
+sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
+from netprobe.model import Protocol
+from netprobe.wire.craft import Recipe, craft
+from netprobe.wire.mark import Mark
+recipe = {recipe!r}
+made = [list(crafter(recipe)) for _ in range(2)]
+assert len({WORKERS}) == 1
+assert not any(name.split('.')[0] == 'scapy' for name in sys.modules)
+crafter.close()
+assert {WORKERS} == []
+assert made == [list(craft(recipe))] * 2
+"""
+    code = code.replace(repr(recipe.mark.protocol), f"Protocol({recipe.mark.protocol.value!r})")
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.lab
+@once
+def test_a_program_that_asks_has_all_of_scapy_afterwards(lab: Lab) -> None:
+    """What we import leaves out interfaces and routes: a program that imported scapy later sent nothing any more."""
+    code = """
+import netprobe, sys
+if len(sys.argv) > 1:
+    with netprobe.open() as net:
+        assert net.trace("red", "8.8.8.8")
+        assert net.matrix(["red", "host"])
+from scapy.all import conf
+print(sorted(conf.ifaces.data), conf.route.route("127.0.0.1"), str(conf.iface), conf.route_autoload)
+"""
+    before, after = (lab.run([sys.executable, "-c", code, *asks], check=True).stdout for asks in ([], ["asks"]))
+    assert after == before
+    assert "lo" in before
+
+
+def test_a_guest_crafts_with_the_scapy_that_is_there() -> None:
+    code = f"{GUEST}import scapy.layers.inet; crafter.start(); sys.exit(len({WORKERS}))"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_guest_never_runs_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside a server, or a program that was frozen, that is no Python."""
+    monkeypatch.setattr(sys, "executable", "/usr/bin/uwsgi")
+    monkeypatch.setattr("netprobe.linux.sensors.crafter._is_loaded", lambda: False)
+    before = children()
+    guest = GuestCrafter()
+    guest.start()
+    assert children() == before
+    assert list(guest(RECIPES[0])) == list(craft(RECIPES[0]))
+
+
+@pytest.fixture
+def guest(monkeypatch: pytest.MonkeyPatch) -> Iterator[GuestCrafter]:
+    monkeypatch.setattr("netprobe.linux.sensors.crafter._is_loaded", lambda: False)
+    with GuestCrafter() as made:
+        yield made
+
+
+def test_what_two_threads_ask_of_a_guest_is_not_mixed(guest: GuestCrafter) -> None:
+    first, second = guest(RECIPES[0]), guest(RECIPES[1])
+    made = [packet for both in zip(first, second, strict=True) for packet in both]
+    assert made == [packet for both in zip(craft(RECIPES[0]), craft(RECIPES[1]), strict=True) for packet in both]
+
+
+def test_a_guest_leaves_no_process_and_no_descriptor(guest: GuestCrafter) -> None:
+    before, open_before = children(), sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    guest.start()
+    assert len(children()) == len(before) + 1
+    list(guest(RECIPES[0]))
+    guest.close()
+    assert children() == before
+    assert sorted(os.listdir("/proc/self/fd")) == open_before  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    "ending", ["", "raise KeyboardInterrupt", "__import__('os')._exit(3)", "__import__('os').kill(__import__('os').getpid(), 9)"]
+)
+def test_the_worker_of_a_guest_ends_with_its_program(ending: str) -> None:
+    """Also where a process that the program has forked still holds its pipe open."""
+    forked = "child = os.fork(); child or (__import__('time').sleep(30), os._exit(0)); "
+    code = f"{GUEST}crafter.start(); print({WORKERS}, flush=True); {forked}print(child, flush=True); {ending}"
+    done = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert done.stdout is not None
+    (worker,) = json.loads(done.stdout.readline().replace("'", '"'))
+    child = int(done.stdout.readline())
+    try:
+        done.wait(30)
+        assert gone(worker)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        done.stdout.close()
+
+
+def test_a_guest_in_a_thread_that_ends_goes_on(guest: GuestCrafter) -> None:
+    before = set(children())
+    starting = threading.Thread(target=guest.start)
+    starting.start()
+    starting.join()
+    assert list(guest(RECIPES[0])) == list(craft(RECIPES[0]))
+    assert len(set(children()) - before) == 1
 
 
 @pytest.mark.lab

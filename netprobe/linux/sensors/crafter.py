@@ -1,8 +1,9 @@
 """A worker process that imports scapy while its parent does something else: scapy costs 0.2 s, of which
-crafting needs a third, and there is a second core.
+crafting needs a tenth, and there is a second core.
 
-Fork it first thing, before anything heavy is loaded. The worker ends when its parent closes the pipe or dies,
-whatever way.
+Ours is forked first thing, before anything heavy is loaded. For a program of somebody else's a new one is
+started: its process may have threads, and gets no scapy from us that lacks interfaces and routes. The worker
+ends when its parent closes the pipe or dies, whatever way.
 """
 
 from __future__ import annotations
@@ -11,18 +12,24 @@ import ctypes
 import gc
 import marshal
 import os
+import select
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import BinaryIO, NoReturn
+from typing import IO, NoReturn
 
 from netprobe.model import Protocol
 from netprobe.wire.craft import Recipe, craft, load_scapy_alone, load_six
 from netprobe.wire.mark import Mark
 
 PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
+
+# what a worker crafts to see that it can: a scapy of which it has too little is none
+_FIRST = Recipe(Mark(Protocol.ICMP, b"warmup", size=8), "192.0.2.1", "192.0.2.2")
+_FIRST_PACKET = bytes.fromhex("080098bf00000001") + b"warmup\0\0"
 
 
 class Crafter:
@@ -33,11 +40,29 @@ class Crafter:
     """
 
     def __init__(self, six: bool = False) -> None:
-        self._streams: tuple[BinaryIO, BinaryIO] | None = None
-        self._end: weakref.finalize[..., Crafter] | None = None
+        self._nobody()
         # forking beside other threads may copy a lock that nobody will ever release
         if threading.active_count() == 1:
             self._start(six)
+
+    def _nobody(self) -> None:
+        self._streams: tuple[IO[bytes], IO[bytes]] | None = None
+        self._end: weakref.finalize[..., Crafter] | None = None
+        self._parent = os.getpid()
+
+    def _hold(self, streams: tuple[IO[bytes], IO[bytes]], pid: int) -> None:
+        """Have this worker from now on, known by a descriptor: somebody else may collect it, and its number
+        may be another process's then.
+        """
+        try:
+            worker = os.pidfd_open(pid)
+        except OSError:  # no more descriptors
+            for stream in streams:
+                stream.close()  # which ends it
+            os.waitpid(pid, 0)
+            return
+        self._streams = streams
+        self._end = weakref.finalize(self, _end, worker, self._parent, streams)
 
     def _start(self, six: bool) -> None:
         parent = os.getpid()
@@ -55,8 +80,7 @@ class Crafter:
             _work(parent, ask_out, answer_in, (ask_in, answer_out), six)
         os.close(ask_out)
         os.close(answer_in)
-        self._streams = os.fdopen(ask_in, "wb"), os.fdopen(answer_out, "rb")
-        self._end = weakref.finalize(self, _end, pid, parent, self._streams)
+        self._hold((os.fdopen(ask_in, "wb"), os.fdopen(answer_out, "rb")), pid)
 
     def __call__(self, recipe: Recipe) -> Iterator[bytes]:
         """The packets of `recipe`, as `netprobe.wire.craft.craft` makes them; the worker is ahead of who
@@ -66,7 +90,7 @@ class Crafter:
             return craft(recipe)
         return self._stream(recipe, *self._streams)
 
-    def _stream(self, recipe: Recipe, asking: BinaryIO, answering: BinaryIO) -> Iterator[bytes]:
+    def _stream(self, recipe: Recipe, asking: IO[bytes], answering: IO[bytes]) -> Iterator[bytes]:
         done = 0
         try:
             with suppress(OSError, EOFError, ValueError):  # the worker is gone: the rest is made here
@@ -96,23 +120,100 @@ class Crafter:
         self.close()
 
 
-def _end(pid: int, parent: int, streams: tuple[BinaryIO, BinaryIO]) -> None:
+class GuestCrafter(Crafter):
+    """The same in a program of somebody else's. The worker is started by `start`, or when it is first needed.
+
+    A scapy that the program has imported itself is good enough, and there is no worker.
+    """
+
+    def __init__(self) -> None:
+        self._nobody()
+        self._is_started = False
+        self._asked = threading.Lock()
+
+    def start(self) -> None:
+        """Have a worker that loads scapy from now on. Harmless when repeated."""
+        if self._is_started or _is_loaded() or not _is_python(sys.executable):
+            return
+        self._is_started = True
+        import subprocess
+
+        flags = ["-S", *(["-B"] if sys.dont_write_bytecode else [])]
+        command = [sys.executable, *flags, "-c", _WORK, str(os.getpid()), *sys.path]
+        try:
+            # it is ended and collected by its number, as the other one
+            worker = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        except OSError:
+            return
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        self._hold((worker.stdin, worker.stdout), worker.pid)
+        worker.returncode = 0
+
+    def __call__(self, recipe: Recipe) -> Iterator[bytes]:
+        """The packets of `recipe`; what another thread, or a forked process, asks beside is made here."""
+        self.start()
+        return craft(recipe) if _is_loaded() else super().__call__(recipe)
+
+    def _stream(self, recipe: Recipe, asking: IO[bytes], answering: IO[bytes]) -> Iterator[bytes]:
+        if os.getpid() != self._parent or not self._asked.acquire(blocking=False):
+            yield from craft(recipe)
+            return
+        try:
+            yield from super()._stream(recipe, asking, answering)
+        finally:
+            self._asked.release()
+
+
+_WORK = (
+    "import sys; parent = int(sys.argv[1]); sys.path[:] = sys.argv[2:]; "
+    "from netprobe.linux.sensors.crafter import work; work(parent)"
+)
+
+
+def _is_loaded() -> bool:
+    return "scapy.layers.inet" in sys.modules
+
+
+def _is_python(program: str | None) -> bool:
+    """Whether a program can be asked to run our code: inside another one this is that one's name."""
+    return bool(program) and os.path.basename(program or "").startswith("python")
+
+
+def work(parent: int) -> NoReturn:
+    """The life of a worker that was started with its pipes as standard input and output."""
+    pipes = os.dup(0), os.dup(1)
+    _work(parent, *pipes, (), six=False, of_thread=False)
+
+
+def _end(worker: int, parent: int, streams: tuple[IO[bytes], IO[bytes]]) -> None:
     for stream in streams:
         with suppress(OSError):  # something was still to be written to a worker that is gone
             stream.close()
-    if os.getpid() != parent:  # a process forked later inherits this object, but not the worker
-        return
-    try:
-        os.kill(pid, signal.SIGKILL)  # it may still be importing, and it holds nothing that wants tidying
-        os.waitpid(pid, 0)
-    except (ProcessLookupError, ChildProcessError):
-        pass
+    # a process forked later inherits this object, but not the worker
+    with suppress(ProcessLookupError, ChildProcessError):
+        if os.getpid() == parent:
+            # it may still be importing, and it holds nothing that wants tidying
+            signal.pidfd_send_signal(worker, signal.SIGKILL)
+            os.waitid(os.P_PIDFD, worker, os.WEXITED)
+    os.close(worker)
 
 
-def _work(parent: int, asked: int, answered: int, others: tuple[int, int], six: bool) -> NoReturn:
-    """The worker's life: never returns into the code that forked it."""
+def _work(
+    parent: int, asked: int, answered: int, others: tuple[int, ...], six: bool, of_thread: bool = True
+) -> NoReturn:
+    """The worker's life: never returns into the code that forked it.
+
+    `of_thread`: it ends with the thread of the parent that has made it, which is all that prctl(2) offers.
+    """
     try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        watched: list[int] = []
+        if of_thread:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        else:
+            watched.append(os.pidfd_open(parent))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if os.getppid() != parent:  # it died before the call above
@@ -122,20 +223,27 @@ def _work(parent: int, asked: int, answered: int, others: tuple[int, int], six: 
         silence = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):  # a reader of our parent's output must not wait for us
             os.dup2(silence, fd)
-        gc.disable()  # what is imported stays
-        load_scapy_alone()
-        if six:
-            load_six()
-        gc.enable()
-        # scapy's first packet takes it five times as long as the next
-        list(craft(Recipe(Mark(Protocol.ICMP, b"warmup"), "192.0.2.1", "192.0.2.2")))
+        _load(six)
         with os.fdopen(asked, "rb") as asking, os.fdopen(answered, "wb") as answering:
-            while True:
+            while not set(watched) & set(select.select([asked, *watched], [], [])[0]):
                 for packet in craft(_as_recipe(marshal.load(asking))):
                     marshal.dump(packet, answering)
                     answering.flush()
+        os._exit(0)
     except BaseException:
         os._exit(0)  # a closed pipe is the normal end; after anything else the parent crafts itself
+
+
+def _load(six: bool) -> None:
+    """Import scapy, and craft a packet: its first one takes it five times as long as the next."""
+    gc.disable()
+    load_scapy_alone()
+    if six:
+        load_six()
+    gc.freeze()  # what is imported stays, and need not be looked through
+    gc.enable()
+    if list(craft(_FIRST)) != [_FIRST_PACKET]:
+        raise ValueError("scapy crafts something else")
 
 
 _Plain = tuple[str, bytes, int, int, int, int, int, tuple[int, ...], int | None, str, str, str | None, str]
