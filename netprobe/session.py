@@ -21,6 +21,7 @@ from . import model
 from .duration import nanoseconds
 from .engine import Recall, ask, replay
 from .errors import Interrupted, WrongQuestion
+from .linux.sensors.guest import Guest
 from .question import Question, check_values
 
 if TYPE_CHECKING:
@@ -129,8 +130,9 @@ class Session:
     """One machine with its namespaces held open, for many questions; close it, or use it as a context.
 
     `host` names the namespace that the word `host` means, `exclude` those that count as not visible.
-    `crafter` makes the packets in a process of its own. With `hosts` - names, or a `Hosts` - these are
-    connected to, and endpoints are written h1:red. Raises WrongQuestion, NotPermitted or CannotLook.
+    `crafter` makes the packets in a process of its own; without one the session starts one. With
+    `hosts` - names, or a `Hosts` - these are connected to, and endpoints are written h1:red. Raises
+    WrongQuestion, NotPermitted or CannotLook.
     """
 
     def __init__(
@@ -142,7 +144,8 @@ class Session:
     ) -> None:
         self._is_open = True
         excluded = (exclude,) if isinstance(exclude, str) else tuple(exclude)
-        self._machine = _opened_world(host, excluded, crafter, hosts)
+        self._guest = Guest(crafter is None)
+        self._machine = _opened_world(host, excluded, crafter or self._guest, hosts)
 
     def __enter__(self) -> Self:
         return self
@@ -155,6 +158,7 @@ class Session:
     def close(self) -> None:
         """Let the namespaces go. Harmless when repeated; what is asked afterwards raises ValueError."""
         self._is_open = False
+        self._guest.close()
         self._machine.__exit__()
 
     def trace(self, source: str, destination: str, **options: Unpack[Options]) -> Report:
@@ -234,6 +238,7 @@ class Session:
         """
         from .all_pairs import asked
 
+        self._guest.start()
         return asked(self._opened(), endpoints, progress, options)
 
     def ls(self, *names: str) -> tuple[model.Space, ...]:
@@ -255,6 +260,8 @@ class Session:
         """The whole run of a question: the report, and the configuration and the frames that it was made
         of. `recall` knows of an earlier run. Raises Interrupted, with the run so far, for a Ctrl-C.
         """
+        if question.send:
+            self._guest.start()  # it gets ready beside all the reading
         return ask(self._opened(), question, recall)
 
     def with_holders(self, run: model.Run) -> model.Run:
@@ -308,7 +315,7 @@ class Session:
 def _opened_world(
     host: str | None,
     exclude: tuple[str, ...],
-    crafter: Crafter | None,
+    crafter: Crafter | Guest,
     hosts: Hosts | Sequence[str] | None,
 ) -> Machine | OpenFleet:
     """This machine, or the hosts that are given; without any nothing of them is imported."""

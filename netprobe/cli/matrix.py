@@ -26,6 +26,7 @@ def answer(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[s
 
 def _asked(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str, Any]) -> Matrix:
     from netprobe.errors import WrongQuestion
+    from netprobe.linux.sensors.crafter import Crafter
     from netprobe.session import Session
 
     if options["four"] and options["six"]:
@@ -41,7 +42,11 @@ def _asked(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[s
     given["version"] = {(True, False): 4, (False, True): 6}.get((options["four"], options["six"]))
     given["timeout"] = options["timeout"] / 1e9
     hosts = given_hosts(options)
-    with Session(settings["host"], options["exclude"], hosts=hosts) as session, _progress() as progress:
+    with (
+        Crafter() as crafter,
+        Session(settings["host"], options["exclude"], crafter, hosts) as session,
+        _progress() as progress,
+    ):
         return session.matrix(named, progress, all=options["everybody"], **given)
 
 

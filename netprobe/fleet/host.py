@@ -48,9 +48,9 @@ from .place import DistantNamespace
 from .questions import Questions, Rehearsal, Request
 
 if TYPE_CHECKING:
-    from netprobe.linux.sensors.crafter import Crafter
     from netprobe.model.matrix import Member
     from netprobe.model.wiring import MachineReading
+    from netprobe.wire.craft import Craft
 
 # needs whose reading changes nothing here, so that it can be done again
 REPEATABLE = (ReadNamespace, AskRoute, ReadRoute, ReadFdb, AskConnection, ReadChain, AskSet)
@@ -74,7 +74,7 @@ class Host(Machine):
         name: str,
         connection: AgentConnection,
         exclude: Sequence[str] = (),
-        crafter: Crafter | None = None,
+        crafter: Craft | None = None,
         way: tuple[str, ...] | None = (),
     ) -> None:
         self.name = name

@@ -26,9 +26,9 @@ from .sweep import sweep
 from .world import HERE, Fleet
 
 if TYPE_CHECKING:
-    from netprobe.linux.sensors.crafter import Crafter
     from netprobe.model import Blind, Endpoint
     from netprobe.model.matrix import Member, Pair, Plan, Sweep
+    from netprobe.wire.craft import Craft
 
 MITOGEN = "pip install 'netns-netprobe[fleet]'"
 DISTANCE_NS = 3_300_000_000  # for fifteen round trips of 200 ms, and a host that is busy
@@ -47,7 +47,7 @@ class OpenFleet(Fleet):
         self,
         hosts: Mapping[str, Host],
         unasked: Mapping[str, NetprobeError],
-        crafter: Crafter | None,
+        crafter: Craft | None,
         held: ExitStack,
         here: tuple[str | None, Sequence[str]],
     ) -> None:
@@ -124,11 +124,14 @@ class OpenFleet(Fleet):
         meanwhile: Callable[[Sequence[Pair]], Iterable[object]],
     ) -> Sweep:
         """Ask all pairs of a matrix, or of very many some."""
+        from netprobe.wire.craft import craft
+
         names = [member.namespace for member in plan.members]
         places: dict[str, Any] = {}
         for world in self._hosts.values():
             places |= world.opened(names)
-        return sweep(plan, places, chosen([name.partition(":")[0] for name in names]), progress, meanwhile)
+        asked = chosen([name.partition(":")[0] for name in names])
+        return sweep(plan, places, asked, progress, meanwhile, self._crafter or craft)
 
     def tidied(self, plan: Plan, pair: Pair) -> AbstractContextManager[None]:  # noqa: ARG002
         """Nothing is removed on other hosts: a pair that is asked alone leaves what all leave."""
@@ -136,7 +139,7 @@ class OpenFleet(Fleet):
 
 
 def open_fleet(
-    hosts: Hosts, host: str | None = None, exclude: Sequence[str] = (), crafter: Crafter | None = None
+    hosts: Hosts, host: str | None = None, exclude: Sequence[str] = (), crafter: Craft | None = None
 ) -> OpenFleet:
     """Connect to all. Raises WrongQuestion for what was given, NotPermitted or CannotLook where no host at
     all can be asked; where some can, the others are blind spots.

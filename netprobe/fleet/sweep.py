@@ -24,6 +24,7 @@ from netprobe.linux.sensors.tap import SO_TIMESTAMPNS_NEW, messages_of, stamp_of
 from netprobe.model import Blind, Protocol
 from netprobe.model.matrix import Pair, PairState, Plan, Sweep
 from netprobe.wire.bpf import packed
+from netprobe.wire.craft import Craft, craft
 from netprobe.wire.mark import PROTOCOL_NUMBERS
 from netprobe.wire.sweep_filter import echoes
 from netprobe.wire.template import TOKEN, EchoTemplate
@@ -47,6 +48,7 @@ def sweep(
     chosen: frozenset[Pair] | None,
     progress: Progress,
     meanwhile: Meanwhile,
+    crafter: Craft = craft,
 ) -> Sweep:
     """Ask the pairs of `plan`, of those the `chosen`. `places` are the members' namespaces by name.
 
@@ -56,7 +58,7 @@ def sweep(
     if plan.protocol not in (Protocol.ICMP, Protocol.ICMPV6):
         raise WrongQuestion(f"a matrix over hosts does not ask by {plan.protocol.upper()}", "Ask by -p icmp.")
     wanted = [pair for pair in plan.pairs() if chosen is None or pair in chosen]
-    rounds = _FleetSweep(plan, places)
+    rounds = _FleetSweep(plan, places, crafter)
     retried, interrupted = 0, False
     try:
         rounds.open()
@@ -76,9 +78,10 @@ def sweep(
 class _FleetSweep:
     """One sweep: what is known of each pair, and the hosts."""
 
-    def __init__(self, plan: Plan, places: Mapping[str, DistantNamespace]) -> None:
+    def __init__(self, plan: Plan, places: Mapping[str, DistantNamespace], crafter: Craft) -> None:
         count = len(plan.members)
         self.plan, self.count, self.run = plan, count, int.from_bytes(os.urandom(4), "big")
+        self.craft = crafter
         self.states = bytearray(count * count)
         self.rtt, self.errors = array("q", [0]) * (count * count), dict[int, int]()
         self.sent = array("q", [0]) * (count * count)
@@ -109,7 +112,8 @@ class _FleetSweep:
 
     def ask(self, pairs: Sequence[Pair], patience_s: float, work: Iterator[object]) -> None:
         """Ask these, and wait until all have answered, or for so long; meanwhile take the steps of `work`."""
-        template = EchoTemplate(self.run, self.run >> 16 or 1, self.plan.size, self.plan.protocol)
+        plan = self.plan
+        template = EchoTemplate(self.craft, self.run, self.run >> 16 or 1, plan.size, plan.protocol)
         asked: dict[int, list[tuple[int, bytes]]] = {}
         for i, j in self.missing(pairs):
             number = i * self.count + j

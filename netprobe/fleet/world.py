@@ -35,7 +35,7 @@ from netprobe.model import (
 )
 
 if TYPE_CHECKING:
-    from netprobe.linux.sensors.crafter import Crafter
+    from netprobe.wire.craft import Craft
 
 _T = TypeVar("_T")
 PATIENCE_S = 0.6  # for one that has to say whether it has an address; the others have the rest of the time
@@ -83,7 +83,7 @@ class Fleet:
         self,
         hosts: Mapping[str, HostWorld],
         unasked: Mapping[str, NetprobeError] | None = None,
-        crafter: Crafter | None = None,
+        crafter: Craft | None = None,
     ) -> None:
         self._hosts = dict(hosts)
         self._unasked = dict(unasked or {})

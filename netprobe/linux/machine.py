@@ -58,8 +58,7 @@ from .tables.links import interface_names
 if TYPE_CHECKING:
     from netprobe.model.matrix import Member, Pair, Plan, Sweep
     from netprobe.model.wiring import MachineReading
-
-    from .sensors.crafter import Crafter
+    from netprobe.wire.craft import Craft
 
 
 class Machine:
@@ -74,7 +73,7 @@ class Machine:
         self,
         host: str | None = None,
         exclude: Sequence[str] = (),
-        crafter: Crafter | None = None,
+        crafter: Craft | None = None,
         directory: Directory | None = None,
     ) -> None:
         self._crafter = crafter
@@ -408,11 +407,13 @@ class Machine:
         meanwhile: Callable[[Sequence[Pair]], Iterable[object]],
     ) -> Sweep:
         """Ask all pairs of a matrix; the namespace that netprobe was started in may route between them."""
+        from netprobe.wire.craft import craft
+
         from .sensors.sweep.sweep import sweep
 
         home = None if self._directory.is_home_excluded else self._here(self._directory.open_home())
         handles = {each.namespace: self._here(each.namespace) for each in plan.members}
-        return sweep(plan, handles, home, progress, meanwhile)
+        return sweep(plan, handles, home, progress, meanwhile, self._crafter or craft)
 
     def tidied(self, plan: Plan, pair: Pair) -> AbstractContextManager[None]:
         """Neighbour entries that the block makes for the two of a pair are removed again."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from netprobe.model import Observation, Watch
+from netprobe.wire.craft import Craft
 
 from .machine import Machine
 from .notices import Notices
-from .sensors.crafter import Crafter
 
 
 class WatchedMachine(Machine):
@@ -24,7 +24,7 @@ class WatchedMachine(Machine):
         patience_ns: int | None,
         host: str | None = None,
         exclude: Sequence[str] = (),
-        crafter: Crafter | None = None,
+        crafter: Craft | None = None,
     ) -> None:
         super().__init__(host, exclude, crafter)
         self._notices = notices

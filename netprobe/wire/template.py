@@ -12,7 +12,7 @@ from copy import copy
 from netprobe.model import Protocol
 
 from .checksum import checksum
-from .craft import BROADCAST, Recipe, craft
+from .craft import BROADCAST, Craft, Recipe
 from .mark import Mark
 
 TOKEN = struct.Struct(">II")  # run, probe
@@ -30,7 +30,7 @@ def payload(run: int, probe: int, size: int) -> bytes:
 class EchoTemplate:
     """An echo request without its IP header; over IPv6 the kernel writes the checksum."""
 
-    def __init__(self, run: int, icmp_id: int, size: int, protocol: Protocol) -> None:
+    def __init__(self, craft: Craft, run: int, icmp_id: int, size: int, protocol: Protocol) -> None:
         mark = Mark(protocol, b"\0" * 6, size=max(size, TOKEN.size), icmp_id=icmp_id)
         [made] = craft(Recipe(mark, "::", "::") if protocol is Protocol.ICMPV6 else Recipe(mark, "", ""))
         self.data = bytearray(made)
@@ -48,7 +48,7 @@ class EchoTemplate:
 class SynTemplate:
     """A TCP SYN of one source, without its IP header."""
 
-    def __init__(self, run: int, source: str, source_port: int, port: int) -> None:
+    def __init__(self, craft: Craft, run: int, source: str, source_port: int, port: int) -> None:
         self._run = run
         nowhere = "::" if ":" in source else "0.0.0.0"
         mark = Mark(Protocol.TCP, b"\0" * 6, source_ports=(source_port,), port=port)
@@ -72,7 +72,7 @@ class ArpTemplate:
 
     __slots__ = ("_run", "data")
 
-    def __init__(self, run: int, source: str, mac: str) -> None:
+    def __init__(self, craft: Craft, run: int, source: str, mac: str) -> None:
         [made] = craft(Recipe(Mark(Protocol.ARP, b"\0" * 6), source, "0.0.0.0", mac, BROADCAST))
         self.data = bytearray(made)
         self._run = run

@@ -13,6 +13,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
 from netprobe.model import MSS, Protocol
+from netprobe.wire.craft import craft
 from netprobe.wire.template import ArpTemplate, EchoTemplate, SynTemplate, payload
 
 NUMBERS = st.integers(0, 0xFFFFFFFF)
@@ -24,7 +25,7 @@ PORTS = st.integers(1, 0xFFFF)
 
 @given(NUMBERS, st.integers(1, 0xFFFF), st.integers(8, 200), st.lists(NUMBERS, min_size=1, max_size=4))
 def test_an_echo_request(run: int, icmp_id: int, size: int, probes: list[int]) -> None:
-    template = EchoTemplate(run, icmp_id, size, Protocol.ICMP)
+    template = EchoTemplate(craft, run, icmp_id, size, Protocol.ICMP)
     for probe in probes:
         template.write(probe)
         assert bytes(template.data) == bytes(ICMP(type=8, id=icmp_id, seq=1) / payload(run, probe, size))
@@ -32,7 +33,7 @@ def test_an_echo_request(run: int, icmp_id: int, size: int, probes: list[int]) -
 
 @given(NUMBERS, st.integers(1, 0xFFFF), NUMBERS)
 def test_an_echo_request_over_ipv6_but_for_the_checksum_that_the_kernel_writes(run: int, icmp_id: int, probe: int) -> None:
-    template = EchoTemplate(run, icmp_id, 56, Protocol.ICMPV6)
+    template = EchoTemplate(craft, run, icmp_id, 56, Protocol.ICMPV6)
     template.write(probe)
     made = bytes(IPv6(src="::1", dst="::2") / ICMPv6EchoRequest(id=icmp_id, seq=1, data=payload(run, probe, 56)))[40:]
     assert bytes(template.data[:2] + template.data[4:]) == made[:2] + made[4:]
@@ -42,7 +43,7 @@ def test_an_echo_request_over_ipv6_but_for_the_checksum_that_the_kernel_writes(r
 def test_a_syn(addresses: st.SearchStrategy[str], header: type) -> None:
     @given(NUMBERS, addresses, PORTS, PORTS, st.lists(st.tuples(NUMBERS, addresses), min_size=1, max_size=4))
     def check(run: int, source: str, sport: int, dport: int, probes: list[tuple[int, str]]) -> None:
-        template = SynTemplate(run, source, sport, dport)
+        template = SynTemplate(craft, run, source, sport, dport)
         for probe, target in probes:
             template.write(probe, ip_address(target).packed)
             options = [("MSS", MSS[6 if ":" in target else 4])]
@@ -55,8 +56,8 @@ def test_a_syn(addresses: st.SearchStrategy[str], header: type) -> None:
 
 @given(NUMBERS, V4, MACS, st.lists(st.tuples(NUMBERS, V4, MACS), min_size=1, max_size=4))
 def test_an_arp_question(run: int, source: str, mac: str, probes: list[tuple[int, str, str]]) -> None:
-    other = ArpTemplate(run, "192.0.2.1", "02:00:00:00:00:01")
-    for template in (ArpTemplate(run, source, mac), other.of(bytes.fromhex(mac.replace(":", "")), ip_address(source).packed)):
+    other = ArpTemplate(craft, run, "192.0.2.1", "02:00:00:00:00:01")
+    for template in (ArpTemplate(craft, run, source, mac), other.of(bytes.fromhex(mac.replace(":", "")), ip_address(source).packed)):
         check_arp(template, run, source, mac, probes)
 
 

@@ -20,7 +20,7 @@ from netprobe.kernel.elsewhere import DistantSocket, Elsewhere, Place
 from netprobe.linux.netns import inside
 from netprobe.linux.privilege import not_permitted
 from netprobe.model import Observation, Probe, Watch
-from netprobe.wire.craft import Recipe, craft
+from netprobe.wire.craft import Craft, craft
 from netprobe.wire.mark import mark_of
 
 from .distant import understood
@@ -31,7 +31,6 @@ from .sensor import Sensor
 from .taps import BridgePorts, Taps
 
 Settled = Callable[[Sequence[Observation], int], bool]
-Craft = Callable[[Recipe], Iterable[bytes]]
 
 # What watches a run, called in this order.
 SENSORS: tuple[type[Sensor], ...] = (Taps, BridgePorts)

@@ -12,6 +12,7 @@ from time import time_ns
 
 from netprobe.kernel.batch import MESSAGES, Batch
 from netprobe.model.matrix import Aim, Plan
+from netprobe.wire.craft import Craft
 
 from .post import Post
 from .tally import SENT, Tally
@@ -56,8 +57,11 @@ class Asker(ABC):
 
     layout: struct.Struct
 
-    def __init__(self, plan: Plan, rows: Sequence[Whom], run: int, tally: Tally, batch: Batch) -> None:
+    def __init__(
+        self, plan: Plan, rows: Sequence[Whom], run: int, tally: Tally, batch: Batch, craft: Craft
+    ) -> None:
         self.plan, self.rows, self.run, self.tally, self.batch = plan, rows, run, tally, batch
+        self.craft = craft
         self.posts: list[Post] = []
 
     @abstractmethod

@@ -10,6 +10,7 @@ from netprobe.kernel.batch import Batch
 from netprobe.linux.sensors.tap import attach
 from netprobe.model import Protocol
 from netprobe.model.matrix import Plan
+from netprobe.wire.craft import Craft
 from netprobe.wire.mark import PROTOCOL_NUMBERS
 from netprobe.wire.sweep_filter import echo_replies
 from netprobe.wire.template import EchoTemplate
@@ -26,11 +27,13 @@ LAYOUTS = {4: struct.Struct(">28xII92x"), 6: struct.Struct(">8xII112x")}
 class EchoAsker(Asker):
     """A raw socket a member, which hears nothing but the replies to this run."""
 
-    def __init__(self, plan: Plan, rows: Sequence[Whom], run: int, tally: Tally, batch: Batch) -> None:
-        super().__init__(plan, rows, run, tally, batch)
+    def __init__(
+        self, plan: Plan, rows: Sequence[Whom], run: int, tally: Tally, batch: Batch, craft: Craft
+    ) -> None:
+        super().__init__(plan, rows, run, tally, batch, craft)
         protocol = Protocol.ICMP if plan.version == 4 else Protocol.ICMPV6
         self._protocol = PROTOCOL_NUMBERS[protocol]
-        self._template = EchoTemplate(run, run >> 16 or 1, plan.size, protocol)
+        self._template = EchoTemplate(craft, run, run >> 16 or 1, plan.size, protocol)
         self.layout = LAYOUTS[plan.version]
 
     def open(self, post: Post) -> None:

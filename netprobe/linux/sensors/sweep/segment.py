@@ -18,6 +18,7 @@ from time import sleep, time_ns
 from netprobe.kernel.batch import MESSAGES, Batch
 from netprobe.linux.sensors.tap import NOTHING, attach
 from netprobe.model.matrix import Pair, Plan
+from netprobe.wire.craft import Craft
 from netprobe.wire.sweep_filter import ARP_REPLY, arp_frames
 from netprobe.wire.template import ArpTemplate
 
@@ -37,10 +38,12 @@ LAYOUT = struct.Struct(">21xB6s4s10xII78x")
 class ArpByHand:
     """The packet sockets of all members, one a network that others share with it."""
 
-    def __init__(self, plan: Plan, rows: Sequence[Whom], run: int, tally: Tally, batch: Batch) -> None:
+    def __init__(
+        self, plan: Plan, rows: Sequence[Whom], run: int, tally: Tally, batch: Batch, craft: Craft
+    ) -> None:
         self.run, self.tally, self.batch, self.rows = run, tally, batch, rows
         self.posts: list[Post] = []
-        self._model = ArpTemplate(run, "0.0.0.0", "00:00:00:00:00:00")
+        self._model = ArpTemplate(craft, run, "0.0.0.0", "00:00:00:00:00:00")
         self._templates: list[dict[str, ArpTemplate]] = []
         self._own = [
             {each.network: ip_address(each.address).packed for each in member.addresses}

@@ -19,6 +19,7 @@ from netprobe.linux.netns import inside
 from netprobe.linux.privilege import not_permitted
 from netprobe.model import Protocol
 from netprobe.model.matrix import Member, Pair, PairState, Plan, Sweep
+from netprobe.wire.craft import Craft, craft
 
 from .asker import Asker, rows_of
 from .datagram import DatagramAsker
@@ -46,7 +47,12 @@ _DONE = object()
 
 
 def sweep(
-    plan: Plan, handles: Mapping[str, int], home: int | None, progress: Progress, meanwhile: Meanwhile
+    plan: Plan,
+    handles: Mapping[str, int],
+    home: int | None,
+    progress: Progress,
+    meanwhile: Meanwhile,
+    crafter: Craft = craft,
 ) -> Sweep:
     """Ask all pairs of `plan`. `handles` are open descriptors of the members' namespaces by name, `home` one
     of a namespace that routes between them, whose entries for members are removed as well. The steps of
@@ -56,22 +62,29 @@ def sweep(
     with what there is.
     """
     with ExitStack() as held:
-        return _Rounds(plan, handles, home, progress, held).run(meanwhile)
+        return _Rounds(plan, handles, home, progress, held, crafter).run(meanwhile)
 
 
 class _Rounds:
     """One sweep: its sockets, and the rounds."""
 
     def __init__(
-        self, plan: Plan, handles: Mapping[str, int], home: int | None, progress: Progress, held: ExitStack
+        self,
+        plan: Plan,
+        handles: Mapping[str, int],
+        home: int | None,
+        progress: Progress,
+        held: ExitStack,
+        crafter: Craft,
     ) -> None:
         count = len(plan.members)
         self.plan, self.progress = plan, progress
         self.tally, batch, run = Tally(count), Batch(), int.from_bytes(os.urandom(4), "big")
         self.rows = rows_of(plan)
         made = ASKERS.get(plan.protocol)
-        self.asker = made(plan, self.rows, run, self.tally, batch) if made is not None else None
-        self.segment = ArpByHand(plan, self.rows, run, self.tally, batch) if plan.version == 4 else None
+        shared = plan, self.rows, run, self.tally, batch, crafter
+        self.asker = made(*shared) if made is not None else None
+        self.segment = ArpByHand(*shared) if plan.version == 4 else None
         self.posts: list[Post] = []
         self.addresses = frozenset(address for row in self.rows for address in row.packed)
         self.work: Iterator[object] = iter(())

@@ -12,6 +12,7 @@ from netprobe.kernel.batch import Batch
 from netprobe.linux.sensors.tap import attach
 from netprobe.model import Protocol
 from netprobe.model.matrix import Plan
+from netprobe.wire.craft import Craft
 from netprobe.wire.mark import PROTOCOL_NUMBERS, SEQUENCE_SPACE
 from netprobe.wire.sweep_filter import RST, syn_answers
 from netprobe.wire.template import SynTemplate
@@ -27,8 +28,10 @@ LAYOUTS = {4: struct.Struct(">28xIxB94x"), 6: struct.Struct(">8xIxB114x")}
 class SynAsker(Asker):
     """A raw socket a member, beside one that holds its port."""
 
-    def __init__(self, plan: Plan, rows: Sequence[Whom], run: int, tally: Tally, batch: Batch) -> None:
-        super().__init__(plan, rows, run, tally, batch)
+    def __init__(
+        self, plan: Plan, rows: Sequence[Whom], run: int, tally: Tally, batch: Batch, craft: Craft
+    ) -> None:
+        super().__init__(plan, rows, run, tally, batch, craft)
         self._templates: list[dict[str, SynTemplate]] = []
         self._ports: list[int] = []
         self.layout = LAYOUTS[plan.version]
@@ -48,7 +51,7 @@ class SynAsker(Asker):
         """The SYN, from the address that the kernel sends from: the checksum counts it."""
         source, known = self._source(i, j), self._templates[i]
         if source not in known:
-            known[source] = SynTemplate(self.run, source, self._ports[i], self.plan.port or 0)
+            known[source] = SynTemplate(self.craft, self.run, source, self._ports[i], self.plan.port or 0)
         known[source].write(probe, self.rows[i].packed[j])
         return known[source].data
 
