@@ -86,6 +86,9 @@ def _run() -> int:
         _open_streams()
         # what is imported and read stays to the end: looking for cycles in it takes a tenth of the time
         gc.set_threshold(100_000)
+        from .late import install
+
+        install()
         from .cli import program
 
         _Ending.unwinds = True

@@ -17,11 +17,12 @@ from typing import Any
 UNUSED = frozenset((
     "scapy.ansmachine", "scapy.arch", "scapy.as_resolvers", "scapy.automaton", "scapy.libs.extcap",
     "scapy.libs.test_pyx", "scapy.plist", "scapy.sendrecv", "scapy.sessions", "scapy.supersocket",
-    "argparse", "code", "dataclasses", "difflib", "getopt", "glob", "gzip", "hashlib", "html", "inspect",
+    "argparse", "code", "dataclasses", "difflib", "getopt", "glob", "gzip", "hashlib", "html",
     "json", "logging", "pickle", "shutil", "subprocess", "tempfile", "traceback",
 ))  # fmt: skip
-# Python 3.11 has a seventh of all that scapy needs of Python for these, which are deprecated
-UNUSED_BY = {"importlib.abc": "resources.abc"}
+# and what single modules import that others need: signatures of classes, which are for people; what Python
+# 3.11 has of importlib.abc that is deprecated, a seventh of all that scapy needs of Python
+UNUSED_BY = {"scapy.base_classes": "inspect", "importlib.abc": "resources.abc"}
 
 
 class _InertType(type):
@@ -92,6 +93,5 @@ def without_unused() -> Iterator[None]:
 
 def _is_wanted(name: str, importer: str) -> bool:
     """Whether a module needs what it imports by this name, or can have it for nothing."""
-    if importer.partition(".")[0] == "scapy":
-        return name not in UNUSED or name in sys.modules
-    return UNUSED_BY.get(importer) != name
+    is_unused = name in UNUSED and name not in sys.modules and importer.partition(".")[0] == "scapy"
+    return not (is_unused or UNUSED_BY.get(importer) == name)
