@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.core import augment_usage_errors
 
-from .parameters import ANYWHERE
+from .parameters import ANYWHERE, later
 
 
 class Subcommand(click.Command):
@@ -13,6 +13,20 @@ class Subcommand(click.Command):
 
     What stands before any command may stand behind it, too.
     """
+
+    _are_made = False
+
+    @property
+    def params(self) -> list[click.Parameter]:
+        """Its parameters; those of `with_options` are made when they are first asked for."""
+        if not self._are_made and self.callback is not None:
+            self._are_made = True
+            self._params += later(self.callback)
+        return self._params
+
+    @params.setter
+    def params(self, given: list[click.Parameter]) -> None:
+        self._params = given
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own, and the general ones, which its help does not repeat."""

@@ -349,12 +349,27 @@ HOSTS: tuple[Callable[..., Any], ...] = (
 )  # fmt: skip
 
 
+_LATER = "options_of_netprobe"  # what a function has its options under until its command is asked
+
+
 def with_options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Put several options on a command, in the order given."""
+    """Put several options on a command, in the order given. They are made when it is asked for them: all
+    options of all commands take as long as everything else of a command line.
+    """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
+        setattr(command, _LATER, options)
         return command
 
     return decorate
+
+
+def later(command: Callable[..., Any] | None) -> list[click.Parameter]:
+    """The options that `with_options` has put on the function of a command, made now."""
+
+    def nothing() -> None:
+        pass
+
+    for option in reversed(getattr(command, _LATER, ())):
+        option(nothing)
+    return list(reversed(getattr(nothing, "__click_params__", [])))

@@ -46,7 +46,7 @@ def probe(command: str, settings: dict[str, Any], src: str, dst: str, options: d
             run, interrupted = until_interrupted(lambda: session.run(question, recall))
             run = session.with_holders(run)
     failed = None
-    if command != "why":
+    if options["write"] is not None or options["captures"] != "none":
         from netprobe.saved import save
 
         run, failed = save(run, options["write"], options["captures"], command_line())
@@ -59,12 +59,12 @@ def probe(command: str, settings: dict[str, Any], src: str, dst: str, options: d
 
 def _recall(options: dict[str, Any]) -> Recall | None:
     """Where an earlier good run may be: the file that is named, else the folder that captures go to."""
+    since, folder = options["since"], options["captures"]
+    if since == "none" or (since is None and (folder == "none" or options["write"] is not None)):
+        return None
     from netprobe.earlier import RunOfFile, RunsOfFolder
 
-    since, folder = options["since"], options["captures"]
-    if since is not None:
-        return None if since == "none" else RunOfFile(since)
-    return None if folder == "none" or options["write"] is not None else RunsOfFolder(folder)
+    return RunOfFile(since) if since is not None else RunsOfFolder(folder)
 
 
 def _question(command: str, src: str, dst: str, options: dict[str, Any]) -> Question:
