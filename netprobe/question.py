@@ -6,7 +6,8 @@ Pure but for the values; `engine` makes a probe of it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_type_hints
+from functools import cache
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -65,13 +66,19 @@ def check_values(question: Question | MatrixQuestion) -> None:
     """Raises WrongQuestion for a value of another type, or out of its range: the command line refuses those
     by itself.
     """
-    for name, kind in get_type_hints(type(question), include_extras=True).items():
+    for name, kind in _kinds(type(question)):
         value = getattr(question, name)
         try:
             msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             why = str(error).replace("null", "None")
             raise WrongQuestion(f"{name} cannot be {value!r:.60}: {why[:1].lower()}{why[1:]}") from error
+
+
+@cache
+def _kinds(question: type) -> tuple[tuple[str, Any], ...]:
+    """What each value of a question is to be. Reading it takes as long as sending a probe."""
+    return tuple(get_type_hints(question, include_extras=True).items())
 
 
 def check_source(question: Question, source: Endpoint) -> None:
