@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .model import Comparison, Page, Report, Space, Verdict
-from .model.check import CheckReport
-from .model.examination import Examination
-from .model.matrix import Matrix
-from .model.wiring import Wiring
 from .render.terminal import Terminal
+
+if TYPE_CHECKING:
+    from .model.check import CheckReport
+    from .model.examination import Examination
+    from .model.matrix import Matrix
+    from .model.wiring import Wiring
 
 
 def formatted(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 
 from msgspec.structs import replace
 
@@ -40,8 +39,8 @@ def to_probe(world: World, question: Question) -> Probe:
     return Probe(
         protocol, os.urandom(8).hex(), source, target, count=question.count, ttl=question.ttl, df=question.df,
         size=DEFAULT_SIZE if question.size is None else question.size,
-        source_port=question.source_port or (random.randrange(32768, 60768) if ports else None),
-        icmp_id=None if ports else random.randrange(1, 65536), mark=question.mark, uid=question.uid or 0,
+        source_port=question.source_port or (_any(32768, 60768) if ports else None),
+        icmp_id=None if ports else _any(1, 65536), mark=question.mark, uid=question.uid or 0,
         interval_ns=question.interval_ns, timeout_ns=question.timeout_ns,
         reused=question.source_port is not None,
     )  # fmt: skip
@@ -138,3 +137,8 @@ def other_segment(question: Question, probe: Probe) -> WrongQuestion:
         message,
         f"Follow the packet instead: {joined(('netprobe', 'trace', question.source, question.destination))}",
     )
+
+
+def _any(first: int, end: int) -> int:
+    """Some number from the first up to the end. `random` takes longer to import than all this."""
+    return first + int.from_bytes(os.urandom(8), "big") % (end - first)

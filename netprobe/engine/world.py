@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from netprobe.model import Blind, Earlier, Endpoint, Need, Observation, Probe, Snapshot, Watch
-from netprobe.model.matrix import Member, Pair, Plan, Sweep
+
+if TYPE_CHECKING:
+    from netprobe.model.matrix import Member, Pair, Plan, Sweep
 
 Progress = Callable[[int, int], None]
 """Told how many pairs are done, and of how many."""

@@ -32,7 +32,6 @@ from netprobe.model import (
 )
 
 from . import netns
-from .netfilter import chains
 from .netfilter import read as netfilter
 from .netlink import Netlink
 from .tables import bpf, bridges, counters, fib, links, neighbours, sockets, sysctl, tc, xfrm
@@ -176,6 +175,8 @@ def with_answer(snapshot: Snapshot, need: AskSet, answer: AskedSet) -> Snapshot:
 
 def read_chain(snapshot: Snapshot, need: ReadChain, fd: Place) -> Snapshot:
     """`snapshot` with a chain of a large table."""
+    from .netfilter import chains
+
     return with_chain(snapshot, need, chains.read_chain(fd, need.query))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -108,7 +107,7 @@ class Netlink:
     def __init__(self, family: Family = ROUTE, strict: bool = False) -> None:
         self.unsteady = False
         self._requests, self._answers, self._by_hand = _messages(family.module)
-        self._sequence = random.randrange(1 << 16, 1 << 31)
+        self._sequence = (1 << 16) + int.from_bytes(os.urandom(3), "big")
         self._protocol, self._strict = family.protocol, strict
         self._distant: DistantNetlinkSocket | None = None
         self._socket = self._opened()

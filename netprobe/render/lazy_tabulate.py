@@ -1,5 +1,6 @@
 """tabulate without what it looks up as it is imported: its own version among the installed packages, which
-brings in `email` and `zipfile`, and the widths of characters, which only a text with wide ones needs.
+brings in `email` and `zipfile`, the widths of characters, which only a text with wide ones needs, and the
+names of characters in HTML.
 
 Two thirds of its import. All of it comes where somebody asks for it.
 """
@@ -28,7 +29,9 @@ def load() -> Any:
     if "tabulate" not in sys.modules:
         metadata = _Later("importlib.metadata")
         metadata.version, metadata.PackageNotFoundError = _unknown, LookupError  # type: ignore[attr-defined]
-        with _in_place_of(_Later("wcwidth"), metadata):
+        html = _Later("html")
+        html.escape = _escape  # type: ignore[attr-defined]
+        with _in_place_of(_Later("wcwidth"), metadata, html):
             import tabulate
         if tabulate.__version__ is _UNKNOWN:
             del tabulate.__version__
@@ -41,6 +44,13 @@ _UNKNOWN = "not looked up"
 
 def _unknown(_: str) -> str:
     return _UNKNOWN
+
+
+def _escape(*given: Any, **options: Any) -> str:
+    """html's own, when it is used."""
+    from html import escape
+
+    return escape(*given, **options)
 
 
 def _version(name: str) -> str:

@@ -20,8 +20,6 @@ from netprobe.model import AskedSet, Blind, IpSet, Ruleset, SetQuery, Table
 from netprobe.rules.read.nft_json import read_listing
 
 from . import remembered
-from .chains import base_commands, partial
-from .elements import ask_element
 from .ipset import named_in, read_sets
 from .kernel import Inventory, KernelSet, Nfnetlink, outline, with_rules
 from .listing import (
@@ -58,6 +56,8 @@ def read_ruleset(fd: Place, name: str = "the namespace") -> Ruleset:
 
 def ask_set(fd: Place, query: SetQuery) -> AskedSet:
     """What the kernel says about one element of a set; an answer with `error` when it could not be asked."""
+    from .elements import ask_element
+
     with netns.inside(fd):
         try:
             with Nfnetlink() as netlink:
@@ -181,6 +181,8 @@ class RulesetReading:
             name: line for each in self._whole(owned) for name, line in self._save(each, owned).items()
         }
         for key in piecemeal(self._found):
+            from .chains import base_commands
+
             commands |= base_commands(self._found, key)
         for printer in (printer for printer in whole if printer.family in self._legacy):
             commands |= printer.commands(())
@@ -226,6 +228,8 @@ class RulesetReading:
 
     def _partial(self, key: Key, printed: Mapping[str, Printed]) -> Table:
         """A large table, of which chains are read when a walk comes to them."""
+        from .chains import partial
+
         table = partial(self.fd, self._found, key, printed)
         if table.engine != "nft":
             return table

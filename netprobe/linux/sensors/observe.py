@@ -13,6 +13,7 @@ import select
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from netprobe.errors import CannotLook, Interrupted, is_short
 from netprobe.kernel.close import release
@@ -24,11 +25,13 @@ from netprobe.wire.craft import Craft, craft
 from netprobe.wire.mark import mark_of
 
 from .distant import understood
-from .frame_sender import FrameSender
 from .observations import Logbook
 from .sender import Sender
 from .sensor import Sensor
 from .taps import BridgePorts, Taps
+
+if TYPE_CHECKING:
+    from .frame_sender import FrameSender
 
 Settled = Callable[[Sequence[Observation], int], bool]
 
@@ -120,7 +123,11 @@ def _open_sender(probe: Probe, handle: Place, book: Logbook) -> Sender | FrameSe
     with inside(handle):
         try:
             with understood(handle):
-                return FrameSender(probe) if probe.protocol.on_segment else Sender(probe)
+                if not probe.protocol.on_segment:
+                    return Sender(probe)
+                from .frame_sender import FrameSender
+
+                return FrameSender(probe)
         except OSError as error:
             if error.errno == errno.EPERM:
                 raise not_permitted(f"not permitted to send a probe from {probe.source.endpoint}") from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import struct
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,7 +17,6 @@ from functools import cache
 
 from netprobe.kernel.elsewhere import current
 from netprobe.linux import files
-from netprobe.rules.program import answers, helpers, instruction
 
 PROG_GET_NEXT_ID, PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD = 11, 13, 15
 SYSCALLS = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
@@ -83,6 +81,8 @@ def _understood(program: int) -> tuple[frozenset[int] | None, bool]:
     """What the program's instructions return, and whether BTF describes it. A program never changes, and its
     id is not given again soon. Raises OSError.
     """
+    from netprobe.rules.program import answers, instruction
+
     information, code = _informed(program, instruction.SIZE * answers.LONGEST)
     _, length, _, shown, device, described = _INFO.unpack_from(information)
     # one that hardware runs, or that may not be read
@@ -97,6 +97,8 @@ def _symbols() -> Mapping[int, str]:
 
     Empty where the kernel shows no addresses (kernel.kptr_restrict): then it shows no calls either.
     """
+    from netprobe.rules.program import helpers
+
     wanted = {os.fsencode(name) for name in ("__bpf_call_base", *helpers.HELPERS)}
     try:
         listed = files.kernel("/proc/kallsyms").splitlines()
@@ -169,4 +171,4 @@ def _number() -> int:
     return SYSCALLS.get(_machine(), -1) if current() is None else -1  # -1: ENOSYS
 
 
-_machine = cache(platform.machine)
+_machine = cache(lambda: os.uname().machine)
