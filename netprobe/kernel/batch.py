@@ -9,19 +9,13 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from .received import Header, Piece
+from .received import Header, OneOfMany, Piece
 
 MSG_DONTWAIT = 0x40
 MESSAGES, DATA, NAME, CONTROL = 64, 128, 32, 64  # of a batch; bytes of each message's parts
 
 _STAMP = struct.Struct("=16xqq32x")  # the one control message: its header (cmsg(3)), struct __kernel_timespec
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class _OneOfMany(ctypes.Structure):
-    """struct mmsghdr."""
-
-    _fields_ = (("header", Header), ("length", ctypes.c_uint))
 
 
 class Batch:
@@ -37,7 +31,7 @@ class Batch:
             Header(name + k * NAME, NAME, pieces + k * size, 1, control + k * CONTROL, CONTROL, 0)
             for k in range(MESSAGES)
         )
-        self._headers = (_OneOfMany * MESSAGES)(*(_OneOfMany(header, 0) for header in headers))
+        self._headers = (OneOfMany * MESSAGES)(*(OneOfMany(header, 0) for header in headers))
         self._fresh = bytes(self._headers)  # the kernel writes the lengths over
         self._at = ctypes.byref(self._headers)
 
@@ -45,7 +39,7 @@ class Batch:
         """How many messages came, MESSAGES at most: those that wait at the socket. Raises OSError."""
         count: int = _libc.recvmmsg(fd, self._at, MESSAGES, MSG_DONTWAIT, None)
         if count > 0:
-            ctypes.memmove(self._headers, self._fresh, count * ctypes.sizeof(_OneOfMany))
+            ctypes.memmove(self._headers, self._fresh, count * ctypes.sizeof(OneOfMany))
             return count
         code = ctypes.get_errno()
         if count == 0 or code in (errno.EAGAIN, errno.EINTR):

@@ -23,3 +23,9 @@ class Header(ctypes.Structure):
         ("controllen", ctypes.c_size_t),
         ("flags", ctypes.c_int),
     )
+
+
+class OneOfMany(ctypes.Structure):
+    """struct mmsghdr."""
+
+    _fields_ = (("header", Header), ("length", ctypes.c_uint))

@@ -14,7 +14,7 @@ import observing
 import pytest
 
 from netprobe.lab.lab import Lab, Program
-from netprobe.linux.sensors import observe
+from netprobe.linux.sensors import frame_sender, observe
 from netprobe.linux.sensors.taps import MOST, room
 from netprobe.model import Leg, Observation, Watch
 
@@ -384,6 +384,6 @@ def test_answers_for_which_the_socket_has_no_room_are_counted(lab: Lab, protocol
 def test_a_socket_for_which_there_is_no_memory_is_no_full_queue() -> None:
     """ENOBUFS of socket(2) and bind(2) is the kernel's lack of memory; of sendto(2) it is a queue or table of the network."""
     watch = Watch(observing.a_probe("arp", C1, ("172.17.0.3", None)), ("c1",))
-    with open("/proc/self/ns/net") as own, patch.object(observe, "FrameSender", side_effect=OSError(errno.ENOBUFS, "No buffer")):
+    with open("/proc/self/ns/net") as own, patch.object(frame_sender, "FrameSender", side_effect=OSError(errno.ENOBUFS, "No buffer")):
         got = observe.observe(watch, {"c1": own.fileno()}, lambda *_: True)
     assert [(o.kind, o.text) for o in got] == [("refused", "ENOMEM")]

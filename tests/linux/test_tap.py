@@ -12,6 +12,7 @@ from scapy.packet import Raw
 from test_filter import AROUND, BESIDE, STRANGE
 
 from netprobe.lab.lab import Lab
+from netprobe.linux.sensors.tap import AT_ONCE
 from netprobe.model import Protocol
 from netprobe.wire.dissect import ETHERNET, RAW_IP, dissect
 from netprobe.wire.filter import side_filter, tap_filter
@@ -47,6 +48,19 @@ def test_only_what_belongs_to_the_probe_is_caught(lab: Lab) -> None:
     caught = lab.call(tapping.inject, mark, "red", frames, "host")
     from_red = b"\x02\x00\x0a\x00\x00\x02\x08\x00"  # not the errors that come back, nor the neighbours' ARP
     assert [frame for name, _, frame, _, _ in caught if name == "veth0" and frame[6:14] == from_red] == [ours, frames[3]]
+
+
+@pytest.mark.parametrize("count", [AT_ONCE - 1, AT_ONCE, 2 * AT_ONCE + 3])
+def test_more_than_come_at_once_come_in_order(lab: Lab, count: int) -> None:
+    """Of many sizes: nothing of one is left in the place of the next, which has fewer bytes."""
+    mark = a_mark()
+    frames = [
+        bytes(Ether(src=RED, dst=VETH0) / echo(mark, number % 2) / Raw(bytes([number]) * (900 - 20 * number))) for number in range(count)
+    ]
+    caught = lab.call(tapping.inject, mark, "red", frames, "red")
+    assert [(data, length) for name, _, data, length, _ in caught if name == "eth0" and data[6:12] == frames[0][6:12]] == [
+        (frame, len(frame)) for frame in frames
+    ]
 
 
 @pytest.mark.parametrize(
