@@ -7,12 +7,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from own_namespace import own_namespace
 
 from netprobe.lab.lab import Lab
 from netprobe.lab.topology import Topology
+from netprobe.linux.netfilter import remembered
 from netprobe.linux.netfilter import tools as netfilter_tools
 from netprobe.linux.netfilter.read import FEW, RulesetReading, ask_set, read_ruleset
 from netprobe.model import AskedSet, Ruleset, SetQuery, Statement, Term
@@ -65,6 +67,27 @@ def read_twice(between: str) -> tuple[set[str], Ruleset]:
                 return tools, reading.ruleset()
         finally:
             netfilter_tools._Child = child  # type: ignore[misc]
+
+
+def read_in_two_questions(between: str) -> tuple[set[str], Ruleset]:
+    """In the lab: the tools that the reading of a second question starts, and what it sees, after these commands."""
+    with own_namespace() as fd, RulesetReading(fd, "host") as reading:
+        reading.ruleset()
+    remembered.forget()
+    subprocess.run(["sh", "-ec", between], check=True)
+    tools: set[str] = set()
+    popen = netfilter_tools.subprocess.Popen
+
+    def noted(command: list[str], *arguments: Any, **more: Any) -> Any:
+        tools.add(Path(command[0]).name)
+        return popen(command, *arguments, **more)
+
+    with (
+        patch.object(netfilter_tools.subprocess, "Popen", noted),
+        own_namespace() as fd,
+        RulesetReading(fd, "host") as reading,
+    ):
+        return tools, reading.ruleset()
 
 
 def ask(query: SetQuery) -> AskedSet:
@@ -179,6 +202,35 @@ def test_what_changes_by_itself_is_read_twice(make_lab: Callable[..., Lab]) -> N
     lab = make_lab(EMPTY)
     run(lab, "nft add table ip t\nnft add set ip t s { type ipv4_addr ; timeout 1h ; }")
     assert "nft" in lab.call(read_twice, ":")[0]
+
+
+PLAIN = "nft add table ip t; nft add chain ip t c '{ type filter hook forward priority 0; }'; nft add rule ip t c ip saddr 10.0.0.2 drop"
+
+
+@pytest.mark.parametrize(
+    ("before", "between", "tools", "rules"),
+    [
+        (PLAIN, "true", set(), ["ip saddr 10.0.0.2 drop"]),
+        (PLAIN, "nft add rule ip t c accept", {"nft"}, ["ip saddr 10.0.0.2 drop", "accept"]),
+        (PLAIN, "nft flush chain ip t c", {"nft"}, []),
+        (PLAIN, "nft delete table ip t; nft add table ip t; nft add chain ip t c", {"nft"}, []),
+        (f"{PLAIN}; nft add rule ip t c counter", "true", {"nft"}, ["ip saddr 10.0.0.2 drop", "counter"]),
+        (
+            f"ip link add d0 type bridge; {PLAIN}; nft add rule ip t c iif d0 drop",
+            "ip link set d0 name d1",
+            {"nft"},
+            ["ip saddr 10.0.0.2 drop", 'iif "d1" drop'],
+        ),
+    ],
+)
+def test_a_second_question_reads_what_may_have_changed(
+    make_lab: Callable[..., Lab], before: str, between: str, tools: set[str], rules: list[str]
+) -> None:
+    lab = make_lab(EMPTY)
+    lab.run(["sh", "-ec", before], check=True)
+    started, ruleset = lab.call(read_in_two_questions, between)
+    assert started == tools
+    assert [rule.text for rule in ruleset.tables[0].chains[0].rules] == rules
 
 
 def test_what_a_missing_tool_hides_is_said(make_lab: Callable[..., Lab]) -> None:

@@ -49,7 +49,7 @@ def read_ruleset(fd: Place, name: str = "the namespace") -> Ruleset:
 
     Raises NotPermitted or CannotLook if it cannot be entered.
     """
-    remembered.forget()
+    remembered.forget(wholly=True)
     with RulesetReading(fd, name) as reading:
         return reading.ruleset()
 
@@ -123,8 +123,17 @@ class RulesetReading:
             return self._known
         tables = tuple(self._tables(self._found, printed))
         if not self.unseen:
-            remembered.keep_tables(self._generation, tables, self._found.sets)
+            listings = self._listings_of_all(printed)
+            remembered.keep_tables(self._generation, tables, self._found.sets, listings)
         return tables
+
+    def _listings_of_all(self, printed: Mapping[str, Printed]) -> list[bytes] | None:
+        """What nft has printed, where that is all that there is: xtables counts in each of its rules."""
+        found = self._found
+        if managed(found) or found.large or self._large_sets:
+            return None
+        labels = [label(scope, "values") for scope in scopes(found.tables, self._apart)]
+        return [printed[each].output for each in labels] if printed.keys() >= set(labels) else None
 
     def _of_old_engine(self, printed: Mapping[str, Printed]) -> list[Table]:
         return [each for family in self._legacy for each in self._read_old(LEGACY[family], printed)]
