@@ -16,7 +16,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TypeVar
 
 from msgspec import Struct
@@ -46,14 +46,34 @@ def kernel(path: str, limit: int = LARGE) -> bytes:
 
 
 def setting(path: str) -> bytes:
-    """The value in a file of /proc/sys, which one read(2) gives whole (proc_sysctl.c). Raises OSError."""
+    """One value of /proc/sys. Raises OSError."""
+    with settings() as value:
+        return value(path)
+
+
+@contextmanager
+def settings() -> Iterator[Callable[[str], bytes]]:
+    """In the block: what gives the value in a file of /proc/sys, which one read(2) gives whole
+    (proc_sysctl.c). It raises OSError. A folder, which has many, is looked up once.
+    """
     if (there := current()) is not None:
-        return there.file(path, SMALL)
-    fd = os.open(path, READ)
-    try:
-        return os.read(fd, 4096)
-    finally:
-        os.close(fd)
+        yield lambda path: there.file(path, SMALL)
+        return
+    with ExitStack() as held:
+        folders: dict[str, int] = {}
+
+        def value(path: str) -> bytes:
+            folder, _, name = path.rpartition("/")
+            if folder not in folders:
+                folders[folder] = os.open(folder, LOOK)
+                held.callback(os.close, folders[folder])
+            fd = os.open(name, READ, dir_fd=folders[folder])
+            try:
+                return os.read(fd, 4096)
+            finally:
+                os.close(fd)
+
+        yield value
 
 
 def at(folder: int | None, name: str, limit: int = SMALL) -> bytes:

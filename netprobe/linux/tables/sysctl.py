@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from netprobe.errors import is_short
@@ -135,12 +135,9 @@ def _conf(family: str, keys: Iterable[str]) -> list[str]:
 
 def read(names: Iterable[str]) -> dict[str, str]:
     """The sysctls of these names that exist and can be read; white space inside a value becomes one space."""
-    values = {}
-    for name in names:
-        text = _text(_path(name))
-        if text is not None:
-            values[name] = text
-    return values
+    with files.settings() as value:
+        found = ((name, _text(value, _path(name))) for name in names)
+        return {name: text for name, text in found if text is not None}
 
 
 @lru_cache(maxsize=1024)
@@ -148,9 +145,9 @@ def _path(name: str) -> str:
     return "/proc/sys/" + name.replace(".", "\0").replace("/", ".").replace("\0", "/")
 
 
-def _text(path: str) -> str | None:
+def _text(value: Callable[[str], bytes], path: str) -> str | None:
     try:
-        return _value(files.setting(path))
+        return _value(value(path))
     except ValueError:
         return None
     except OSError as error:
