@@ -158,7 +158,6 @@ class Session:
     def close(self) -> None:
         """Let the namespaces go. Harmless when repeated; what is asked afterwards raises ValueError."""
         self._is_open = False
-        self._guest.close()
         self._machine.__exit__()
 
     def trace(self, source: str, destination: str, **options: Unpack[Options]) -> Report:

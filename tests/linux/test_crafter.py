@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -311,6 +312,66 @@ def test_what_two_threads_ask_of_a_guest_is_not_mixed(guest: GuestCrafter) -> No
     first, second = guest(RECIPES[0]), guest(RECIPES[1])
     made = [packet for both in zip(first, second, strict=True) for packet in both]
     assert made == [packet for both in zip(craft(RECIPES[0]), craft(RECIPES[1]), strict=True) for packet in both]
+
+
+def test_all_sessions_of_a_program_have_one_worker() -> None:
+    code = f"""
+import os
+from netprobe.linux.sensors.guest import Guest
+first, second, other = Guest(True), Guest(True), Guest(False)
+other.start()
+print(len({WORKERS}))
+first.start()
+second.start()
+print(len({WORKERS}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout == "0\n1\n"
+
+
+def test_a_guests_worker_that_is_idle_ends_and_another_takes_its_place(monkeypatch: pytest.MonkeyPatch, guest: GuestCrafter) -> None:
+    before = set(children())
+    monkeypatch.setattr("netprobe.linux.sensors.crafter.IDLE_S", 0.1)
+    guest.start()
+    (first,) = set(children()) - before
+    assert gone(first) or Path(f"/proc/{first}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    monkeypatch.setattr("netprobe.linux.sensors.crafter.IDLE_S", 20)
+    guest._used_s -= 20
+    assert list(guest(RECIPES[0])) == list(craft(RECIPES[0]))
+    (second,) = set(children()) - before
+    assert second != first
+    guest.close()
+    assert set(children()) == before
+
+
+def test_what_nobody_took_does_not_end_a_guest(guest: GuestCrafter) -> None:
+    many = Recipe(Mark(Protocol.ICMP, b"abcdef", 400, 1400), "10.0.0.2", "8.8.8.8")
+    packets = guest(many)
+    next(packets)
+    del packets
+    assert list(guest(RECIPES[0])) == list(craft(RECIPES[0]))
+    assert guest._streams is not None
+
+
+def test_a_worker_that_cannot_craft_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, guest: GuestCrafter) -> None:
+    monkeypatch.setattr("netprobe.linux.sensors.crafter._WORK", "raise SystemExit(1)")
+    before = children()
+    for _ in range(2):
+        assert list(guest(RECIPES[0])) == list(craft(RECIPES[0]))
+        assert (guest._streams, children()) == (None, before)
+
+
+def test_a_program_that_forks_has_a_worker_on_each_side(guest: GuestCrafter) -> None:
+    guest.start()
+    child = os.fork()
+    if child == 0:
+        with suppress(BaseException):
+            made = list(guest(RECIPES[0])) == list(craft(RECIPES[0])) and len(children()) == 1
+            guest.close()
+            os._exit(0 if made and not children() else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert list(guest(RECIPES[1])) == list(craft(RECIPES[1]))
 
 
 def test_a_guest_leaves_no_process_and_no_descriptor(guest: GuestCrafter) -> None:

@@ -16,6 +16,7 @@ import select
 import signal
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +27,7 @@ from netprobe.wire.craft import Recipe, craft, load_scapy_alone, load_six
 from netprobe.wire.mark import Mark
 
 PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
+IDLE_S = 20.0  # after which a guest's worker ends
 
 # what a worker crafts to see that it can: a scapy of which it has too little is none
 _FIRST = Recipe(Mark(Protocol.ICMP, b"warmup", size=8), "192.0.2.1", "192.0.2.2")
@@ -102,10 +104,14 @@ class Crafter:
                     yield packet
             if done < recipe.mark.count:
                 self.close()
-                yield from craft(recipe, done)
+                yield from self._rest(recipe, done)
         finally:
             if done < recipe.mark.count:  # nobody wanted the rest, which lies in the pipe
                 self.close()
+
+    def _rest(self, recipe: Recipe, done: int) -> Iterator[bytes]:
+        """What the worker did not make."""
+        return craft(recipe, done)
 
     def close(self) -> None:
         """End the worker and collect it. Harmless when repeated."""
@@ -121,27 +127,37 @@ class Crafter:
 
 
 class GuestCrafter(Crafter):
-    """The same in a program of somebody else's. The worker is started by `start`, or when it is first needed.
+    """The same in a program of somebody else's. The worker is started by `start`, or when it is first needed,
+    and ends when nothing was asked of it for IDLE_S.
 
     A scapy that the program has imported itself is good enough, and there is no worker.
     """
 
     def __init__(self) -> None:
         self._nobody()
-        self._is_started = False
-        self._asked = threading.Lock()
+        self._has_failed, self._used_s = False, 0.0
+        self._starting, self._asked = threading.Lock(), threading.Lock()
 
     def start(self) -> None:
         """Have a worker that loads scapy from now on. Harmless when repeated."""
-        if self._is_started or _is_loaded() or not _is_python(sys.executable):
-            return
-        self._is_started = True
+        with self._starting:
+            if self._parent != os.getpid():  # forked: the worker is the other one's
+                self._nobody()
+            now, before = time.monotonic(), self._used_s
+            self._used_s = now
+            if self._has_failed or _is_loaded() or not _is_python(sys.executable):
+                return
+            if self._streams is not None and now - before < IDLE_S / 2:  # after that it may be about to end
+                return
+            self.close()
+            self._spawn()
+
+    def _spawn(self) -> None:
         import subprocess
 
         flags = ["-S", *(["-B"] if sys.dont_write_bytecode else [])]
-        command = [sys.executable, *flags, "-c", _WORK, str(os.getpid()), *sys.path]
+        command = [sys.executable, *flags, "-c", _WORK, str(self._parent), str(IDLE_S), *sys.path]
         try:
-            # it is ended and collected by its number, as the other one
             worker = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
@@ -150,26 +166,32 @@ class GuestCrafter(Crafter):
         assert worker.stdin is not None
         assert worker.stdout is not None
         self._hold((worker.stdin, worker.stdout), worker.pid)
-        worker.returncode = 0
+        worker.returncode = 0  # it is ended and collected as the other one
 
     def __call__(self, recipe: Recipe) -> Iterator[bytes]:
-        """The packets of `recipe`; what another thread, or a forked process, asks beside is made here."""
+        """The packets of `recipe`; another worker makes what another thread asks meanwhile."""
         self.start()
         return craft(recipe) if _is_loaded() else super().__call__(recipe)
 
     def _stream(self, recipe: Recipe, asking: IO[bytes], answering: IO[bytes]) -> Iterator[bytes]:
-        if os.getpid() != self._parent or not self._asked.acquire(blocking=False):
-            yield from craft(recipe)
+        if not self._asked.acquire(blocking=False):
+            with GuestCrafter() as another:
+                yield from another(recipe)
             return
         try:
             yield from super()._stream(recipe, asking, answering)
         finally:
+            self._used_s = time.monotonic()
             self._asked.release()
+
+    def _rest(self, recipe: Recipe, done: int) -> Iterator[bytes]:
+        self._has_failed = True
+        return super()._rest(recipe, done)
 
 
 _WORK = (
-    "import sys; parent = int(sys.argv[1]); sys.path[:] = sys.argv[2:]; "
-    "from netprobe.linux.sensors.crafter import work; work(parent)"
+    "import sys; given = int(sys.argv[1]), float(sys.argv[2]); sys.path[:] = sys.argv[3:]; "
+    "from netprobe.linux.sensors.crafter import work; work(*given)"
 )
 
 
@@ -182,10 +204,10 @@ def _is_python(program: str | None) -> bool:
     return bool(program) and os.path.basename(program or "").startswith("python")
 
 
-def work(parent: int) -> NoReturn:
+def work(parent: int, idle_s: float) -> NoReturn:
     """The life of a worker that was started with its pipes as standard input and output."""
     pipes = os.dup(0), os.dup(1)
-    _work(parent, *pipes, (), six=False, of_thread=False)
+    _work(parent, *pipes, (), six=False, idle_s=idle_s)
 
 
 def _end(worker: int, parent: int, streams: tuple[IO[bytes], IO[bytes]]) -> None:
@@ -202,15 +224,16 @@ def _end(worker: int, parent: int, streams: tuple[IO[bytes], IO[bytes]]) -> None
 
 
 def _work(
-    parent: int, asked: int, answered: int, others: tuple[int, ...], six: bool, of_thread: bool = True
+    parent: int, asked: int, answered: int, others: tuple[int, ...], six: bool, idle_s: float | None = None
 ) -> NoReturn:
     """The worker's life: never returns into the code that forked it.
 
-    `of_thread`: it ends with the thread of the parent that has made it, which is all that prctl(2) offers.
+    One that does not end when it is idle ends with the thread of the parent that has made it, which is all
+    that prctl(2) offers.
     """
     try:
         watched: list[int] = []
-        if of_thread:
+        if idle_s is None:
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         else:
             watched.append(os.pidfd_open(parent))
@@ -225,7 +248,7 @@ def _work(
             os.dup2(silence, fd)
         _load(six)
         with os.fdopen(asked, "rb") as asking, os.fdopen(answered, "wb") as answering:
-            while not set(watched) & set(select.select([asked, *watched], [], [])[0]):
+            while asked in select.select([asked, *watched], [], [], idle_s)[0]:
                 for packet in craft(_as_recipe(marshal.load(asking))):
                     marshal.dump(packet, answering)
                     answering.flush()
