@@ -149,7 +149,7 @@ def test_who_reads_may_go(lab: Lab) -> None:
 
 
 def test_so_many_rounds(lab: Lab) -> None:
-    folder = f"{lab.folder}/kept"
+    folder = f"{lab.folder}/of-rounds"
     done = ask(lab, "trace", "--watch", "-c", "3", "-i", "50ms", "red", "8.8.8.8", "--captures", folder)
     assert done.code == 0, done.told
     assert [f"round {n}  reachable after" in done.stdout for n in (1, 2, 3, 4)] == [True, True, True, False]
