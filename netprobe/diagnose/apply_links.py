@@ -103,6 +103,8 @@ def _of_kind(link: Link, kind: str, words: list[str]) -> Link:
     match kind, *words:
         case "bridge", "stp_state", "0":
             return replace(link, bridge=replace(must(link.bridge, kind), stp=False))
+        case "bridge_slave", "proxy_arp", "on" | "off" as value:
+            return replace(link, port=replace(must(link.port, kind), proxy_arp=_VALUES[value]))
         case "bridge", key, "0" | "1" as value:
             return replace(link, bridge=replace(must(link.bridge, kind), **{_BRIDGE[key]: value == "1"}))
         case "macvlan", "mode", mode:

@@ -19,7 +19,7 @@ from .order import Order, must, refuse_if
 _TYPES = ("unicast", "local", "blackhole", "unreachable", "prohibit", "throw")
 _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
 _METRIC6 = 1024  # IP6_RT_PRIO_USER
-_KNOWN = {"via", "dev", "table", "metric", "src", "scope", "proto", "mtu", "nhid"}
+_KNOWN = {"via", "dev", "table", "metric", "src", "scope", "proto", "mtu", "nhid", "from"}
 
 
 def flush_cache(order: Order) -> Snapshot:
@@ -36,7 +36,7 @@ def change_route(order: Order) -> Snapshot:
     if order.words[0] == "del":
         return order.with_fields(routes=_deleted(order)).snapshot
     new = _route(order)
-    same = find(routes, dst=new.dst, table=new.table, metric=new.metric, tos=new.tos)
+    same = find(routes, dst=new.dst, table=new.table, metric=new.metric, tos=new.tos, origin=new.origin)
     verb = order.permit(same, "add", "append", "change", "replace")
     if same is None:
         routes = (*routes, new)
@@ -60,7 +60,8 @@ def _route(order: Order) -> Route:
     return Route(
         dst, kind, table, legs, source,
         int(order.option("metric") or _METRIC6 * six),
-        scope=_scope(kind, via, six), mtu=int(mtu) if mtu else None, nhid=int(nhid) if nhid else None,
+        scope=_scope(kind, via, six), mtu=int(mtu) if mtu else None, origin=_origin(order, six),
+        nhid=int(nhid) if nhid else None,
     )  # fmt: skip
 
 
@@ -83,6 +84,12 @@ def replace_nexthop(order: Order) -> Snapshot:
     for each in used:
         routes = exchanged(routes, each, replace(each, nexthops=legs))
     return order.with_fields(routes=routes).snapshot
+
+
+def _origin(order: Order, six: bool) -> str | None:
+    said = order.option("from")
+    refuse_if(said and not six, said)  # EINVAL
+    return as_prefix(said, six) if said else None
 
 
 def _table(order: Order, kind: str) -> int:
@@ -167,7 +174,7 @@ def as_table(word: str) -> int:
 def _deleted(order: Order) -> tuple[Route, ...]:
     kind, dst = _named(order)
     routes = order.namespace.routes
-    near = where(routes, dst=dst, table=_table(order, kind))
+    near = where(routes, dst=dst, table=_table(order, kind), origin=_origin(order, prefix.version(dst) == 6))
     if order.plain[1] in _TYPES:
         near = where(near, type=kind, by_object=False)
     gone = must(next((route for route in near if _is_meant(route, order)), None), dst)  # ESRCH

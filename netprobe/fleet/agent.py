@@ -389,7 +389,7 @@ class _Tool:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={"LC_ALL": "C", "PATH": os.pathsep.join(PLACES)},
+                env={"LC_ALL": "C", "PATH": os.pathsep.join(PLACES), "RES_OPTIONS": "attempts:0"},
                 pass_fds=(held,),
             )
             fcntl.fcntl(held, fcntl.F_SETOWN, self.process.pid)

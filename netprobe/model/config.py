@@ -47,6 +47,7 @@ class Route(Struct, frozen=True):
     """One FIB entry. `dst` is a prefix ("0.0.0.0/0" for default); `type` unicast, local, blackhole, ... of
     ip-route(8). `nhid` is the nexthop object that it goes by, if any (ip-nexthop(8)); `by_object`: it refuses
     because that does, and the kernel counts it as unicast.
+    `origin`: of IPv6, the prefix that a packet must come from to take it ("from"); None: any.
     """
 
     dst: str
@@ -64,6 +65,7 @@ class Route(Struct, frozen=True):
     hoplimit: int | None = None
     by_object: bool = False
     nhid: int | None = None
+    origin: str | None = None
 
     @property
     def version(self) -> int:

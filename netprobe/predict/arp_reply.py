@@ -25,13 +25,17 @@ from .view import Ground, Packet
 
 
 class Station(Struct, frozen=True):
-    """Who answers for an address: MAC, where it is, and how it came to answer (owner or proxy)."""
+    """Who answers for an address: MAC, where it is, and how it came to answer (owner or proxy).
+
+    `given`: a rule says that MAC, in nobody's or in the owner's name; what is wrong where no station has it.
+    """
 
     mac: str
     namespace: str | None = None
     link: Link | None = None
     proxy: bool = False
     suspects: tuple[Stop, ...] = ()
+    given: Stop | None = None
 
 
 def claims(ground: Ground, name: str, link: Link, request: Packet) -> Station | Stop | None:

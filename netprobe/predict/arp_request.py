@@ -12,11 +12,12 @@ from msgspec.structs import replace
 from netprobe.model import ARP_REPLY, NEIGHBOUR_ADVERTISEMENT, Link, Protocol, Stage, Stop
 from netprobe.model.lookup import find, where
 
-from . import netfilter
+from . import fixes, netfilter
 from .arp_reply import Station, claims
 from .drop import Unread, lost, not_in_bridge
 from .outcome import Branch, Carry
 from .rule_ends import OF_QUESTIONS
+from .ruled import Passage
 from .view import Ground, Packet
 
 _ANSWERED = "the owner answers; it is the answer that is lost"
@@ -53,6 +54,8 @@ def enquire(ground: Ground, carry: Carry, asker: tuple[str, Link], request: Pack
             found.exits.append(branch)
         elif branch.stop is not None and branch.stop.code == "unknown":
             found.unread.append(branch.stop)
+        elif branch.stop is not None and (station := _answered_by_a_rule(branch.packet, branch.stop)):
+            found.answers.append((branch, station))
         elif branch.alone is not None:
             found.heard.append(branch.alone)
         elif branch.stop is not None and branch.tunnelled:
@@ -69,6 +72,15 @@ def enquire(ground: Ground, carry: Carry, asker: tuple[str, Link], request: Pack
     return found
 
 
+def _answered_by_a_rule(request: Packet, stop: Stop) -> Station | None:
+    """What asks of a rule on the way, which answers and gives the question to nobody else (ebt_arpreply)."""
+    mac = request.tracked.answer if request.tracked is not None else None
+    if mac is None or stop.object is None:
+        return None
+    text = f"{stop.object.id} answers for {request.flow.dst} with the MAC {mac}, which no station has"
+    return Station(mac, given=replace(stop, code="arp-filtered", text=text))
+
+
 def _answer(ground: Ground, carry: Carry, asker: tuple[str, Link], branch: Branch, found: Enquiry) -> None:
     """One stack's reaction to a request: it answers, it is kept from it, or nothing (not its address)."""
     assert branch.at is not None
@@ -81,11 +93,13 @@ def _answer(ground: Ground, carry: Carry, asker: tuple[str, Link], branch: Branc
     elif isinstance(concerned, Stop):
         found.silenced.insert(0, concerned)
     else:
+        reply = answer_to(request, branch.at[1])
         stop, suspects = _answer_arrives(ground, carry, branch.at, asker, request)
         if stop is not None:
             found.silenced.insert(0, replace(stop, proof=(*stop.proof, _ANSWERED)))
         else:
-            found.answers.append((branch, replace(concerned, suspects=(*request.suspects, *suspects))))
+            station = _as_told(ground, *branch.at, concerned, reply)
+            found.answers.append((branch, replace(station, suspects=(*request.suspects, *suspects))))
 
 
 def _loose_tunnel(ground: Ground, name: str, link: Link) -> tuple[Stop, ...]:
@@ -106,6 +120,37 @@ def outgoing(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | No
         return netfilter.on_arp(ground, name, "output", packet, link).stop
     passed = netfilter.on_ip(ground, name, "output", packet, None, link)
     return _nd(passed.stop or netfilter.on_ip(ground, name, "postrouting", passed.packet, None, link).stop)
+
+
+def _as_told(ground: Ground, name: str, link: Link, station: Station, reply: Packet) -> Station:
+    """Who answers, with the MAC that rules of its own put into the answer."""
+    if reply.flow.protocol is not Protocol.ARP:
+        return station
+    passed = netfilter.on_arp(ground, name, "output", reply, link)
+    mac = passed.packet.flow.src_mac
+    if mac in (None, reply.flow.src_mac) or passed.object is None:
+        return station
+    text = (
+        f"{passed.object.id} of {name} answers for {reply.flow.src} with the MAC {mac}, which no station has"
+    )
+    return replace(station, mac=mac, given=_rewritten(ground, name, link, passed, text))
+
+
+def _rewritten(ground: Ground, name: str, link: Link, passed: Passage, text: str) -> Stop:
+    fix = fixes.without(passed.object, ground.namespace(name).ruleset)
+    return lost("arp-filtered", name, link, Stage.ARP, text, object=passed.object, fix=fix)
+
+
+def _speaks_for_another(ground: Ground, name: str, link: Link, reply: Packet) -> Stop | None:
+    """An answer that rules on its way out of a stack make one about another address."""
+    if reply.flow.protocol is not Protocol.ARP:
+        return None
+    passed = netfilter.on_arp(ground, name, "output", reply, link)
+    told = passed.packet.flow.src
+    if told == reply.flow.src or passed.object is None:
+        return None
+    text = f"{passed.object.id} of {name} makes the answer for {reply.flow.src} one about {told}"
+    return _rewritten(ground, name, link, passed, text)
 
 
 def _incoming(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | None:
@@ -130,7 +175,7 @@ def _answer_arrives(
     """Why the unicast answer does not get back to who asked, and what it passes that may stop it."""
     name, link = at
     reply = replace(answer_to(request, link), suspects=())
-    if dropped := outgoing(ground, name, link, reply):
+    if dropped := outgoing(ground, name, link, reply) or _speaks_for_another(ground, name, link, reply):
         return dropped, ()
     stops = []
     for branch in carry.transmit(name, link, reply):

@@ -253,8 +253,15 @@ def _reopen(bridge: Link, port: Link) -> Fix:
 
 
 def no_flood(name: str, bridge: Link, out: Link, mac: str) -> Stop | None:
-    """Why a flood of this kind does not leave by `out` (br_flood)."""
+    """Why a flood of this kind does not leave by `out`: one that answers ARP itself takes none (br_flood)."""
     port = settings(out)
+    if port.proxy_arp:
+        text = (
+            f"{bridge.name} knows no port for {mac}, and {out.name}, at which it answers ARP, takes no floods"
+        )
+        return lost("port-flood-off", name, out, Stage.BRIDGE_FORWARD, text,
+            object=port_object(out, "proxy_arp on"),
+                    fix=(link_set(out, "type", "bridge_slave", "proxy_arp", "off"),))  # fmt: skip
     group = "broadcast" if mac == BROADCAST else "multicast"
     kind = group if is_group(mac) else "unicast"
     if {"broadcast": port.broadcast_flood, "multicast": port.multicast_flood, "unicast": port.unicast_flood}[

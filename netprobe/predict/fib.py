@@ -109,9 +109,18 @@ def _act(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> FibResult
 
 
 def best(namespace: Namespace, table: int, query: RouteQuery) -> Route | None:
-    """The table's route for the query: longest prefix, then lowest metric; a dead route is passed over."""
-    found = _covering(namespace, table, query.dst)
+    """The table's route for the query: longest prefix, of IPv6 then that of the source, then lowest metric; a
+    dead route is passed over.
+    """
+    found = (route for route in _covering(namespace, table, query.dst) if _is_from(route, query.src))
     return next((route for route in found if _is_alive(namespace, route, query.oif)), None)
+
+
+def _is_from(route: Route, source: str | None) -> bool:
+    """Whether a packet may take a route of its source: one that has none yet does not (ip6_dst_lookup_tail
+    looks again when it has been chosen).
+    """
+    return route.origin is None or (source is not None and prefix.contains(route.origin, source))
 
 
 def _covering(namespace: Namespace, table: int, address: str) -> Iterator[Route]:
@@ -133,12 +142,16 @@ _Tables = dict[tuple[int, int], dict[int, dict[int, list[Route]]]]
 def _tables(routes: tuple[Route, ...]) -> _Tables:
     """The routes as they are looked up."""
     found: _Tables = {}
-    for route in sorted(routes, key=lambda r: (-prefix.length(r.dst), r.metric)):
+    for route in sorted(routes, key=lambda r: (-prefix.length(r.dst), -_length_of_origin(r), r.metric)):
         if route.tos == 0:
             version, network, mask = prefix.bounds(route.dst)
             masks = found.setdefault((route.table, version), {})
             masks.setdefault(mask, {}).setdefault(network, []).append(route)
     return found
+
+
+def _length_of_origin(route: Route) -> int:
+    return 0 if route.origin is None else prefix.length(route.origin)
 
 
 def usable(namespace: Namespace, route: Route, oif: int | None = None) -> tuple[Nexthop, ...]:
@@ -323,6 +336,8 @@ def words(route: Route, leg: Nexthop | None, link: Link | None) -> tuple[str, ..
     """The same as words."""
     target = "default" if prefix.length(route.dst) == 0 else route.dst
     parts = [target] if route.type == "unicast" else [route.type, target]
+    if route.origin is not None:
+        parts += ["from", route.origin]
     if route.nhid is not None:
         parts += ["nhid", str(route.nhid)]
         leg = link = None  # the kernel takes one or the other

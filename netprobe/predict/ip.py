@@ -18,6 +18,7 @@ from . import bpf, conntrack, fib, ip_ends, ipv6, netfilter, prefix, routing, si
 from .arp_reply import forwards
 from .drop import Finish, link_down, lost
 from .fib import FibResult
+from .fixes import forget_neighbour
 from .neighbour import Resolution, ask, nobody_has, resolve
 from .outcome import Branch, Carry
 from .ruled import Passage
@@ -340,10 +341,14 @@ def _blame_entry(
     if stop.code != "neigh-wrong-entry" or stop.place.stage is Stage.NEIGHBOUR:
         return stop
     link, nexthop = leaving.link, leaving.nexthop
+    anew = found
     if found.entry is not None and found.entry.state not in ("permanent", "noarp"):
         anew = ask(ground, carry, name, link, nexthop, leaving.packet)
         if anew.stop is not None:
             return anew.stop
+    if anew.given is not None and anew.mac == found.mac:  # who has learned it goes on believing it
+        forgotten = replace(forget_neighbour(nexthop, link), namespace=name)
+        return replace(anew.given, commands=(*anew.given.commands, forgotten))
     return nobody_has(name, link, nexthop, found.mac)
 
 

@@ -19,6 +19,7 @@ from .bridge import misled
 from .device import not_running, too_long, unclaimed
 from .drop import Unread, link_down, lost
 from .outcome import Branch, Crossing, Ways, is_group
+from .ruled import Passage
 from .switch import Rerouting, Switch
 from .trace import Trail, hop
 from .view import Ground, Lacking, Packet
@@ -103,9 +104,19 @@ class Segment:
         passed = netfilter.on_transmit(self.ground, name, link, packet)
         packet = passed.packet
         if passed.stop:
-            return (Branch(packet, stop=passed.stop),)
+            return self._ended(name, passed, packet)
         here = hop(name, link, at.stage, packet, at.note, "out")
         return tuple(way.behind(here) for way in self._carry(name, link, packet))
+
+    def _ended(self, name: str, passed: Passage, packet: Packet) -> Ways:
+        """What comes of a frame that rules end: nothing, or another interface sends it out, and it is their
+        fault where nobody takes it up (nf_fwd_netdev_egress).
+        """
+        assert passed.stop is not None
+        out = self.ground.namespace(name).link_named(passed.diverted)
+        if out is None:
+            return (Branch(packet, stop=passed.stop),)
+        return (Crossing(name, out, packet, blamed=passed.stop),)
 
     def _carry(self, name: str, link: Link, packet: Packet) -> Ways:
         """Where the device takes a frame that was put on it."""
@@ -154,11 +165,9 @@ class Segment:
         if before.stop:
             return (Branch(seen, stop=before.stop),)
         passed = netfilter.on_ingress(self.ground, name, link, seen)
-        if passed.stop:
-            return (
-                Branch(seen, stop=passed.stop, hops=(hop(name, link, Stage.RECEIVE, seen, at.note, "in"),)),
-            )
         here = hop(name, link, Stage.RECEIVE, seen, at.note, "in")
+        if passed.stop:
+            return tuple(way.behind(here) for way in self._ended(name, passed, seen))
         bridge = _bridge_of(self.ground.namespace(name), link)
         if bridge is not None and not stacked.tagged_above(self.ground, name, link, passed.packet):
             ways = self.switch.receive(name, bridge, link, seen, passed.packet)

@@ -40,7 +40,7 @@ class Resolution(Struct, frozen=True):
 
     `rivals` answer for it as well.
 
-    `suspects` lie on the way of the request or of its answer.
+    `suspects` lie on the way of the request or of its answer. `given` as of a station.
     """
 
     mac: str | None = None
@@ -49,6 +49,7 @@ class Resolution(Struct, frozen=True):
     entry: Neighbour | None = None
     rivals: tuple[Station, ...] = ()
     suspects: tuple[Stop, ...] = ()
+    given: Stop | None = None
 
 
 def resolve(ground: Ground, carry: Carry, name: str, link: Link, address: str, packet: Packet) -> Resolution:
@@ -98,7 +99,9 @@ def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packe
             ground.learned[best.namespace, best.link.index, asked.flow.src] = link.mac
         whose = f" of {best.namespace}/{best.link.name}" if best.namespace and best.link else ""
         rivals = tuple(station for station in found.stations if station.mac != best.mac)
-        return Resolution(best.mac, f"neighbour {best.mac}{whose}", rivals=rivals, suspects=best.suspects)
+        return Resolution(
+            best.mac, f"neighbour {best.mac}{whose}", rivals=rivals, suspects=best.suspects, given=best.given
+        )
     if found.unread:
         return Resolution(stop=found.unread[0])
     if found.exits and ground.is_silent(address):

@@ -95,6 +95,8 @@ def stop(rules: Ruleset, place: Place, ruling: Ruling) -> Stop:
         )
     code = _asking(ruling, decision) or _CODES.get(decision.reason, "filtered-by-rule")
     what = _WORDS.get(code, "drops the packet")
+    if ruling.diverted:
+        what = f"sends the packet out of {ruling.diverted}, and so not on"
     fix = fixes.without(decision.object, rules)
     return Stop(code, place, f"{decision.object.id} {what}", decision.object, fix)
 
@@ -102,8 +104,8 @@ def stop(rules: Ruleset, place: Place, ruling: Ruling) -> Stop:
 def astray(rules: Ruleset, place: Place, ruling: Ruling) -> Stop:
     """The rule that gave a frame a MAC, where no station takes that up: the last one that it passed."""
     thing, mac = ruling.passed[-1].object, ruling.packet.flow.dst_mac
-    text = f"{thing.id} sends the frame to {mac}, which no station there has"
-    return Stop("filtered-by-rule", place, text, thing, fixes.without(thing, rules))
+    text = f"{thing.id} gives frames for {ruling.packet.flow.dst} the MAC {mac}, which no station has"
+    return Stop("dnat-dead-target", place, text, thing, fixes.without(thing, rules))
 
 
 # The codes of rules that are about questions for a neighbour: they keep its owner silent, whoever that is.

@@ -45,6 +45,7 @@ class Passage(Struct, frozen=True):
 
     `rerouted`: the mark with which the kernel has looked for another way for it; None where it has not.
     `blamed`: the rule that gave it its MAC, which has to answer for it when nobody takes it up.
+    `diverted`: the interface that a rule sends it out of, and so not on; `stop` is what that means.
     """
 
     packet: Packet
@@ -54,6 +55,7 @@ class Passage(Struct, frozen=True):
     note: str = ""
     rerouted: int | None = None
     blamed: Stop | None = None
+    diverted: str = ""
 
 
 class Doors(Struct, frozen=True):
@@ -264,8 +266,10 @@ def _passage(
     if fields := _fields_set(name, packet, ruling):
         thing = ruling.passed[-1].object
         made = (*made, *fields)
+    elif _rewrites_frame(packet, ruling):
+        thing = ruling.passed[-1].object
     if ruling.verdict in (HookVerdict.DROP, HookVerdict.REJECT, HookVerdict.STOLEN):
-        return Passage(onward, rule_ends.stop(rules, place, ruling), made, thing)
+        return Passage(onward, rule_ends.stop(rules, place, ruling), made, thing, diverted=ruling.diverted)
     rerouted = None if ruling.rerouted is None else ruling.rerouted.mark or 0
     led_away = ruling.passed and onward.flow.dst_mac != packet.flow.dst_mac
     blamed = rule_ends.astray(rules, place, ruling) if led_away else None
@@ -285,6 +289,17 @@ def _fields_set(name: str, packet: Packet, ruling: Ruling) -> tuple[Change, ...]
     if after.state == "untracked" and conntrack.subject(name, packet).state != "untracked":
         made.append(Change("ct", "tracked", "untracked", by))
     return tuple(made)
+
+
+def _rewrites_frame(packet: Packet, ruling: Ruling) -> bool:
+    """Whether the last rule that the packet passed may have given its frame, or the question or answer that
+    it is, other addresses.
+    """
+    before, after = packet.flow, ruling.packet.flow
+    same = (before.src_mac, before.dst_mac) == (after.src_mac, after.dst_mac)
+    if before.protocol.on_segment:
+        same = same and (before.src, before.dst) == (after.src, after.dst)
+    return bool(ruling.passed) and not same
 
 
 def _stage(hook: str, family: str) -> Stage:

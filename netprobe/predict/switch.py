@@ -77,7 +77,7 @@ class Switch:
             return (Branch(packet, stop=closed, hops=(here,)),)
         passed = netfilter.on_bridge(self.ground, name, bridge, "prerouting", packet, port, None, self.trail)
         if passed.stop:
-            return (Branch(packet, stop=passed.stop, hops=(here,)),)
+            return (Branch(passed.packet, stop=passed.stop, hops=(here,)),)
         on = Readdressed(passed.packet, "")
         if passed.packet.flow.dst != packet.flow.dst:
             on = self.rerouted(name, bridge, passed.packet)

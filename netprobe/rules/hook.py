@@ -305,7 +305,7 @@ class _Traversal(Struct):
             return self._queued(state, statement, decision)
         if kind == "reject":
             return replace(state.end(HookVerdict.REJECT, decision), reject=rejection(statement, state.packet))
-        return state.end(HookVerdict(kind), decision)
+        return replace(state.end(HookVerdict(kind), decision), diverted=statement.target)
 
     def _queued(self, state: _Position, statement: Statement, decision: Decision) -> _Position | Ruling:
         """Without a listener the packet is dropped, or accepted with `bypass`; with one the listener

@@ -99,6 +99,10 @@ def _mac(field: str) -> Change:
     return change
 
 
+def _answered(packet: HookPacket, value: int | None) -> HookPacket:
+    return packet if value is None else replace(packet, answer=value.to_bytes(6, "big").hex(":"))
+
+
 CHANGES: dict[str, Change] = {
     "meta mark": _mark, "ct mark": _ct_mark, "ct zone": _zone, "ct original zone": _zone,
     "ip ttl": _ttl, "ip6 hoplimit": _ttl, "ip dscp": _dscp, "ip6 dscp": _dscp, "ip tos": _tos,
@@ -108,4 +112,6 @@ CHANGES: dict[str, Change] = {
     **{f"{each} {side}": _port(side) for each in (*PORTED, "th") for side in ("sport", "dport")},
     "tcp option maxseg size": _clamp,
     "ether saddr": _mac("src_mac"), "ether daddr": _mac("dst_mac"),
+    "arp saddr ip": _address("src"), "arp daddr ip": _address("dst"), "arp saddr ether": _mac("src_mac"),
+    "arp answer": _answered,
 }  # fmt: skip

@@ -31,7 +31,7 @@ class HookPacket(Struct, frozen=True):
     source port. `pkttype` unicast, broadcast, multicast or other. `tos` is the whole byte of IPv4's TOS or
     IPv6's traffic class: DSCP and ECN (RFC 2474, 3168). `clamped`: a rule has set its TCP MSS. `proxy`:
     TPROXY has given it to the socket at this address and port (None: the interface's own address, the
-    packet's port).
+    packet's port). `answer`: the MAC with which a rule has answered the question that it is (ARP).
     """
 
     flow: Flow
@@ -56,6 +56,7 @@ class HookPacket(Struct, frozen=True):
     vlan: int | None = None
     ipsec: bool = False
     proxy: tuple[str | None, int | None] | None = None
+    answer: str | None = None
 
     @property
     def ethertype(self) -> str:

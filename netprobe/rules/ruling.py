@@ -120,7 +120,7 @@ class Ruling(Struct, frozen=True):
     flow (limit, random), each with the `doubts` that lead there; of a verdict undetermined all that may be,
     the likely one first. That carries the doubts that stand in the way, and `needs`: questions whose answers
     would settle it. `rerouted`: the packet, at output, as the kernel has looked for a way for it anew; None
-    where it has not.
+    where it has not. `diverted`: the interface that it is sent out of instead (fwd).
     """
 
     verdict: HookVerdict
@@ -135,6 +135,7 @@ class Ruling(Struct, frozen=True):
     doubts: tuple[Doubt, ...] = ()
     needs: tuple[SetQuery | ChainQuery, ...] = ()
     rerouted: HookPacket | None = None
+    diverted: str = ""
 
 
 def weighed(answers: Collection[bool | None], telling: bool) -> bool | None:

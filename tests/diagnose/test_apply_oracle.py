@@ -46,7 +46,8 @@ def parts(namespace: Namespace) -> Iterator[tuple[str, Any]]:
         if route.type in ("anycast", "multicast"):
             continue
         legs = tuple((known.get(leg.index or 0), leg.via, tuple(sorted(leg.flags))) for leg in route.nexthops)
-        yield f"route {route.type} {route.dst} {route.table} {route.metric} {legs} {route.source} {route.nhid}", "there"
+        more = (route.source, route.nhid, route.origin)
+        yield f"route {route.type} {route.dst} {route.table} {route.metric} {legs} {more}", "there"
     for at, rule in enumerate(namespace.rules):
         yield f"rule {at}", (rule.version, rule.priority, rule.action, rule.table, rule.src, rule.dst, rule.iif, rule.mark)
     for entry in namespace.neighbours:
@@ -148,6 +149,7 @@ LINKS = [
     ("host", "bridge link set dev veth0 state 4"),
     ("host", "bridge link set dev eth0 isolated on"),
     ("host", "bridge link set dev veth0 isolated on"),
+    ("host", "ip link set dev veth0 type bridge_slave proxy_arp off", "host: ip link set dev veth0 type bridge_slave proxy_arp on"),
     ("host", "bridge link set dev veth0 state 0"),
     ("host", "bridge link set dev veth0 flood off mcast_flood off bcast_flood off learning off"),
     ("host", "bridge fdb add 02:00:00:00:00:99 dev veth0 master static"),
@@ -231,6 +233,9 @@ ROUTES = [
     ("c1", "ip -6 route add 2001:db8::/32 via fd00:99::1"),
     ("c1", "ip -6 route replace 2001:db8::/32 via fd00:172:17::3", "c1: ip -6 route add 2001:db8::/32 via fd00:172:17::1"),
     ("c1", "ip -6 route del default"),
+    ("c1", "ip -6 route add default from 2001:db8::/32 via fd00:172:17::3"),
+    ("c1", "ip -6 route del default", "c1: ip -6 route add default from 2001:db8::/32 via fd00:172:17::3"),
+    ("c1", "ip -6 route del default from 2001:db8::/32", "c1: ip -6 route add default from 2001:db8::/32 via fd00:172:17::3"),
     ("c1", "ip -6 route add default via fd00:172:17::1 dev eth0", "c1: ip link set dev eth0 down"),
     ("c1", "ip route add default via 172.17.0.1 dev eth0", "c1: ip link set dev eth0 down"),
     ("c1", "ip route add 192.0.2.0/24 via 172.17.0.1 table 100"),

@@ -69,6 +69,13 @@ OWN = PolicyRule(100, 4, table=100, src="10.0.0.0/8")
         (table(via("0.0.0.0/0", 1, table=200), via("0.0.0.0/0", 2), rules=(*RULES, PolicyRule(5, 4, table=200, suppress_prefixlen=0))), RouteQuery(None, "8.8.8.8"), 2, None),
         (table(Route("0.0.0.0/0", nexthops=(Nexthop(1, flags=("dead",)), Nexthop(2)))), RouteQuery(None, "8.8.8.8"), 2, None),
         (table(), RouteQuery(None, "8.8.8.8"), None, "ENETUNREACH"),
+        # of IPv6 a route may be for packets of a prefix alone (ip6_fib.c, fib6_node_lookup_1)
+        (table(via("::/0", 1, origin="fd00:1::/64")), RouteQuery("fd00:2::2", "2001:db8::8"), None, "ENETUNREACH"),
+        (table(via("::/0", 1, origin="fd00:1::/64")), RouteQuery("fd00:1::2", "2001:db8::8"), 1, None),
+        (table(via("::/0", 1, origin="fd00:1::/64")), RouteQuery(None, "2001:db8::8"), None, "ENETUNREACH"),
+        (table(via("::/0", 1, metric=10), via("::/0", 2, origin="fd00::/16", metric=900)), RouteQuery("fd00:1::2", "2001:db8::8"), 2, None),
+        (table(via("::/0", 1, origin="fd00::/16"), via("::/0", 2, origin="fd00:1::/64", metric=900)), RouteQuery("fd00:1::2", "2001:db8::8"), 2, None),
+        (table(via("2001:db8::/32", 1, origin="fd00:9::/64"), via("::/0", 2)), RouteQuery("fd00:1::2", "2001:db8::8"), 2, None),
     ],
 )  # fmt: skip
 def test_the_decision_follows_rules_tables_types_and_metrics(namespace, query, leg, error):

@@ -30,7 +30,7 @@ def stop(snapshot: Snapshot) -> Stop | None:
 def test_a_rule_that_sends_a_frame_to_nobody(family: str, hook: str, device: str | None) -> None:
     found = stop(with_rule("host", family, hook, device, NOBODY))
     assert found is not None
-    assert (found.code, found.place.namespace, found.place.interface) == ("filtered-by-rule", "host", "vethc1")
+    assert (found.code, found.place.namespace, found.place.interface) == ("dnat-dead-target", "host", "vethc1")
     assert " ".join(found.commands[0].words) == f"nft delete rule {family} t c handle 7"
 
 

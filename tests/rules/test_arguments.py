@@ -153,7 +153,10 @@ def test_conditions_keep_their_options() -> None:
             "match ether type == arp", "match arp htype == 1", "match arp ptype == 0x800", "match arp gratuitous == 1", "drop"]),
         ("-p IPv4 --ip-tos 0x10 -j DROP", ["match ether type == ip", "match ip tos == 0x10", "drop"]),
         ("-p Length -j DROP", ["match ether type == 0", "drop"]),
-        ("-p ARP -j arpreply --arpreply-mac 2:0:0:0:0:2", ["match ether type == arp", "unknown", "drop"]),
+        ("-p ARP -j arpreply --arpreply-mac 2:0:0:0:0:2", [
+            "match ether type == arp", "match arp operation == request", "set arp answer 2:0:0:0:0:2", "drop"]),
+        ("-p ARP -j arpreply --arpreply-mac 2:0:0:0:0:2 --arpreply-target CONTINUE", [
+            "match ether type == arp", "match arp operation == request", "set arp answer 2:0:0:0:0:2"]),
     ],
 )  # fmt: skip
 def test_ebtables_in_nfts_words(arguments: str, expected: list[str]) -> None:
@@ -166,7 +169,7 @@ def test_ebtables_in_nfts_words(arguments: str, expected: list[str]) -> None:
         ("-j DROP -i eth+ -s 10.0.0.0/24 --src-mac 02:00:00:00:00:01 ! -d 1.2.3.4 --opcode 1", [
             "match meta iifname == eth*", "match arp saddr ip == 10.0.0.0/24", "match arp daddr ip != 1.2.3.4",
             "match arp saddr ether == 02:00:00:00:00:01", "match arp operation == 1", "drop"]),
-        ("-j mangle --mangle-ip-s 1.2.3.4", ["note"]),
+        ("-j mangle --mangle-ip-s 1.2.3.4", ["set arp saddr ip 1.2.3.4", "accept"]),
     ],
 )  # fmt: skip
 def test_arptables_in_nfts_words(arguments: str, expected: list[str]) -> None:

@@ -28,6 +28,8 @@ LIMIT_S = 2.0
 LONGEST_S = 8.0  # more in one question, for those that use the processor
 GLANCE_S = 0.1
 AT_WORK_S = 0.01  # of a processor, that it must have used since the last glance
+# resolv.conf(5): arptables asks for the name of an address that it prints, and waits for a silent name server
+_NO_NAMES = {"RES_OPTIONS": "attempts:0"}
 PATIENCE_S = 0.5  # with one that was killed
 LARGEST = 64 << 20  # bytes of one listing: 150,000 rules in JSON
 SHARE = 0.75  # of what is left of a question: 20,000 rules take 0.7 s
@@ -147,7 +149,7 @@ class _Child:
                 stdin=subprocess.DEVNULL,
                 stdout=self.output,
                 stderr=self.errors,
-                env={"LC_ALL": "C", "PATH": _search_path()},
+                env={"LC_ALL": "C", "PATH": _search_path(), **_NO_NAMES},
                 pass_fds=(self.leash.held,),
             )
             _let_it_write(self.process.pid, LARGEST)

@@ -203,6 +203,9 @@ def _route_of(record: Record) -> Route:
         tunnel=ENCAPSULATIONS.get(encapsulation, str(encapsulation)) if encapsulation else None,
         by_object=record["type"] == BLACKHOLE and "RTA_NH_ID" in record,
         nhid=record.get("RTA_NH_ID"),
+        origin=_prefix(record.get("RTA_SRC"), record["src_len"], record["family"])
+        if record["src_len"]
+        else None,
     )
 
 

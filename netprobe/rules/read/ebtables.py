@@ -63,10 +63,22 @@ def arptables_arguments(
             target = Block(
                 block.kind, block.name, [each for each in block.options if each[1].startswith("--set")]
             )
-            statements += (
-                [note(f"-j {block.name}")] if block.name == "mangle" else read_target(target, "arp", chains)
-            )
+            statements += _mangled(block) if block.name == "mangle" else read_target(target, "arp", chains)
     return statements, None
+
+
+_MANGLED = {
+    "--mangle-ip-s": "arp saddr ip", "--mangle-ip-d": "arp daddr ip",
+    "--mangle-mac-s": "arp saddr ether", "--mangle-mac-d": "arp daddr ether",
+}  # fmt: skip
+
+
+def _mangled(block: Block) -> list[Statement]:
+    """What arptables' mangle puts into a packet, and the verdict that it then names (ACCEPT by default)."""
+    given = {_MANGLED.get(name): said for _, name, said in block.options}
+    given.pop(None, None)
+    changed = [Statement("set", key(str(field)), right=value(*said)) for field, said in given.items()]
+    return [*changed, *_verdict(block.value("--mangle-target") or "ACCEPT")]
 
 
 _BURSTS = frozenset(
@@ -218,29 +230,33 @@ ARPTABLES: dict[str, Reader] = {
 }  # fmt: skip
 
 
+def _number(text: str) -> str:
+    return str(int(text, 0))
+
+
+# What ebtables' own targets change: the field, the options that say to what, how those are read, and the
+# verdict where the rule names none. arpreply answers a question by itself, with a MAC that nobody may have.
+_TARGETS: dict[str, tuple[str, tuple[str, ...], Callable[[str], str], str]] = {
+    "dnat": ("ether daddr", ("--to-dst", "--to-destination"), str, "ACCEPT"),
+    "snat": ("ether saddr", ("--to-src", "--to-source"), str, "ACCEPT"),
+    "mark": ("meta mark", ("--mark-set",), _number, "ACCEPT"),
+    "arpreply": ("arp answer", ("--arpreply-mac",), str, "DROP"),
+}
+_OF_WHAT = {"arpreply": (match("arp operation", "request", False),)}
+
+
 def _target(block: Block, chains: Collection[str]) -> list[Statement]:
     """ebtables' own targets, or a chain, or a verdict.
 
-    MAC translation then goes on with the verdict it names (ACCEPT by default).
+    What changes a frame then goes on with the verdict that it names.
     """
-    if block.name in ("dnat", "snat"):
-        side, option = ("ether daddr", "--to-dst") if block.name == "dnat" else ("ether saddr", "--to-src")
-        address = block.value(option) or block.value(
-            option.replace("-dst", "-destination").replace("-src", "-source")
-        )
-        changed = [Statement("set", key(side), right=value(address))] if address else [unknown(block.text())]
-        return [*changed, *_verdict(block.value(f"--{block.name}-target") or "ACCEPT")]
-    if block.name == "mark":
-        mark = block.value("--mark-set")
-        changed = (
-            [Statement("set", key("meta mark"), right=value(str(int(mark, 0))))]
-            if mark
-            else [unknown(block.text())]
-        )
-        return [*changed, *_verdict(block.value("--mark-target") or "ACCEPT")]
-    if block.name == "arpreply":  # answers by itself, with a MAC that nobody may have
-        return [unknown(block.text()), *_verdict(block.value("--arpreply-target") or "DROP")]
-    return read_target(block, "bridge", chains)
+    if block.name not in _TARGETS:
+        return read_target(block, "bridge", chains)
+    field, options, read, verdict = _TARGETS[block.name]
+    said = next(filter(None, map(block.value, options)), None)
+    changed = Statement("set", key(field), right=value(read(said))) if said else unknown(block.text())
+    ends = _verdict(block.value(f"--{block.name}-target") or verdict)
+    return [*_OF_WHAT.get(block.name, ()), changed, *ends]
 
 
 def _verdict(word: str) -> list[Statement]:

@@ -35,6 +35,10 @@ def _arp_target(packet: HookPacket, around: Surroundings) -> Seen:
     return UNKNOWN if packet.flow.dst_mac is None else dt.MAC.number(packet.flow.dst_mac)
 
 
+def _answer(packet: HookPacket, around: Surroundings) -> Seen:
+    return None if packet.answer is None else dt.MAC.number(packet.answer)
+
+
 def _gratuitous(packet: HookPacket, around: Surroundings) -> Seen:
     """Whether the sender asks for its own address (ebt_arp.c, EBT_ARP_GRAT)."""
     return int(packet.flow.src == packet.flow.dst)
@@ -59,4 +63,5 @@ ROWS: Rows = {
     "arp daddr ip": (dt.IPV4, only("arp", destination)),
     "arp saddr ether": (dt.MAC, only("arp", _arp_sender)),
     "arp daddr ether": (dt.MAC, only("arp", _arp_target)),
+    "arp answer": (dt.MAC, only("arp", _answer)),
 }  # fmt: skip

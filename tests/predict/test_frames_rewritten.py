@@ -1,0 +1,102 @@
+"""Frames and questions for neighbours that rules rewrite, answer or send elsewhere; ports that take no floods."""
+
+from __future__ import annotations
+
+import networks
+import pytest
+from literal_rules import nft_table, payload, test
+from networks import MAC, edited, relinked, tutorial, veth
+from test_roots import filter_rules, rules
+
+from netprobe.diagnose.apply import mend
+from netprobe.model import BridgePort, Cause, Ruleset, Snapshot, Stop
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+from netprobe.rules.read.iptables_save import read_save
+
+C2, NOBODY = MAC.format(4, 2), "02:00:00:00:00:99"
+
+
+def lost(snapshot: Snapshot, source: str = "c1", dst: str = "172.17.0.3") -> Stop | None:
+    found = predict(snapshot, networks.probe(source, dst), ask=False)
+    assert isinstance(found, Prediction)
+    return found.stop
+
+
+def bridged(line: str) -> Snapshot:
+    """The tutorial with a rule in ebtables' nat table of the host."""
+    text = f"*nat\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\n-A {line}\nCOMMIT"
+    return edited(tutorial(), "host", ruleset=Ruleset(tables=tuple(read_save(text, "ebtables", "bridge")), queues=()))
+
+
+def answering(line: str) -> Snapshot:
+    """The tutorial with a rule of arptables in c2."""
+    text = f"*filter\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n-A {line}\nCOMMIT"
+    return edited(tutorial(), "c2", ruleset=Ruleset(tables=tuple(read_save(text, "arptables", "arp")), queues=()))
+
+
+@pytest.mark.parametrize(
+    ("mac", "code"),
+    [(NOBODY, "arp-filtered"), (C2, None)],
+)
+def test_a_rule_that_answers_is_believed(mac: str, code: str | None) -> None:
+    stop = lost(bridged(f"PREROUTING -p ARP --arp-op Request --arp-ip-dst 172.17.0.3 -j arpreply --arpreply-mac {mac}"))
+    assert (stop and stop.code) == code
+    if stop is not None:
+        assert stop.place.namespace == "host"
+        assert [command.words[0] for command in stop.commands] == ["ebtables", "ip"]  # who learned it forgets it
+
+
+@pytest.mark.parametrize(("mac", "code"), [(NOBODY, "dnat-dead-target"), (C2, None)])
+def test_a_rule_that_gives_frames_another_mac_is_blamed_where_nobody_has_it(mac: str, code: str | None) -> None:
+    stop = lost(bridged(f"PREROUTING -p IPv4 --ip-dst 172.17.0.3 -j dnat --to-dst {mac} --dnat-target ACCEPT"))
+    assert (stop and stop.code) == code
+    if stop is not None:
+        assert (stop.place.namespace, stop.commands[0].words[:3]) == ("host", ("ebtables", "-t", "nat"))
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("--mangle-ip-s 172.17.0.99", "arp-filtered"), (f"--mangle-mac-s {NOBODY}", "arp-filtered"), (f"--mangle-mac-s {C2}", None),
+     ("--mangle-ip-s 172.17.0.99 --mangle-target DROP", "arp-filtered"), ("--mangle-ip-d 172.17.0.99", None)],
+)  # fmt: skip
+def test_an_answer_says_what_arptables_makes_it_say(words: str, code: str | None) -> None:
+    stop = lost(answering(f"OUTPUT -j mangle {words}"))
+    assert (stop and stop.code) == code
+    if stop is not None:
+        assert stop.place.namespace == "c2"
+        assert stop.commands[0].words[0] == "arptables"
+
+
+def diverted(device: str) -> Snapshot:
+    """What c1 sends to c2 is handed to another device of the host, where it comes in."""
+    chain = {"chain": {"name": "i", "handle": 1, "type": "filter", "hook": "ingress", "prio": 0, "policy": "accept", "dev": "vethc1"}}
+    rule = {"rule": {"chain": "i", "handle": 2, "expr": [test(payload("ip", "daddr"), "172.17.0.3"), {"fwd": {"dev": device}}]}}
+    snapshot = tutorial()
+    mirror = (veth(70, "mon0", MAC.format(7, 0), 71, None), veth(71, "mon1", MAC.format(7, 1), 70, None))
+    snapshot = edited(snapshot, "host", links=(*snapshot["host"].links, *mirror))
+    return edited(snapshot, "host", ruleset=nft_table(chain, rule, family="netdev"))
+
+
+@pytest.mark.parametrize(("device", "code"), [("mon0", "filtered-by-rule"), ("vethc2", None)])
+def test_a_frame_goes_on_where_a_rule_sends_it(device: str, code: str | None) -> None:
+    stop = lost(diverted(device))
+    assert (stop and stop.code) == code
+    if stop is not None:
+        assert "mon0" in stop.text
+        assert stop.commands[0].words[0] == "nft"
+
+
+def test_a_port_that_answers_arp_takes_no_floods() -> None:
+    snapshot = relinked(tutorial(), "host", "vethc2", port=BridgePort(proxy_arp=True))
+    stop = lost(snapshot)
+    assert stop is not None
+    assert (stop.code, stop.object and stop.object.text) == ("port-flood-off", "vethc2 proxy_arp on")
+    mended = mend(snapshot, Cause(stop.code, stop.place, "", commands=stop.commands))
+    assert mended is not None
+    assert lost(mended) is None
+
+
+def test_rules_that_touch_no_frame_blame_none() -> None:
+    snapshot = edited(tutorial(), "host", ruleset=rules(filter_rules("FORWARD -j ACCEPT")))
+    assert lost(snapshot) is None
