@@ -149,7 +149,8 @@ def _vxlan(order: Order, bare: Link, words: list[str]) -> Made:
 _MODES = ("private", "vepa", "bridge", "passthru", "source")
 _ANY_MAC = "02:00:00:00:00:01"
 _MACS = {"bridge": NO_MAC, "dummy": _ANY_MAC, "vxlan": _ANY_MAC}
-_MUTE, _FLAGS = "nolearning", ("proxy", "rsc", "l2miss", "l3miss")
+_MUTE = "nolearning"
+_FLAGS = ("proxy", "rsc", "l2miss", "l3miss", "udp6zerocsumtx", "udp6zerocsumrx")
 _PORT = 8472  # drivers/net/vxlan/vxlan_core.c, vxlan_port: what Linux takes where none is said
 _CABLE = 5  # words behind `type veth`: peer name END netns NAME
 _KINDS = {"bridge": _bridge, "dummy": _dummy, "macvlan": _macvlan, "veth": _veth, "vxlan": _vxlan}

@@ -50,6 +50,7 @@ _MTU = range(68, 65536)  # ETH_MIN_MTU, ETH_MAX_MTU
 _FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
     ("up",): {"up": True}, ("down",): {"up": False}, ("nomaster",): {"master": None, "port": None},
     ("arp", "on"): {"arp": True}, ("arp", "off"): {"arp": False},
+    ("protodown", "off"): {"protodown": False, "carrier": True},
 }  # fmt: skip
 
 
@@ -107,6 +108,8 @@ def _of_kind(link: Link, kind: str, words: list[str]) -> Link:
             return replace(link, port=replace(must(link.port, kind), proxy_arp=_VALUES[value]))
         case "bridge", key, "0" | "1" as value:
             return replace(link, bridge=replace(must(link.bridge, kind), **{_BRIDGE[key]: value == "1"}))
+        case "macvlan", "macaddr", "add", mac:
+            return replace(link, macvlan_sources=(*link.macvlan_sources, mac))
         case "macvlan", "mode", mode:
             return replace(link, macvlan_mode=mode)
         case "vxlan", key, value:

@@ -84,7 +84,7 @@ class Vxlan(Struct, frozen=True):
 
     `remote` None or a multicast group; `lower` is the underlay ifindex, 0 for none. `ttl` of the outer
     packets: 0 as any packet of the namespace. `flags` are the words of ip-link(8) for what else is switched
-    on, such as "proxy".
+    on, such as "proxy" or "udp6zerocsumrx".
     """
 
     vni: int
@@ -131,9 +131,10 @@ class Link(Struct, frozen=True):
     """One interface. `kind` is rtnetlink's (veth, bridge, macvlan, vxlan, tun, ...), "loopback", or "" for
     hardware.
 
-    `up` is IFF_UP, `carrier` is IFF_LOWER_UP. `link` is the peer of a veth or the lower device of a stacked
-    one. `xdp_answers` are all that its XDP program can answer, without touching the packet: "pass", "drop"
-    ...; None where that is not known.
+    `up` is IFF_UP, `carrier` is IFF_LOWER_UP; `protodown`: a program holds it without carrier. `link` is the
+    peer of a veth or the lower device of a stacked one. `macvlan_sources` are the MACs from which a macvlan
+    of mode source takes frames. `xdp_answers` are all that its XDP program can answer, without touching the
+    packet: "pass", "drop" ...; None where that is not known.
     """
 
     index: int
@@ -150,6 +151,8 @@ class Link(Struct, frozen=True):
     bridge: Bridge | None = None
     vxlan: Vxlan | None = None
     macvlan_mode: str | None = None
+    macvlan_sources: tuple[str, ...] = ()
+    protodown: bool = False
     vlan_id: int | None = None
     xdp: str | None = None
     xdp_answers: tuple[str, ...] | None = None

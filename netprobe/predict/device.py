@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Command, Link, Stage, Stop
+from netprobe.model import Command, Link, Object, Stage, Stop
 
 from .drop import link_down, link_object, lost
 from .fixes import link_set
@@ -20,6 +20,11 @@ def not_running(ground: Ground, name: str, link: Link, stage: Stage) -> Stop | N
         return link_down(name, link, stage)
     if link.carrier or link.kind == "bridge":
         return None
+    if link.protodown:
+        text = f"{link.name} is up, but a program holds it without carrier (protodown)"
+        thing = Object("link", link.name, f"{link.name} protodown on")
+        off = link_set(link, "protodown", "off")
+        return lost("link-no-carrier", name, link, stage, text, object=thing, fix=(off,))
     far = ground.beyond(name, link.link) if link.kind in ("veth", "macvlan", "vlan") else None
     if far is not None and far[1].up:
         far = None

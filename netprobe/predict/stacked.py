@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from netprobe.model import Link, Stage
+from netprobe.model import Link, Object, Stage, Stop
 
 from .bridge import settings
 from .drop import Unread, isolated, link_down, lost
+from .fixes import link_set
 from .outcome import BROADCAST, Branch, Crossing, Ways, is_group
 from .trace import hop
 from .view import Ground, Packet
@@ -115,9 +116,25 @@ def _above(
             continue
         try:
             if ground.beyond(there, each.link) == (name, link):
-                yield _to_station(there, each, packet)
+                stranger = _not_listed(there, each, packet)
+                yield Branch(packet, stop=stranger) if stranger else _to_station(there, each, packet)
         except Unread as unread:  # it may stand here, or not
             yield Branch(packet, stop=unread.reason)
+
+
+def _not_listed(name: str, link: Link, packet: Packet) -> Stop | None:
+    """A macvlan of mode source takes frames of those stations only that it was told of
+    (macvlan_forward_source).
+    """
+    mac = packet.flow.src_mac
+    if link.macvlan_mode != "source" or mac is None or mac in link.macvlan_sources:
+        return None
+    text = (
+        f"{link.name} in {name} is a macvlan of mode source, and {mac} is none of the stations that it hears"
+    )
+    thing = Object("link", link.name, f"{link.name} macvlan mode source")
+    fix = (link_set(link, "type", "macvlan", "macaddr", "add", mac),)
+    return lost("mac-not-allowed", name, link, Stage.RECEIVE, text, object=thing, fix=fix)
 
 
 def _to_station(name: str, link: Link, packet: Packet) -> Branch | Crossing:

@@ -239,6 +239,8 @@ def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, tra
     fitting = [(n, d) for n, d in same_port if d.vxlan and d.vxlan.vni == ours.vni]
     if fitting:
         name, device = fitting[0]
+        if unsure := _without_checksum(sender, fitting[0], arrived):
+            return (Branch(packet, stop=unsure),)
         if device.vxlan is not None and device.vxlan.learning:
             ground.heard_from[name, device.index, packet.flow.src_mac] = arrived.flow.src
         return (Crossing(name, device, unpacked(packet, arrived, name != there), inward=True),)
@@ -249,6 +251,25 @@ def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, tra
         )
         return (Branch(packet, stop=lost("unknown", *sender[:2], Stage.DECAPSULATE, text)),)
     return (Branch(packet, stop=_mismatch(ground, sender, there, bool(same_port))),)
+
+
+NO_CHECKSUM, TAKES_NONE = "udp6zerocsumtx", "udp6zerocsumrx"
+
+
+def _without_checksum(
+    sender: tuple[str, Link, Vxlan], receiver: tuple[str, Link], arrived: Packet
+) -> Stop | None:
+    """A tunnel's packet of IPv6 without a checksum, which its other end does not take (udp6_csum_init)."""
+    (name, link, ours), (there, device) = sender, receiver
+    takes = device.vxlan is not None and TAKES_NONE in device.vxlan.flags
+    if arrived.flow.version == 4 or NO_CHECKSUM not in ours.flags or takes:
+        return None
+    text = (
+        f"{link.name} of {name} sends UDP of IPv6 without checksums ({NO_CHECKSUM}), which {device.name} of"
+        f" {there} does not take ({TAKES_NONE} is off)"
+    )
+    thing = Object("tunnel", link.name, f"{link.name} vxlan id {ours.vni} {NO_CHECKSUM}")
+    return lost("vxlan-port-mismatch", name, link, Stage.ENCAPSULATE, text, object=thing)
 
 
 def _mismatch(ground: Ground, sender: tuple[str, Link, Vxlan], there: str, port_fits: bool) -> Stop:

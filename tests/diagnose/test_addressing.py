@@ -9,7 +9,7 @@ from networks import MAC, edited, relinked, tutorial
 from test_repair_whole import after, ask, chosen, lost, said
 from test_roots import MASQUERADE, asked, natted, ruled
 
-from netprobe.model import InterfaceAddress, Leg, LinkRef, Neighbour, Nexthop, PolicyRule, Protocol, Route, Snapshot
+from netprobe.model import FdbEntry, InterfaceAddress, Leg, LinkRef, Neighbour, Nexthop, PolicyRule, Protocol, Route, Snapshot
 from netprobe.predict.predict import predict
 
 OTHER_SUBNET = edited(
@@ -107,6 +107,19 @@ def test_a_macvlan_and_its_parent_talk_by_another_macvlan(mode: str, source: str
         assert lost(after(network, *lines[:n]), ask(source, dst))
 
 
+def port_with_the_mac_of_its_station(*others: str) -> Snapshot:
+    """c2's port has the MAC of c2's own end, whose frames the bridge keeps; the bridge may be named by that port."""
+    mac = tutorial()["c2"].links[1].mac
+    snapshot = edited(tutorial(), "host", sysctls={"net.ipv4.ip_forward": "0"})
+    for name in ("vethc2", *others):
+        snapshot = relinked(snapshot, "host", name, mac=mac)
+    host = snapshot["host"]
+    port, bridge = host.link_named("vethc2"), host.link_named("docker0")
+    assert port is not None
+    assert bridge is not None
+    return edited(snapshot, "host", fdb=(*host.fdb, FdbEntry(port.index, mac, bridge.index, local=True, state="permanent")))
+
+
 @pytest.mark.parametrize(
     ("snapshot", "source", "dst", "code", "where", "direction"),
     [
@@ -114,6 +127,8 @@ def test_a_macvlan_and_its_parent_talk_by_another_macvlan(mode: str, source: str
         (gateway_nobody_is("10.0.0.254"), "red", "8.8.8.8", "route-wrong-nexthop", "red", Leg.REQUEST),
         (gateway_nobody_is("169.254.1.1"), "red", "8.8.8.8", "proxy-arp-off", "host/br0", Leg.REQUEST),
         (without_local_rule("internet"), "red", "8.8.8.8", "rule-local-missing", "internet", Leg.REQUEST),
+        (ruled(base=port_with_the_mac_of_its_station()), "c1", "172.17.0.3", "mac-duplicate", "host/vethc2", Leg.REQUEST),
+        (ruled(base=port_with_the_mac_of_its_station("docker0")), "c1", "172.17.0.3", "mac-duplicate", "host/vethc2", Leg.REQUEST),
         (same_mac(), "host", "172.17.0.3", "mac-duplicate", "c1/eth0", Leg.REQUEST),
         (same_mac(7), "c1", "172.17.0.3", "mac-duplicate", "c1/eth0", Leg.REQUEST),  # c2's answer would have to go back to its own port
         (bridge_without_ports(), "host", "10.0.0.2", "port-not-in-bridge", "host/veth0", Leg.REQUEST),

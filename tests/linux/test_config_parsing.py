@@ -119,6 +119,10 @@ def test_stacked_devices() -> None:
     assert vxlan is not None
     assert (vxlan.vni, vxlan.local, vxlan.remote, vxlan.port, vxlan.lower, vxlan.learning) == (42, "192.0.2.1", "192.0.2.2", 8472, 5, False)
     assert link_of(link(0x11043, 1, info("macvlan", attribute(1, u32(2))))).macvlan_mode == "vepa"
+    heard = attribute(1, u32(16)) + attribute(5, attribute(4, bytes([2, 0, 0, 0, 0, 1])) + attribute(4, bytes([2, 0, 0, 0, 0, 2])))
+    assert link_of(link(0x11043, 1, info("macvlan", heard))).macvlan_sources == ("02:00:00:00:00:01", "02:00:00:00:00:02")
+    assert link_of(link(0x11043, 1, info("vxlan", data + attribute(19, u8(1)) + attribute(20, u8(0))))).vxlan.flags == ("udp6zerocsumtx",)
+    assert link_of(link(0x11043, 1, attribute(39, u8(1)))).protodown
     assert link_of(link(0x11043, 1, info("vlan", attribute(1, u16(100))))).vlan_id == 100
     assert link_of(link(0x11043, 1, attribute(43, attribute(2, u8(2)) + attribute(4, u32(9))))).xdp == "xdpgeneric id 9"
     assert link_of(link(0x11043, 778, attribute(1, ip("192.0.2.1")))).mac == "192.0.2.1"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from networks import MAC, RULES, lo, local, probe, via
+from networks import MAC, RULES, edited, lo, local, probe, relinked, via
 
-from netprobe.model import Bridge, BridgePort, FoundMacvlans, FoundPeer, InterfaceAddress, Link, LinkRef, Namespace, Snapshot
+from netprobe.diagnose.apply import mend
+from netprobe.model import Bridge, BridgePort, Cause, FoundMacvlans, FoundPeer, InterfaceAddress, Link, LinkRef, Namespace, Snapshot
 from netprobe.predict.predict import Prediction, predict
 
 # drivers/net/macvlan.c, macvlan_queue_xmit and macvlan_handle_frame: a frame of a VEPA goes out, and comes in again where it is sent back;
@@ -70,3 +71,27 @@ def test_a_host_gets_a_sibling_of_its_container(asker: str, asked: str) -> None:
         "host: ip link set dev shim up",
         "host: ip route add 10.5.0.1 dev shim src 10.5.0.100",
     ]
+
+
+def of_sources(*heard: str) -> Snapshot:
+    """Container a, whose macvlan takes frames of these stations alone, and lan beyond the parent, which has an address."""
+    snapshot = relinked(with_its_host(), "a", "eth0", macvlan_mode="source", macvlan_sources=heard)
+    port, address = snapshot["lan"].links[1], InterfaceAddress(3, "10.5.0.200", 24)
+    routes = (*local("10.5.0.200"), via("10.5.0.0/24", None, 3))
+    return edited(snapshot, "lan", links=(lo()[0], port), addresses=(*lo()[1], address), routes=routes)
+
+
+def test_a_macvlan_of_mode_source_hears_those_that_it_was_told() -> None:
+    their = MAC.format(6, 5)
+    outcome = predict(of_sources(their), probe("a", "10.5.0.200"), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.stop is None
+    snapshot = of_sources(MAC.format(6, 9))
+    outcome = predict(snapshot, probe("a", "10.5.0.200"), ask=False)
+    assert isinstance(outcome, Prediction)
+    stop = outcome.stop
+    assert stop is not None
+    assert (stop.code, stop.place.namespace) == ("mac-not-allowed", "a")
+    mended = mend(snapshot, Cause(stop.code, stop.place, "", commands=stop.commands))
+    assert mended is not None
+    assert mended["a"].links[1].macvlan_sources == (MAC.format(6, 9), their)

@@ -9,6 +9,7 @@ from networks import MAC, RULES, edited, lo, local, probe, relinked, veth, via
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair.choice import choose
 from netprobe.model import (
+    Cause,
     End,
     FdbEntry,
     Flow,
@@ -312,3 +313,58 @@ def test_a_tunnel_that_answers_for_its_neighbours_lets_nobody_ask_for_another() 
     stop = choose(proxied(), lost, lost.stop).stop
     assert (stop.code, stop.thing.id) == ("neigh-no-answer", "10.9.0.2 dev vx0")
     assert [" ".join(command.words) for command in stop.commands] == [f"ip neigh replace 10.9.0.2 lladdr {mac} dev vx0 nud permanent"]
+
+
+def over_ipv6(first: tuple[str, ...], second: tuple[str, ...]) -> Snapshot:
+    """The pair, whose tunnel goes over IPv6; each end with these settings."""
+    snapshot = pair()
+    for name, number, flags in (("a", 1, first), ("b", 2, second)):
+        own, rules = f"fd00:50::{number}", (*RULES, PolicyRule(0, 6, table=255), PolicyRule(32766, 6, table=254))
+        here = snapshot[name]
+        of_the_kernel = tuple(replace(route, protocol="kernel") for route in here.routes)
+        routes = (*of_the_kernel, *local(own), via("fd00:50::/64", None, 2))
+        addresses = (*here.addresses, InterfaceAddress(2, own, 64))
+        snapshot = edited(snapshot, name, routes=routes, addresses=addresses, rules=rules)
+        snapshot = relinked(snapshot, name, "vx0", vxlan=Vxlan(7, local=own, remote=f"fd00:50::{3 - number}", flags=flags))
+    return snapshot
+
+
+SENDS, TAKES = "udp6zerocsumtx", "udp6zerocsumrx"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "at"),
+    [
+        ((), (), None), ((SENDS,), (TAKES,), None), ((SENDS, TAKES), (SENDS, TAKES), None), ((), (TAKES,), None),
+        ((SENDS, TAKES), (SENDS,), "a"), ((SENDS, TAKES), (), "a"), ((TAKES,), (TAKES,), None), ((), (SENDS,), "b"),
+    ],
+)  # fmt: skip
+def test_a_tunnel_over_ipv6_has_checksums_or_an_end_that_wants_none(
+    first: tuple[str, ...], second: tuple[str, ...], at: str | None
+) -> None:
+    """net/ipv6/ip6_checksum.c, udp6_csum_init; vxlan(8) of ip-link."""
+    snapshot = over_ipv6(first, second)
+    lost = predict(snapshot, probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert (lost.stop.place.namespace if lost.stop else None) == at
+    if lost.stop is not None:
+        found = choose(snapshot, lost, lost.stop).stop
+        assert (found.code, found.thing.text) == ("vxlan-port-mismatch", f"vx0 vxlan id 7 {SENDS}")
+        mended = mend(snapshot, Cause(found.code, found.place, "", commands=found.commands))
+        assert mended is not None
+        again = predict(mended, probe("a", "10.9.0.2"), ask=False)
+        assert isinstance(again, Prediction)
+        assert again.stop is None
+
+
+def test_a_tunnel_that_a_program_holds_down() -> None:
+    snapshot = relinked(pair(), "a", "vx0", protodown=True, carrier=False)
+    lost = predict(snapshot, probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    assert (lost.stop.code, lost.stop.thing.text) == ("link-no-carrier", "vx0 protodown on")
+    mended = mend(snapshot, Cause(lost.stop.code, lost.stop.place, "", commands=lost.stop.commands))
+    assert mended is not None
+    again = predict(mended, probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(again, Prediction)
+    assert again.stop is None

@@ -98,6 +98,8 @@ class VxlanData(nla):
         (15, "IFLA_VXLAN_PORT", "be16"),
         (16, "IFLA_VXLAN_GROUP6", "ip6addr"),
         (17, "IFLA_VXLAN_LOCAL6", "ip6addr"),
+        (19, "IFLA_VXLAN_UDP_ZERO_CSUM6_TX", "uint8"),
+        (20, "IFLA_VXLAN_UDP_ZERO_CSUM6_RX", "uint8"),
         (25, "IFLA_VXLAN_COLLECT_METADATA", "uint8"),
     )
 
@@ -105,7 +107,7 @@ class VxlanData(nla):
 class MacvlanData(nla):
     """IFLA_INFO_DATA of a macvlan or macvtap."""
 
-    nla_map = ((1, "IFLA_MACVLAN_MODE", "uint32"),)
+    nla_map = ((1, "IFLA_MACVLAN_MODE", "uint32"), (5, "IFLA_MACVLAN_MACADDR_DATA", "cdata"))
 
 
 class IpvlanData(nla):
@@ -214,6 +216,7 @@ class LinkMessage(nlmsg):
         (26, "IFLA_AF_SPEC", "cdata"),
         (29, "IFLA_EXT_MASK", "uint32"),
         (37, "IFLA_LINK_NETNSID", "int32"),
+        (39, "IFLA_PROTO_DOWN", "uint8"),
         (43, "IFLA_XDP", "xdp"),
     )
     info = Info

@@ -89,6 +89,8 @@ def link_of(record: Record) -> Link:
         bridge=_bridge(data) if kind == "bridge" else None,
         vxlan=vxlan,
         macvlan_mode=_mode(kind, data),
+        macvlan_sources=_sources(data),
+        protodown=bool(record.get("IFLA_PROTO_DOWN")),
         vlan_id=data.get("IFLA_VLAN_ID", 0) if kind == "vlan" else None,
         xdp=_xdp(xdp),
         xdp_answers=_xdp_answers(xdp),
@@ -148,7 +150,10 @@ def _bridge(data: Record) -> Bridge:
     )
 
 
-_VXLAN_FLAGS = ("proxy", "rsc", "l2miss", "l3miss")  # their words in ip-link(8)
+_VXLAN_FLAGS = {  # their words in ip-link(8)
+    "proxy": "PROXY", "rsc": "RSC", "l2miss": "L2MISS", "l3miss": "L3MISS",
+    "udp6zerocsumtx": "UDP_ZERO_CSUM6_TX", "udp6zerocsumrx": "UDP_ZERO_CSUM6_RX",
+}  # fmt: skip
 
 
 def _vxlan(data: Record) -> Vxlan:
@@ -161,7 +166,7 @@ def _vxlan(data: Record) -> Vxlan:
         learning=bool(data.get("IFLA_VXLAN_LEARNING")),
         collect_metadata=bool(data.get("IFLA_VXLAN_COLLECT_METADATA")),
         ttl=data.get("IFLA_VXLAN_TTL", 0),
-        flags=tuple(word for word in _VXLAN_FLAGS if data.get(f"IFLA_VXLAN_{word.upper()}")),
+        flags=tuple(word for word, name in _VXLAN_FLAGS.items() if data.get(f"IFLA_VXLAN_{name}")),
     )
 
 
@@ -171,6 +176,15 @@ def _mode(kind: str, data: Record) -> str | None:
     if kind in ("ipvlan", "ipvtap"):
         return IPVLAN_MODES.get(data.get("IFLA_IPVLAN_MODE", 0))
     return None
+
+
+_MACADDR = 12  # bytes: an attribute with a MAC, and what fills it up to a multiple of four
+
+
+def _sources(data: Record) -> tuple[str, ...]:
+    """The stations that a macvlan of mode source takes frames of (macvlan_fill_info_macaddr)."""
+    found: bytes = data.get("IFLA_MACVLAN_MACADDR_DATA", b"")
+    return tuple(found[at + 4 : at + 10].hex(":") for at in range(0, len(found), _MACADDR))
 
 
 def _xdp(found: Record) -> str | None:

@@ -167,7 +167,9 @@ def _in(name: str, command: Command) -> Command:
 
 
 def _of_one_mac(loss: Loss) -> Iterator[Repair]:
-    """Two stations with one MAC address: a bridge sends their frames to whoever spoke last."""
+    """Two stations with one MAC address: a bridge sends their frames to whoever spoke last; or a station and
+    a port, whose frames a bridge takes for its own (br_fdb_add_local).
+    """
     spaces = loss.snapshot.namespaces.items()
     stations = ((name, link) for name, namespace in spaces for link in _with_a_mac(namespace))
     for mac, found in gathered((link.mac, (name, link)) for name, link in stations).items():
@@ -184,12 +186,13 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
                 (fixes.link_set(link, "address", _own_mac(name, loss.snapshot[name], link)),),
                 (loss.stop.text,),
             )
-            for repair in loss.repair(stop, Merit.RESTORES, agreeing=_meant(loss, name)):
+            for repair in loss.repair(stop, Merit.RESTORES, agreeing=_meant(loss, name, link)):
                 yield replace(repair, mended=_unlearned(repair.mended, mac))
 
 
 def _with_a_mac(namespace: Namespace) -> Iterator[Link]:
-    """The interfaces of a namespace that are stations by a MAC of their own."""
+    """The interfaces of a namespace that are stations by a MAC of their own, and the ports of its bridges."""
+    yield from but(namespace.links, port=None)
     for link in where(namespace.links, master=None):
         others = ("", _NO_MAC, *_of_ports(namespace, link))
         if link.mac not in others and link.kind != "ipvlan":
@@ -215,8 +218,12 @@ def _own_mac(name: str, namespace: Namespace, link: Link) -> str:
     return min(_of_ports(namespace, link), default="") or made_up(name, link)
 
 
-def _meant(loss: Loss, name: str) -> int:
-    """The sender's own interface rather than the destination's, and that one rather than a bystander's."""
+def _meant(loss: Loss, name: str, link: Link) -> int:
+    """A port, of whose MAC nobody makes use; the sender's own interface rather than the destination's, and
+    that one rather than a bystander's.
+    """
+    if link.port is not None:
+        return 3
     if name == loss.probe.source.namespace:
         return 2
     return int(loss.snapshot[name].owner_of(loss.goal) is not None)

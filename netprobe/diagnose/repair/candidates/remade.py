@@ -16,8 +16,9 @@ from netprobe.diagnose.apply_bridges import NO_MAC
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import BridgePort, Command, Link, Namespace, Route, Vxlan
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, holding, where
+from netprobe.model.lookup import among, but, holding, those_in, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
+from netprobe.predict.vxlan import NO_CHECKSUM, TAKES_NONE
 
 from .before import route_words
 from .tunnels import devices, underlay
@@ -35,10 +36,21 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         usual = Counter(vxlan.network for _, _, vxlan in found)
         ends = [each for each in found if each[:2] == at or _meet(at, each[:2])]
         for (namespace, link, own), (_, _, other) in permutations(ends, 2):
-            wanted = replace(own, vni=other.vni, port=other.port)
-            agreeing = usual[wanted.network] - usual[own.network]
+            wanted = _fitted(own, other)
+            alike = usual[wanted.network] - usual[own.network]
+            agreeing = alike + (wanted.flags == other.flags)
             commands = inside(namespace, _again(namespace, link, wanted))
             yield from loss.repair(replace(loss.stop, commands=commands), Merit.RESTORES, agreeing=agreeing)
+
+
+def _fitted(own: Vxlan, other: Vxlan) -> Vxlan:
+    """A device as the other end needs it: its number and port, and checksums as that one sends and takes
+    them.
+    """
+    sends = () if TAKES_NONE not in other.flags else those_in((NO_CHECKSUM,), own.flags)
+    takes = (TAKES_NONE,) if NO_CHECKSUM in other.flags else those_in((TAKES_NONE,), own.flags)
+    kept = those_not_in(own.flags, (NO_CHECKSUM, TAKES_NONE))
+    return replace(own, vni=other.vni, port=other.port, flags=(*kept, *sends, *takes))
 
 
 def inside(namespace: Namespace, commands: Iterable[Command]) -> tuple[Command, ...]:
