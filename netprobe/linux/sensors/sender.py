@@ -28,6 +28,7 @@ from netprobe.wire.dissect import RAW_IP, DissectedPacket, dissect, dissect_segm
 from netprobe.wire.filter import answer_filter, packet_filter, segment_filter
 from netprobe.wire.mark import PROTOCOL_NUMBERS, TOKEN_BYTES, Mark
 
+from . import routed
 from .ports import index_of
 from .tap import NOTHING, SO_TIMESTAMPNS_NEW, AnySocket, attach, empty, enlarge, stamp_of
 
@@ -74,6 +75,7 @@ class Sender:
             self.source = without_zone(probe.source.address or "") or chosen_source(
                 probe, self.destination, self.scope
             )
+            self._by_ports = routed.by_ports(probe)
             self._reserved = self._reserve()
             self.source_ports = tuple(sock.getsockname()[1] for sock in self._reserved) or _given(
                 probe.source_port
@@ -124,7 +126,22 @@ class Sender:
         address = (
             (self.destination, 0, 0, self.scope) if self.family == socket.AF_INET6 else (self.destination, 0)
         )
-        return sent(self._raw, packet, address)
+        own = next(iter(self._of_its_port(packet)), None) if self._by_ports else None
+        if own is None:
+            return sent(self._raw, packet, address)
+        to = (address[0], self.probe.destination.port or 0, *address[2:])
+        send_own = routed.send_datagram if self.probe.protocol is Protocol.UDP else routed.send_syn
+        send_own(own, packet, to)
+        return 0
+
+    def _of_its_port(self, packet: bytes) -> Iterator[socket.socket]:
+        """The reserved socket from whose port a packet is."""
+        port = routed.source_port(packet)
+        return (
+            sock
+            for sock in self._reserved
+            if isinstance(sock, socket.socket) and sock.getsockname()[1] == port
+        )
 
     def hear(self) -> Iterator[Heard]:
         """Everything that waits at the sockets now."""
@@ -191,7 +208,7 @@ class Sender:
         return (first, *(self._reserved_port(kind, 0) for _ in range(further)))
 
     def _reserved_port(self, kind: int, port: int) -> AnySocket:
-        sock = new_socket(self.family, kind)
+        sock = configured(self.probe, kind, 0) if self._by_ports else new_socket(self.family, kind)
         self._stack.callback(sock.close)
         if kind == socket.SOCK_DGRAM:
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
