@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Command, Leg, Link, Namespace, Object, Qdisc, Stage, Stop, TcFilter
 
-from .drop import lost, place_of
+from .drop import link_down, lost, place_of
 from .fixes import xdp_off
 
 # Disciplines that a default system has, and that drop only under a load that a probe is not.
@@ -87,27 +87,44 @@ def cgroup(namespace: Namespace, link: Link | None, leg: Leg) -> tuple[Stop, ...
     )
 
 
-def ingress(name: str, link: Link) -> Judged:
+def ingress(namespace: Namespace, link: Link) -> Judged:
     """The tc filters on the way in."""
-    return _filters(name, link, Stage.INGRESS)
+    return _filters(namespace, link, Stage.INGRESS)
 
 
-def egress(name: str, link: Link) -> Judged:
+def egress(namespace: Namespace, link: Link) -> Judged:
     """The tc filters on the way out and a queueing discipline that polices."""
-    judged = _filters(name, link, Stage.EGRESS)
-    policing = (_qdisc(name, link, each) for each in filter(_may_drop, link.qdiscs))
+    judged = _filters(namespace, link, Stage.EGRESS)
+    policing = (_qdisc(namespace.name, link, each) for each in filter(_may_drop, link.qdiscs))
     return replace(judged, suspects=(*judged.suspects, *policing))
 
 
-def _filters(name: str, link: Link, stage: Stage) -> Judged:
+def _filters(namespace: Namespace, link: Link, stage: Stage) -> Judged:
     """The first filter that does not leave every packet to the next one is certain to be asked."""
+    name = namespace.name
     asked = [each for each in link.filters if each.direction == stage and each.answers != ("continue",)]
     if asked and _drops(asked[0].answers):
         return Judged(_filter(name, link, asked[0], stage, "filtered-by-tc", _CERTAINLY))
     doubtful = (
-        _filter(name, link, each, stage, *_doubt(each)) for each in asked if not _lets_pass(each.answers)
+        _dead_target(namespace, each) or _filter(name, link, each, stage, *_doubt(each))
+        for each in asked
+        if not (_lets_pass(each.answers) or _comes_back(namespace, each))
     )
     return Judged(suspects=tuple(doubtful))
+
+
+def _dead_target(namespace: Namespace, found: TcFilter) -> Stop | None:
+    """A filter that redirects to a device that is down, which loses what it is given (tcf_mirred_act)."""
+    target = namespace.link(found.target)
+    return None if target is None or target.up else link_down(namespace.name, target, Stage.TRANSMIT)
+
+
+def _comes_back(namespace: Namespace, found: TcFilter) -> bool:
+    """Whether a filter redirects to an intermediate device that runs: a packet goes on from there as if
+    nothing had been (drivers/net/ifb.c).
+    """
+    target = namespace.link(found.target)
+    return target is not None and target.kind == "ifb" and target.up
 
 
 def _doubt(found: TcFilter) -> tuple[str, str]:

@@ -29,7 +29,7 @@ def on_transmit(ground: Ground, name: str, link: Link, packet: Packet) -> Passag
     """
     packet = shaped_by_tc(ground.namespace(name), Stage.EGRESS, packet)
     passed = ruled(ground, name, "netdev", "egress", packet, Doors(oif=link, device=link.name))
-    judged = bpf.egress(name, link)
+    judged = bpf.egress(ground.namespace(name), link)
     stop = passed.stop or judged.stop or bpf.no_room(name, link, packet.flow.length)
     return replace(_judged(passed, judged), stop=stop)
 
@@ -48,7 +48,7 @@ def on_ingress(ground: Ground, name: str, link: Link, packet: Packet) -> Passage
     """Ingress of a device, behind the taps: tc ingress, netdev ingress chains."""
     packet = _offloaded(ground, name, link, packet)
     shaped = shaped_by_tc(ground.namespace(name), Stage.INGRESS, packet)
-    judged = _judged(Passage(shaped), bpf.ingress(name, link))
+    judged = _judged(Passage(shaped), bpf.ingress(ground.namespace(name), link))
     if judged.stop is not None:
         return judged
     return ruled(ground, name, "netdev", "ingress", judged.packet, Doors(link, device=link.name))

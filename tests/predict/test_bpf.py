@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.model import Link, Qdisc, TcFilter
+from netprobe.model import Link, Namespace, Qdisc, TcFilter
 from netprobe.predict import bpf
 from netprobe.predict.bpf import Judged
 
@@ -55,13 +55,26 @@ def test_filters_behind_each_other(side: str, answers: list[Answers], expected: 
     other = "egress" if side == "ingress" else "ingress"
     filters = (TcFilter(other, "bpf", "x", answers=DROP), *(TcFilter(side, "bpf", str(n), answers=a) for n, a in enumerate(answers)))
     link = Link(2, "eth0", filters=filters, qdiscs=(Qdisc("clsact", "ffff:", "clsact"),))
-    judged = bpf.ingress("n", link) if side == "ingress" else bpf.egress("n", link)
+    judged = bpf.ingress(HERE, link) if side == "ingress" else bpf.egress(HERE, link)
     assert weighed(judged) == expected
-    assert weighed(bpf.egress("n", link) if side == "ingress" else bpf.ingress("n", link)) == "lost"
+    assert weighed(bpf.egress(HERE, link) if side == "ingress" else bpf.ingress(HERE, link)) == "lost"
     if judged.stop is not None:
         assert (judged.stop.code, str(judged.stop.fix[0])) == ("filtered-by-tc", f"tc filter del dev eth0 {side}")
 
 
+HERE = Namespace("n")
+
+
 def test_a_filter_that_diverts_is_said_to() -> None:
     link = Link(2, "eth0", filters=(TcFilter("ingress", "u32", "x", "mirred egress redirect", 7),))
-    assert [stop.code for stop in bpf.ingress("n", link).suspects] == ["diverted-by-tc"]
+    assert [stop.code for stop in bpf.ingress(HERE, link).suspects] == ["diverted-by-tc"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "up", "codes"), [("ifb", True, []), ("ifb", False, ["link-admin-down"]), ("veth", False, ["link-admin-down"])]
+)
+def test_where_a_filter_diverts_to(kind: str, up: bool, codes: list[str]) -> None:
+    """An intermediate device that runs gives the packet back; what is down loses it."""
+    link = Link(2, "eth0", filters=(TcFilter("ingress", "u32", "x", "mirred egress redirect", 7),))
+    found = bpf.ingress(Namespace("n", links=(link, Link(7, "ifb0", kind, up=up))), link)
+    assert [stop.code for stop in found.suspects] == codes

@@ -237,11 +237,11 @@ def _on_another_link(
     loss: Loss, namespace: Namespace, link: Link, others: list[InterfaceAddress]
 ) -> Iterator[Repair]:
     """An address of the network of a segment on an interface of the same namespace that is not on that
-    segment.
+    segment, or a mere port of it: what comes in there is the bridge's.
     """
     for own in where(namespace.addresses, scope="global"):
         usual, there = usual_length(others, own.address), namespace.link(own.index)
-        if usual is None or there is None or link.index in (there.index, there.master):
+        if usual is None or there is None or link.index == there.index:
             continue
         if there.kind == "bridge" and _has_its_stations(loss, namespace.name, there, own):
             continue

@@ -27,6 +27,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             stop = _followed(loss.snapshot[routed.namespace], routed, rule)
             hides = _hides_main(loss.snapshot[routed.namespace], rule)
             yield from loss.repair(stop, Merit.RESTORES if hides else Merit.UNDOES)
+            yield from _networks_first(loss, routed, rule)
         if routed.leg is Leg.REPLY:
             yield from _unused_table(loss, routed)
     version = loss.version
@@ -40,6 +41,32 @@ def _back(loss: Loss) -> Iterator[Routed]:
         with loss.noting():
             decision = fib.sought(loss.here, RouteQuery(flow.dst, flow.src))
             yield Routed(loss.here.name, Leg.REPLY, decision, "", flow.src)
+
+
+def _networks_first(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Repair]:
+    """A default route of a table that is asked before main, which has a route to the very network: main is to
+    be asked first for all but its own default (ip-rule(8), suppress_prefixlength). A rule for one source or
+    destination may as well be what is odd.
+    """
+    namespace, taken = loss.snapshot[routed.namespace], routed.decision.route
+    known = fib.best(namespace, fib.MAIN, RouteQuery(routed.src, routed.dst))
+    if taken is None or known is None or not taken.is_default or not known.is_to_a_network:
+        return
+    same = where(namespace.rules, version=rule.version)
+    if rule.table == fib.MAIN or has(same, priority=rule.priority - 1) or not rule.priority:
+        return
+    before = ("pref", str(rule.priority - 1))
+    named = f"{rule.priority - 1}: from all lookup main suppress_prefixlength 0"
+    text = (
+        f"table {taken.table} of {namespace.name}, which has a default route, is asked before main, which"
+        f" knows {known.dst}: no policy rule asks main first for networks"
+    )
+    words = ("rule", "add", *before, "lookup", "main", "suppress_prefixlength", "0")
+    thing = Object("policy-rule", named, f"{named} (missing)")
+    fix = (fixes.ip(routed.dst, *words),)
+    stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+    wide = rule.src is None and rule.dst is None
+    yield from loss.repair(stop, Merit.RESTORES if wide else Merit.ADDS)
 
 
 def _hides_main(namespace: Namespace, rule: PolicyRule) -> bool:

@@ -1,6 +1,6 @@
-"""An interface that has another name than rules call it by. Pure.
+"""An interface that has another name than rules call it by, or another index. Pure.
 
-See: ip-link(8), name; net/core/dev.c (dev_change_name).
+See: ip-link(8), name; net/core/dev.c (dev_change_name); nft(8), iif and iifname.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ from collections.abc import Iterator
 from itertools import chain, filterfalse
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Link, Namespace, Object, Rule, Stage, Term
-from netprobe.model.lookup import among, indexed, not_among
+from netprobe.model import Chain, Link, Namespace, Object, Place, Rule, Stage, Stop, Table, Term
+from netprobe.model.lookup import among, indexed, not_among, where
+from netprobe.model.pattern import pattern
+from netprobe.model.place import stage_of
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
+from netprobe.rules.naming import rule_decision
 
 _NAMES = ("meta iifname", "meta oifname")
+_INDEXES = ("meta iif", "meta oif")
+_QUOTED = pattern(r'[^"*\\\\]+')  # what nft takes for the name of an interface between quotes
 _SEVERAL = 2  # rules: one alone may be mistaken, where several interfaces could be meant
 
 
@@ -24,9 +29,57 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for namespace in map(loss.snapshot.at, loss.around):
         said, missing = _said(namespace), missing_names(namespace)
         unsaid = not_among(namespace.outward, name=said)
+        yield from _made_anew(loss, namespace)
         if len(missing) == 1 and (said[missing[0]] >= _SEVERAL or len(unsaid) == 1):
             for link in unsaid:
                 yield from _renamed(loss, namespace, link, missing[0], said[missing[0]])
+
+
+def _made_anew(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
+    """A rule of nft that means an interface by an index that none has any more: it was made anew since. By
+    its name the rule would mean it for good.
+    """
+    crossed = {hop.interface for hop in where(loss.hops, namespace=namespace.name)}
+    near = among(namespace.outward, name=(*crossed, loss.stop.place.interface))
+    there = [link for link in near if _QUOTED.fullmatch(link.name)]
+    for table in where(namespace.tables, engine="nft"):
+        for placed in table.placed:
+            for key, index in _indexes(namespace, placed[1]):
+                for link in there:
+                    yield from _by_name(loss, namespace, table, placed, key, index, link)
+
+
+def _indexes(namespace: Namespace, rule: Rule) -> Iterator[tuple[str, str]]:
+    """The indexes by which a rule speaks of interfaces, and that none has; each with the word before it."""
+    for statement in among(rule.statements, key=_INDEXES):
+        for text in _values(statement.right) if statement.right is not None else ():
+            if text.isdigit() and namespace.link(int(text)) is None:
+                yield statement.key.removeprefix("meta "), text
+
+
+def _by_name(
+    loss: Loss,
+    namespace: Namespace,
+    table: Table,
+    placed: tuple[Chain, Rule],
+    key: str,
+    index: str,
+    link: Link,
+) -> Iterator[Repair]:
+    chain, rule = placed
+    new = rule.text.replace(f"{key} {index} ", f'{key}name "{link.name}" ')
+    words = ("replace", "rule", table.family, table.name, chain.name, "handle", str(rule.handle), new)
+    fix = fixes.nft((table.name, chain.name), *words)
+    thing = rule_decision(table, chain, rule, chain.hook or "").object
+    text = f"{thing.id} of {namespace.name} means an interface by the index {index}, which none has any more"
+    at = Place(namespace.name, None, stage_of(chain.hook)) if chain.hook else loss.stop.place
+    code = _OF_NAT.get(chain.hook or "", loss.stop.code) if chain.type == "nat" else loss.stop.code
+    stop = Stop(code, at, text, thing, fix, (thing.text, loss.stop.text))
+    if new != rule.text and rule.handle is not None:
+        yield from loss.repair(stop, Merit.RESTORES)
+
+
+_OF_NAT = {"postrouting": "nat-wrong-match", "prerouting": "dnat-missing", "output": "dnat-missing"}
 
 
 def missing_names(namespace: Namespace) -> list[str]:

@@ -50,6 +50,8 @@ def no_way_back(loss: Loss) -> Iterator[Repair]:
         router = router_for(loss, name, source)
         if router is None or fib.lookup(loss.here, RouteQuery(None, source)).route is not None:
             continue
+        if not {*loss.bearers(source)}.isdisjoint(loss.bearers(router.via)):
+            continue  # the sender itself, which is no router
         words = ("route", "add", "default", "via", router.via, "dev", router.link.name, *router.flags)
         text = f"{name} has no route to {source}, where the packet comes from"
         thing = Object("route", source, f"no route to {source}")

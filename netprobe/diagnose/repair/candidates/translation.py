@@ -46,6 +46,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _hairpin(loss)
     yield from _back_by_the_translator(loss)
     yield from _of_an_own_address(loss)
+    yield from _rerouted(loss)
 
 
 def _leaving(loss: Loss) -> Iterator[tuple[Routed, str]]:
@@ -273,6 +274,27 @@ def _of_an_own_address(loss: Loss) -> Iterator[Repair]:
             yield from _masked(loss, namespace, out, flow.src)
 
 
+def _rerouted(loss: Loss) -> Iterator[Repair]:
+    """What a namespace sends and a mark leads out of another interface than its source was chosen for: it
+    leaves with an address of that one (ip_route_me_harder).
+    """
+    namespace = loss.snapshot.at(loss.probe.source.namespace)
+    sent = where(loss.asked(Leg.REQUEST), namespace=namespace.name, iif=None)[-1:]
+    for routed, hop in zip(sent, loss.prediction.request.hops[:1], strict=False):
+        out, source, rule = loss.out(routed), hop.flow.src, routed.decision.rule
+        chosen = namespace.owner_of(source)
+        if out is None or rule is None or not rule.mark or chosen in (None, out):
+            continue
+        if (
+            own_addresses(namespace, out, prefix.version(source))
+            and loss.stop.place.namespace != namespace.name
+        ):
+            text = (
+                f"{namespace.name} sends marked packets out of {out.name} with the source {source} of another"
+            )
+            yield from _masked_as(loss, namespace, out, source, f"{text} interface", Merit.RESTORES)
+
+
 def _is_asked_for(loss: Loss, source: str) -> bool:
     """Whether a packet has the source that it has because that is what it was sent to."""
     return prefix.is_loopback(source) or source == loss.probe.destination.address
@@ -285,10 +307,18 @@ def _masked(loss: Loss, namespace: Namespace, out: Link, source: str) -> Iterato
     whose = "its loopback's source" if looped else "the source"
     why = "which nobody answers" if looped else "the address that it asks for, and answers to that are lost"
     text = f"{namespace.name} sends packets out of {out.name} with {whose} {source}, {why}"
+    # where others do not have it too, they may as well be told a way to it
+    shared = looped or loss.stop.code == "martian-source"
+    merit = Merit.RESTORES if shared else Merit.ADDS
+    yield from _masked_as(loss, namespace, out, network, text, merit)
+
+
+def _masked_as(
+    loss: Loss, namespace: Namespace, out: Link, network: str, text: str, merit: Merit
+) -> Iterator[Repair]:
+    source = network.partition("/")[0]
     thing = Object("nat-rule", f"{fixes.iptables(source)} nat POSTROUTING", "no rule translates this packet")
     place = Place(namespace.name, out.name, Stage.POSTROUTING)
     fix = nat_rules.masquerading(namespace, source, network, out, first=False)
-    # where others do not have it too, they may as well be told a way to it
-    shared = looped or loss.stop.code == "martian-source"
     stop = Stop("nat-missing", place, text, thing, fix, (loss.stop.text,))
-    yield from loss.repair(stop, Merit.RESTORES if shared else Merit.ADDS)
+    yield from loss.repair(stop, merit)

@@ -1,0 +1,93 @@
+"""Rules and addresses that mean another interface, table or station than the one a packet meets: what is put right, and in which words."""
+
+from __future__ import annotations
+
+import pytest
+from literal_rules import iptables, nft_forward, test
+from msgspec.structs import replace
+from predict.networks import edited, tutorial
+from test_repair_whole import after, ask, chosen, said
+
+from netprobe.model import Ruleset, Snapshot
+
+ACCEPT, STALE = {"accept": None}, {"meta": {"key": "iif"}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "first"),
+    [
+        ("pref 32765 not fwmark 0xca6c lookup 51820", "host: ip rule add pref 32764 lookup main suppress_prefixlength 0"),
+        ("pref 32765 iif br0 lookup 51820", "host: ip rule add pref 32764 lookup main suppress_prefixlength 0"),
+        # of one source the rule itself is as odd
+        ("pref 32765 from 10.0.0.2 lookup 51820", "host: ip rule del pref 32765 from 10.0.0.2/32 lookup 51820"),
+    ],
+)
+def test_networks_come_before_the_default_of_another_table(rule: str, first: str) -> None:
+    snapshot = after(tutorial(), "host: ip route add default via 203.0.113.1 table 51820", f"host: ip rule add {rule}")
+    found = chosen(snapshot, ask("red", "172.17.0.2"))
+    assert found.stop.code == "rule-wrong-table"
+    assert said(found) == [first]
+
+
+def test_an_address_on_a_port_belongs_to_its_bridge() -> None:
+    snapshot = after(tutorial(), "host: ip address del 172.17.0.1/16 dev docker0", "host: ip address add 172.17.0.1/16 dev vethc1")
+    found = chosen(snapshot, ask("c1", "10.0.0.2"))
+    assert (found.stop.code, found.stop.thing.text) == ("addr-missing", "172.17.0.1/16 dev vethc1")
+    assert said(found) == ["host: ip address del 172.17.0.1/16 dev vethc1", "host: ip address add 172.17.0.1/16 dev docker0"]
+
+
+def with_two_uplinks() -> Snapshot:
+    """What the host marks leaves by eth1, for whose sender internet knows no way but eth0."""
+    marking = iptables("*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p icmp -j MARK --set-xmark 0x5/0xffffffff\nCOMMIT")
+    snapshot = edited(tutorial(), "host", ruleset=marking)
+    snapshot = edited(snapshot, "internet", ruleset=Ruleset(queues=()))
+    return after(
+        snapshot,
+        "host: ip link add eth1 type veth peer name eth1 netns internet",
+        "host: ip link set dev eth1 up",
+        "internet: ip link set dev eth1 up",
+        "host: ip address add 198.51.100.2/24 dev eth1",
+        "internet: ip address add 198.51.100.1/24 dev eth1",
+        "host: ip route add default via 198.51.100.1 table 100",
+        "host: ip rule add pref 100 fwmark 0x5 lookup 100",
+        "internet: sysctl -w net.ipv4.conf.eth1.rp_filter=1",
+    )
+
+
+def test_what_a_mark_leads_elsewhere_needs_the_source_of_that_way() -> None:
+    found = chosen(with_two_uplinks(), ask("host", "8.8.8.8"))
+    assert (found.stop.code, found.stop.place.namespace, found.stop.place.interface) == ("nat-missing", "host", "eth1")
+    assert said(found) == ["host: iptables -t nat -A POSTROUTING -s 203.0.113.2 -o eth1 -j MASQUERADE"]
+
+
+def test_a_rule_means_an_interface_that_was_made_anew() -> None:
+    rules = nft_forward([test(STALE, 99), ACCEPT], [test({"ct": {"key": "state"}}, "established"), ACCEPT], policy="drop")
+    snapshot = edited(tutorial(), "host", ruleset=with_texts(rules, "iif 99 accept"))
+    found = chosen(snapshot, ask("red", "8.8.8.8"))
+    assert (found.stop.code, found.stop.thing.text) == ("policy-drop", "iif 99 accept")
+    assert said(found) == ['host: nft replace rule inet t f handle 10 iifname "br0" accept']
+
+
+def with_texts(ruleset: Ruleset, text: str) -> Ruleset:
+    """The rules with the text of the first one, as nft prints it."""
+    [table] = ruleset.tables
+    [chain] = table.chains
+    first, *others = chain.rules
+    chain = replace(chain, rules=(replace(first, text=text), *others))
+    return replace(ruleset, tables=(replace(table, chains=(chain,)),))
+
+
+def test_who_is_refused_is_no_router() -> None:
+    """Source validation of the host, which has no route to the network that red and another station share."""
+    strict = iptables("*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m rpfilter --invert -j DROP\nCOMMIT")
+    snapshot = edited(tutorial(), "host", ruleset=strict)
+    snapshot = after(
+        snapshot,
+        "host: ip route del default",
+        "c1: ip address add 172.30.0.2/24 dev eth0",
+        "c2: ip address add 172.30.0.3/24 dev eth0",
+        "host: sysctl -w net.bridge.bridge-nf-call-iptables=1",
+    )
+    found = chosen(snapshot, ask("c1", "172.30.0.3"))
+    assert found.stop.code == "rp-filter"
+    assert said(found) == ["host: iptables -t raw -D PREROUTING -m rpfilter --invert -j DROP"]
