@@ -44,11 +44,15 @@ def best_sequence(observations: Sequence[Observation]) -> int:
 
 
 def lost_sequence(observations: Sequence[Observation], count: int) -> int:
-    """A probe of `count` that was sent and not answered: the last one, because limits let the first ones
-    pass.
+    """A probe of `count` that was sent and not answered, or refused: the last one, because limits let the
+    first ones pass.
     """
-    answered = {o.sequence for o in where(observations, kind="answered")}
-    return max({*range(count)} - answered, default=0)
+    return max({*range(count)} - taken(where(observations, kind="answered")), default=0)
+
+
+def taken(answers: Iterable[Observation]) -> set[int]:
+    """The probes that were answered, and not by a refusal."""
+    return {o.sequence for o in but(answers, text="refused")}
 
 
 def lay(

@@ -40,7 +40,7 @@ from netprobe.predict.unread import guarded
 
 from . import arp_answers
 from .believed import believed
-from .correlate import answers, best_sequence, sightings
+from .correlate import answers, best_sequence, sightings, taken
 from .evidence import Case, suspects_of
 from .last_hop import with_last_hop
 from .lost_one import BY_CHANCE, led_otherwise, of_a_lost_one, paths
@@ -114,7 +114,7 @@ def diagnose(
     path = with_last_hop(Paths(request, reply), direction, prediction, cause)
     report = Report(
         command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0,
-        received=len(_answered(asked, seen)),
+        received=_received(asked, seen, verdict),
         rtt_ns=_round_trips(asked, seen), path=path, causes=(cause,) if cause else (),
         alternatives=_alternatives(case, cause),
         agreement=agreement_of(case, verdict), blind=_blind(snapshot, seen), errors=case.errors,
@@ -253,6 +253,8 @@ def _searched(
     if stop is None:
         return _seen_alone(case) or _beyond(case, prediction, look)
     chosen = choice.choose(case.snapshot, prediction, stop, case.before, look)
+    if case.by_chance:
+        chosen = choice.of_several_ends(case.snapshot, prediction, stop, chosen)
     found = _unlearned(case, _unreported(case, chosen.stop))
     return replace(case, stop=found, leg=chosen.leg or case.leg, others=chosen.others)
 
@@ -336,6 +338,13 @@ def _unlearned(case: Case, stop: Stop) -> Stop:
         return stop
     flushed = fixes.forget_path_mtu(case.probe.destination.address or "", sender)
     return replace(stop, commands=(*stop.commands, flushed))
+
+
+def _received(probe: Probe, seen: Sequence[Observation], verdict: Verdict) -> int:
+    """How many probes were answered; where some pass and others do not, refusals are no answers."""
+    if verdict is Verdict.INTERMITTENT:
+        return len(taken(answers(probe, seen)))
+    return len(_answered(probe, seen))
 
 
 def _answered(probe: Probe, seen: Sequence[Observation]) -> dict[int, Observation]:

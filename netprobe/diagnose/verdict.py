@@ -22,6 +22,7 @@ from netprobe.model.lookup import but, has, those_not_in, where
 from netprobe.model.report import UNHEARD, UNSURE
 
 from . import between
+from .correlate import taken
 from .evidence import Case, suspects_of
 from .strangers import sent_by_another
 
@@ -38,7 +39,7 @@ def verdict_of(case: Case) -> Verdict:
     if len(answered) >= case.probe.count:
         if _all_refused(case):
             return Verdict.UNREACHABLE
-        return Verdict.REACHABLE
+        return Verdict.INTERMITTENT if answered - taken(case.answers) else Verdict.REACHABLE
     if _is_deaf(case) or case.of_kind(*UNHEARD):
         return Verdict.UNDETERMINED
     return Verdict.INTERMITTENT

@@ -42,3 +42,14 @@ def test_what_another_sensor_tells_is_evidence_where_it_was_found(namespace: str
     assert cause.place.namespace == "host"
     said = [(each.source, each.text) for each in cause.evidence]
     assert ((Source.COUNTER, "IpOutNoRoutes grew by 1") in said) is is_proof
+
+
+def test_a_port_that_refuses_some_is_no_open_port() -> None:
+    """Behind one address stand several servers, of which one does not run."""
+    _, run = load(str(RECORDINGS / "web-server-stopped.pcapng"))
+    assert run is not None
+    [refusal] = [each for each in run.observations if each.kind == "answered"]
+    accepted = replace(refusal, sequence=1, text="", time_ns=refusal.time_ns + 1)
+    asked = replace(run.report, probe=replace(run.report.probe, count=2))
+    report = replay(replace(run, report=asked, observations=(*run.observations, accepted))).report
+    assert (report.verdict, report.received, report.sent) == (Verdict.INTERMITTENT, 1, 2)

@@ -211,6 +211,21 @@ def _gone(prediction: Prediction) -> Stop | None:
     return Stop("unknown", place, "no answer came back from where it cannot be seen")
 
 
+def of_several_ends(snapshot: Snapshot, prediction: Prediction, stop: Stop, chosen: Choice) -> Choice:
+    """The choice where rules lead to one of several ends by chance: first the rule that leads to the one who
+    does not answer, whatever else would do.
+    """
+    told = (chosen.stop, *(each.stop for each in chosen.others))
+    rule = lookup.find(told, code="dnat-dead-target") or blamed(Loss.of(snapshot, prediction, stop))
+    if rule is None or rule == chosen.stop:
+        return chosen
+    kept = lookup.all_but(chosen.others, lookup.where(chosen.others, stop=rule))
+    return replace(chosen, stop=rule, others=(Other(chosen.stop, _ELSEWHERE), *kept))
+
+
+_ELSEWHERE = "other ends of the same rules answer where they are"
+
+
 def of_some(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
     """Why some probes pass and others do not, as far as routing tells: a leg of a multipath route is dead."""
     bare = replace(snapshot, answers=())

@@ -52,9 +52,6 @@ def _networks_first(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Re
     known = fib.best(namespace, fib.MAIN, RouteQuery(routed.src, routed.dst))
     if taken is None or known is None or not taken.is_default or not known.is_to_a_network:
         return
-    same = where(namespace.rules, version=rule.version)
-    if rule.table == fib.MAIN or has(same, priority=rule.priority - 1) or not rule.priority:
-        return
     before = ("pref", str(rule.priority - 1))
     named = f"{rule.priority - 1}: from all lookup main suppress_prefixlength 0"
     text = (

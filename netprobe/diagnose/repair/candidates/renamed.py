@@ -19,7 +19,7 @@ from netprobe.predict.drop import lost
 from netprobe.rules.naming import rule_decision
 
 _NAMES = ("meta iifname", "meta oifname")
-_INDEXES = ("meta iif", "meta oif")
+_INDEX = pattern(r"\b([io]if) (\d{1,9}) ")  # as nft prints it where no interface has it
 _QUOTED = pattern(r'[^"*\\\\]+')  # what nft takes for the name of an interface between quotes
 _SEVERAL = 2  # rules: one alone may be mistaken, where several interfaces could be meant
 
@@ -49,12 +49,10 @@ def _made_anew(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
                     yield from _by_name(loss, namespace, table, placed, key, index, link)
 
 
-def _indexes(namespace: Namespace, rule: Rule) -> Iterator[tuple[str, str]]:
+def _indexes(namespace: Namespace, rule: Rule) -> list[tuple[str, str]]:
     """The indexes by which a rule speaks of interfaces, and that none has; each with the word before it."""
-    for statement in among(rule.statements, key=_INDEXES):
-        for text in _values(statement.right) if statement.right is not None else ():
-            if text.isdigit() and namespace.link(int(text)) is None:
-                yield statement.key.removeprefix("meta "), text
+    said: list[tuple[str, str]] = _INDEX.findall(rule.text)
+    return [(key, index) for key, index in said if namespace.link(int(index)) is None]
 
 
 def _by_name(
@@ -72,14 +70,17 @@ def _by_name(
     fix = fixes.nft((table.name, chain.name), *words)
     thing = rule_decision(table, chain, rule, chain.hook or "").object
     text = f"{thing.id} of {namespace.name} means an interface by the index {index}, which none has any more"
-    at = Place(namespace.name, None, stage_of(chain.hook)) if chain.hook else loss.stop.place
-    code = _OF_NAT.get(chain.hook or "", loss.stop.code) if chain.type == "nat" else loss.stop.code
+    at = Place(namespace.name, None, stage_of(chain.hook))
+    code = _OF_NAT.get((chain.type, chain.hook), loss.stop.code)
     stop = Stop(code, at, text, thing, fix, (thing.text, loss.stop.text))
     if new != rule.text and rule.handle is not None:
         yield from loss.repair(stop, Merit.RESTORES)
 
 
-_OF_NAT = {"postrouting": "nat-wrong-match", "prerouting": "dnat-missing", "output": "dnat-missing"}
+_OF_NAT: dict[tuple[str | None, str | None], str] = {
+    ("nat", "postrouting"): "nat-wrong-match", ("nat", "prerouting"): "dnat-missing",
+    ("nat", "output"): "dnat-missing",
+}  # fmt: skip
 
 
 def missing_names(namespace: Namespace) -> list[str]:
