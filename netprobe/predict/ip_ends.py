@@ -44,6 +44,23 @@ def no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Stop
     )
 
 
+_ECHO_REPLY = 1  # the bit of its type, 0
+_ORDINARY_MASK = 6168
+
+
+def seldom_answered(namespace: Namespace, link: Link | None) -> tuple[Stop, ...]:
+    """A stack that was told to limit its echo replies as it does errors (net/ipv4/icmp.c,
+    icmpv4_xrlim_allow).
+    """
+    key, rate = "net.ipv4.icmp_ratemask", namespace.number("net.ipv4.icmp_ratelimit", 1000)
+    mask = namespace.number(key, _ORDINARY_MASK)
+    if not rate or not mask & _ECHO_REPLY:
+        return ()
+    text = f"{namespace.name} sends one echo reply in {rate} ms, and a few more at first: {key} = {mask}"
+    thing, fix = Object("sysctl", key, f"{key} = {mask}"), fixes.sysctl(key, mask & ~_ECHO_REPLY)
+    return (lost("rate-limited", namespace.name, link, Stage.OUTPUT, text, object=thing, fix=fix),)
+
+
 def _local_table(namespace: Namespace, version: int) -> int | None:
     """A table in which every address is the namespace's own, as a transparent proxy needs one."""
     whole = ("local", prefix.WHOLE[version])

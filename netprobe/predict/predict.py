@@ -28,7 +28,7 @@ from netprobe.model import (
 )
 from netprobe.model.lookup import find
 
-from . import arping, fib, ipv6, prefix, routing, size, sockets
+from . import arping, fib, ip_ends, ipv6, prefix, routing, size, sockets
 from .drop import Finish, Unread, end_of, lost
 from .fixes import with_address
 from .outcome import first_arrived
@@ -252,6 +252,8 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
             return _predicted(probe, request, None, ending, trail)
         answer = _first_answer(ground, name, link, packet, accepted=ending is None)
         answer = answer.suspecting(*sockets.suspects(ground.namespace(name), link, packet))
+        if packet.flow.protocol is Protocol.ICMP:
+            answer = answer.suspecting(*ip_ends.seldom_answered(ground.namespace(name), link))
     except Unread as unread:
         return _predicted(probe, request, _home(back, unread.finish, probe), ending, trail, back)
     finish = Walker(ground).packet(back, name, answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from literal_rules import nft_table, payload, test
 from msgspec.structs import replace
 from predict.networks import edited, probe, relinked, tutorial
 
@@ -222,3 +223,21 @@ def test_an_address_that_a_rule_translates_belongs_to_the_router(written: str) -
 def test_a_rule_for_a_whole_network_tells_of_no_address() -> None:
     snapshot = outside("-A PREROUTING -d 203.0.113.0/24 -j DNAT --to-destination 172.17.0.2")
     assert cause(snapshot, "internet", "203.0.113.50", 80).code == "neigh-no-answer"
+
+
+def with_a_map(*ports: int) -> Snapshot:
+    """The host publishes c1's ports by a map of nft; c1 listens on both."""
+    chain = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}}
+    elements = [[port, "172.17.0.2"] for port in ports]
+    named = {"map": {"name": "ports", "handle": 2, "type": "inet_service", "map": "ipv4_addr", "elem": elements}}
+    led = {"dnat": {"addr": {"map": {"key": payload("tcp", "dport"), "data": "@ports"}}}}
+    rule = {"rule": {"chain": "p", "handle": 3, "expr": [test({"fib": {"result": "type", "flags": ["daddr"]}}, "local"), led]}}
+    listening = tuple(web(port) for port in (8080, 8443))
+    snapshot = edited(tutorial(), "host", ruleset=nft_table(chain, named, rule, family="ip"), sockets=())
+    return edited(snapshot, "c1", sockets=listening)
+
+
+def test_a_port_that_the_map_of_published_ports_lacks() -> None:
+    found = cause(with_a_map(8443), "internet", "203.0.113.2", 8080)
+    assert found.code == "dnat-missing"
+    assert [" ".join(map(str, each.words)) for each in found.commands] == ["nft add element ip t ports { 8080 : 172.17.0.2 }"]

@@ -13,10 +13,12 @@ from msgspec.structs import replace
 from netprobe.diagnose import dnat_rules, nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import (
+    Chain,
     Command,
     Flow,
     Hop,
     Leg,
+    NamedSet,
     Namespace,
     Object,
     Place,
@@ -25,9 +27,12 @@ from netprobe.model import (
     Stage,
     Statement,
     Stop,
+    Table,
+    Term,
 )
 from netprobe.model.lookup import among, first, where
 from netprobe.predict import fixes, prefix
+from netprobe.rules.naming import rule_decision
 from netprobe.rules.ruling import Decision
 
 _CLOSED = ("port-closed", "listener-wrong-address")
@@ -40,6 +45,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for namespace, flow in _asked(loss):
         yield from _not_for_this(loss, namespace, flow)
     yield from _in_the_other_family(loss)
+    yield from _not_in_the_map(loss)
     yield from _name_server(loss)
 
 
@@ -223,6 +229,41 @@ def _also_of(snapshot: Snapshot, address: str, version: int) -> Iterator[str]:
         others = where(namespace.addresses, scope="global", version=version)
         for each in among(others, index=bearers):
             yield each.address
+
+
+def _not_in_the_map(loss: Loss) -> Iterator[Repair]:
+    """A closed port that is none of those in the map by which a rule of nft publishes others, to a station
+    that listens on it.
+    """
+    for namespace, flow in _asked(loss):
+        for table in where(namespace.tables, engine="nft"):
+            for rule, named in _maps_of_ports(table):
+                targets = {pair.args[1].text for pair in where(named.elements or (), kind="pair")}
+                for _, address in dnat_rules.listeners(loss.snapshot, flow, but=namespace.name):
+                    if address in targets:
+                        yield from _entered(loss, namespace, flow, (table, *rule), named.name, address)
+
+
+def _maps_of_ports(table: Table) -> Iterator[tuple[tuple[Chain, Rule], NamedSet]]:
+    """The rules of a table that take a destination from a named map of ports."""
+    for chain, rule in table.placed:
+        for statement in where(rule.statements, kind="dnat"):
+            match statement.right:
+                case Term(kind="map", args=(Term(text=key), Term(kind="ref", text=name))) if "dport" in key:
+                    yield from (((chain, rule), each) for each in where(table.sets, name=name))
+
+
+def _entered(
+    loss: Loss, namespace: Namespace, flow: Flow, at: tuple[Table, Chain, Rule], named: str, address: str
+) -> Iterator[Repair]:
+    table, chain, rule = at
+    thing = rule_decision(table, chain, rule, chain.hook or "").object
+    text = f"{thing.id} of {namespace.name} publishes the ports of the map {named}, and {flow.dport} is none"
+    words = ("add", "element", table.family, table.name, named, f"{{ {flow.dport} : {address} }}")
+    fix = fixes.nft((table.name, named), *words)
+    place = _place(loss, namespace, Stage.PREROUTING)
+    proof = (thing.text, loss.stop.text)
+    yield from loss.repair(Stop("dnat-missing", place, text, thing, fix, proof), Merit.RESTORES)
 
 
 def _name_server(loss: Loss) -> Iterator[Repair]:
