@@ -155,7 +155,7 @@ def _look(
     for _ in range(_ROUNDS):
         mended = mend(snapshot, causes[-1]) or _served(snapshot, causes[-1], hops)
         if mended is None:
-            mended, sure = _supposed(causes[-1], searches), False
+            mended, sure = _supposed(snapshot, causes[-1], searches), False
         if mended is None:
             break
         again, lacked = _ask(mended, resent(report.probe, snapshot, mended), explain, earlier, searches)
@@ -172,13 +172,14 @@ def _look(
     return _Outlook(tuple(causes[1:]), way=way, needs=needs)
 
 
-def _supposed(cause: Cause, searches: Searching | None) -> Snapshot | None:
-    """The snapshot with a cause mended whose words are for the reader to fill in, as it was tried; nothing is
-    foretold of it but what else stands in the way.
+def _supposed(snapshot: Snapshot, cause: Cause, searches: Searching | None) -> Snapshot | None:
+    """The snapshot with a cause mended whose words are for the reader to fill in, by those that were tried:
+    on all that was read since. Nothing is foretold of it but what else stands in the way.
     """
     if searches is None or not any(command.blanks for command in cause.commands):
         return None
-    return searches().supposed.get(cause.commands)
+    done = searches().supposed.get(cause.commands, ())
+    return mend(snapshot, replace(cause, commands=done))
 
 
 def _is_another(cause: Cause, known: Sequence[Cause]) -> bool:

@@ -205,3 +205,13 @@ def test_what_the_search_for_the_next_cause_lacks_is_asked_for() -> None:
     assert ReadNamespace("internet") in lacking(searched(near, looks), near, explain, None, lambda: looks)
     told = with_outlook(searched(known, looks), known, explain, None, lambda: looks)
     assert [(cause.code, cause.place.namespace) for cause in told.blockers] == [("addr-missing", "host")]
+
+
+def test_what_was_read_since_a_fix_was_tried_counts_for_what_stands_behind_it() -> None:
+    """The address of red is for the reader to know; who is at the far end of the host's cable was read after the first cause was found."""
+    known, looks = changed("red: ip address del 10.0.0.2/32 dev eth0", "host: ip address del 203.0.113.2/24 dev eth0"), Searches()
+    known = replace(known, engines=ContainerEngines())
+    near = replace(known, namespaces={name: each for name, each in known.namespaces.items() if name != "internet"})
+    report = searched(near, looks)
+    told = with_outlook(report, known, explain, None, lambda: looks)
+    assert [(cause.code, cause.place.namespace) for cause in told.blockers] == [("addr-missing", "host")]

@@ -63,7 +63,7 @@ class Repair(Struct, frozen=True):
     `leg` is the leg it counts to where that is not the one that broke. `near` is how it stands to what has
     changed since the probe passed: 0 puts it back, 1 changes it, 2 neither. `agreeing` counts the other
     objects that say the same. `put_back`: it is what was there before, and any other repair of the object
-    names it better.
+    names it better. `trial`: what was carried out where a word of its commands is for the reader to know.
     """
 
     stop: Stop
@@ -73,6 +73,7 @@ class Repair(Struct, frozen=True):
     leg: Leg | None = None
     near: int = 2
     put_back: bool = False
+    trial: tuple[Command, ...] = ()
 
     @property
     def code(self) -> str:
@@ -100,7 +101,13 @@ class Repair(Struct, frozen=True):
         """This repair with another one, of the same namespace, that was made behind it."""
         name = self.stop.place.namespace
         commands = (*self.stop.commands, *(replace(c, namespace=name) for c in more.stop.commands))
-        return replace(self, stop=replace(self.stop, commands=commands), mended=more.mended)
+        done = (*self.done, *(replace(c, namespace=name) for c in more.done))
+        return replace(self, stop=replace(self.stop, commands=commands), mended=more.mended, trial=done)
+
+    @property
+    def done(self) -> tuple[Command, ...]:
+        """The commands that were carried out on the snapshot."""
+        return self.trial or self.stop.commands
 
 
 def is_meant(repair: Repair) -> bool:
@@ -404,4 +411,4 @@ class Loss(Struct, frozen=True, dict=True):
         if mended is None:
             return ()
         mended = still_answered(self.snapshot, mended)
-        return (Repair(stop, merit, mended, agreeing, leg),)
+        return (Repair(stop, merit, mended, agreeing, leg, trial=trial),)

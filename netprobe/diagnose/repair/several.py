@@ -48,14 +48,14 @@ class Searches:
     """The searches for a cause: `search`, and `of_several` where none alone was found. Who asks twice may
     remember what was found, and who likes measures.
 
-    `supposed`: the fixes that were chosen and have words for the reader to fill in, with the configuration as
-    it was tried.
+    `supposed`: the fixes that were chosen and have words for the reader to fill in, with what was carried out
+    in their place.
     """
 
     def __init__(self) -> None:
         self.alone = search
         self.together = of_several
-        self.supposed: dict[tuple[Command, ...], Snapshot] = {}
+        self.supposed: dict[tuple[Command, ...], tuple[Command, ...]] = {}
 
 
 def of_several(loss: Loss, found: Results) -> tuple[Repair | None, tuple[Need, ...]]:
