@@ -7,8 +7,8 @@ import re
 import signal
 import socket
 from collections.abc import Sequence
-from functools import partial
 from random import Random
+from typing import Any
 from unittest.mock import patch
 
 from mutations.mutation import Call, Mutation, known
@@ -22,7 +22,6 @@ from netprobe.lab.services import run
 from netprobe.lab.topology import Service
 
 _SO_BINDTODEVICE = 25  # asm-generic/socket.h
-_SOCKET = socket.socket
 _Listener = tuple[str, str, int, tuple[str, ...]]
 
 
@@ -103,14 +102,19 @@ def _started(name: str, protocol: str, port: int, addresses: Sequence[str]) -> C
 
 def _bound(name: str, protocol: str, port: int, addresses: Sequence[str], device: str) -> None:
     """A server as `run` starts it, whose sockets are bound to a device before they are bound to an address."""
-    with entered(name), patch.object(socket, "socket", partial(_deaf, device)):
+    with entered(name), patch.object(socket, "socket", deaf(device)):
         run(Service(name, "udp" if protocol == "udp" else "tcp", port), addresses)
 
 
-def _deaf(device: str, *arguments: int) -> socket.socket:
-    opened = _SOCKET(*arguments)
-    opened.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, device.encode() + b"\0")
-    return opened
+def deaf(device: str) -> type[socket.socket]:
+    """Sockets that hear one device alone. A class as theirs is one: the server goes on asking what its sockets are."""
+
+    class Deaf(socket.socket):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, device.encode() + b"\0")
+
+    return Deaf
 
 
 KINDS = (service_stopped, service_moved, service_on_a_device, service_hangs)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 from mutations.draw import _RARE, FAMILIES, draw
@@ -10,6 +12,7 @@ from mutations.flows import Flow, flow
 from mutations.measure import Lost, agrees, misses, outcome, summary, summary_of_doubles
 from mutations.mutation import Mutation, known, shell
 from mutations.page import kept_from, put_into, section
+from mutations.programs import deaf
 from mutations.repair import follow, lines
 from mutations.restoring import _missing
 from mutations.settings import SETTINGS
@@ -260,3 +263,10 @@ def test_a_change_that_takes_another_along_is_no_second_one() -> None:
     assert not all_stand(looks)
     assert all_stand([*looks[:2], {"a": "neigh 2 PERMANENT\n"}])
     assert all_stand([{"a": "route 1\nroute 2\n"}, {"a": "route 2\n"}, {"a": ""}])
+
+
+def test_a_server_that_hears_one_device_knows_its_sockets_still() -> None:
+    """It would end at its first question otherwise, which is another fault than the one that was made."""
+    with patch.object(socket, "socket", deaf("lo")), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        assert isinstance(opened, socket.socket)
+        assert opened.getsockopt(socket.SOL_SOCKET, 25, 16).rstrip(b"\0") == b"lo"
