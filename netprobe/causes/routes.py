@@ -193,8 +193,9 @@ def route_via_dead_device(case: Case) -> Cause | None:
     """The route leads into a device that has nobody at its other end.
 
     What: A dummy device swallows all that is sent to it, and a tun or tap device leads nowhere once its
-    program (a VPN client, a virtual machine, a user-space network) has ended. The route stayed, and looks
-    perfectly healthy in `ip route`.
+    program (a VPN client, a virtual machine, a user-space network) has ended. Out of lo nothing leads: what
+    a route to somewhere else sends there is discarded. The route stayed, and looks perfectly healthy in
+    `ip route`.
 
     How we know: The device's kind, and that it has no carrier; a tap sees the packet go out, nothing ever
     comes back.

@@ -34,12 +34,15 @@ _OWN = (
 
 
 class Departure(Struct, frozen=True):
-    """A packet ready to leave: by this interface, to this next hop."""
+    """A packet ready to leave: by this interface, to this next hop. `lost`: it gets no further than that
+    interface.
+    """
 
     link: Link
     nexthop: str
     packet: Packet
     note: str = ""
+    lost: Stop | None = None
 
 
 class Arrival(Struct, frozen=True):
@@ -252,11 +255,14 @@ def _leave(
     if passed.stop:
         return _end(trail, passed)
     trail.track(name, conntrack.connection(passed.packet, name))
+    led_back = ip_ends.leads_back(namespace, out, decision)
+    if led_back is not None and passed.packet.flow.version == 6:
+        return trail.drop(led_back)
     fitted = size.fit(namespace, out, decision, passed.packet, iif is not None)
     if isinstance(fitted, Stop):
         return trail.drop(fitted)
     nexthop = decision.via or fitted.flow.dst
-    return Departure(out, nexthop, fitted, _way(decision, nexthop, iif))
+    return Departure(out, nexthop, fitted, _way(decision, nexthop, iif), led_back)
 
 
 def _way(decision: FibResult, nexthop: str, iif: Link | None) -> str:
@@ -286,7 +292,7 @@ def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival 
     branches = (
         carry.transmit(name, link, framed, note, trail=trail)
         if link.kind != "loopback"
-        else _loop(name, link, framed, note)
+        else _loop(name, link, framed, note, leaving.lost)
     )
     branch = _taken(branches, found.mac is None)
     trail.hops += branch.hops
@@ -303,12 +309,13 @@ def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival 
     return Arrival(*branch.at, branch.packet)
 
 
-def _loop(name: str, link: Link, packet: Packet, note: str) -> tuple[Branch, ...]:
+def _loop(name: str, link: Link, packet: Packet, note: str, stop: Stop | None) -> tuple[Branch, ...]:
     """Loopback: what goes out comes in."""
     if not link.up:
         return (Branch(packet, stop=link_down(name, link, Stage.TRANSMIT)),)
     out = hop(name, link, Stage.TRANSMIT, packet, note, "out")
-    return (Branch(packet, at=(name, link), hops=(out, hop(name, link, Stage.RECEIVE, packet, bound="in"))),)
+    hops = (out, hop(name, link, Stage.RECEIVE, packet, bound="in"))
+    return (Branch(packet, stop=stop, at=(name, link) if stop is None else None, hops=hops),)
 
 
 def _taken(branches: tuple[Branch, ...], unresolved: bool) -> Branch:

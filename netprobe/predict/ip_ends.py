@@ -6,8 +6,9 @@ from msgspec.structs import replace
 
 from netprobe.model import Link, Namespace, Object, Place, Stage, Stop
 
-from . import fixes, prefix
+from . import fib, fixes, prefix
 from .drop import lost
+from .fib import FibResult
 from .view import Packet
 
 _PROXYS_TABLE = 100  # as in the kernel's documentation of TPROXY
@@ -22,6 +23,21 @@ def is_broadcast(namespace: Namespace, dst: str, link: Link | None) -> Stop:
     fix = fixes.with_right_length(mine, link) if mine is not None and link is not None else ()
     object = Object("address", f"{own} dev {device}", text)
     return lost("addr-is-broadcast", namespace.name, link, Stage.ROUTE, text, object=object, fix=fix)
+
+
+def leads_back(namespace: Namespace, out: Link, decision: FibResult) -> Stop | None:
+    """Why a packet that a route to somewhere else sends out of loopback is lost.
+
+    It keeps its route there, by which nobody takes it (loopback_xmit; skb_valid_dst in ip_rcv_finish_core,
+    dst_discard); IPv6 makes such a route one that refuses (ip6_route_info_create).
+    """
+    if decision.route is None or (out.kind, decision.type) != ("loopback", "unicast"):
+        return None
+    described = fib.words(decision.route, decision.leg, out)
+    thing = Object("route", " ".join(described), " ".join(described))
+    text = f"the route {thing.id} of {namespace.name} leads back to itself: nobody takes what comes in there"
+    fix = (fixes.ip(decision.route.dst, "route", "del", *described),)
+    return lost("route-via-dead-device", namespace.name, out, Stage.ROUTE, text, object=thing, fix=fix)
 
 
 def no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Stop | None:

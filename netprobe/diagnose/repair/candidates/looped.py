@@ -1,0 +1,45 @@
+"""A route to somewhere else that leads out of the loopback: by another interface. Pure.
+
+See: ip-route(8); drivers/net/loopback.c (loopback_xmit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Link, Namespace, Object, Stage
+from netprobe.model.link import kind_of
+from netprobe.model.lookup import has, where
+from netprobe.predict import fib, fixes, prefix
+from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each such route that was followed, by each of the interfaces that could be meant."""
+    for routed in loss.prediction.routed:
+        if kind_of(loss.out(routed)) == "loopback" and routed.decision.type == "unicast":
+            namespace = loss.snapshot[routed.namespace]
+            for link in where(namespace.outward, up=True, master=None):
+                yield from _led_out(loss, namespace, routed, link)
+
+
+def _led_out(loss: Loss, namespace: Namespace, routed: Routed, link: Link) -> Iterator[Repair]:
+    """The route by an interface; who bears its next hop may be there."""
+    route, leg, looped = routed.decision.route, routed.decision.leg, loss.out(routed)
+    if route is None or leg is None or looped is None:
+        return
+    named = " ".join(fib.words(route, leg, looped))
+    text = f"the route {named} of {namespace.name} leads back to itself"
+    metric = fixes.option("metric", route.metric)
+    words = (*fib.words(route, replace(leg, index=link.index), link), *metric)
+    near = leg.via is None or prefix.neighbours_of(leg.via, namespace.addresses_of(link))
+    onlink = () if near else ("onlink",)
+    fix = (fixes.ip(route.dst, "route", "replace", *words, *onlink),)
+    thing = Object("route", named, named)
+    stop = lost("route-via-dead-device", namespace.name, looped, Stage.ROUTE, text, object=thing, fix=fix)
+    agreeing = int(has(loss.addresses_beside(namespace.name, link, route.version), address=routed.via))
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing)
