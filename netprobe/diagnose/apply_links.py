@@ -81,6 +81,8 @@ def set_link(order: Order) -> Snapshot:
             changed = order.with_link(_plugged(link, order.link(bridge)))
         case ["address", mac] if _MAC.fullmatch(mac) and not int(mac[1], 16) & 1:
             changed = order.with_link(replace(link, mac=mac))
+        case ["arp", "on"] if not link.arp:
+            changed = _asking(order.with_link(replace(link, arp=True)), link)
         case ["xdp" | "xdpgeneric" as mode, "off"]:
             changed = order.with_link(_without_program(link, mode))
         case _:
@@ -115,6 +117,12 @@ def _of_kind(link: Link, kind: str, words: list[str]) -> Link:
         case "vxlan", key, value:
             return replace(link, vxlan=replace(must(link.vxlan, kind), **{key: _VXLAN[key](value)}))
     return replace(link, vxlan=replace(must(link.vxlan, kind), learning=_LEARNING[" ".join(words)]))
+
+
+def _asking(order: Order, link: Link) -> Order:
+    """Whom it knew without ARP, at its own MAC, it asks for (arp_netdev_event, ndisc_netdev_event)."""
+    known = order.namespace.neighbours
+    return order.with_fields(neighbours=all_but(known, where(known, index=link.index, state="noarp")))
 
 
 def _called(order: Order, link: Link, new: str) -> Snapshot:

@@ -93,7 +93,20 @@ def with_address(link: Link | None, wanted: str = "ADDRESS") -> Command:
 def with_right_length(own: InterfaceAddress, link: Link) -> Fix:
     """The address with another prefix length in the place of the one that it has."""
     right = Blank(RIGHT_LENGTH, f"{own.address}/")
-    return (Command.of("ip", "address", "add", right, "dev", link.name), address("del", own, link))
+    return exchanged(own, Command.of("ip", "address", "add", right, "dev", link.name), link)
+
+
+def with_length(own: InterfaceAddress, length: int, link: Link) -> Fix:
+    """The address with this prefix length in the place of the one that it has."""
+    return exchanged(own, address("add", InterfaceAddress(own.index, own.address, length), link), link)
+
+
+def exchanged(own: InterfaceAddress, added: Command, link: Link) -> Fix:
+    """The address as `added` gives it, and no more as it is: IPv4 may have it twice for that while, and loses
+    its routes without any; IPv6 knows it by itself, and has it once (ipv6_chk_addr_and_flags).
+    """
+    gone = address("del", own, link)
+    return (added, gone) if own.version == 4 else (gone, added)
 
 
 def with_another(own: InterfaceAddress, link: Link | None) -> Fix:

@@ -86,8 +86,7 @@ def _of_another_length(
     length, alike = usual_length(others, own.address) or (own.prefixlen, 0)
     if where(namespace.addresses_of(link), address=own.address, prefixlen=length):
         return
-    right = InterfaceAddress(own.index, own.address, length)
-    fix = (fixes.address("add", right, link), fixes.address("del", own, link))
+    fix = fixes.with_length(own, length, link)
     text = (
         f"{own.written} on {link.name} in {namespace.name} has another length than the /{length} of its"
         " neighbours"
@@ -121,8 +120,7 @@ def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
             thing = Object("address", f"{own.written} dev {came.name}", own.written)
             fix = fixes.with_right_length(own, came)
             stop = lost("addr-wrong-prefix", namespace.name, came, Stage.ROUTE, text, object=thing, fix=fix)
-            right = InterfaceAddress(own.index, own.address, prefix.shared(own.address, routed.dst))
-            trial = (fixes.address("add", right, came), fixes.address("del", own, came))
+            trial = fixes.with_length(own, prefix.shared(own.address, routed.dst), came)
             merit = Merit.RESTORES if came.kind == "bridge" or is_network(own) else Merit.ADDS
             yield from loss.repair(stop, merit, trial=trial)
 

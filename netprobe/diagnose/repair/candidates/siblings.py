@@ -12,9 +12,9 @@ from itertools import islice
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station
+from netprobe.diagnose.repair.segment import Station, own_addresses
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Route, Stage
-from netprobe.model.lookup import has, not_among, where
+from netprobe.model.lookup import has, holding, not_among, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -26,15 +26,19 @@ _SOME = 4  # cables; one of them is the asker's own
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """The routes of each sibling, where a station has none to what it is asked for; the gateway's address."""
+    """The routes of each sibling, where a station has none to what it is asked for; the gateway's address;
+    the length of its own.
+    """
     yield from _gateway(loss)
+    for routed in loss.prediction.routed:
+        yield from _of_a_host(loss, routed)
     name, wanted = loss.here.name, target(loss)
     if loss.stop.code not in ("no-route", "rp-filter") or wanted is None:
         return
     for link, router in _cables(loss, loss.here):
         _read_some(loss, router)
         for there, theirs in _siblings(loss, name, router):
-            lines = copied_lines(loss.snapshot[there], theirs, link, prefix.version(wanted))
+            lines = copied_lines(loss.snapshot[there], theirs, link, prefix.version(wanted), loss.here)
             if lines:
                 yield from _copied(loss, name, there, wanted, lines)
 
@@ -52,6 +56,45 @@ def _gateway(loss: Loss) -> Iterator[Repair]:
         alike = [own for own in ends if _is_alike(router.link(own.index), end)]
         if alike and not has(ends, index=end.index):
             yield from _with_gateway(loss, router, end, replace(alike[0], index=end.index), len(alike))
+
+
+def _of_a_host(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """An address that makes neighbours of a network, where a router leads to each station by a cable of its
+    own: the others have host prefixes.
+    """
+    namespace, route = loss.snapshot[routed.namespace], routed.decision.route
+    if route is None or (route.protocol, route.type) != ("kernel", "unicast"):
+        return
+    for link, router in _cables(loss, namespace):
+        known = own_addresses(namespace, link, route.version)
+        own = [each for each in known if prefix.network_of(each) == route.dst]
+        lengths = [*_lengths(loss, namespace.name, router, route.version)] if own else []
+        for each in own if {*lengths} == {prefix.bits(routed.dst)} else ():
+            yield from _shortened(loss, namespace, link, each, len(lengths))
+
+
+def _lengths(loss: Loss, name: str, router: str, version: int) -> Iterator[int]:
+    """How long the prefixes of the other stations of a router are, with which it shares no network."""
+    _read_some(loss, router)
+    for there, link in _siblings(loss, name, router):
+        far = loss.known_end(there, link)
+        shared = far is not None and own_addresses(loss.snapshot[router], far[1], version)
+        known = () if shared else own_addresses(loss.snapshot[there], link, version)
+        yield from (each.prefixlen for each in known)
+
+
+def _shortened(
+    loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress, alike: int
+) -> Iterator[Repair]:
+    length = prefix.bits(own.address)
+    named = f"{own.written} dev {link.name}"
+    text = (
+        f"{named} of {namespace.name} makes neighbours of a network: the stations that are connected as it is"
+        f" have /{length}"
+    )
+    fix, thing = fixes.with_length(own, length, link), Object("address", named, named)
+    stop = lost("addr-wrong-prefix", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=alike)
 
 
 def _other_end(loss: Loss, routed: Routed) -> Station | None:
@@ -105,12 +148,19 @@ def _siblings(loss: Loss, name: str, router: str) -> Iterator[Station]:
                 yield other.name, link
 
 
-def copied_lines(there: Namespace, theirs: Link, link: Link, version: int) -> tuple[Command, ...]:
-    """The routes by a gateway that nobody's network holds, and those straight to it before them."""
+def copied_lines(
+    there: Namespace, theirs: Link, link: Link, version: int, here: Namespace | None = None
+) -> tuple[Command, ...]:
+    """The routes by a gateway that nobody's network holds, and those straight to it before them; but those
+    that are there (`here`) already.
+    """
     own = where(there.addresses_of(theirs, version), scope="global")
     if any(each.prefixlen < prefix.bits(each.address) for each in own):
         return ()
+    led = holding(here.routes, indexes=link.index) if here is not None else ()
+    known = {(route.dst, route.table, *route.gateways) for route in led}
     routes = [route for route in there.routes if _is_by_hand(route, theirs, version)]
+    routes = [route for route in routes if (route.dst, route.table, *route.gateways) not in known]
     routes.sort(key=lambda route: route.gateways != [None])
     return tuple(
         fixes.ip(route.dst, "route", "add", *fib.words(replace(route, nhid=None), route.nexthops[0], link))
