@@ -85,18 +85,6 @@ class Repair(Struct, frozen=True):
         """The namespace and the interface that it is about."""
         return self.stop.place.namespace, self.stop.place.interface
 
-    @property
-    def needs_routes(self) -> bool:
-        """Whether the namespace may lack a route with it: one that went with an interface or an address that
-        comes back, or in whose place stood the one that goes.
-        """
-        return any(_moves_routes(command.words) for command in self.stop.commands)
-
-    @property
-    def takes_addresses(self) -> bool:
-        """Whether it gives life to an interface, which may have lost addresses with that."""
-        return any(_enlivens(command.words) for command in self.stop.commands)
-
     def also(self, more: Repair) -> Repair:
         """This repair with another one, of the same namespace, that was made behind it."""
         name = self.stop.place.namespace
@@ -132,17 +120,6 @@ def _still_holds(before: Snapshot, after: Snapshot, asked: AskedRoute) -> bool:
     if asked.answer is None or asked.answer.error is not None or then.addresses != now.addresses:
         return False
     return fib.lookup(then, asked.query) == fib.lookup(now, asked.query)
-
-
-def _moves_routes(words: tuple[str, ...]) -> bool:
-    plain = those_not_in(words, ("-6",))
-    return _enlivens(plain) or plain[:3] in (("ip", "address", "add"), ("ip", "route", "del"))
-
-
-def _enlivens(words: tuple[str, ...]) -> bool:
-    """Whether a command switches an interface, or IPv6 on it, on; a longer MTU may do that as well."""
-    link = words[:3] == ("ip", "link", "set") and (words[-1:] == ("up",) or "mtu" in words)
-    return link or (words[:2] == ("sysctl", "-w") and words[-1].endswith(".disable_ipv6=0"))
 
 
 def is_special(rule: PolicyRule) -> bool:

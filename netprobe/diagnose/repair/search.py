@@ -23,8 +23,8 @@ _MOST = 400  # candidates; a walk takes about a millisecond
 
 class Results(Struct, frozen=True):
     """The repairs with which the probe passes, the best first; those with which it gets further; those that
-    restore something, with which it is lost elsewhere, or as before; and what would have to be read to try
-    the others.
+    restore something, or take away what stops it, with which it is lost elsewhere, or as before; and what
+    would have to be read to try the others.
     """
 
     repairs: tuple[Repair, ...] = ()
@@ -72,9 +72,16 @@ def _standing(loss: Loss, found: Tried, beyond: bool) -> str:
         return _NOWHERE
     if _gets_further(loss, found, end):
         return _FURTHER
-    if found.repair.merit is not Merit.RESTORES:
-        return _NOWHERE
-    return _IDLE if end.identity == loss.stop.identity else _ASIDE
+    if end.identity == loss.stop.identity:
+        return _IDLE if found.repair.merit is Merit.RESTORES else _NOWHERE
+    return _ASIDE if found.repair.merit is Merit.RESTORES or _takes_the_end(loss, found.repair) else _NOWHERE
+
+
+def _takes_the_end(loss: Loss, repair: Repair) -> bool:
+    """Whether a repair takes away what the walk itself named: that it is lost elsewhere then is another
+    thing.
+    """
+    return repair.merit is Merit.UNDOES and repair.stop.identity == loss.stop.identity
 
 
 def _what(repair: Repair) -> tuple[object, ...]:

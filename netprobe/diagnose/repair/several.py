@@ -133,13 +133,14 @@ def _looked_behind(loss: Loss, way: _Sequence) -> tuple[Loss, Results]:
 
 
 def _begun(loss: Loss, found: Results) -> Iterator[_Sequence]:
-    """The first step: with each of the repairs that get further, or lead elsewhere; with those that change
-    nothing yet where there are none.
+    """The first step: with each of the repairs that get further, or lead elsewhere; later with those that
+    change nothing yet.
     """
     some = [*_further(found), *_costs(found.aside[:_ASIDE], 1)]
-    steps = some or _costs(filter(is_meant, found.idle[:_ASIDE]), 2)
-    for repair, cost, outcome in _lost_behind(loss, steps):
-        yield _Sequence(cost, 2, repair, repair, outcome, idle=not some)
+    idle = _costs(filter(is_meant, found.idle[:_ASIDE]), 2)
+    for steps in (some, idle):
+        for repair, cost, outcome in _lost_behind(loss, steps):
+            yield _Sequence(cost, 2, repair, repair, outcome, idle=steps is idle)
 
 
 def _continued(loss: Loss, way: _Sequence, found: Results) -> Iterator[_Sequence]:

@@ -1,8 +1,4 @@
-"""A repair together with what went with the object that it gives back: addresses and routes. Pure.
-
-An interface that is switched off loses its routes, and its IPv6 addresses too (addrconf_ifdown); one whose
-MTU is below 1280 loses IPv6 altogether; an address takes its routes along (fib_del_ifaddr).
-"""
+"""A repair together with what went with the object that it gives back: addresses and routes. Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +12,7 @@ from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
+from .along import needs_routes, takes_addresses, went_along
 from .candidates import addresses, kernel_routes, routes, siblings, told, translation
 from .candidates import before as earlier
 from .candidates import stop as stops
@@ -33,14 +30,14 @@ LACKING = {"no-route", "addr-missing", "neigh-no-answer"}
 
 def whole(loss: Loss, first: Tried) -> Tried | None:
     """The repair and what must come back with it; None where nobody in sight knows that."""
-    if not first.repair.needs_routes:
+    if not needs_routes(first.repair):
         return None
-    return _completed(loss, first, _STEPS if first.repair.takes_addresses else 1)
+    return _completed(loss, first, _STEPS if takes_addresses(first.repair) else 1)
 
 
 def in_both_families(loss: Loss, repair: Repair) -> Repair:
     """The repair with what else its interface lost, of either IP version, as far as that is known."""
-    for twin in _twins(loss, repair) if repair.takes_addresses else ():
+    for twin in _twins(loss, repair) if takes_addresses(repair) else ():
         lost = predict(loss.snapshot, twin, ask=False)
         if isinstance(lost, Prediction) and lost.stop is not None:
             repair = _also_of(Loss(loss.snapshot, lost, lost.stop, before=loss.before), repair)
@@ -154,7 +151,7 @@ def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
 
 def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
     """Whether a repair gives something back in the same namespace, and may help."""
-    if more.stop.place.namespace != repair.stop.place.namespace:
+    if more.stop.place.namespace != repair.stop.place.namespace or not went_along(repair, more):
         return False
     takes = any("del" in command.words or command.blanks for command in more.stop.commands)
     return not takes and _leads_there(after, more) and not told.is_waited_for(after, more)
@@ -194,14 +191,14 @@ def _lacks(repair: Repair, stop: Stop) -> bool:
     own = stop.place.namespace == repair.stop.place.namespace
     if own and stop.code in ("no-route", "ra-not-accepted", "rp-filter"):  # the source has no route
         return True
-    return repair.takes_addresses and stop.code in LACKING
+    return takes_addresses(repair) and stop.code in LACKING
 
 
 def _given_back(after: Loss, repair: Repair) -> Iterator[Repair]:
     """What may have gone along, the surest first."""
     yield from earlier.routes(after)
     yield from kernel_routes.candidates(after)
-    if repair.takes_addresses:
+    if takes_addresses(repair):
         yield from told.candidates(after)
         yield from addresses.candidates(after)
     if after.stop.code == "no-route":

@@ -81,7 +81,7 @@ def _cable_end(loss: Loss, name: str, link: Link) -> Station | None:
 def _plugged_into(
     loss: Loss, namespace: Namespace, link: Link, bridge: Link, far: Station | None
 ) -> Iterator[Repair]:
-    belongs = any(shares_network(loss, namespace, bridge, end) for end in _behind(loss, far))
+    belongs = max((has_networks_of(loss, namespace, bridge, end) for end in _behind(loss, far)), default=0)
     if link.master is not None and not belongs:
         return
     stop = (_loose if link.master is None else _wrong_port)(namespace, link, bridge, far)
@@ -111,11 +111,16 @@ def _is_at_home(loss: Loss, namespace: Namespace, link: Link, far: Station | Non
 
 def shares_network(loss: Loss, namespace: Namespace, bridge: Link, far: Station) -> bool:
     """Whether an address of the far end is of a network of the bridge, or else of a station on it."""
+    return has_networks_of(loss, namespace, bridge, far) > 0
+
+
+def has_networks_of(loss: Loss, namespace: Namespace, bridge: Link, far: Station) -> int:
+    """How many addresses of the far end are of a network of the bridge, or else of a station on it."""
     others = all_addresses(namespace, bridge)
     if not others:
         beside = chain.from_iterable(loss.beside(namespace.name, bridge, version) for version in (4, 6))
         others = [a for name, link, a in beside if (name, link.index) != (far[0], far[1].index)]
-    return meet(all_addresses(loss.snapshot[far[0]], far[1]), others)
+    return sum(meet([each], others) for each in all_addresses(loss.snapshot[far[0]], far[1]))
 
 
 def _loose(namespace: Namespace, link: Link, bridge: Link, far: Station | None) -> Stop:

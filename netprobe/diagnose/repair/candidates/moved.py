@@ -30,7 +30,7 @@ from netprobe.predict import fixes
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
 
-from .links import far_end, shares_network
+from .links import far_end, has_networks_of
 from .renamed import missing_names
 from .told import waits
 
@@ -64,8 +64,10 @@ def _into_bridges(loss: Loss, far: Station, station: Station) -> Iterator[Repair
     """The end of a cable into each bridge elsewhere of whose network its station is."""
     for home in but(loss.snapshot.namespaces.values(), name=far[0]):
         for bridge in home.links_of("bridge"):
-            if shares_network(loss, home, bridge, station):
-                yield from _into_bridge(loss, far, home, bridge, station[0])
+            alike = has_networks_of(loss, home, bridge, station)
+            if alike:
+                stop = _into_bridge(far, home, bridge, station[0])
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=alike)
 
 
 def _is_loose(namespace: Namespace, link: Link) -> bool:
@@ -73,14 +75,13 @@ def _is_loose(namespace: Namespace, link: Link) -> bool:
     return not used and not namespace.links_of("bridge")
 
 
-def _into_bridge(loss: Loss, far: Station, home: Namespace, bridge: Link, station: str) -> Iterator[Repair]:
+def _into_bridge(far: Station, home: Namespace, bridge: Link, station: str) -> Stop:
     there, link = far
     text = (
         f"{link.name}, the other end of {station}'s cable, is in {there} and not in {home.name}, where"
         f" {bridge.name} is"
     )
-    stop = _moved(far, home.name, Stage.BRIDGE, text, fixes.link_set(link, "master", bridge.name))
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+    return _moved(far, home.name, Stage.BRIDGE, text, fixes.link_set(link, "master", bridge.name))
 
 
 def _of_rules(loss: Loss) -> Iterator[Repair]:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
-from netprobe.diagnose.repair.routers import beside, router_for
+from netprobe.diagnose.repair.routers import beside, router_for, routers_for
 from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import but, has, those_not_in, where
@@ -47,16 +47,18 @@ def no_way_back(loss: Loss) -> Iterator[Repair]:
     name = loss.here.name
     for hop in loss.refused:
         source = hop.flow.src
-        router = router_for(loss, name, source)
-        if router is None or fib.lookup(loss.here, RouteQuery(None, source)).route is not None:
+        if fib.lookup(loss.here, RouteQuery(None, source)).route is not None:
             continue
-        if not {*loss.bearers(source)}.isdisjoint(loss.bearers(router.via)):
-            continue  # the sender itself, which is no router
-        words = ("route", "add", "default", "via", router.via, "dev", router.link.name, *router.flags)
+        merit = Merit.ADDS if _may_have_gone(loss.here, source) else Merit.RESTORES
         text = f"{name} has no route to {source}, where the packet comes from"
         thing = Object("route", source, f"no route to {source}")
-        stop = lost("no-route", name, None, Stage.ROUTE, text, object=thing, fix=(fixes.ip(source, *words),))
-        yield from loss.repair(stop, Merit.ADDS if _may_have_gone(loss.here, source) else Merit.RESTORES)
+        for router in routers_for(loss, name, source):
+            if not {*loss.bearers(source)}.isdisjoint(loss.bearers(router.via)):
+                continue  # the sender itself, which is no router
+            words = ("route", "add", "default", "via", router.via, "dev", router.link.name, *router.flags)
+            fix = (fixes.ip(source, *words),)
+            stop = lost("no-route", name, None, Stage.ROUTE, text, object=thing, fix=fix)
+            yield from loss.repair(stop, merit)
 
 
 def _may_have_gone(namespace: Namespace, dst: str) -> bool:

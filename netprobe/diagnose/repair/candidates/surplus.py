@@ -1,4 +1,5 @@
-"""Addresses too many: each brings a route along, by which packets go astray. Pure.
+"""Addresses too many: each brings a route along, by which packets go astray, or is what they are sent from.
+Pure.
 
 See: net/ipv4/fib_frontend.c (fib_add_ifaddr); net/ipv6/addrconf.c (addrconf_prefix_route).
 """
@@ -8,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import meet, own_addresses
-from netprobe.model import Object, Stage
+from netprobe.diagnose.repair.segment import is_network, meet, own_addresses
+from netprobe.model import Namespace, Object, Stage
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """The address behind each route of the kernel's that was followed."""
+    """The address behind each route of the kernel's that was followed, and those that the packet had."""
     for routed in loss.prediction.routed:
         yield from _made_by_one(loss, routed)
+    sent = ((hop.namespace, hop.flow.src) for hop in loss.prediction.request.hops)
+    for name, source in dict.fromkeys([(loss.probe.source.namespace, loss.probe.source.address), *sent]):
+        yield from _sent_from(loss, loss.snapshot.at(name), source)
 
 
 def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
@@ -41,3 +45,20 @@ def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
             fix, thing = (fixes.address("del", address, link),), Object("address", named, named)
             stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
             yield from loss.repair(stop, Merit.RESTORES if len(own) > 1 else Merit.UNDOES, agreeing=1)
+
+
+def _sent_from(loss: Loss, namespace: Namespace, source: str | None) -> Iterator[Repair]:
+    """A source of another network than all beside its interface, which has one of theirs, too."""
+    address = namespace.address(source)
+    link = namespace.link(address.index) if address is not None else None
+    if address is None or link is None or not is_network(address):
+        return
+    beside = loss.addresses_beside(namespace.name, link, address.version)
+    own = own_addresses(namespace, link, address.version)
+    if meet([address], beside) or not meet(own, beside):
+        return
+    named = f"{address.written} dev {link.name}"
+    text = f"{namespace.name} sends from {named}: nobody there is of its network, and there is another one"
+    fix, thing = (fixes.address("del", address, link),), Object("address", named, named)
+    stop = lost("addr-wrong-subnet", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)

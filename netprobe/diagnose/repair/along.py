@@ -1,0 +1,94 @@
+"""What may have gone along with an object that a repair gives back: what rests on its interface. Pure.
+
+An interface that is switched off loses its routes, and its IPv6 addresses too (addrconf_ifdown); one whose
+MTU is below 1280 loses IPv6 altogether; an address takes its routes along (fib_del_ifaddr), also those by
+other interfaces that name it as their source (fib_sync_down_addr). A port of a bridge has nothing to lose.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from netprobe.model import Link, LinkRef, Namespace
+from netprobe.model.lookup import among, not_among, those_not_in, where
+
+from .repair import Repair
+
+_ADDS, _DELETES = ("ip", "address", "add"), ("ip", "route", "del")
+_SETS, _SWITCHES = ("ip", "link", "set"), ("sysctl", "-w")
+_IPV6_ON = ".disable_ipv6=0"
+_EACH = {"all", "default"}
+
+
+def needs_routes(repair: Repair) -> bool:
+    """Whether the namespace may lack a route with a repair: one that went with an interface or an address
+    that comes back, or in whose place stood the one that goes.
+    """
+    return bool(_said(repair, _DELETES) or _revived(repair) or _addressed(repair))
+
+
+def takes_addresses(repair: Repair) -> bool:
+    """Whether a repair gives life to an interface, which may have lost addresses with that."""
+    return bool(_revived(repair))
+
+
+def went_along(repair: Repair, more: Repair) -> bool:
+    """Whether what another repair gives back, behind it and in the same namespace, may have gone along: it is
+    on an interface that comes to life, or one upon it, or rests on an address that comes.
+    """
+    there, before = _there(more), _there(repair)
+    alive = _with_those_upon(there, {link.index for link in (*_revived(repair), *_addressed(repair))})
+    addresses = those_not_in(there.addresses, before.addresses)
+    known = {each.address for each in among(there.addresses, index=alive)}
+    routes = not_among(those_not_in(there.routes, before.routes), source=known)
+    strays = (
+        *not_among(addresses, index=alive),
+        *(each for each in routes if alive.isdisjoint(each.indexes)),
+    )
+    return bool(_said(repair, _DELETES)) or not strays
+
+
+def _there(repair: Repair) -> Namespace:
+    return repair.mended.at(repair.stop.place.namespace)
+
+
+def _said(repair: Repair, start: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The words, but for the choice of the IP version, of what begins so and was done in the namespace."""
+    done = among(repair.done, namespace=(None, repair.stop.place.namespace))
+    plain = (those_not_in(command.words, ("-6",)) for command in done)
+    return [words for words in plain if words[: len(start)] == start]
+
+
+def _revived(repair: Repair) -> tuple[Link, ...]:
+    """The interfaces that are switched on, or on which IPv6 is; a longer MTU may do that as well."""
+    links = _there(repair).links
+    keys = {*map(_switched_on, _said(repair, _SWITCHES))}
+    names = {*map(_device, filter(_enlivens, _said(repair, _SETS)))}
+    on = links if keys & _EACH else among(links, key=keys)
+    return (*on, *among(where(links, master=None), name=names))
+
+
+def _addressed(repair: Repair) -> tuple[Link, ...]:
+    """The interfaces that get an address."""
+    return among(_there(repair).links, name={*map(_device, _said(repair, _ADDS))})
+
+
+def _enlivens(words: tuple[str, ...]) -> bool:
+    return words[-1] == "up" or "mtu" in words
+
+
+def _switched_on(words: tuple[str, ...]) -> str:
+    """The interface, as a sysctl calls it, on which IPv6 is switched on; "" where something else is set."""
+    stem = words[-1].removesuffix(_IPV6_ON)
+    return stem.rpartition(".")[2] if stem != words[-1] else ""
+
+
+def _device(words: tuple[str, ...]) -> str:
+    """The word behind "dev"; "" without one."""
+    return dict(pairwise(words)).get("dev", "")
+
+
+def _with_those_upon(namespace: Namespace, indexes: set[int]) -> set[int]:
+    """Interfaces, by ifindex, with those that are stacked upon one of them, such as VLANs."""
+    upon = among(namespace.links, link={LinkRef(index) for index in indexes})
+    return indexes | {each.index for each in upon}

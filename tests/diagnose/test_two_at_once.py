@@ -1,0 +1,134 @@
+"""Two objects of a working network are changed, each of which alone breaks it: the first answer names one of them, and what stands behind
+it is the other.
+"""
+
+from __future__ import annotations
+
+import pytest
+from diagnose.test_repair_whole import after, ask, chosen, healthy, lost, said
+from msgspec.structs import replace
+from predict.networks import edited, probe, tutorial
+
+from netprobe.model import Neighbour, Probe, Protocol, Snapshot, Socket
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+
+OF_IPV6 = (
+    "host: sysctl -w net.ipv6.conf.all.forwarding=1",
+    "host: ip address add fd00:203::2/64 dev eth0",
+    "internet: ip address add fd00:203::1/64 dev eth0",
+    "internet: ip address add 2001:db8::1/128 dev lo",
+    "internet: ip -6 route add default via fd00:203::2 dev eth0",
+    "host: ip -6 route add default via fd00:203::1 dev eth0",
+)
+
+
+def named(network: Snapshot, source: str, address: str, port: int | None = None) -> list[list[str]]:
+    """What is said, carried out, and asked again, until it passes."""
+    asked = ask(source, address) if port is None else probe(source, address, Protocol.TCP, source_port=40000)
+    asked = replace(asked, destination=replace(asked.destination, port=port))
+    found = list[list[str]]()
+    while fails(network, asked):
+        found.append(said(chosen(network, asked)))
+        network = after(network, *found[-1])
+    return found
+
+
+def fails(network: Snapshot, asked: Probe) -> bool:
+    found = predict(network, asked, ask=False)
+    assert isinstance(found, Prediction)
+    return found.stop is not None
+
+
+def test_an_address_of_another_interface_went_not_along() -> None:
+    """A router's way out is off, and its bridge has lost its address: with the one the other comes not back."""
+    network = after(tutorial(), "host: ip link set dev eth0 down", "host: ip address del 172.17.0.1/16 dev docker0")
+    found = named(network, "c1", "8.8.8.8")
+    assert sorted(found[:2]) == [
+        ["host: ip address add 172.17.0.1/16 dev docker0"],
+        ["host: ip link set dev eth0 up", "host: ip route add default via 203.0.113.1"],
+    ]
+
+
+def test_with_a_port_of_a_bridge_nothing_went_along() -> None:
+    """Its station sends from an address too many, to which no route ever led; the bridge is the one of whose networks most of its are."""
+    network = after(
+        tutorial(),
+        *OF_IPV6,
+        "host: ip address add fd00:10::1/64 dev br0",
+        "host: ip address add fd00:172:17::1/64 dev docker0",
+        "c1: ip address add fd00:10::7002/64 dev eth0",
+        "c1: ip address add fd00:172:17::2/64 dev eth0",
+        "c1: ip -6 route add default via fd00:172:17::1 dev eth0",
+    )
+    port = next(link.name for link in network["host"].links if link.far_end and network["host"].ports(network["host"].link_named("docker0"))
+                and link.master == network["host"].link_named("docker0").index)  # fmt: skip
+    network = after(network, f"host: ip link set dev {port} netns internet")
+    found = named(network, "c1", "2001:db8::1")
+    assert found[0] == [
+        f"internet: ip link set dev {port} netns host",
+        f"host: ip link set dev {port} master docker0",
+        f"host: ip link set dev {port} up",
+    ]
+    assert found[1:] == [["c1: ip address del fd00:10::7002/64 dev eth0"]]
+
+
+def test_what_stops_it_is_taken_away_though_it_is_lost_nearer_then() -> None:
+    """An entry leads to a station's neighbour; the station itself would not answer."""
+    bridge, station = tutorial()["host"].link_named("br0"), tutorial()["c1"].link_named("eth0")
+    assert bridge is not None
+    assert station is not None
+    entry = Neighbour(bridge.index, "10.0.0.2", station.mac, "permanent")
+    network = edited(after(tutorial(), "red: ip link set dev eth0 arp off"), "host", neighbours=(entry,))
+    network = edited(network, "red", neighbours=(Neighbour(2, "10.0.0.1", bridge.mac, "permanent"),))
+    assert named(network, "host", "10.0.0.2") == [
+        ["host: ip neigh del 10.0.0.2 dev br0"],
+        ["red: ip link set dev eth0 arp on"],
+    ]
+
+
+def test_whom_it_knew_without_arp_it_asks_for_with_it() -> None:
+    network = after(tutorial(), "red: ip link set dev eth0 arp off")
+    own = network["red"].link_named("eth0")
+    assert own is not None
+    entry = Neighbour(own.index, "10.0.0.1", own.mac, "noarp")
+    network = edited(network, "red", neighbours=(entry, replace(entry, address="10.0.0.7", state="permanent")))
+    left = after(network, "red: ip link set dev eth0 arp on")["red"].neighbours
+    assert [each.address for each in left] == ["10.0.0.7"]
+
+
+def test_what_changes_nothing_yet_is_tried_though_something_else_would_lead_on() -> None:
+    """A pod's address is on its loopback, so that it asks itself, and its node's underlay is off: without it, it would have none."""
+    network = after(
+        healthy("pod-out-of-the-far-bridge"),
+        "pod2: ip address del 10.42.0.2/24 dev eth0",
+        "pod2: ip address add 10.42.0.2/24 dev lo",
+        "node2: ip link set dev u0 down",
+    )
+    for name, own in (("pod1", "10.42.0.1"), ("pod2", "10.42.0.2")):
+        network = edited(network, name, sockets=(Socket("tcp", own, 80, "listen"),))
+    assert named(network, "pod2", "10.42.0.1", 80) == [
+        ["node2: ip link set dev u0 up"],
+        ["pod2: ip address del 10.42.0.2/24 dev lo", "pod2: ip address add 10.42.0.2/24 dev eth0"],
+    ]
+
+
+@pytest.mark.parametrize(("way", "address", "rest"), [("10.0.0.1", "8.8.8.8", " onlink"), ("fd00:10::1", "2001:db8::1", " metric 1024")])
+def test_a_route_out_of_the_loopback_leads_nowhere(way: str, address: str, rest: str) -> None:
+    """IPv4 discards what comes in there, IPv6 refuses to send it: no sysctl would help, and the interface is the other one."""
+    lines = ("host: ip address add fd00:10::1/64 dev br0", "red: ip address add fd00:10::2/64 dev eth0")
+    six = "-6 " if ":" in way else ""
+    network = after(tutorial(), *OF_IPV6, *lines, f"red: ip {six}route replace default via {way} dev lo onlink")
+    network = after(network, "host: sysctl -w net.ipv4.ip_forward=0", "host: sysctl -w net.ipv6.conf.all.forwarding=0")
+    found, stop = lost(network, ask("red", address))
+    assert (stop.code, [hop.stage.value for hop in found.hops]) == ("route-via-dead-device", [] if six else ["transmit", "receive"])
+    first, second = named(network, "red", address)
+    assert first == [f"red: ip {six}route replace default via {way} dev eth0{rest}"]
+    assert "forward" in second[0]
+
+
+def test_a_station_gets_of_its_siblings_routes_what_it_lacks() -> None:
+    """The router knows no way to the far end either."""
+    network = after(healthy("proxy-arp-off"), "pod1: ip route del default via 169.254.1.1 dev eth0")
+    network = after(network, "host: sysctl -w net.ipv4.ip_forward=0")
+    assert ["pod1: ip route add default via 169.254.1.1 dev eth0"] in named(network, "pod1", "10.65.0.3")
