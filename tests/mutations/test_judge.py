@@ -263,6 +263,9 @@ def test_a_change_that_takes_another_along_is_no_second_one() -> None:
     assert not all_stand(looks)
     assert all_stand([*looks[:2], {"a": "neigh 2 PERMANENT\n"}])
     assert all_stand([{"a": "route 1\nroute 2\n"}, {"a": "route 2\n"}, {"a": ""}])
+    looks = [{"a": "2: eth0: up\ndefault dev eth0 \n"}, {"a": "2: eth0: up\n"}, {"a": ""}]
+    assert not all_stand(looks)  # the interface goes, and the route would have gone with it
+    assert all_stand([*looks[:2], {"a": "2: eth0: down\n"}])
 
 
 def test_a_server_that_hears_one_device_knows_its_sockets_still() -> None:

@@ -9,7 +9,7 @@ import json
 import re
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -257,10 +257,21 @@ def _changed(draws: Sequence[Draw], log: list[str]) -> tuple[tuple[Mutation, ...
 
 
 def all_stand(looks: Sequence[dict[str, str]]) -> bool:
-    """Whether something of what each change added still stands after those behind it: an entry goes with its interface's last address."""
+    """Whether each change still shows after those behind it: something of what it added, as an entry goes with its interface's last
+    address; or, where it only took away, the interface on which that was, with which it would have gone.
+    """
     last = {f"{name}: + {line}" for name, text in looks[-1].items() for line in text.splitlines()}
-    added = [{line for line in differences(old, new) if ": + " in line} for old, new in pairwise(looks)]
-    return all(lines & last for lines in added if lines)
+    changed = [list(differences(old, new)) for old, new in pairwise(looks)]
+    return all(_stands(lines, last, looks[-1]) for lines in changed if lines)
+
+
+def _stands(lines: Sequence[str], last: Collection[str], looked: dict[str, str]) -> bool:
+    added = {line for line in lines if ": + " in line}
+    if added:
+        return not added.isdisjoint(last)
+    devices = [(line.partition(": ")[0], found[1]) for line in lines if (found := re.search(r" dev (\S+)", line))]
+    there = [re.search(rf"^\d+: {re.escape(device)}[@:]", looked.get(name, ""), re.MULTILINE) for name, device in devices]
+    return not devices or any(there)
 
 
 def _gone(shown: Sequence[str]) -> Iterator[Identity]:
