@@ -4,7 +4,7 @@ then. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import takewhile
 
 from msgspec import Struct
@@ -69,10 +69,11 @@ def lacking(
     explain: Explain,
     earlier: Earlier | None = None,
     searches: Searching | None = None,
+    asked: Container[Need] = (),
 ) -> tuple[Need, ...]:
-    """What must be read for the outlook to see as far as it can."""
+    """What must be read for the outlook to see as far as it can, besides what was `asked` before."""
     if _is_open(report):
-        return _look(report, snapshot, explain, earlier, searches).needs
+        return _look(report, snapshot, explain, earlier, searches, asked).needs
     return ()
 
 
@@ -145,7 +146,12 @@ class _Outlook(Struct, frozen=True):
 
 
 def _look(
-    report: Report, snapshot: Snapshot, explain: Explain, earlier: Earlier | None, searches: Searching | None
+    report: Report,
+    snapshot: Snapshot,
+    explain: Explain,
+    earlier: Earlier | None,
+    searches: Searching | None,
+    asked: Container[Need] = (),
 ) -> _Outlook:
     """Mend, ask again, and so on, until the probe passes or nothing more can be told."""
     causes, hops = [report.causes[0]], report.path.request
@@ -158,7 +164,8 @@ def _look(
             mended, sure = _supposed(snapshot, causes[-1], searches), False
         if mended is None:
             break
-        again, lacked = _ask(mended, resent(report.probe, snapshot, mended), explain, earlier, searches)
+        probe = resent(report.probe, snapshot, mended)
+        again, lacked = _ask(mended, probe, explain, earlier, searches, asked)
         needs += lacked
         if again is None:
             break
@@ -208,6 +215,7 @@ def _ask(
     explain: Explain,
     earlier: Earlier | None,
     searches: Searching | None,
+    asked: Container[Need],
 ) -> tuple[Report | None, tuple[Need, ...]]:
     """The same question to the mended model, and what of it was never read: without that there is no answer,
     or the search for its cause does not see all.
@@ -219,7 +227,8 @@ def _ask(
     if outcome.stop is not None and searches is not None:
         from .repair import choice  # what passes needs no search
 
-        needs = choice.lacking(snapshot, outcome, earlier.snapshot if earlier else None, searches())
+        before = earlier.snapshot if earlier is not None else None
+        needs = choice.lacking(snapshot, outcome, before, searches(), asked)
     report = diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier, searches)
     return report, needs
 

@@ -73,7 +73,7 @@ def look_around(
     before = earlier.snapshot if earlier is not None else None
     reading = _Progress(world)
     while True:
-        needs = lacking(snapshot, prediction, before, clock.searches())
+        needs = lacking(snapshot, prediction, before, clock.searches(), reading.asked)
         with clock.of("predict"):
             needs = needs or _unfinished(snapshot, prediction.probe)
             needs = needs or _by_chance(snapshot, prediction, before, clock)
@@ -152,7 +152,7 @@ def foretell(
     with suppress(Exception):
         reading = _Progress(world) if world is not None else None
         while reading is not None:
-            needs = lacking(report, snapshot, explain, earlier, clock.searches)
+            needs = lacking(report, snapshot, explain, earlier, clock.searches, reading.asked)
             with clock.of("snapshot"):
                 grown = reading.grown(snapshot, needs)
             if grown == snapshot:
@@ -172,11 +172,13 @@ def ask_tracking(world: World, snapshot: Snapshot, prediction: Prediction, clock
 
 
 class _Progress:
-    """Reads what is asked for, each thing once: who asks for no more than was answered gets no further."""
+    """Reads what is asked for, each thing once: who asks for no more than was answered gets no further.
+    `asked`: what was asked for so far.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._asked: set[Need] = set()
+        self.asked: set[Need] = set()
         # of which namespaces something has come since it was last told who is at whose other end
         self._come: dict[str, None] = {}
         self._told = False
@@ -187,10 +189,10 @@ class _Progress:
         A namespace that was found behind a veth is read at once: the walk is about to enter it; and the way
         back is known by it.
         """
-        fresh = [need for need in needs if need not in self._asked]
+        fresh = [need for need in needs if need not in self.asked]
         if not fresh:
             return snapshot
-        self._asked.update(fresh)
+        self.asked.update(fresh)
         snapshot = self._world.read(snapshot, fresh)
         asked = {(need.namespace, need.nsid) for need in fresh if isinstance(need, FindPeer)}
         self._come |= dict.fromkeys(name for name, _ in asked)

@@ -9,7 +9,10 @@ from diagnose.test_repair_whole import after, ask, chosen, healthy, lost, said
 from msgspec.structs import replace
 from predict.networks import edited, probe, tutorial
 
-from netprobe.model import Neighbour, Probe, Protocol, Snapshot, Socket
+from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair.candidates import policy_rules
+from netprobe.diagnose.repair.repair import Loss, Merit
+from netprobe.model import FindBare, Neighbour, Probe, Protocol, ReadNamespace, Snapshot, Socket
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -132,3 +135,42 @@ def test_a_station_gets_of_its_siblings_routes_what_it_lacks() -> None:
     network = after(healthy("proxy-arp-off"), "pod1: ip route del default via 169.254.1.1 dev eth0")
     network = after(network, "host: sysctl -w net.ipv4.ip_forward=0")
     assert ["pod1: ip route add default via 169.254.1.1 dev eth0"] in named(network, "pod1", "10.65.0.3")
+
+
+def test_a_way_that_leads_on_is_not_gone_around() -> None:
+    """A node's tunnel knows no end for the other node any more; the other node has lost the way back, and is beside it on the underlay."""
+    network = after(
+        healthy("tunnel-neighbour-missing"),
+        "node1: bridge fdb del 02:00:00:00:42:02 dev flannel.1 dst 192.168.50.2",
+        "node1: ip xfrm policy add dst 10.244.1.0 dir in action block",
+    )
+    first, second = named(network, "node1", "10.244.2.2")
+    assert first == ["node1: bridge fdb append 02:00:00:00:42:02 dev flannel.1 dst 192.168.50.2"]
+    assert second[0].startswith("node1: ip xfrm policy delete")
+
+
+@pytest.mark.parametrize(("gateway", "merit"), [("203.0.113.1", Merit.GOES_AROUND), ("203.0.113.99", Merit.UNDOES)])
+def test_a_policy_rule_whose_table_leads_on_is_meant(gateway: str, merit: Merit) -> None:
+    lines = ("host: ip rule add pref 100 from all lookup 100", f"host: ip route add default via {gateway} dev eth0 table 100 onlink")
+    network = after(tutorial(), *lines, "host: ip link set dev eth0 arp off")
+    prediction, stop = lost(network, ask("red", "8.8.8.8"))
+    found = policy_rules.candidates(Loss.of(network, prediction, stop))
+    assert [each.merit for each in found if each.stop.thing.id.startswith("100:")] == [merit]
+
+
+def test_a_station_is_no_gateway_to_itself() -> None:
+    """A router's address covers nobody any more: its prefix is wrong, and no route to all the world leads by the one who asked."""
+    network = healthy("far-office-no-way-back")
+    network = after(network, "r1: ip address add 10.1.0.1/32 dev lan", "r1: ip address del 10.1.0.1/24 dev lan")
+    assert named(network, "pc", "10.2.0.10") == [["r1: ip address add 10.1.0.1/24 dev lan", "r1: ip address del 10.1.0.1/32 dev lan"]]
+
+
+def test_what_stays_unanswered_keeps_nothing_else_from_being_asked() -> None:
+    """That nobody without an interface was found is nothing that a snapshot holds: who is behind the far router is asked all the same."""
+    network = healthy("far-office-no-way-back")
+    network = after(network, "server: ip route replace default via 10.2.0.6 dev eth0", "r1: sysctl -w net.ipv4.ip_forward=0")
+    near = replace(network, namespaces={name: each for name, each in network.namespaces.items() if name != "pc"})
+    outcome, _ = lost(near, ask("server", "10.1.0.10"))
+    wanted = choice.lacking(near, outcome)
+    assert FindBare("server") in wanted
+    assert choice.lacking(near, outcome, asked=wanted) == (ReadNamespace("pc"),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -164,16 +164,20 @@ def lacking(
     prediction: Prediction,
     before: Snapshot | None = None,
     searches: Searches = _PLAIN,
+    asked: Container[Need] = (),
 ) -> tuple[Need, ...]:
-    """What must be read before a choice can be made."""
+    """What must be read before a choice can be made; what was `asked` before has been answered as far as that
+    can be, and the search for several goes on without.
+    """
     if (stop := prediction.stop) is not None:
-        if asked := engines.lacking(snapshot, stop):
-            return asked
+        if of_engines := engines.lacking(snapshot, stop):
+            return of_engines
         if engines.told(snapshot, prediction, stop) is not None:
             return ()
         found = searches.alone(snapshot, prediction, stop, before)
-        if found.needs or _passing(found.repairs) is not None:
-            return found.needs
+        fresh = lookup.those_not_in(found.needs, asked)
+        if fresh or _passing(found.repairs) is not None:
+            return fresh
         first, needs = searches.together(Loss.of(snapshot, prediction, stop, before), found)
         return needs if first is None else ()
     gone = _gone(prediction)
