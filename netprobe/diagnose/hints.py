@@ -52,9 +52,16 @@ def behind_cable(
     own = where(here.addresses_of(link, version), scope="global")
     for router, station in stations if own else ():
         address = find(router.addresses_of(station, version), scope="global")
-        if address is not None and router.name != here.name and leads(router, dst, here):
+        if address is None or router.name == here.name:
+            continue
+        if leads(router, dst, here) and (address.address != dst or _hands_on(router, version)):
             return Gateway(address.address, link, onlink=True)
     return None
+
+
+def _hands_on(router: Namespace, version: int) -> bool:
+    """Whether it forwards: who does not is no gateway, not even to itself."""
+    return router.sysctl(_FORWARDING[version]) == "1"
 
 
 def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str | None:
@@ -90,7 +97,7 @@ def leads(router: Namespace, dst: str, asker: Namespace) -> bool:
     if fib.is_local(router, dst):
         return True
     way = fib.lookup(router, RouteQuery(None, dst))
-    if router.sysctl(_FORWARDING[prefix.version(dst)]) != "1" or way.error is not None:
+    if not _hands_on(router, prefix.version(dst)) or way.error is not None:
         return False
     return way.leg is None or find(asker.addresses, address=way.leg.via) is None
 

@@ -14,6 +14,8 @@ from netprobe.predict import fib, fixes, policy, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
+from .routes import leads_on
+
 _DEFAULTS = {4: ((0, "local"), (32766, "main"), (32767, "default")), 6: ((0, "local"), (32766, "main"))}
 _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
 _MISSING = {"local": "rule-local-missing"}  # the cause that such a rule makes where it is not there
@@ -25,8 +27,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         rule = routed.decision.rule
         if rule is not None and is_special(rule):
             stop = _followed(loss.snapshot[routed.namespace], routed, rule)
-            hides = _hides_main(loss.snapshot[routed.namespace], rule)
-            yield from loss.repair(stop, Merit.RESTORES if hides else Merit.UNDOES)
+            yield from loss.repair(stop, _merit(loss, routed, rule))
             yield from _networks_first(loss, routed, rule)
         if routed.leg is Leg.REPLY:
             yield from _unused_table(loss, routed)
@@ -64,6 +65,13 @@ def _networks_first(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Re
     stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
     wide = rule.src is None and rule.dst is None
     yield from loss.repair(stop, Merit.RESTORES if wide else Merit.ADDS)
+
+
+def _merit(loss: Loss, routed: Routed, rule: PolicyRule) -> Merit:
+    """What speaks for a rule that is taken away: that it refuses all; not that its table leads on."""
+    if _hides_main(loss.snapshot[routed.namespace], rule):
+        return Merit.RESTORES
+    return Merit.GOES_AROUND if leads_on(loss, routed) else Merit.UNDOES
 
 
 def _hides_main(namespace: Namespace, rule: PolicyRule) -> bool:

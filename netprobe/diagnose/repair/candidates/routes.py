@@ -116,11 +116,13 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 
 def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) -> Merit:
-    """What speaks for a route that is taken away: it goes in a circle; it is the kernel's own, with stations
-    of its network there; a policy rule chose its table.
+    """What speaks for a route that is taken away: it goes in a circle; its gateway knows the way; it is the
+    kernel's own, with stations of its network there; a policy rule chose its table.
     """
     if loops:
         return Merit.RESTORES
+    if leads_on(loss, routed):
+        return Merit.GOES_AROUND
     if route.protocol == "kernel" and _has_stations(loss, routed, route):
         return Merit.GOES_AROUND
     return Merit.ADDS if rests_on_a_rule(routed) else Merit.UNDOES
@@ -207,11 +209,11 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     known = gateways(loss, namespace, link, route)
     hops = [hints.Gateway(via, link, onlink=not _on_link(namespace, link, via)) for via in known]
     found = router_for(loss, namespace.name, routed.dst)
-    aside = _is_somebody(loss, namespace, link, routed.gateway)
+    aside, right = _is_somebody(loss, namespace, link, routed.gateway), leads_on(loss, routed)
     for hop in dict.fromkeys(filter(None, (*hops, found))):
         same = (hop.via, hop.link) == (routed.gateway, link) or namespace.address(hop.via)
         if not same and (known[hop.via] or not _leads_there(loss, routed)):
-            around = aside and hop.link != link
+            around = hop.link != link and (aside or (right and hop.via != routed.gateway))
             merit = Merit.GOES_AROUND if around else _merit(routed, known[hop.via])
             stop = mistaken(namespace, routed, route, hop)
             yield from loss.repair(stop, merit, agreeing=known[hop.via])
@@ -224,6 +226,15 @@ def _is_somebody(loss: Loss, namespace: Namespace, link: Link, via: str | None) 
     if via is None:
         return False
     return has(loss.addresses_beside(namespace.name, link, prefix.version(via)), address=via)
+
+
+def leads_on(loss: Loss, routed: Routed) -> bool:
+    """Whether the gateway that was taken is somebody's in sight who knows the way on, however it is reached:
+    the route is right, and another way leads around what is wrong.
+    """
+    here = loss.snapshot[routed.namespace]
+    others = those_not_in(loss.bearers(routed.gateway or ""), (here.name,))
+    return any(hints.leads(loss.snapshot[name], routed.dst, here) for name in others)
 
 
 def _leads_there(loss: Loss, routed: Routed) -> bool:

@@ -6,7 +6,7 @@ that. Or the router has one address, 169.254.0.1 or fe80::1, at its end of each 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from msgspec.structs import replace
@@ -38,7 +38,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for link, router in _cables(loss, loss.here):
         _read_some(loss, router)
         for there, theirs in _siblings(loss, name, router):
-            lines = copied_lines(loss.snapshot[there], theirs, link, prefix.version(wanted), loss.here)
+            known = where(holding(loss.here.routes, indexes=link.index), table=fib.MAIN)
+            lines = copied_lines(loss.snapshot[there], theirs, link, prefix.version(wanted), known)
             if lines:
                 yield from _copied(loss, name, there, wanted, lines)
 
@@ -149,18 +150,16 @@ def _siblings(loss: Loss, name: str, router: str) -> Iterator[Station]:
 
 
 def copied_lines(
-    there: Namespace, theirs: Link, link: Link, version: int, here: Namespace | None = None
+    there: Namespace, theirs: Link, link: Link, version: int, known: Iterable[Route] = ()
 ) -> tuple[Command, ...]:
     """The routes by a gateway that nobody's network holds, and those straight to it before them; but those
-    that are there (`here`) already.
+    that are `known` already.
     """
     own = where(there.addresses_of(theirs, version), scope="global")
     if any(each.prefixlen < prefix.bits(each.address) for each in own):
         return ()
-    led = holding(here.routes, indexes=link.index) if here is not None else ()
-    known = {(route.dst, route.table, *route.gateways) for route in led}
-    routes = [route for route in there.routes if _is_by_hand(route, theirs, version)]
-    routes = [route for route in routes if (route.dst, route.table, *route.gateways) not in known]
+    lacked = not_among(there.routes, dst={route.dst for route in known})
+    routes = [route for route in lacked if _is_by_hand(route, theirs, version)]
     routes.sort(key=lambda route: route.gateways != [None])
     return tuple(
         fixes.ip(route.dst, "route", "add", *fib.words(replace(route, nhid=None), route.nexthops[0], link))
