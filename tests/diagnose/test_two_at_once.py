@@ -12,7 +12,7 @@ from predict.networks import edited, probe, tutorial
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.candidates import policy_rules
 from netprobe.diagnose.repair.repair import Loss, Merit
-from netprobe.model import FindBare, Neighbour, Probe, Protocol, ReadNamespace, Snapshot, Socket
+from netprobe.model import Chain, FindBare, Neighbour, Probe, Protocol, ReadNamespace, Ruleset, Snapshot, Socket, Table
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -174,3 +174,14 @@ def test_what_stays_unanswered_keeps_nothing_else_from_being_asked() -> None:
     wanted = choice.lacking(near, outcome)
     assert FindBare("server") in wanted
     assert choice.lacking(near, outcome, asked=wanted) == (ReadNamespace("pc"),)
+
+
+def test_who_is_on_a_segment_is_on_it_whatever_a_filter_lets_pass() -> None:
+    """A bridge has lost its address, and a rule keeps all frames from it: nobody hears the question there."""
+    drops = Chain("INPUT", hook="input", policy="drop", type="filter")
+    network = edited(tutorial(), "host", ruleset=Ruleset(tables=(Table("ebtables", "bridge", "filter", (drops,)),)))
+    network = after(network, "host: ip address del 172.17.0.1/16 dev docker0")
+    found = chosen(network, ask("c1", "8.8.8.8"))
+    assert said(found) == ["host: ip address add 172.17.0.1/16 dev docker0"]
+    behind = chosen(after(network, *said(found)), ask("c1", "8.8.8.8"))
+    assert (behind.stop.code, behind.stop.place.namespace) == ("policy-drop", "host")

@@ -37,7 +37,7 @@ from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
 from netprobe.predict.view import Ground, Lacking, Rulings
 
-from .segment import Station, idle_cables, is_network, own_addresses, stations
+from .segment import Station, idle_cables, is_network, own_addresses, stations, unfiltered
 
 
 class Merit(IntEnum):
@@ -228,8 +228,12 @@ class Loss(Struct, frozen=True, dict=True):
 
     def _stations(self, name: str, link: Link) -> tuple[Station, ...]:
         with self.noting():
-            return stations(self.snapshot, name, link)
+            return stations(self._wired, name, link)
         return ()
+
+    @cached_property
+    def _wired(self) -> Snapshot:
+        return unfiltered(self.snapshot)
 
     @contextmanager
     def noting(self) -> Iterator[None]:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from itertools import chain, count
 
+from msgspec.structs import replace
+
 from netprobe.model import Flow, InterfaceAddress, Leg, Link, Namespace, Protocol, Snapshot
 from netprobe.model.lookup import but, not_among, where
 from netprobe.predict import prefix
@@ -22,6 +24,25 @@ def stations(snapshot: Snapshot, name: str, link: Link) -> tuple[Station, ...]:
     shout = Packet(Flow("", "", Protocol.OTHER, src_mac=link.mac, dst_mac=BROADCAST), Leg.REQUEST)
     heard = Walker(ground).transmit(name, link, shout, barred=False)
     return tuple(branch.at for branch in heard if branch.at is not None and branch.at[1] is not None)
+
+
+def unfiltered(snapshot: Snapshot) -> Snapshot:
+    """The snapshot without what filters frames: who is on a segment is on it whatever a filter lets pass, and
+    may be what else is wrong.
+    """
+    for namespace in snapshot.namespaces.values():
+        tables = not_among(namespace.tables, family=("bridge", "netdev"))
+        links = tuple(map(_open, namespace.links))
+        if tables != namespace.tables or links != namespace.links:
+            ruleset = replace(namespace.filters, tables=tables) if namespace.ruleset is not None else None
+            snapshot = snapshot.with_namespace(replace(namespace, links=links, ruleset=ruleset))
+    return snapshot
+
+
+def _open(link: Link) -> Link:
+    if not link.filters and link.xdp is None:
+        return link
+    return replace(link, filters=(), xdp=None, xdp_answers=None)
 
 
 def idle_cables(namespace: Namespace) -> tuple[Link, ...]:
