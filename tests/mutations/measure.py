@@ -178,6 +178,7 @@ def rows_of_doubles(outcomes: Iterable[Trial | Lost]) -> list[tuple[str, str]]:
         ("one of them named first", _share(sum(any(each.named) for each in done), done)),
         ("both named or listed at once", _share(sum(_both_found(each) for each in done), done)),
         ("both named, now or after the fixes before", _share(sum(_both_met(each) for each in done), done)),
+        ("... or what went with one of them, and it was mended", _share(sum(_both_mended(each) for each in done), done)),
         ("mended after at most five fixes", _share(sum(each.rounds > 0 for each in done), done)),
     ]
 
@@ -188,6 +189,12 @@ def _both_found(trial: Trial) -> bool:
 
 def _both_met(trial: Trial) -> bool:
     return all(now or later for now, later in zip(trial.met, trial.listed, strict=True))
+
+
+def _both_mended(trial: Trial) -> bool:
+    """Whether both were met; or it works, and what went with those that were not met was: its address took a route along."""
+    each = zip(trial.met, trial.listed, trial.along, strict=True)
+    return _both_met(trial) or (trial.rounds > 0 and all(now or later or along for now, later, along in each))
 
 
 def misses(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:

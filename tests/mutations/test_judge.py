@@ -23,7 +23,8 @@ TRIAL = Trial(
     draw_text="--seed 1 --only 0", family="links", network="tutorial", warm=True, quiet=False,
     mutations=("link-down: ip link set br0 down",), kinds=("link-down",), asked="red 8.8.8.8",
     verdict="unreachable", code="link-admin-down", thing="host: link br0", why="unreachable",
-    named=(True,), listed=(False,), met=(True,), consequence=False, repair="done", wrapped=False, mended=True, rounds=1, harmed=(), hurt=(),
+    named=(True,), listed=(False,), met=(True,), along=(False,), consequence=False, repair="done", wrapped=False, mended=True, rounds=1,
+    harmed=(), hurt=(),
     seconds=0.2, why_seconds=0.1, log="",
 )  # fmt: skip
 
@@ -203,12 +204,16 @@ def test_the_misses_are_grouped_and_can_be_repeated() -> None:
 
 
 def test_of_two_changes_both_must_be_found() -> None:
-    two = replace(TRIAL, kinds=("link-down", "link-mtu"), named=(True, False), listed=(False, True), met=(True, True))
+    two = replace(TRIAL, kinds=("link-down", "link-mtu"), named=(True, False), listed=(False, True), met=(True, True), along=(False, False))
     one = replace(two, listed=(False, False), met=(True, False), rounds=0, repair="open")
     told = list(summary_of_doubles([two, one, replace(two, listed=(False, False), rounds=2)]))
     assert told[2].endswith("1 of 3 (33%)")
     assert told[3].endswith("2 of 3 (67%)")
     assert "of two: one found, not mended (open): link-down + link-mtu -> link-admin-down (1)" in "\n".join(misses([two, one]))
+    went = replace(one, rounds=2, along=(False, True))
+    told = list(summary_of_doubles([went, replace(went, rounds=0), two]))
+    assert told[3].endswith("1 of 3 (33%)")
+    assert told[4].endswith("2 of 3 (67%)")
 
 
 def test_the_page_keeps_what_is_not_ours_and_takes_the_new_section() -> None:

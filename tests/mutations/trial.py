@@ -64,6 +64,8 @@ class Trial:
     listed: tuple[bool, ...]
     met: tuple[bool, ...]
     """Whether each was the first cause after some of the fixes, one after the other."""
+    along: tuple[bool, ...]
+    """Whether the first cause after some of the fixes was what went with each: a route of a lost address."""
     consequence: bool
     """Whether what is named was there before, and went with the changed object: a route of a lost address, an address of a small link."""
     repair: str
@@ -158,7 +160,7 @@ def _attempt(draws: Sequence[Draw], among: Sequence[Flow] | None, verbose: bool)
 def _judged(
     draw: Draw,
     changed: Sequence[Mutation],
-    lost: Sequence[Identity],
+    lost: Sequence[Sequence[Identity]],
     asked: Flow,
     warm: bool,
     log: list[str],
@@ -198,7 +200,8 @@ def _judged(
         named=tuple(each.is_named_by(cause) for each in changed),
         listed=tuple(any(each.is_named_by(other) for other in others) for each in changed),
         met=tuple(any(each.is_named_by(one.cause) for one in rounds) for each in changed),
-        consequence=any(identity.is_named_by(cause) for identity in lost),
+        along=tuple(any(identity.is_named_by(one.cause) for identity in gone for one in rounds) for gone in lost),
+        consequence=any(identity.is_named_by(cause) for gone in lost for identity in gone),
         repair=rounds[0].repair.outcome if rounds else "",
         wrapped=bool(rounds) and rounds[0].repair.wrapped,
         mended=mended,
@@ -226,8 +229,8 @@ def _mending(report: dict[str, Any], asked: Flow, log: list[str]) -> Iterator[Ro
         report, _ = ask((*asked.question("trace"), "--captures", "none"))
 
 
-def _changed(draws: Sequence[Draw], log: list[str]) -> tuple[tuple[Mutation, ...], list[Identity]] | Void:
-    """The world made and changed, with what went with it; or why not. The change is chosen before any is made, and read back."""
+def _changed(draws: Sequence[Draw], log: list[str]) -> tuple[tuple[Mutation, ...], list[list[Identity]]] | Void:
+    """The world made and changed, with what went with each change; or why not. They are chosen before any is made, and read back."""
     setting = draws[0].setting
     make_setting(setting)
     state = working(setting.flows, 3)
@@ -253,7 +256,8 @@ def _changed(draws: Sequence[Draw], log: list[str]) -> tuple[tuple[Mutation, ...
     after = looks[-1]
     shown = list(differences(before, after))
     log += [f"    {line}" for line in shown[:40]]
-    return (wanted, list(_gone(shown))) if shown else Void("no difference")
+    went = [list(_gone(list(differences(old, new)))) for old, new in pairwise(looks)]
+    return (wanted, went) if shown else Void("no difference")
 
 
 def all_stand(looks: Sequence[dict[str, str]]) -> bool:
