@@ -185,3 +185,9 @@ def test_who_is_on_a_segment_is_on_it_whatever_a_filter_lets_pass() -> None:
     assert said(found) == ["host: ip address add 172.17.0.1/16 dev docker0"]
     behind = chosen(after(network, *said(found)), ask("c1", "8.8.8.8"))
     assert (behind.stop.code, behind.stop.place.namespace) == ("policy-drop", "host")
+
+
+def test_an_address_by_mistake_asks_for_no_proxy_and_no_translation() -> None:
+    """The network of who asked is another's, and beside it the server has an address of the segment's own network."""
+    network = after(healthy("strict-rp-filter-of-the-server"), "server: ip address add 10.1.1.122/24 dev eth0")
+    assert named(network, "pc", "192.0.2.80") == [["server: ip address del 10.1.1.122/24 dev eth0"]]

@@ -27,6 +27,7 @@ from netprobe.predict.drop import lost
 from netprobe.predict.routing import without_route
 from netprobe.predict.trace import Routed
 
+from . import surplus
 from .neighbours import proxy_key
 from .stop import completed
 
@@ -49,10 +50,11 @@ def _missing(loss: Loss) -> Iterator[Repair]:
         if route is None or out is None or not _takes_for_neighbours(route, routed.gateway):
             continue
         proxy = _proxy6 if ":" in routed.via else _proxy
+        merit = Merit.ADDS if surplus.is_by_mistake(loss, routed) else Merit.RESTORES
         for name, station in loss.others(routed.namespace, out):
             if _is_expected(loss.snapshot[name], route):
                 for stop in proxy(loss, loss.snapshot[name], station, routed.via):
-                    yield from loss.repair(stop, Merit.RESTORES)
+                    yield from loss.repair(stop, merit)
 
 
 def _unanswered(loss: Loss) -> tuple[Routed, ...]:

@@ -25,6 +25,20 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _sent_from(loss, loss.snapshot.at(name), source)
 
 
+def is_by_mistake(loss: Loss, routed: Routed) -> bool:
+    """Whether a route comes with an address of another network than all beside its interface, which has one
+    of theirs, too.
+    """
+    link = loss.out(routed)
+    if link is None or routed.decision.route is None:
+        return False
+    namespace, route = loss.snapshot[routed.namespace], routed.decision.route
+    beside = loss.addresses_beside(namespace.name, link, route.version)
+    own = own_addresses(namespace, link, route.version)
+    made_it = [each for each in own if prefix.network_of(each) == route.dst]
+    return bool(made_it) and meet(own, beside) and not meet(made_it, beside)
+
+
 def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """The address that brought a route along by which nobody is: of another network than all beside it."""
     route, link = routed.decision.route, loss.out(routed)

@@ -7,6 +7,7 @@ with?
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 
 from msgspec.structs import replace
@@ -31,6 +32,8 @@ from netprobe.model import (
 from netprobe.model.lookup import but, find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.trace import Routed
+
+from . import surplus
 
 # Ends of an answer that tell that its destination is not known there.
 _NO_WAY_BACK = {
@@ -102,7 +105,8 @@ def _before(made: Hop | None, source: str) -> str:
 def _merit(loss: Loss, namespace: Namespace, named: Stop, source: str, expected: bool) -> Merit:
     missing = named.code == "nat-missing"
     due = _is_unknown_there(loss, source) and not (missing and _is_routed(loss, namespace, source, expected))
-    if due or loss.stop.place.stage is Stage.EXIT:
+    mistaken = any(map(partial(surplus.is_by_mistake, loss), loss.asked(Leg.REPLY)))
+    if (due and not mistaken) or loss.stop.place.stage is Stage.EXIT:
         return Merit.RESTORES
     return Merit.GOES_AROUND
 
