@@ -96,7 +96,8 @@ def link_renamed(sight: Sight, rng: Random) -> Mutation | None:
     steps, undo = (
         tuple(shell(name, f"ip link set {line}") for line in lines) for lines in (_renaming(old, "new9"), _renaming("new9", old))
     )
-    return Mutation("link-renamed", steps, undo, (_link(name, old), _link(name, "new9"), known(name, "", codes="link-missing")))
+    truth = (_link(name, old), _link(name, "new9"), known(name, "", codes="link-missing"))
+    return Mutation("link-renamed", steps, undo, truth, renamed=(name, old, "new9"))
 
 
 def link_deleted(sight: Sight, rng: Random) -> Mutation | None:

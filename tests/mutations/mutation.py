@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from netprobe.lab import commands
@@ -75,10 +75,20 @@ class Identity:
         said = " ".join(filter(None, (thing.get("id"), thing.get("text"), place.get("interface"))))
         return thing.get("kind") in self.kinds and all(_holds(said, word) for word in self.words)
 
+    def called(self, namespace: str, old: str, new: str) -> Identity:
+        """The same object where an interface of its namespace has another name."""
+        if namespace != self.namespace:
+            return self
+        return replace(self, words=tuple(re.sub(_word(old), new, word) for word in self.words))
+
+
+def _word(word: str) -> str:
+    """The pattern of a word that stands by itself: 10.0.0.1 is not in 10.0.0.10 nor in 110.0.0.1."""
+    return rf"(?<![\w.:-]){re.escape(word)}(?![\w:-]|\.\w)"
+
 
 def _holds(said: str, word: str) -> bool:
-    """Whether a text has a word that stands by itself: 10.0.0.1 is not in 10.0.0.10 nor in 110.0.0.1."""
-    return re.search(rf"(?<![\w.:-]){re.escape(word)}(?![\w:-]|\.\w)", said) is not None
+    return re.search(_word(word), said) is not None
 
 
 def known(namespace: str, kinds: str, *words: str, codes: str = "") -> Identity:
@@ -90,7 +100,8 @@ def known(namespace: str, kinds: str, *words: str, codes: str = "") -> Identity:
 class Mutation:
     """One object changed. `truth` has more than one identity where an object has more than one name.
 
-    `warm`: it is made of what traffic left behind, and would go with it.
+    `warm`: it is made of what traffic left behind, and would go with it. `renamed`: the interface that has another name with it, as
+    (namespace, old, new).
     """
 
     kind: str
@@ -98,6 +109,7 @@ class Mutation:
     undo: tuple[Step, ...]
     truth: tuple[Identity, ...]
     warm: bool = False
+    renamed: tuple[str, str, str] | None = None
 
     def __str__(self) -> str:
         return f"{self.kind}: " + "; ".join(map(str, self.steps))
@@ -106,6 +118,12 @@ class Mutation:
     def namespaces(self) -> frozenset[str]:
         """Where something of it may show."""
         return frozenset(identity.namespace for identity in self.truth) | {step.namespace for step in self.steps if isinstance(step, Shell)}
+
+    def behind(self, changes: Sequence[Mutation]) -> Mutation:
+        """This change as it may be called behind all of these: by the new name of an interface, too."""
+        named = [each.renamed for each in changes if each.renamed is not None]
+        also = (identity.called(*one) for identity in self.truth for one in named)
+        return replace(self, truth=tuple(dict.fromkeys((*self.truth, *also))))
 
     def apply(self) -> None:
         """Change it. CannotLook or OSError where the kernel refuses."""

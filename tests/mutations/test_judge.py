@@ -278,3 +278,12 @@ def test_a_server_that_hears_one_device_knows_its_sockets_still() -> None:
     with patch.object(socket, "socket", deaf("lo")), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         assert isinstance(opened, socket.socket)
         assert opened.getsockopt(socket.SOL_SOCKET, 25, 16).rstrip(b"\0") == b"lo"
+
+
+def test_what_was_changed_is_known_by_the_new_name_of_its_interface() -> None:
+    dropped = Mutation("bpf-drops", (), (), (known("pc", "tc-filter", "eth0"), known("pc", "qdisc", "10.0.0.2/24 dev eth0")))
+    renamed = Mutation("link-renamed", (), (), (known("pc", "link", "eth0"),), renamed=("pc", "eth0", "new9"))
+    cause = said("filtered-by-tc", "pc", "tc-filter", "new9 ingress")
+    assert not dropped.is_named_by(cause)
+    assert dropped.behind([dropped, renamed]).is_named_by(cause)
+    assert not dropped.behind([replace(renamed, renamed=("red", "eth0", "new9"))]).is_named_by(cause)

@@ -101,12 +101,15 @@ def attempt(draws: Sequence[Draw], among: Sequence[Flow] | None = None, verbose:
 
 
 def breaks(draw: Draw) -> Void:
-    """Which flows the change of a draw breaks by itself."""
+    """Which flows the change of a draw breaks by itself, in the state in which it is asked about: what goes with what was learned
+    would break nothing there.
+    """
     with limited():
         log: list[str] = []
         changed = _changed([draw], log)
         if isinstance(changed, Void):
             return changed
+        flush(draw.setting, draw.warm or any(mutation.warm for mutation in changed[0]))
         state = working(draw.setting.flows)
         return Void("looked", tuple(flow for flow, number in state.items() if number == 0))
 
@@ -256,6 +259,7 @@ def _changed(draws: Sequence[Draw], log: list[str]) -> tuple[tuple[Mutation, ...
     after = looks[-1]
     shown = list(differences(before, after))
     log += [f"    {line}" for line in shown[:40]]
+    wanted = tuple(each.behind(wanted) for each in wanted)
     went = [list(_gone(list(differences(old, new)))) for old, new in pairwise(looks)]
     return (wanted, went) if shown else Void("no difference")
 
