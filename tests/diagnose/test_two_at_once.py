@@ -158,6 +158,21 @@ def test_a_policy_rule_whose_table_leads_on_is_meant(gateway: str, merit: Merit)
     assert [each.merit for each in found if each.stop.thing.id.startswith("100:")] == [merit]
 
 
+def test_a_policy_rule_whose_table_leads_to_who_is_stuck_is_not() -> None:
+    """The packet came to the gateway; that it has a way in its table does not say that this leads anywhere."""
+    network = after(
+        tutorial(),
+        "host: ip rule add pref 100 from all lookup 100",
+        "host: ip route add default via 203.0.113.1 dev eth0 table 100",
+        "internet: sysctl -w net.ipv4.ip_forward=1",
+        "internet: ip address del 8.8.8.8/32 dev lo",
+        "internet: ip route add default via 203.0.113.77 dev eth0",
+    )
+    prediction, stop = lost(network, ask("red", "8.8.8.8"))
+    found = policy_rules.candidates(Loss.of(network, prediction, stop))
+    assert [each.merit for each in found if each.stop.thing.id.startswith("100:")] == [Merit.UNDOES]
+
+
 def test_a_station_is_no_gateway_to_itself() -> None:
     """A router's address covers nobody any more: its prefix is wrong, and no route to all the world leads by the one who asked."""
     network = healthy("far-office-no-way-back")

@@ -229,11 +229,13 @@ def _is_somebody(loss: Loss, namespace: Namespace, link: Link, via: str | None) 
 
 
 def leads_on(loss: Loss, routed: Routed) -> bool:
-    """Whether the gateway that was taken is somebody's in sight who knows the way on, however it is reached:
-    the route is right, and another way leads around what is wrong.
+    """Whether the gateway that was taken is somebody's in sight who knows the way on, and to whom the packet
+    did not get: the route is right, and another way leads around what is wrong between them.
     """
     here = loss.snapshot[routed.namespace]
-    others = those_not_in(loss.bearers(routed.gateway or ""), (here.name,))
+    walks = dict(zip(Leg, loss.prediction.walks, strict=False))
+    come = walks.get(routed.leg, loss.prediction.request).names
+    others = those_not_in(loss.bearers(routed.gateway or ""), (here.name, *come))
     return any(hints.leads(loss.snapshot[name], routed.dst, here) for name in others)
 
 
