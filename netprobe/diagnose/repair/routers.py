@@ -9,9 +9,10 @@ from itertools import chain, islice, starmap
 
 from netprobe.diagnose import hints
 from netprobe.model import Leg, Link, Namespace, RouteQuery
-from netprobe.model.lookup import but, where
+from netprobe.model.lookup import but, those_not_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.arp_reply import forwards
+from netprobe.predict.trace import Routed
 
 from .repair import Loss
 from .segment import meet, own_addresses
@@ -94,3 +95,14 @@ def came_from(loss: Loss, name: str) -> hints.Gateway | None:
 def beside(loss: Loss, name: str, link: Link) -> tuple[tuple[Namespace, Link], ...]:
     """The stations of a segment, with their namespaces."""
     return tuple((loss.snapshot[there], station) for there, station in loss.stations(name, link))
+
+
+def leads_on(loss: Loss, routed: Routed) -> bool:
+    """Whether the gateway that was taken is somebody's in sight who knows the way on, and to whom the packet
+    did not get: the route is right, and another way leads around what is wrong between them.
+    """
+    here = loss.snapshot[routed.namespace]
+    walks = dict(zip(Leg, loss.prediction.walks, strict=False))
+    come = walks.get(routed.leg, loss.prediction.request).names
+    others = those_not_in(loss.bearers(routed.gateway or ""), (here.name, *come))
+    return any(hints.leads(loss.snapshot[name], routed.dst, here) for name in others)

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
+from netprobe.diagnose.repair.routers import leads_on
 from netprobe.model import Leg, Namespace, Object, PolicyRule, RouteQuery, Stage, Stop
 from netprobe.model.lookup import has, where
 from netprobe.predict import fib, fixes, policy, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
-
-from .routes import leads_on
 
 _DEFAULTS = {4: ((0, "local"), (32766, "main"), (32767, "default")), 6: ((0, "local"), (32766, "main"))}
 _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}

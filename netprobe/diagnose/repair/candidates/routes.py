@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
-from netprobe.diagnose.repair.routers import beside, router_for, routers_for
+from netprobe.diagnose.repair.routers import beside, leads_on, router_for, routers_for
 from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import but, has, those_not_in, where
@@ -226,17 +226,6 @@ def _is_somebody(loss: Loss, namespace: Namespace, link: Link, via: str | None) 
     if via is None:
         return False
     return has(loss.addresses_beside(namespace.name, link, prefix.version(via)), address=via)
-
-
-def leads_on(loss: Loss, routed: Routed) -> bool:
-    """Whether the gateway that was taken is somebody's in sight who knows the way on, and to whom the packet
-    did not get: the route is right, and another way leads around what is wrong between them.
-    """
-    here = loss.snapshot[routed.namespace]
-    walks = dict(zip(Leg, loss.prediction.walks, strict=False))
-    come = walks.get(routed.leg, loss.prediction.request).names
-    others = those_not_in(loss.bearers(routed.gateway or ""), (here.name, *come))
-    return any(hints.leads(loss.snapshot[name], routed.dst, here) for name in others)
 
 
 def _leads_there(loss: Loss, routed: Routed) -> bool:
