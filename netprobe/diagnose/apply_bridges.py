@@ -26,22 +26,19 @@ def with_own_macs(before: Namespace, order: Order, touched: Collection[int]) -> 
     masters = {link.master for link in among(order.namespace.links, index=touched)}
     for bridge in among(order.namespace.links_of("bridge"), index={*touched, *masters}):
         was = _macs(before, before.link(bridge.index) or bridge)
-        named = _named(order.namespace, bridge, was)
+        named = _named(order.namespace, bridge)
         own = _macs(order.namespace, named)
         if own != was:
             order = _keeping(order.with_link(named), bridge.index, own)
     return order
 
 
-def _named(namespace: Namespace, bridge: Link, was: dict[int, str]) -> Link:
-    """A bridge without a MAC, or with that which a port of it had until now, takes the lowest of its ports.
-    Whether one with a MAC of its own would do so, or keeps what somebody gave it, nobody can read: it stays.
+def _named(namespace: Namespace, bridge: Link) -> Link:
+    """A bridge without a MAC takes the lowest of its ports. Whether one that has a MAC would do so, or keeps
+    what somebody gave it, nobody can read: it stays.
     """
-    ports = namespace.ports(bridge)
-    given_up = {was.get(port.index) for port in ports} - {port.mac for port in ports}
-    if bridge.mac not in (NO_MAC, *given_up):
-        return bridge
-    return replace(bridge, mac=min((port.mac for port in ports), default=NO_MAC))
+    lowest = min((port.mac for port in namespace.ports(bridge)), default=NO_MAC)
+    return replace(bridge, mac=bridge.mac if bridge.mac != NO_MAC else lowest)
 
 
 def _macs(namespace: Namespace, bridge: Link) -> dict[int, str]:

@@ -188,11 +188,22 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
                 Place(name, link.name, Stage.BRIDGE),
                 text,
                 Object("link", link.name, f"{link.name} link/ether {mac}"),
-                (fixes.link_set(link, "address", _own_mac(name, loss.snapshot[name], link)),),
+                _of_its_own(loss.snapshot[name], link),
                 (loss.stop.text,),
             )
             for repair in loss.repair(stop, Merit.RESTORES, agreeing=_meant(loss, name, link)):
                 yield replace(repair, mended=_unlearned(repair.mended, mac))
+
+
+def _of_its_own(namespace: Namespace, link: Link) -> tuple[Command, ...]:
+    """The commands that give an interface a MAC of its own; and its bridge, which may have been named by it
+    (br_stp_recalculate_bridge_id) or called so by somebody.
+    """
+    bridges = where(namespace.links, index=link.master, mac=link.mac)
+    return tuple(
+        fixes.link_set(each, "address", _own_mac(namespace.name, namespace, each))
+        for each in (link, *bridges)
+    )
 
 
 def _with_a_mac(namespace: Namespace) -> Iterator[Link]:
@@ -220,7 +231,8 @@ def _of_ports(namespace: Namespace, bridge: Link) -> list[str]:
 
 def _own_mac(name: str, namespace: Namespace, link: Link) -> str:
     """A bridge's is the lowest of its ports', where nobody has set another (br_stp_recalculate_bridge_id)."""
-    return min(_of_ports(namespace, link), default="") or made_up(name, link)
+    others = (mac for mac in _of_ports(namespace, link) if mac != link.mac)
+    return min(others, default="") or made_up(name, link)
 
 
 def _meant(loss: Loss, name: str, link: Link) -> int:
