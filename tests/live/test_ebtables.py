@@ -44,7 +44,9 @@ def test_the_policy_of_a_chain_of_ones_own(fresh_lab: Lab) -> None:
     assert report["causes"][0]["object"]["id"] == "ebtables filter guard policy"
 
 
-def test_answers_made_by_a_rule_leave_it_open(fresh_lab: Lab) -> None:
+def test_answers_made_by_a_rule_with_a_mac_that_nobody_has(fresh_lab: Lab) -> None:
     line = "-t nat -A PREROUTING -p ARP --arp-ip-dst 172.17.0.3 -j arpreply --arpreply-mac 02:42:ac:11:00:66"
     fresh_lab.run(["ebtables", *line.split()], check=True)
-    assert ask(fresh_lab, "why", "-o", "json", "c1", "172.17.0.3").report["verdict"] == "undetermined"
+    for report in (ask(fresh_lab, "why", "-o", "json", "c1", "172.17.0.3").report, trace(fresh_lab, "c1", "172.17.0.3")):
+        assert (report["verdict"], report["causes"][0]["code"]) == ("unreachable", "arp-filtered")
+        assert report["causes"][0]["object"]["id"] == "ebtables nat PREROUTING 1"

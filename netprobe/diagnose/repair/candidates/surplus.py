@@ -69,7 +69,7 @@ def _sent_from(loss: Loss, namespace: Namespace, source: str | None) -> Iterator
         return
     beside = loss.addresses_beside(namespace.name, link, address.version)
     own = own_addresses(namespace, link, address.version)
-    if meet([address], beside) or not meet(own, beside):
+    if address not in own or meet([address], beside) or not meet(own, beside):
         return
     named = f"{address.written} dev {link.name}"
     text = f"{namespace.name} sends from {named}: nobody there is of its network, and there is another one"
