@@ -36,6 +36,11 @@ class Puppet:
                 continue
             self._say([number, True, value])
 
+    def offer(self, data: bytes) -> bool:
+        """What a connection asks now and then, to see whether the host is there."""
+        self.send(data)
+        return True
+
     def _say(self, answer: list[Any]) -> None:
         """One after the other, as a channel hears."""
         with self._lock:
