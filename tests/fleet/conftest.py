@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from fleet import hostile
+from fleet.agents import within
 from open_labs import open_hosts
 
+from netprobe.fleet.pulse import PULSE
 from netprobe.lab.hosts import HostsLab
 
 
@@ -25,3 +28,17 @@ def hosts() -> Iterator[HostsLab]:
 def make_hosts() -> Iterator[Callable[..., HostsLab]]:
     with ExitStack() as stack:
         yield lambda count=2, **options: stack.enter_context(open_hosts(count, **options))
+
+
+@pytest.fixture(autouse=True)
+def _played_hosts_go() -> Iterator[None]:
+    yield
+    while hostile.PLAYED:
+        hostile.PLAYED.pop().close()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_connection_stays() -> Iterator[None]:
+    """A connection that a file leaves open would be found by the next one, or by none, as the files are shared out."""
+    yield
+    assert within(5, lambda: not PULSE._members), [getattr(each, "host", each) for each in PULSE._members]

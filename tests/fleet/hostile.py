@@ -50,5 +50,10 @@ class Puppet:
         pass
 
 
+PLAYED: list[AgentConnection] = []  # those of the test that runs: each is asked for ever whether it is there, until it is closed
+
+
 def connected(name: str, **answers: Answer) -> AgentConnection:
-    return AgentConnection(name, lambda connection: Puppet(connection, answers))
+    """A connection to such a host. It is closed when the test is over (conftest)."""
+    PLAYED.append(AgentConnection(name, lambda connection: Puppet(connection, answers)))
+    return PLAYED[-1]
