@@ -16,7 +16,6 @@ from .nat_rules import NatRule, networks, rules_of_nat
 
 PUBLISHING = ("dnat", "redirect")
 ENGINES = ("docker", "podman", "kubernetes")  # who publish ports of what they have started
-_XTABLES = ("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy")
 
 
 def _speaks_of(statements: tuple[Statement, ...], port: int) -> bool:
@@ -96,27 +95,35 @@ def _publishes(statements: tuple[Statement, ...], port: int) -> bool:
     return bool(among(statements, kind=PUBLISHING)) and _speaks_of(statements, port)
 
 
-def published(
-    decision: Decision,
-    statements: tuple[Statement, ...],
-    flow: Flow,
-    *,
-    made_here: bool,
-    target: str | None = None,
-) -> fixes.Fix:
+def published(rule: NatRule, flow: Flow, *, made_here: bool, target: str | None = None) -> fixes.Fix:
     """The rule that publishes a port for this packet as another one does: to the same target, or to that
-    one's address in the IP version of the packet.
+    one's address in the IP version of the packet; for the tool that made it.
     """
-    translation = among(statements, kind=PUBLISHING)[0]
-    tool = next(iter(decision.object.line), "")
-    if tool not in _XTABLES or translation.right is None:
+    translation = among(rule.statements, kind=PUBLISHING)[0]
+    if translation.right is None:
         return ()
-    tool = fixes.iptables(flow.dst) + ("-legacy" if tool.endswith("-legacy") else "")
     to = target or translation.right.text
     to = _at(to, translation.port.text) if translation.port is not None else to
+    tool = naming.tool(rule.table)
+    if tool == "nft":
+        return _by_nft(rule.table, flow, _CHAINS[made_here].lower(), to)
+    return _by_iptables(tool, flow, _CHAINS[made_here], to)
+
+
+def _by_iptables(tool: str, flow: Flow, chain: str, to: str) -> fixes.Fix:
+    tool = fixes.iptables(flow.dst) + ("-legacy" if tool.endswith("-legacy") else "")
     matches = ("-p", str(flow.protocol), "-d", flow.dst, "--dport", str(flow.dport))
-    goal = ("-j", "DNAT", "--to-destination", to)
-    return (Command.of(tool, "-t", "nat", "-A", _CHAINS[made_here], *matches, *goal),)
+    return (Command.of(tool, "-t", "nat", "-A", chain, *matches, "-j", "DNAT", "--to-destination", to),)
+
+
+def _by_nft(table: Table, flow: Flow, hook: str, to: str) -> fixes.Fix:
+    """At the begin of the chain of the table for this hook; nothing where it has none."""
+    family = {4: "ip", 6: "ip6"}[flow.version]
+    matches = (family, "daddr", flow.dst, flow.protocol.value, "dport", str(flow.dport))
+    goal = ("dnat", *({"inet": (family,)}.get(table.family, ())), "to", to)
+    bases = where(table.chains, type="nat", hook=hook)
+    rules = (("insert", "rule", table.family, table.name, base.name, *matches, *goal) for base in bases)
+    return next((fixes.nft((table.name, words[4]), *words) for words in rules), ())
 
 
 _CHAINS = {True: "OUTPUT", False: "PREROUTING"}  # of a packet that is made here, or comes in

@@ -4,13 +4,15 @@ routes and cables made by hand would mend until the engine makes its own anew. P
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from msgspec.structs import replace
 
-from netprobe.model import AskEngines, Command, Namespace, Snapshot, Stop
+from netprobe.model import AskEngines, Command, Hop, Namespace, Snapshot, Stop
+from netprobe.model.command import line
 from netprobe.model.engines import ContainerEngines, EngineContainer
-from netprobe.model.lookup import among, has, where
+from netprobe.model.lookup import among, but, has, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
@@ -18,6 +20,7 @@ from netprobe.predict.prediction import Prediction
 # the ends that an engine may have made, or may have to do with
 _ENDS = {"port-closed", "link-missing", "no-route", "filtered-by-rule", "forwarding-off"}
 _BRIDGE = pattern(r"docker\d+|podman\d+|br-[0-9a-f]{12}")  # as the engines call theirs
+_HOLDER = pattern(r"podman\d+")  # of an engine that holds the ports it publishes
 APART = "isolated by design: networks are kept apart"
 INTERNAL = "isolated by design: no packet leaves an internal network"
 REMADE = "make the container again, with a network: podman run --network NETWORK ..."
@@ -42,24 +45,47 @@ def told(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
     engines = snapshot.engines
     if engines is None:
         return None
-    return _stopped(engines, prediction, stop) or _apart(engines, snapshot, prediction, stop)
+    return _published(engines, prediction, stop) or _apart(engines, snapshot, prediction, stop)
 
 
-def _stopped(engines: ContainerEngines, prediction: Prediction, stop: Stop) -> Stop | None:
-    """The container that publishes a port of the host at which nothing listens, and does not run."""
-    flow = next(iter(prediction.arriving), None)
-    if stop.code != "port-closed" or stop.place.namespace != engines.home or flow is None:
-        return None
-    found = engines.publishing(flow.protocol.value, flow.dst, flow.dport)
-    if len(found) != 1 or found[0].runs or not found[0].runtime.start:
-        return None
-    start = Command.of(*found[0].runtime.start.split(), found[0].name)
-    text = f"{stop.text}: {found[0].name}, which publishes it, is {_state(found[0])}"
-    return replace(stop, text=text, commands=(start,), advice="")
+def _published(engines: ContainerEngines, prediction: Prediction, stop: Stop) -> Stop | None:
+    """The container that publishes a port of the host at which nothing listens, and does not run, or is on no
+    network.
+    """
+    closed = prediction.request.hops[-1:] if stop.code == "port-closed" else ()
+    for one in _publishers(engines, closed):
+        what, words = one.hindrance
+        text = f"{stop.text}: {one.name}, which publishes it, is {what}"
+        return replace(stop, text=text, commands=(Command.of(*words),), advice="") if words else None
+    return None
 
 
-def _state(one: EngineContainer) -> str:
-    return {"exited": "stopped"}.get(one.state, f"not running, but {one.state}")
+def _publishers(engines: ContainerEngines, ends: Sequence[Hop]) -> Iterator[EngineContainer]:
+    """The one container to which the port should lead at which a way ends; nothing where it is not known."""
+    return chain.from_iterable(engines.publisher(end.namespace, end.flow) for end in ends)
+
+
+def holding(snapshot: Snapshot, prediction: Prediction) -> tuple[AskEngines, ...]:
+    """The request for the engines' word where the probe ends at a port of a host that an engine may hold."""
+    ends = but(prediction.request.hops[-1:], namespace=None)
+    links = chain.from_iterable(snapshot.at(hop.namespace).links_of("bridge") for hop in ends)
+    may = snapshot.may_ask_engines and any(_HOLDER.fullmatch(link.name) for link in links)
+    return (AskEngines(),) if may else ()
+
+
+def held(snapshot: Snapshot, hops: Sequence[Hop]) -> Iterator[str]:
+    """That the engine's hold on a port is all that answers at the end of a way, and nothing comes to the
+    container: Podman binds what it publishes, and netavark's rules lead past that; without them the kernel
+    takes connections that nobody serves.
+    """
+    engines = snapshot.engines or ContainerEngines()
+    for one in where(_publishers(engines, hops[-1:]), runs=True, is_held=True):
+        port = hops[-1].flow
+        words = one.hindrance[1] or (*one.runtime.reload.split(), one.name)
+        yield (
+            f"{one.engine} only holds {port.protocol}/{port.dport} for {one.name}, and no rule leads there:"
+            f" nobody serves what is taken here; {line(Command.of(*words))}"
+        )
 
 
 def _apart(engines: ContainerEngines, snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:

@@ -38,7 +38,7 @@ from netprobe.predict.drop import Unread
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.unread import guarded
 
-from . import arp_answers
+from . import arp_answers, engines
 from .believed import believed
 from .correlate import answers, best_sequence, sightings, taken
 from .evidence import Case, suspects_of
@@ -122,6 +122,7 @@ def diagnose(
         sightings=sightings(seen, request, reply),
         rules=_rules_on_the_way(prediction),
         notes=(*_of_ends(asked), *_of_another(asked, request), *arp_answers.notes(snapshot, found),
+               *engines.held(snapshot, request),
                *counted.notes, *((BY_CHANCE,) if case.by_chance else ()),
                *(_limits(request, reply) if not watched and verdict is Verdict.REACHABLE else ())),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from .clock import Clock, now
 from .conclude import diagnosed, lost, typed, undecided, unexplained
 from .confirm import Conclusion, confirmed, is_to_be_confirmed
 from .probe import other_segment, to_probe
-from .rounds import ask_tracking, foresee, foretell, look_for_the_cause
+from .rounds import ask_holders, ask_tracking, foresee, foretell, look_for_the_cause
 from .world import Recall, World
 
 # of all reading for one question, beside the probe's own wait: what is not read by then is a blind spot
@@ -110,6 +110,8 @@ def _concluded(world: World, found: _Looked, recall: Recall | None, clock: Clock
         return _unexplained(found, clock), snapshot, None
     if prediction is not None and seen is not None:
         snapshot = ask_tracking(world, snapshot, prediction, clock)
+    if prediction is not None:
+        snapshot = ask_holders(world, snapshot, prediction, clock)
     earlier = _recalled(recall, found.command, sent, prediction, seen)
     if prediction is not None and lost(snapshot, prediction, seen):
         snapshot = look_for_the_cause(world, snapshot, prediction, seen, clock, earlier)

@@ -171,6 +171,15 @@ def ask_tracking(world: World, snapshot: Snapshot, prediction: Prediction, clock
         return world.read(snapshot, needs) if needs else snapshot
 
 
+def ask_holders(world: World, snapshot: Snapshot, prediction: Prediction, clock: Clock) -> Snapshot:
+    """Ask the container engines whose the port is at which the probe ends, where it may be one of theirs."""
+    from netprobe.diagnose.engines import holding
+
+    needs = holding(snapshot, prediction)
+    with clock.of("snapshot"):
+        return world.read(snapshot, needs) if needs else snapshot
+
+
 class _Progress:
     """Reads what is asked for, each thing once: who asks for no more than was answered gets no further.
     `asked`: what was asked for so far.

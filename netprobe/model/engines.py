@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from .flow import Flow
 from .lookup import among, has, where
 from .runtime import BY_KIND, UNKNOWN, RuntimeKind
 
@@ -71,6 +72,23 @@ class EngineContainer(Struct, frozen=True):
         """Whether it is known to be on no network."""
         return self.networks in ((), _NONE)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether its engine holds the ports that it publishes, and passes nothing on itself."""
+        return bool(self.runtime.reload)
+
+    @property
+    def hindrance(self) -> tuple[str, tuple[str, ...]]:
+        """What keeps it from serving what it publishes, and its engine's command that ends that; empty where
+        neither is known.
+        """
+        if not self.runs and self.runtime.start:
+            what = {"exited": "stopped"}.get(self.state, f"not running, but {self.state}")
+            return what, (*self.runtime.start.split(), self.name)
+        if self.networks == () and self.runs and self.runtime.network:
+            return "on no network", (self.engine, "network", "connect", self.runtime.network, self.name)
+        return "", ()
+
 
 class ContainerEngines(Struct, frozen=True):
     """What all engines that could be asked say, empty where none answers; `home` is the namespace in which
@@ -97,3 +115,10 @@ class ContainerEngines(Struct, frozen=True):
             for each in self.containers
             if has(among(each.published, address=anyway), protocol=protocol, port=port)
         )
+
+    def publisher(self, namespace: str | None, flow: Flow) -> tuple[EngineContainer, ...]:
+        """The one container to which a port should lead, of a packet that ends at the host; nothing where
+        that is none, or one of several.
+        """
+        found = self.publishing(flow.protocol.value, flow.dst, flow.dport) if namespace == self.home else ()
+        return found if len(found) == 1 else ()

@@ -20,7 +20,9 @@ class RuntimeKind(Struct, frozen=True):
     that is no kind of its own; `shares` are kinds whose groups may be of its containers as well.
 
     `chosen_by` are the variables of the environment that say which engine to ask, `service` the unit of the
-    engine; neither has a runtime that is not asked. `start` and `logs` are commands that end in a name.
+    engine; neither has a runtime that is not asked. `start` and `logs` are commands that end in a name,
+    `reload` one that makes a container's rules anew: an engine that has it only holds the ports of the host
+    that it publishes, so that nobody else takes them, and passes nothing on itself.
     `network` is that of a container that was given none, where `KIND network connect` connects containers;
     `keeps_none`: not those that were made without a network.
     """
@@ -38,6 +40,7 @@ class RuntimeKind(Struct, frozen=True):
     service: str = ""
     start: str = ""
     logs: str = ""
+    reload: str = ""
     network: str = ""
     keeps_none: bool = False
 
@@ -56,7 +59,8 @@ RUNTIMES: tuple[RuntimeKind, ...] = (
         folders=("/var/lib/containers/storage",),
         groups=(rf".*libpod-(?:payload-)?(?P<id>{ID})(?:\.scope)?",),
         chosen_by=("CONTAINER_HOST",), service="podman.socket",
-        start="podman start", logs="podman logs", network="podman", keeps_none=True,
+        start="podman start", logs="podman logs", reload="podman network reload",
+        network="podman", keeps_none=True,
     ),
     RuntimeKind(
         "pod", "pods", bare=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain as joined
 
 from netprobe.model import Chain, Object, Rule, Statement, Table, Term
+from netprobe.model.lookup import among
 from netprobe.model.pattern import pattern
 from netprobe.model.protocol import PORTED
 
@@ -13,6 +14,7 @@ from .ruling import Decision, Reason
 # what a rule names a port of the destination by, as nft spells it
 PORT_KEYS = tuple(f"{each} dport" for each in (*PORTED, "th"))
 
+TRANSLATIONS = frozenset(("snat", "dnat", "masquerade", "redirect", "netmap"))
 _TOOLS = {
     ("iptables", "ip"): "iptables", ("iptables", "ip6"): "ip6tables",
     ("iptables-legacy", "ip"): "iptables-legacy", ("iptables-legacy", "ip6"): "ip6tables-legacy",
@@ -53,7 +55,8 @@ def rule_object(table: Table, chain: Chain, rule: Rule) -> Object:
     """The rule as an object; its id is what a person would type to find it."""
     if rule.text.startswith("-P "):
         return _own_policy(table, chain, rule)
-    kind = "nat-rule" if is_for_nat(table, chain) else "rule"
+    translates = is_for_nat(table, chain) or bool(among(rule.statements, kind=TRANSLATIONS))
+    kind = {True: "nat-rule", False: "rule"}[translates]
     if tool(table) == "nft":
         words: tuple[str, ...] = ("nft", table.family, table.name, chain.name, "handle", str(rule.handle))
     else:

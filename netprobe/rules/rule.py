@@ -12,6 +12,7 @@ from netprobe.model import Rule, Statement, Term
 from .conditions import CONDITIONS, holds
 from .expression import Scene, matches
 from .mangle import changed
+from .naming import TRANSLATIONS
 from .nat import Target, by_chance, choices, rewritten, targets
 from .packet import HookPacket
 from .ruling import Doubt, Reason
@@ -19,7 +20,6 @@ from .ruling import Doubt, Reason
 NEXT = "next"  # the rule after this one
 VERDICTS = frozenset(("accept", "drop", "return", "jump", "goto", "reject", "queue", "stolen"))
 SPENDABLE = frozenset(("quota", "limit", "hashlimit", "connlimit"))
-TRANSLATIONS = frozenset(("snat", "dnat", "masquerade", "redirect", "netmap"))
 
 TESTS = frozenset(("match", "unknown", *CONDITIONS))
 

@@ -7,9 +7,12 @@ from msgspec.structs import replace
 from predict.networks import edited, tutorial
 from test_repair_whole import after, ask, chosen, lost
 
+from netprobe.diagnose import engines
 from netprobe.diagnose.repair import choice
-from netprobe.model import AskEngines, Probe, Snapshot
+from netprobe.model import AskEngines, Probe, Snapshot, Socket
 from netprobe.model.engines import ContainerEngines, EngineContainer, EngineNetwork, PublishedPort
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
 
 NETWORKS = (
     EngineNetwork("docker", "bridge", "docker0"),
@@ -122,7 +125,8 @@ def closed() -> tuple[Snapshot, Probe]:
         ((container("web", state="created", published=(PORT,)),), ["docker start web"]),
         ((container("web", state="exited", published=(PublishedPort("udp", 8080, "", 80),)),), None),
         ((container("web", state="exited", published=(PublishedPort("tcp", 8080, "127.0.0.1", 80),)),), None),
-        ((container("web", published=(PORT,)),), None),
+        ((container("web", published=(PORT,)),), ["docker network connect bridge web"]),
+        ((container("web", "bridge", published=(PORT,)),), None),
         ((container("old", state="exited", published=(PORT,)), container("new", published=(PORT,))), None),
     ],
 )
@@ -179,3 +183,41 @@ def test_who_is_asked_and_when() -> None:
     off = after(tutorial(), "c1: ip link set dev eth0 down")
     assert AskEngines() not in choice.lacking(off, lost(off, ask("c1", "8.8.8.8"))[0])
     assert stop.code == "no-route"
+
+
+HELD = "podman only holds tcp/8080 for web, and no rule leads there: nobody serves what is taken here; "
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        (container("web", "podman", published=(PORT,)), ["podman network reload web"]),
+        (container("web", published=(PORT,)), ["podman network connect podman web"]),
+        (container("web", "podman", state="exited", published=(PORT,)), []),  # it is another program that listens
+        (container("web", "podman", published=(replace(PORT, port=8081),)), []),
+    ],
+)
+def test_a_port_that_only_the_engine_holds(one: EngineContainer, said: list[str]) -> None:
+    """Podman binds the ports that it publishes; its rules lead past that, and a connection without them is nobody's."""
+    snapshot, asked = closed()
+    listens = edited(snapshot, "host", sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
+    arrived = predict(listens, asked, ask=False)
+    assert isinstance(arrived, Prediction)
+    assert arrived.stop is None
+    of_podman = told(listens, (replace(one, engine="podman"),), ())
+    assert [*engines.held(of_podman, arrived.request.hops)] == [HELD + each for each in said]
+    assert [*engines.held(told(listens, (one,), ()), arrived.request.hops)] == []  # Docker's own program serves it
+
+
+def test_who_holds_a_port_is_asked_where_podman_has_a_bridge() -> None:
+    snapshot, asked = closed()
+    bridges = (
+        snapshot,
+        edited(snapshot, "host", links=tuple(replace(each, name=each.name.replace("docker", "podman")) for each in snapshot["host"].links)),
+    )
+    needs = []
+    for each in bridges:
+        arrived = predict(each, asked, ask=False)
+        assert isinstance(arrived, Prediction)
+        needs.append(engines.holding(each, arrived))
+    assert needs == [(), (AskEngines(),)]

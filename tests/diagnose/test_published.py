@@ -241,3 +241,21 @@ def test_a_port_that_the_map_of_published_ports_lacks() -> None:
     found = cause(with_a_map(8443), "internet", "203.0.113.2", 8080)
     assert found.code == "dnat-missing"
     assert [" ".join(map(str, each.words)) for each in found.commands] == ["nft add element ip t ports { 8080 : 172.17.0.2 }"]
+
+
+@pytest.mark.parametrize(("family", "word"), [("ip", "dnat to"), ("inet", "dnat ip to")])
+def test_a_port_that_nft_publishes_for_another_address(family: str, word: str) -> None:
+    """As netavark does it: in a chain that is jumped to, a mark first, the translation after it."""
+    base = {"chain": {"name": "PREROUTING", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}}
+    jumped = {"chain": {"name": "HOSTPORT", "handle": 2}}
+    meant = [test(payload("ip", "daddr"), "127.0.0.1"), test(payload("tcp", "dport"), 8080)]
+    rules = [
+        ("PREROUTING", [test({"fib": {"result": "type", "flags": ["daddr"]}}, "local"), {"jump": {"target": "HOSTPORT"}}]),
+        ("HOSTPORT", [*meant, {"mangle": {"key": {"meta": {"key": "mark"}}, "value": 8192}}]),
+        ("HOSTPORT", [*meant, {"dnat": {"family": "ip", "addr": "172.17.0.2", "port": 80}}]),
+    ]
+    made = [{"rule": {"chain": chain, "handle": 10 + n, "expr": rule}} for n, (chain, rule) in enumerate(rules)]
+    snapshot = edited(tutorial(), "host", ruleset=nft_table(base, jumped, *made, family=family), sockets=())
+    found = cause(edited(snapshot, "c1", sockets=(web(80),)), "internet", "203.0.113.2", 8080)
+    assert (found.code, found.thing.id) == ("dnat-missing", f"nft {family} t HOSTPORT handle 12")
+    assert fix(found) == [f"nft insert rule {family} t PREROUTING ip daddr 203.0.113.2 tcp dport 8080 {word} 172.17.0.2:80"]

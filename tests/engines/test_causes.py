@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from engines.docker import DockerLab
+from engines.podman import PodmanLab
 
 pytestmark = [pytest.mark.engine, pytest.mark.thorough]
 
@@ -68,6 +69,39 @@ def test_a_container_is_started(docker: DockerLab, tmp_path: Path) -> None:
         assert docker.run([*NETPROBE, "ping", "internet", "198.51.100.2:8080", "-p", "tcp"], cwd=tmp_path, check=False).returncode == 0
     finally:
         docker.remove("served")
+
+
+def test_a_container_that_publishes_is_connected_again(docker: DockerLab, tmp_path: Path) -> None:
+    docker.container("served", "--publish", "8080:80", command=["httpd", "-f", "-p", "80"])
+    try:
+        docker.client("network", "disconnect", "bridge", "served")
+        cause = asked(docker, tmp_path, "internet", "198.51.100.2:8080", "-p", "tcp")
+        assert (cause["code"], cause["fix"]) == ("port-closed", ["docker network connect bridge served"])
+        docker.client("network", "connect", "bridge", "served")
+        assert docker.run([*NETPROBE, "ping", "internet", "198.51.100.2:8080", "-p", "tcp"], cwd=tmp_path, check=False).returncode == 0
+    finally:
+        docker.remove("served")
+
+
+def test_a_port_that_podman_only_holds(podman_lab: Callable[..., PodmanLab], tmp_path: Path) -> None:
+    """The rules of netavark were flushed, as a firewall that is loaded anew does it: the kernel takes connections that nobody serves."""
+    podman = podman_lab()
+    podman.container("served", "--publish", "8080:80", command=["httpd", "-f", "-p", "80"])
+    question = [*NETPROBE, "trace", "internet", "198.51.100.2:8080", "-o", "json", "-w", str(tmp_path / "run.pcapng")]
+    fetch = ["ip", "netns", "exec", "internet", "curl", "-sm2", "-o", "/dev/null", "-w", "%{http_code}", "http://198.51.100.2:8080/"]
+    try:
+        assert "only holds" not in " ".join(json.loads(podman.run(question).stdout)["notes"])
+        assert podman.run(fetch, check=False).stdout == "404"  # the server has no page
+        podman.run(["nft", "flush", "ruleset"])
+        assert podman.run(fetch, check=False).stdout == "000"
+        said = " ".join(json.loads(podman.run(question).stdout)["notes"])
+        assert "podman only holds tcp/8080 for served" in said
+        assert "podman network reload served" in said
+        podman.client("network", "reload", "served")
+        assert "only holds" not in " ".join(json.loads(podman.run(question).stdout)["notes"])
+        assert podman.run(fetch, check=False).stdout == "404"
+    finally:
+        podman.remove("served")
 
 
 NETPROBE = (sys.executable, "-m", "netprobe")

@@ -167,7 +167,7 @@ def test_all_of_an_engine(tmp_path: Path) -> None:
 
 
 def test_what_is_published(tmp_path: Path) -> None:
-    """Of those that run the list says it; the others are asked, as far as that is worth its time."""
+    """Of those that run, on a network, the list says it; the others are asked, as far as that is worth its time."""
     bound = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}, {"HostPort": ""}], "53/udp": None, "x/tcp": [{"HostPort": "1"}]}
     stopped = described() | {"State": {"Status": "exited"}, "HostConfig": {"NetworkMode": "default", "PortBindings": bound}}
     entries = [
@@ -175,12 +175,16 @@ def test_what_is_published(tmp_path: Path) -> None:
         {"Id": OTHER, "Names": ["/runs"], "State": "running", "Ports": [
             {"IP": "0.0.0.0", "PrivatePort": 53, "PublicPort": 5353, "Type": "udp"}, {"PrivatePort": 80, "Type": "tcp"},
         ]},
+        {"Id": "d" * 64, "Names": ["/left"], "State": "running", "NetworkSettings": {"Networks": {}}},
         {"Id": "f" * 64, "Names": ["/second"], "State": "exited"},
     ]  # fmt: skip
-    with canned(tmp_path / "s", {"/containers/json?all=1": entries, f"/containers/{ID}/json": stopped}) as socket_:
-        found = [*Client("docker", Sockets((socket_.path,)), []).publishing(1)]
+    left = described("left", "d" * 64) | {"HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "81"}]}}}
+    answers = {"/containers/json?all=1": entries, f"/containers/{ID}/json": stopped, f"/containers/{'d' * 64}/json": left}
+    with canned(tmp_path / "s", answers) as socket_:
+        found = [*Client("docker", Sockets((socket_.path,)), []).publishing(2)]
         asked = [line.split()[1] for line in socket_.asked]
     assert [(each.name, each.published) for each in found] == [
-        ("c1", (PublishedPort("tcp", 8080, "127.0.0.1", 80),)), ("runs", (PublishedPort("udp", 5353, "0.0.0.0", 53),)), ("second", ()),
+        ("c1", (PublishedPort("tcp", 8080, "127.0.0.1", 80),)), ("runs", (PublishedPort("udp", 5353, "0.0.0.0", 53),)),
+        ("left", (PublishedPort("tcp", 81, "", 80),)), ("second", ()),
     ]  # fmt: skip
-    assert asked == ["/containers/json?all=1", f"/containers/{ID}/json"]
+    assert asked == [*answers]

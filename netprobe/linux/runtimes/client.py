@@ -61,11 +61,11 @@ class Client:
             yield from self._valid(answer, self._read(answer, address, list[Listed]) or ())
 
     def publishing(self, most: int) -> Iterator[Container]:
-        """Every container with what it publishes; of those that do not run the first `most` are asked for it,
-        one by one.
+        """Every container with what it publishes; of those that do not run, or are on no network, the first
+        `most` are asked for it, one by one.
         """
         for each in self.listed():
-            silent = each.state in GONE and most > 0
+            silent = (each.state in GONE or each.networks == ()) and most > 0
             most -= silent
             yield next(iter(self.described(each.id)), each) if silent else each
 

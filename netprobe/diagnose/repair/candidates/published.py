@@ -25,7 +25,6 @@ from netprobe.model import (
     Rule,
     Snapshot,
     Stage,
-    Statement,
     Stop,
     Table,
     Term,
@@ -83,7 +82,7 @@ def _not_for_this(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repa
         stop = Stop("dnat-missing", _place(loss, namespace, hook), text, decision.object, (), proof)
         yield from _from_the_other_hook(loss, namespace, decision, stop)
         yield from _without_exemption(loss, namespace, flow, stop)
-        fix = dnat_rules.published(decision, statements, flow, made_here=hook is Stage.OUTPUT)
+        fix = dnat_rules.published(rule, flow, made_here=hook is Stage.OUTPUT)
         yield from loss.repair(replace(stop, commands=fix), merit)
 
 
@@ -204,21 +203,22 @@ def _in_the_other_family(loss: Loss) -> Iterator[Repair]:
         other = replace(flow, src="", dst="0.0.0.0" if flow.version == 6 else "::")
         own = namespace.owner_of(flow.dst) is not None
         for rule in dnat_rules.publishing(namespace, other) if own else ():
-            yield from _for_this_family(loss, namespace, flow, rule.decision, rule.statements)
+            yield from _for_this_family(loss, namespace, flow, rule)
 
 
 def _for_this_family(
-    loss: Loss, namespace: Namespace, flow: Flow, decision: Decision, statements: tuple[Statement, ...]
+    loss: Loss, namespace: Namespace, flow: Flow, rule: nat_rules.NatRule
 ) -> Iterator[Repair]:
-    targets = filter(None, (each.value for each in where(statements, kind="dnat")))
+    thing = rule.decision.object
+    targets = filter(None, (each.value for each in where(rule.statements, kind="dnat")))
     for address in _also_of(loss.snapshot, next(targets, ""), flow.version):
         made_here = _hook(loss, namespace) is Stage.OUTPUT
-        fix = dnat_rules.published(decision, statements, flow, made_here=made_here, target=address)
-        only = f"by {decision.object.id}, for the other IP version only"
+        fix = dnat_rules.published(rule, flow, made_here=made_here, target=address)
+        only = f"by {thing.id}, for the other IP version only"
         text = f"{namespace.name} publishes port {flow.dport} {only}"
-        proof = (decision.object.text, loss.stop.text)
+        proof = (thing.text, loss.stop.text)
         place = _place(loss, namespace, Stage.PREROUTING)
-        stop = Stop("dnat-missing", place, text, decision.object, fix, proof)
+        stop = Stop("dnat-missing", place, text, thing, fix, proof)
         yield from loss.repair(stop, Merit.ADDS)
 
 
