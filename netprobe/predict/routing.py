@@ -252,12 +252,17 @@ def _has_network(namespace: Namespace, version: int) -> bool:
 def _deaf_to_routers(namespace: Namespace, links: Sequence[Link]) -> tuple[str, ...]:
     """The settings by which no route of a router's advertisement is taken (ndisc_router_discovery)."""
     found = []
-    for link in links:
+    for link in filter(lambda each: not _is_of_cables(namespace, each), links):
         key = f"net.ipv6.conf.{link.key}"
         names = (f"{key}.{name}" for name in ("accept_ra", "accept_ra_defrtr"))
         off = [name for name in names if link.up and namespace.sysctl(name) == "0"]
         found += [f"{name} = 0: routes that routers announce there are not taken" for name in off[:1]]
     return tuple(found)
+
+
+def _is_of_cables(namespace: Namespace, link: Link) -> bool:
+    """Whether a bridge has ports to other namespaces alone, or none: no router of the wire is behind it."""
+    return link.kind == "bridge" and all(port.kind == "veth" for port in namespace.ports(link))
 
 
 def may_send_from(namespace: Namespace, address: str) -> bool:

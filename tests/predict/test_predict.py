@@ -173,3 +173,16 @@ def test_an_interface_too_short_for_ipv6_takes_none_in(mtu: int, code: str | Non
     assert isinstance(found, Prediction)
     assert found.stop is not None
     assert (found.stop.code == "ipv6-disabled") is (code is not None)
+
+
+def test_routers_announce_themselves_on_no_bridge_of_cables():
+    """A host of containers has accept_ra off on each engine's bridge: that is no reason for a missing route."""
+    host = tutorial()["host"]
+    deaf = {f"net.ipv6.conf.{link.name}.accept_ra": "0" for link in host.links}
+    own = (*host.addresses, InterfaceAddress(4, "fd00:203::2", 64))
+    assert {link.kind for link in host.links} >= {"bridge", "veth"}
+    stop = predicted(edited(tutorial(), "host", sysctls=host.sysctls | deaf, addresses=own), probe("host", "2001:db8::8")).stop
+    assert stop is not None
+    assert stop.code == "no-route"
+    assert [line for line in stop.proof if ".docker0." in line or ".br0." in line] == []
+    assert "net.ipv6.conf.eth0.accept_ra = 0: routes that routers announce there are not taken" in stop.proof
