@@ -91,3 +91,10 @@ def test_who_is_refused_is_no_router() -> None:
     found = chosen(snapshot, ask("c1", "172.30.0.3"))
     assert found.stop.code == "rp-filter"
     assert said(found) == ["host: iptables -t raw -D PREROUTING -m rpfilter --invert -j DROP"]
+
+
+def test_what_a_source_check_was_led_by_is_to_go() -> None:
+    """A looser check would let the request in, and the answer would go astray by the same route."""
+    snapshot = after(tutorial(), "host: sysctl -w net.ipv4.conf.docker0.rp_filter=1", "host: ip route add 172.17.0.0/24 dev eth0")
+    found = chosen(snapshot, ask("c1", "8.8.8.8"))
+    assert (found.stop.code, said(found)) == ("route-overlap", ["host: ip route del 172.17.0.0/24 dev eth0"])

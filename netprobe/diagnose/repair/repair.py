@@ -348,10 +348,16 @@ class Loss(Struct, frozen=True, dict=True):
 
     @cached_property
     def decisions(self) -> tuple[Routed, ...]:
-        """The routing decisions of both ways, and those of what tunnels on the way send to nodes that were
-        read.
+        """The routing decisions of both ways, those of what tunnels on the way send to nodes that were read,
+        and that of a source check.
         """
-        return (*self.prediction.routed, *chain.from_iterable(map(self._of_tunnels, self.way)))
+        of_tunnels = chain.from_iterable(map(self._of_tunnels, self.way))
+        return (*self.prediction.routed, *of_tunnels, *map(self._checked, self.refused))
+
+    def _checked(self, hop: Hop) -> Routed:
+        """Where a source check would route back to (fib_validate_source)."""
+        back = fib.lookup(self.here, RouteQuery(hop.flow.dst, hop.flow.src))
+        return Routed(self.here.name, self.prediction.leg or Leg.REQUEST, back, hop.flow.dst, hop.flow.src)
 
     def _of_tunnels(self, name: str) -> Iterator[Routed]:
         here, leg = self.snapshot[name], self.prediction.leg or Leg.REQUEST
