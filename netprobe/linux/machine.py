@@ -151,7 +151,8 @@ class Machine:
         found = self._directory.found(inside)
         place = self._handle(inside)
         files = files_of(inside, found.pid if found else None, netns.identity(place))
-        addresses = addresses_of(named.name, netns.here(place, "looking up a host name"), version, files)
+        here = netns.here(place, "looking up a host name")
+        addresses = addresses_of(named.name, here, version, files, inside)
         notes = self._directory.containers.heard()  # files of a container that could not be read in time
         return Endpoint(
             named.text,

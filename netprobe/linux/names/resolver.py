@@ -18,6 +18,7 @@ from netprobe.errors import CannotLook, NetprobeError, Shortage, WrongQuestion
 from netprobe.linux import deadline, netns
 from netprobe.linux import files as readers
 from netprobe.linux.shortage import looked
+from netprobe.model.command import joined
 
 LIMIT_S = 2.0
 # what is taken over, and how many bytes of it at most
@@ -29,14 +30,23 @@ _Answers = SimpleQueue["tuple[str, ...] | NetprobeError"]
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+class NoNameServer(CannotLook):
+    """No name server answers, now."""
+
+
 def addresses_of(
-    host: str, fd: int, version: int | None = None, files: Mapping[str, bytes] | None = None
+    host: str,
+    fd: int,
+    version: int | None = None,
+    files: Mapping[str, bytes] | None = None,
+    inside: str | None = None,
 ) -> tuple[str, ...]:
     """The addresses of `host` as a program inside the namespace `fd` gets them, the preferred one first.
 
     `files` (a path of FILES -> content) are laid over the machine's own in a mount namespace of the asking
     thread, as ip-netns(8) does with /etc/netns/NAME; where that is not permitted, the machine's own are used.
-    Raises WrongQuestion when the name is not known, CannotLook when nobody answers within LIMIT_S.
+    Raises WrongQuestion when the name is not known, NoNameServer when nobody answers within LIMIT_S, with the
+    command that tells why where the namespace is called `inside`.
     """
     answers: _Answers = SimpleQueue()
     # a thread of its own: setns and unshare act on one thread, and getaddrinfo cannot be interrupted
@@ -49,12 +59,21 @@ def addresses_of(
     try:
         answer = answers.get(timeout=deadline.left(LIMIT_S))
     except Empty:
-        raise CannotLook(
-            f"{host}: no name server answered in time", "Write the address instead of the name."
-        ) from None
+        answer = NoNameServer(f"{host}: no name server answered in time")
+    if isinstance(answer, NoNameServer):
+        answer.hint = _instead(inside, name_server(files or {}))
     if isinstance(answer, NetprobeError):
         raise answer
     return answer
+
+
+def _instead(inside: str | None, server: str | None) -> str:
+    """What to do where no name server answers."""
+    plain = "Write the address instead of the name."
+    if inside is None or server is None:
+        return plain
+    asked = ("netprobe", "trace", "-p", "udp", "-P", "53", inside, server)
+    return f"{plain}\nWhy it does not: {joined(asked)}"
 
 
 def _ask(answers: _Answers, host: str, fd: int, version: int | None, files: Mapping[str, bytes]) -> None:
@@ -77,9 +96,28 @@ def _refusal(host: str, error: OSError | UnicodeError) -> NetprobeError:
         looked(host)
     except NetprobeError as short:
         return short
-    return WrongQuestion(
-        f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}", "Write its address."
-    )
+    why = f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}"
+    again = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+    return NoNameServer(why) if again else WrongQuestion(why, "Write its address.")
+
+
+def name_server(files: Mapping[str, bytes]) -> str | None:
+    """The first name server that a program asks with these files over the machine's own (resolv.conf(5));
+    None where none is named as an address.
+    """
+    found = {**_read(readers.Tree(), "/etc"), **files}
+    for line in found.get("/etc/resolv.conf", b"").decode(errors="replace").splitlines():
+        match line.split():
+            case ["nameserver", address, *_]:
+                return address if _is_address(address) else None
+    return None
+
+
+def _is_address(text: str) -> bool:
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    with suppress(OSError):
+        return bool(socket.inet_pton(family, text))
+    return False
 
 
 def _resolved(host: str, fd: int, version: int | None, files: Mapping[str, bytes]) -> tuple[str, ...]:
