@@ -12,7 +12,7 @@ from netprobe.model import Cause, Command, Hop, Leg, Paths, Report, Snapshot, St
 from netprobe.model.command import way_of
 
 # Their word goes to a daemon or to the kernel as a whole, and is the same in every namespace.
-_ANYWHERE = ("netprobe", "docker", "podman", "systemctl", "bpftool")
+_ANYWHERE = ("netprobe", "docker", "podman", "systemctl", "bpftool", "firewall-cmd")
 
 _CABLE = ("ip", "link", "add", "type", "veth", "peer", "name")
 _BY_HAND = Command.advice("connect it to a network: make a veth pair and move one end into the namespace")

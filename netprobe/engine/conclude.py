@@ -81,10 +81,11 @@ def typed(report: Report, snapshot: Snapshot) -> Report:
     """The report with what its fixes change, and commands that say where they are typed."""
     if not report.causes:
         return report
+    from netprobe.causes.owners import with_owners
     from netprobe.diagnose.changes import with_changes
     from netprobe.diagnose.entrances import with_entrances
 
-    return with_entrances(with_changes(report, snapshot), snapshot)
+    return with_entrances(with_owners(with_changes(report, snapshot), snapshot), snapshot)
 
 
 def lost(snapshot: Snapshot, prediction: Prediction, seen: Sequence[Observation] | None) -> bool:

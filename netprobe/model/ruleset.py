@@ -155,8 +155,9 @@ class Table(Struct, frozen=True):
     prints and edits it.
 
     `family`: ip, ip6, inet, bridge, arp or netdev. Tables stand in the order in which the kernel lists them.
-    `dormant`: its chains hang at no hook (nft(8), "flags dormant"). `partial`: too large to be read whole: of
-    its chains the base chains are here, and those that a walk has come to (`ChainQuery`).
+    `dormant`: its chains hang at no hook (nft(8), "flags dormant"). `owned`: the program that made it alone
+    can change it ("flags owner"; firewalld's since 2.1). `partial`: too large to be read whole: of its chains
+    the base chains are here, and those that a walk has come to (`ChainQuery`).
     """
 
     engine: str
@@ -167,6 +168,7 @@ class Table(Struct, frozen=True):
     objects: tuple[NamedObject, ...] = ()
     flowtables: tuple[Flowtable, ...] = ()
     dormant: bool = False
+    owned: bool = False
     partial: bool = False
 
     @property

@@ -27,6 +27,7 @@ _IP_HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress
 HOOKS = {"arp": ("input", "output", "forward"), "netdev": ("ingress", "egress")}
 ANONYMOUS = 0x1
 DORMANT = 0x1
+OWNER = 0x2
 DROP = 0
 NFGENMSG = 4  # bytes of a struct nfgenmsg, which begins with the family
 NLATTR, NLA_TYPE_MASK = struct.Struct("=HH"), 0x3FFF
@@ -67,8 +68,9 @@ class KernelSet(Struct, frozen=True):
 class Inventory(Struct, frozen=True):
     """All tables (family, name), chains, rules and named sets of nf_tables in one namespace.
 
-    `dormant`: those of the tables whose chains hang at no hook. `large`: those with more rules than are read
-    at once; of their chains those are here that hang at a hook.
+    `dormant`: those of the tables whose chains hang at no hook; `owned`: those that only the program that
+    made them can change. `large`: those with more rules than are read at once; of their chains those are here
+    that hang at a hook.
     """
 
     tables: tuple[tuple[str, str], ...]
@@ -76,6 +78,7 @@ class Inventory(Struct, frozen=True):
     rules: tuple[KernelRule, ...] = ()
     sets: tuple[KernelSet, ...] = ()
     dormant: frozenset[tuple[str, str]] = frozenset()
+    owned: frozenset[tuple[str, str]] = frozenset()
     large: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -91,13 +94,17 @@ def outline(netlink: Nfnetlink) -> Inventory:
         tables,
         tuple(_chain(_family(found), found) for found in chains),
         sets=tuple(_set(_family(found), found) for found in netlink.sifted(Request(GET_SET), _named)),
-        dormant=frozenset(
-            (family, found.text("NFTA_TABLE_NAME"))
-            for family, found in listed
-            if found.get("NFTA_TABLE_FLAGS", 0) & DORMANT
-        ),
+        dormant=frozenset(_flagged(listed, DORMANT)),
+        owned=frozenset(_flagged(listed, OWNER)),
         large=frozenset(large),
     )
+
+
+def _flagged(listed: Iterable[tuple[str, Record]], flag: int) -> Iterator[tuple[str, str]]:
+    """The tables that have a flag (NFTA_TABLE_FLAGS)."""
+    for family, found in listed:
+        if found.get("NFTA_TABLE_FLAGS", 0) & flag:
+            yield family, found.text("NFTA_TABLE_NAME")
 
 
 def _of_small(bodies: Sequence[bytes], large: set[tuple[str, str]]) -> Iterator[int]:

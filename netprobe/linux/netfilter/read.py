@@ -233,6 +233,7 @@ class RulesetReading:
             absent = key in owned and tool is not None and key[0] in saved and saved[key[0]].error
             tables[key] = replace(table, engine=tool.engine) if tool and absent else table
         tables |= {key: replace(tables[key], dormant=True) for key in found.dormant if key in tables}
+        tables |= {key: replace(tables[key], owned=True) for key in found.owned if key in tables}
         return [tables[key] for key in found.tables if key in tables]
 
     def _partial(self, key: Key, printed: Mapping[str, Printed]) -> Table:
