@@ -73,8 +73,9 @@ def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet) -> bo
     far = (name, port) if stop.place.stage is Stage.BRIDGE_PREROUTING else ground.peer(name, port)
     if far is None:
         return port.kind == "vxlan" or (port.kind == "bridge" and namespace.owner_of(address) == port)
-    if far[1].master is None or not far[1].up:
+    if not far[1].up:
         return ground.namespace(far[0]).owner_of(address) is not None
+    ground.all_macvlans_on(*far)  # they may be the owner, in whichever namespace they are
     branches = carry.receive(far[0], replace(far[1], carrier=True), asked, barred=False)
     arrived = (b.at[0] for b in branches if b.at is not None)
     return any(ground.namespace(each).owner_of(address) is not None for each in arrived)

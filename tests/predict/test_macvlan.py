@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from networks import MAC, RULES, edited, lo, local, probe, relinked, via
 
 from netprobe.diagnose.apply import mend
@@ -95,3 +96,22 @@ def test_a_macvlan_of_mode_source_hears_those_that_it_was_told() -> None:
     mended = mend(snapshot, Cause(stop.code, stop.place, "", commands=stop.commands))
     assert mended is not None
     assert mended["a"].links[1].macvlan_sources == (MAC.format(6, 9), their)
+
+
+def test_a_macvlan_behind_a_port_that_does_not_forward() -> None:
+    """The owner stands on what the port leads to, in a namespace of its own, and others hear the question: the port is why it does not."""
+    snapshot = two("bridge", hairpin=False)
+    loopback, bridge, inner, uplink = snapshot["switch"].links
+    other = Link(5, "other", "veth", MAC.format(6, 5), link=LinkRef(2, 2), master=2, port=BridgePort())
+    heard = Namespace("heard", links=(loopback, Link(2, "eth0", "veth", MAC.format(7, 2), link=LinkRef(5, 0))), rules=RULES)
+    snapshot = edited(
+        replace(snapshot, namespaces={**snapshot.namespaces, "heard": heard}, peers=(*snapshot.peers, FoundPeer("switch", 2, "heard"))),
+        "switch",
+        links=(loopback, bridge, replace(inner, port=BridgePort(state="listening")), uplink, other),
+        addresses=(*lo()[1], InterfaceAddress(2, "10.5.0.9", 24)),
+        routes=(*local("10.5.0.9"), via("10.5.0.0/24", None, 2)),
+    )
+    outcome = predict(snapshot, probe("switch", "10.5.0.2"), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.stop is not None
+    assert (outcome.stop.code, outcome.stop.place.interface) == ("port-not-forwarding", "inner")
