@@ -38,6 +38,7 @@ _NFT_SERVICES = {
 _NFT_BARE = pattern(r"(?!ip6$|icmpv6$)[A-Za-z_]{2,}[0-9][A-Za-z0-9_]*")  # none of nft's own words
 _NFT_QUOTED = pattern(r"[!#-)+-\[\]-~]+")  # src/scanner.l: no quote; * and \ have a meaning
 _ALTERING = ("mangle", "raw", "nat")  # tables that mark, exempt and translate
+_ALTERATIONS = {"match", "set", "counter", "log", "notrack"}
 _COMING, _GOING = ("prerouting", "input", "forward"), ("forward", "output", "postrouting")
 _IP_TOOLS = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy")
 
@@ -89,7 +90,9 @@ def narrowed(
     if gate is None:
         return stop
     decision = gate.decision
-    if decision.reason is Reason.POLICY and (open_again := _for_all(decision.object)):
+    if decision.reason is Reason.POLICY and (
+        open_again := _for_all(decision.object, _rules(ruleset, decision))
+    ):
         return replace(stop, commands=open_again)
     tracked = subject.state != "untracked"
     answer = subject.reply or subject.state in ("established", "related")
@@ -149,14 +152,22 @@ _UNREAD = Rule(0, "", ())
 _DOORS = {"iifname", "oifname", "meta iifname", "meta oifname", "meta iif", "meta oif"}
 
 
-def _for_all(thing: Object) -> Fix:
+def _for_all(thing: Object, rules: tuple[Rule, ...]) -> Fix:
     """The policy turned, in a table that is not made for filtering: who drops there shuts all out, and has no
-    exceptions to hold (iptables(8), TABLES).
+    exceptions to hold (iptables(8), TABLES). What a chain of nft is for, its rules tell.
     """
     match thing.words or ():
+        case ("nft", family, table, chain, *_) if _only_alter(rules):
+            return fixes.nft((table, chain), "chain", family, table, chain, "{ policy accept; }")
         case (tool, table, chain, *_) if tool in _IP_TOOLS and table in _ALTERING:
             return fixes.xtables(tool, table, chain, "-P", chain, "ACCEPT")
     return ()
+
+
+def _only_alter(rules: tuple[Rule, ...]) -> bool:
+    """Whether some rules set something of packets, each without a verdict, a jump or something not known."""
+    kinds = {statement.kind for rule in rules for statement in rule.statements}
+    return "set" in kinds and kinds <= _ALTERATIONS
 
 
 def _rules(ruleset: Ruleset, decision: Decision) -> tuple[Rule, ...]:

@@ -31,7 +31,7 @@ from netprobe.model.lookup import among, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import PORT_KEYS
 
-_REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
+REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
 
 
 class _Lookup(Struct, frozen=True):
@@ -69,7 +69,7 @@ def _texts(named: NamedSet | IpSet) -> list[str]:
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """What each set would have to hold, or not to hold, at the place where rules refused the packet."""
-    if loss.stop.code not in _REFUSED:
+    if loss.stop.code not in REFUSED:
         return
     namespace = loss.here
     refusing = nat_rules.found(namespace, loss.stop.thing)
