@@ -150,6 +150,8 @@ def _deliver(trail: Trail, namespace: Namespace, link: Link, packet: Packet) -> 
     _tell(trail, namespace.name, Stage.INPUT, passed)
     if passed.stop:
         return _end(trail, passed)
+    if ignored := ip_ends.for_everybody(namespace, link, passed.packet, Stage.INPUT):
+        return trail.drop(ignored)
     trail.track(namespace.name, conntrack.connection(passed.packet, namespace.name))
     trail.add(
         namespace.name,
@@ -176,6 +178,8 @@ def _forward(
     leave.
     """
     name, version = namespace.name, packet.flow.version
+    if ignored := ip_ends.for_everybody(namespace, link, packet, Stage.FORWARD):
+        return trail.drop(ignored)
     if not forwards(namespace, link, version):
         return trail.drop(ip_ends.not_forwarding(namespace, link, packet))
     if sockets.proxy_of(name, packet) is not None:
@@ -294,7 +298,7 @@ def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival 
         if link.kind != "loopback"
         else _loop(name, link, framed, note, leaving.lost)
     )
-    branch = _taken(branches, found.mac is None)
+    branch = _taken(_meant(trail.ground, branches, packet.flow.dst), found.mac is None)
     trail.hops += branch.hops
     if branch.exit is not None:
         trail.left = branch.gone
@@ -316,6 +320,15 @@ def _loop(name: str, link: Link, packet: Packet, note: str, stop: Stop | None) -
     out = hop(name, link, Stage.TRANSMIT, packet, note, "out")
     hops = (out, hop(name, link, Stage.RECEIVE, packet, bound="in"))
     return (Branch(packet, stop=stop, at=(name, link) if stop is None else None, hops=hops),)
+
+
+def _meant(ground: Ground, branches: tuple[Branch, ...], dst: str) -> tuple[Branch, ...]:
+    """Of a frame that several stacks took up, for all or for a group, first the one to the destination."""
+    arrived = [branch.at for branch in branches if branch.at is not None]
+    if len(arrived) < 2:
+        return branches
+    owners = [name for name, _ in arrived if ground.namespace(name).owner_of(dst) is not None]
+    return tuple(sorted(branches, key=lambda branch: branch.at is None or branch.at[0] not in owners))
 
 
 def _taken(branches: tuple[Branch, ...], unresolved: bool) -> Branch:

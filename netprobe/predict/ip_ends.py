@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Link, Namespace, Object, Place, Stage, Stop
+from netprobe.model import Link, Namespace, Object, Place, Protocol, Stage, Stop
 
 from . import fib, fixes, prefix
 from .drop import lost
 from .fib import FibResult
+from .outcome import is_group
 from .view import Packet
 
 _PROXYS_TABLE = 100  # as in the kernel's documentation of TPROXY
@@ -38,6 +39,21 @@ def leads_back(namespace: Namespace, out: Link, decision: FibResult) -> Stop | N
     text = f"the route {thing.id} of {namespace.name} leads back to itself: nobody takes what comes in there"
     fix = (fixes.ip(decision.route.dst, "route", "del", *described),)
     return lost("route-via-dead-device", namespace.name, out, Stage.ROUTE, text, object=thing, fix=fix)
+
+
+def for_everybody(namespace: Namespace, link: Link, packet: Packet, stage: Stage) -> Stop | None:
+    """A packet for one station in a frame for all, or for a group, as a neighbour entry made it: no router
+    hands it on, and TCP does not take it (skb->pkt_type in ip_forward, ip6_forward, tcp_v4_rcv, tcp_v6_rcv).
+    """
+    mac, flow = packet.flow.dst_mac, packet.flow
+    alone = not (prefix.is_multicast(flow.dst) or flow.dst == "255.255.255.255")
+    if mac is None or not is_group(mac) or not alone:
+        return None
+    if stage is Stage.INPUT and flow.protocol is not Protocol.TCP:
+        return None
+    does = "takes no TCP" if stage is Stage.INPUT else "forwards nothing"
+    text = f"{namespace.name} {does} that comes in a frame for more than one station, {mac}"
+    return lost("neigh-wrong-entry", namespace.name, link, stage, text)
 
 
 def no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Stop | None:
