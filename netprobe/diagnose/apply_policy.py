@@ -71,11 +71,12 @@ _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "pref": ("priority", int), "priority": ("priority", int), "from": ("src", str), "to": ("dst", str),
     "iif": ("iif", str), "oif": ("oif", str), "lookup": ("table", as_table), "table": ("table", as_table),
     "tos": ("tos", _number), "ipproto": ("protocol", _protocol), "sport": ("sports", _range),
-    "dport": ("dports", _range), "uidrange": ("uids", _range),
+    "dport": ("dports", _range), "uidrange": ("uids", _range), "goto": ("goto", int),
     "suppress_prefixlength": ("suppress_prefixlen", int),
 }  # fmt: skip
 
 
+_NAMED = {"table": "lookup", "goto": "goto"}  # actions that a field tells
 _FLAGS = {"not": {"inverted": True}} | {action: {"action": action} for action in _ACTIONS}
 
 
@@ -86,7 +87,8 @@ def _wanted(order: Order) -> dict[str, Any]:
         found |= _field(key, text, order.six)
     for word in order.plain[1:]:
         found |= _FLAGS[word]
-    return found | ({"action": "lookup"} if "table" in found else {})
+    named = next((action for field, action in _NAMED.items() if field in found), None)
+    return found | ({"action": named} if named else {})
 
 
 def _field(key: str, text: str, six: bool) -> dict[str, Any]:

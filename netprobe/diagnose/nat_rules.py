@@ -39,6 +39,7 @@ PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "16
 # to other containers, or to other hosts of a cluster
 _INSIDE = ("bridge", "vxlan", "geneve", "tun", "wireguard", "gre", "ipip", "sit")
 _EXEMPTIONS = 8  # rules that are tried
+_WAYS = 64  # steps from rule to rule that leads there
 _IS = ("", "==", "in")
 _SOURCE = ("snat", "masquerade")
 _FROM, _TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
@@ -103,9 +104,28 @@ def source_rules(
     """
     for each in rules_of_nat(namespace, "postrouting", source, *_SOURCE):
         own = expected and prefix.within(networks(each.statements, *_FROM), source)
-        meant = own or _is_for(namespace, each.statements, out)
+        meant = own or any(_is_for(namespace, way, out) for way in _ways_to(each))
         if meant and not _is_for_own(namespace, each.statements, source, target):
             yield each.decision
+
+
+def _ways_to(found: NatRule) -> Iterator[tuple[Statement, ...]]:
+    """What is asked on each of the first ways to a rule, itself included: by the rules that lead to its chain
+    as well, where any does.
+    """
+    led = indexed(_leading, found.table.chains)
+    ways = [(found.chain, found.statements)]
+    for chain, asked in ways:  # it grows on the way, though not for ever
+        before = led.get(chain.name, ()) if chain.hook is None else ()
+        ways += [(other, (*rule.statements, *asked)) for other, rule in before[: _WAYS - len(ways)]]
+        if not before:
+            yield asked
+
+
+def _leading(chains: tuple[Chain, ...]) -> dict[str, tuple[tuple[Chain, Rule], ...]]:
+    """For the name of a chain, the rules that lead there."""
+    placed = ((chain, rule) for chain in chains for rule in chain.rules)
+    return gathered((rule.leads_to, (chain, rule)) for chain, rule in placed if rule.leads_to)
 
 
 def _is_for_own(namespace: Namespace, statements: tuple[Statement, ...], source: str, target: str) -> bool:

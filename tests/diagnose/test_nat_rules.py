@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.diagnose.nat_rules import found, retargeted
-from netprobe.model import Chain, Namespace, Object, Rule, Ruleset, Table
+from netprobe.diagnose.nat_rules import found, retargeted, source_rules
+from netprobe.model import Chain, Link, Namespace, Object, Rule, Ruleset, Table
+from netprobe.rules.read.iptables_save import read_save
 
 TO = "-j DNAT --to-destination"
 
@@ -47,3 +48,24 @@ def test_the_words_of_a_comment_stay_one() -> None:
     thing = Object("nat-rule", "a rule", words=("iptables", "nat", "PREROUTING", "1"))
     (made,) = retargeted(Namespace("host"), thing, rule, "10.0.0.99", "10.0.0.3")
     assert "my web server" in made.words
+
+
+FIREWALL = """\
+*nat
+:POSTROUTING ACCEPT [0:0]
+:OUTSIDE - [0:0]
+:ALL - [0:0]
+-A POSTROUTING -o {door} -j OUTSIDE
+-A OUTSIDE -j ALL
+-A ALL -j MASQUERADE
+COMMIT
+"""
+
+
+@pytest.mark.parametrize(("door", "meant"), [("eth0", 0), ("br0", 1), ("gone0", 1)])
+def test_a_rule_is_for_the_interface_that_its_chain_is_asked_for(door: str, meant: int) -> None:
+    """eth0 is another interface of the namespace than that by which the packet leaves; gone0 is none at all."""
+    save = read_save(FIREWALL.format(door=door), "iptables", "ip")
+    links = (Link(2, "br0", "bridge"), Link(3, "eth0", "veth"))
+    namespace = Namespace("host", links=links, ruleset=Ruleset(tables=tuple(save)))
+    assert len([*source_rules(namespace, links[0], "10.0.0.2", "192.0.2.1", expected=False)]) == meant

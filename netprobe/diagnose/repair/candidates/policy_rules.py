@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import leads_on
 from netprobe.model import Leg, Namespace, Object, PolicyRule, RouteQuery, Stage, Stop
@@ -30,6 +32,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from _networks_first(loss, routed, rule)
         if routed.leg is Leg.REPLY:
             yield from _unused_table(loss, routed)
+        yield from _passing_over(loss, routed)
     version = loss.version
     for name in loss.around:
         yield from _missing(loss, loss.snapshot[name], version)
@@ -91,6 +94,16 @@ def _followed(namespace: Namespace, routed: Routed, rule: PolicyRule) -> Stop:
     fix = (fixes.ip(routed.dst, "rule", "del", "pref", str(rule.priority), *words),)
     thing = Object("policy-rule", text, text)
     return lost(code, namespace.name, None, Stage.ROUTE, said, object=thing, fix=fix)
+
+
+def _passing_over(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """The rules by which others were passed over, such as that of main."""
+    namespace = loss.snapshot[routed.namespace]
+    for rule in where(namespace.rules, version=prefix.version(routed.dst), action="goto"):
+        stop = _followed(namespace, routed, rule)
+        over = f"passes over those that lead to {routed.dst}"
+        text = f"the policy rule «{stop.thing.id}» of {namespace.name} {over}"
+        yield from loss.repair(replace(stop, code="rule-wrong-table", text=text), Merit.UNDOES)
 
 
 def _unused_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
