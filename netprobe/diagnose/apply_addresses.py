@@ -31,7 +31,7 @@ def change_address(order: Order) -> Snapshot:
     if order.plain == ["flush"]:
         return with_addresses(order, link, elsewhere(order.namespace.addresses, link))
     _, written = order.plain
-    own = _read(link, written)
+    own = _with_peer(_read(link, written), order.option("peer"))
     there = [each for each in order.namespace.addresses_of(link) if _name(each) == _name(own)]
     verb = order.permit(there, "add", "replace", "change", "del")
     if there:
@@ -47,9 +47,17 @@ def _read(link: Link, written: str) -> InterfaceAddress:
     return InterfaceAddress(link.index, text, int(length or prefix.bits(text)), scope=_scope(text))
 
 
-def _name(own: InterfaceAddress) -> tuple[str, int]:
-    """What the kernel knows an address by: IPv6 by itself, IPv4 with its length."""
-    return own.address, own.prefixlen if own.version == 4 else 128
+def _with_peer(own: InterfaceAddress, peer: str | None) -> InterfaceAddress:
+    """The address with the far end of its interface as ip-address(8) takes it: the length is that one's."""
+    text, _, length = (peer or "").partition("/")
+    return replace(own, peer=text, prefixlen=int(length or prefix.bits(text))) if text else own
+
+
+def _name(own: InterfaceAddress) -> tuple[str, int, str | None]:
+    """What the kernel knows an address by: IPv6 by itself, IPv4 with its length and its peer
+    (inet_rtm_deladdr).
+    """
+    return (own.address, own.prefixlen, own.peer) if own.version == 4 else (own.address, 128, None)
 
 
 def _kept(order: Order, _link: Link, _own: InterfaceAddress) -> Snapshot:

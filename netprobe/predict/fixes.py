@@ -78,8 +78,9 @@ def forget_path_mtu(about: str, namespace: str | None) -> Command:
 
 
 def address(what: str, own: InterfaceAddress, link: Link) -> Command:
-    """`ip address add|del ADDRESS/LENGTH dev IFACE`."""
-    return Command.of("ip", "address", what, f"{own.address}/{own.prefixlen}", "dev", link.name)
+    """`ip address add|del ADDRESS/LENGTH dev IFACE`; with its peer, whose the length is, where it has one."""
+    named = (own.address, "peer", f"{own.peer}/{own.prefixlen}") if own.peer else (own.written,)
+    return Command.of("ip", "address", what, *named, "dev", link.name)
 
 
 def with_address(link: Link | None, wanted: str = "ADDRESS") -> Command:
