@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from decoding import attribute, ip, record, u8, u32
+from msgspec.structs import replace
 
 from netprobe.linux.tables import sockets, tc, xfrm
 from netprobe.model import Qdisc, Socket, TcFilter, XfrmPolicy
@@ -173,3 +174,10 @@ def test_ipsec_policies() -> None:
     keyed = policy_of(policy(1, 0, attribute(5, template)), {(far, 50, 7, 1)})
     assert keyed is not None
     assert keyed.keyed is True
+
+
+def test_what_only_chooses_a_class_decides_nothing() -> None:
+    """Whether a packet is lost in its class is the queue's doing; an action, and a program, may do more."""
+    plain, dropping = TcFilter("egress", "u32", "filter u32"), TcFilter("egress", "u32", "filter u32 action drop", "drop")
+    program = TcFilter("egress", "bpf", "filter bpf", answers=("pass",))
+    assert [*tc.deciding([plain, dropping, program])] == [dropping, replace(program, answers=None)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -84,10 +84,16 @@ def _equipped(netlink: Netlink, link: Link, found: Sequence[tuple[Qdisc, int]]) 
         filters += in_turn([*first, *behind])
     for qdisc, handle in found:  # these choose a class, behind all the others
         if qdisc.kind not in (*PASSIVE, *sides):
-            chosen = _filters(netlink, link.index, handle, "egress")
-            filters += (replace(each, answers=None) for each in chosen)
+            filters += deciding(_filters(netlink, link.index, handle, "egress"))
     shown = tuple(qdisc for qdisc, _ in found if qdisc.kind != "noqueue")  # noqueue is the word for none
     return replace(link, qdiscs=shown, filters=tuple(filters)) if shown or filters else link
+
+
+def deciding(filters: Iterable[TcFilter]) -> Iterator[TcFilter]:
+    """Of the filters that choose a class of a queue those that may do more: by an action, or a program. What
+    becomes of a packet in its class is the queue's doing.
+    """
+    return (replace(each, answers=None) for each in filters if each.action or each.kind == "bpf")
 
 
 def in_turn(filters: Sequence[TcFilter]) -> Iterator[TcFilter]:
