@@ -25,7 +25,7 @@ _IDLE = 2  # things that bring the probe no further by themselves
 _TWINS = 8  # questions, the other IP version's first
 
 # The ends of a walk that lacks what went along.
-LACKING = {"no-route", "addr-missing", "neigh-no-answer"}
+LACKING = {"no-route", "addr-missing", "neigh-no-answer", "route-loop"}
 
 
 def whole(loss: Loss, first: Tried) -> Tried | None:
