@@ -228,6 +228,11 @@ def _broadcasts(routes: tuple[Route, ...]) -> tuple[str, ...]:
     return tuple(route.dst for route in routes if route.type == "broadcast")
 
 
+_NEAR = ("global", "site", "link")
+# The scopes of the addresses that a route of a wider scope than the link's has its sources of.
+_SOURCES = {"global": ("global",), "site": ("global", "site")}
+
+
 def source_for(namespace: Namespace, decision: FibResult, dst: str) -> str | None:
     """The source address the kernel picks for a packet that takes this route (inet_select_addr, RFC 6724 in
     outline).
@@ -236,7 +241,9 @@ def source_for(namespace: Namespace, decision: FibResult, dst: str) -> str | Non
         return decision.route.source
     if decision.type == "local":
         return dst
-    return select_address(namespace, decision.index, _looked_towards(decision.via, dst))
+    scope = decision.route.scope if decision.route is not None else ""
+    towards = _looked_towards(decision.via, dst)
+    return select_address(namespace, decision.index, towards, _SOURCES.get(scope, _NEAR))
 
 
 def _looked_towards(via: str | None, dst: str) -> str:
@@ -252,7 +259,7 @@ def select_address(
     namespace: Namespace,
     index: int | None,
     towards: str,
-    scopes: tuple[str, ...] = ("global", "site", "link"),
+    scopes: tuple[str, ...] = _NEAR,
 ) -> str | None:
     """The primary address of interface `index`, one of the target's network first; else any interface's
     global one (inet_select_addr; of IPv6 RFC 6724 in outline).

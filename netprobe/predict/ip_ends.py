@@ -41,6 +41,24 @@ def leads_back(namespace: Namespace, out: Link, decision: FibResult) -> Stop | N
     return lost("route-via-dead-device", namespace.name, out, Stage.ROUTE, text, object=thing, fix=fix)
 
 
+def without_source(namespace: Namespace, link: Link | None, decision: FibResult, dst: str) -> Stop:
+    """No address to send from, by a route that names none: none at all, or one whose scope ends before the
+    route's; that one must be told to be the source.
+    """
+    text = f"{namespace.name} has no IPv{prefix.version(dst)} address to send from"
+    thing = Object("address", f"dev {link.name if link else 'INTERFACE'}", text)
+    fix: fixes.Fix = (fixes.with_address(link),)
+    near = namespace.addresses_of(link, 4) if link is not None and decision.route is not None else ()
+    for own in near[:1] if prefix.version(dst) == 4 else ():
+        assert decision.route is not None
+        text = f"{own.written} has the scope {own.scope}: {namespace.name} sends nothing from it to {dst}"
+        thing = Object("address", f"{own.written} dev {link.name if link else ''}", text)
+        words = fib.words(decision.route, decision.leg, link)
+        metric = ("metric", str(decision.route.metric)) if decision.route.metric else ()
+        fix = (fixes.ip(dst, "route", "replace", *words, *metric, "src", own.address),)
+    return lost("addr-missing", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+
+
 def for_everybody(namespace: Namespace, link: Link, packet: Packet, stage: Stage) -> Stop | None:
     """A packet for one station in a frame for all, or for a group, as a neighbour entry made it: no router
     hands it on, and TCP does not take it (skb->pkt_type in ip_forward, ip6_forward, tcp_v4_rcv, tcp_v6_rcv).

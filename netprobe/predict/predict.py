@@ -15,7 +15,6 @@ from netprobe.model import (
     Link,
     Namespace,
     Need,
-    Object,
     Place,
     Probe,
     Protocol,
@@ -30,7 +29,6 @@ from netprobe.model.lookup import find
 
 from . import arping, fib, ip_ends, ipv6, prefix, routing, size, sockets
 from .drop import Finish, Unread, end_of, lost
-from .fixes import with_address
 from .outcome import first_arrived
 from .prediction import Prediction
 from .trace import Routed, Trail
@@ -212,11 +210,7 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
     link = namespace.link(decision.index)
     src = _chosen(ground.kernel_route(name, asked), decision, dst) or fib.source_for(namespace, decision, dst)
     if src is None:
-        text = f"{name} has no IPv{prefix.version(dst)} address to send from"
-        object = Object("address", f"dev {link.name if link else 'INTERFACE'}", text)
-        nothing = lost(
-            "addr-missing", name, link, Stage.ROUTE, text, object=object, fix=(with_address(link),)
-        )
+        nothing = ip_ends.without_source(namespace, link, decision, dst)
         stop = (ipv6.refused(namespace, 6) if ":" in dst else None) or nothing
         return Prediction(probe, Walk((), End.DROP, stop), routed=routed)
     scope = link.name if link is not None and prefix.needs_scope(src) else probe.source.interface
