@@ -1,0 +1,40 @@
+"""A route that refuses, where a router beside its namespace knows the way: that router in its place. Pure.
+
+Taken away it is better, where that is enough: another route leads there then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose import hints
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.routers import routers_for
+from netprobe.model import Object, Route, Stage, Stop
+from netprobe.predict import fib, fixes
+from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
+
+_CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "prohibit": "route-prohibit"}
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each route that refused the packet, by way of each router that may be meant."""
+    for routed in loss.decisions:
+        route = routed.decision.route
+        if route is not None and route.type in _CODES:
+            for hop in routers_for(loss, routed.namespace, routed.dst):
+                yield from loss.repair(_by_way_of(routed, route, hop), Merit.ADDS)
+
+
+def _by_way_of(routed: Routed, route: Route, hop: hints.Gateway) -> Stop:
+    """The refusing route as one that leads on, in the same table."""
+    name = routed.namespace
+    named = " ".join(fib.words(route, None, None))
+    text = f"the route {named} of {name} refuses {routed.dst}, and {hop.via} leads there"
+    table = fib.table_words(route.table)
+    metric = ("metric", str(route.metric)) if route.metric else ()
+    way = ("via", hop.via, "dev", hop.link.name)
+    fix = (fixes.ip(route.dst, "route", "replace", route.target, *way, *table, *metric, *hop.flags),)
+    thing = Object("route", named, named)
+    return lost(_CODES[route.type], name, None, Stage.ROUTE, text, object=thing, fix=fix)
