@@ -122,6 +122,18 @@ def outgoing(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | No
     return _nd(passed.stop or netfilter.on_ip(ground, name, "postrouting", passed.packet, None, link).stop)
 
 
+def asks_for_another(ground: Ground, name: str, link: Link, asked: Packet) -> Stop | None:
+    """A question into which rules on its way out put another MAC than the asker's: the answer goes there."""
+    if asked.flow.protocol is not Protocol.ARP:
+        return None
+    passed = netfilter.on_arp(ground, name, "output", asked, link)
+    mac = passed.packet.flow.src_mac
+    if mac in (None, asked.flow.src_mac) or passed.object is None:
+        return None
+    text = f"{passed.object.id} of {name} has the answer to who has {asked.flow.dst} go to the MAC {mac}"
+    return _rewritten(ground, name, link, passed, text)
+
+
 def _as_told(ground: Ground, name: str, link: Link, station: Station, reply: Packet) -> Station:
     """Who answers, with the MAC that rules of its own put into the answer."""
     if reply.flow.protocol is not Protocol.ARP:

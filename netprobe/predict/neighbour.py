@@ -24,7 +24,7 @@ from netprobe.model import (
 
 from . import fib, fixes, prefix
 from .arp_reply import Station, noarp
-from .arp_request import enquire, outgoing
+from .arp_request import asks_for_another, enquire, outgoing
 from .device import not_running
 from .drop import lost
 from .fixes import forget_neighbour
@@ -90,7 +90,7 @@ def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packe
     if silent := _asks_nobody(ground.namespace(name), link, address):
         return Resolution(stop=silent)
     asked = request(ground.namespace(name), link, address, packet)
-    if dropped := outgoing(ground, name, link, asked):
+    if dropped := outgoing(ground, name, link, asked) or asks_for_another(ground, name, link, asked):
         return Resolution(stop=dropped)
     found = enquire(ground, carry, (name, link), asked)
     if found.stations:

@@ -68,6 +68,20 @@ def test_an_answer_says_what_arptables_makes_it_say(words: str, code: str | None
         assert stop.commands[0].words[0] == "arptables"
 
 
+def asking(line: str) -> Snapshot:
+    """The tutorial with a rule of arptables in c2."""
+    text = f"*filter\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n-A {line}\nCOMMIT"
+    return edited(tutorial(), "c1", ruleset=Ruleset(tables=tuple(read_save(text, "arptables", "arp")), queues=()))
+
+
+@pytest.mark.parametrize(("mac", "code"), [(NOBODY, "arp-filtered"), (C2, "arp-filtered"), (MAC.format(4, 1), None)])
+def test_an_answer_goes_where_arptables_has_the_question_come_from(mac: str, code: str | None) -> None:
+    stop = lost(asking(f"OUTPUT -j mangle --mangle-mac-s {mac}"))
+    assert (stop and stop.code) == code
+    if stop is not None:
+        assert (stop.place.namespace, stop.commands[0].words[0]) == ("c1", "arptables")
+
+
 def diverted(device: str) -> Snapshot:
     """What c1 sends to c2 is handed to another device of the host, where it comes in."""
     chain = {"chain": {"name": "i", "handle": 1, "type": "filter", "hook": "ingress", "prio": 0, "policy": "accept", "dev": "vethc1"}}
