@@ -54,7 +54,7 @@ def enquire(ground: Ground, carry: Carry, asker: tuple[str, Link], request: Pack
             found.exits.append(branch)
         elif branch.stop is not None and branch.stop.code == "unknown":
             found.unread.append(branch.stop)
-        elif branch.stop is not None and (station := _answered_by_a_rule(branch.packet, branch.stop)):
+        elif branch.stop is not None and (station := _answered_on_the_way(branch, branch.stop)):
             found.answers.append((branch, station))
         elif branch.alone is not None:
             found.heard.append(branch.alone)
@@ -72,8 +72,13 @@ def enquire(ground: Ground, carry: Carry, asker: tuple[str, Link], request: Pack
     return found
 
 
-def _answered_by_a_rule(request: Packet, stop: Stop) -> Station | None:
-    """What asks of a rule on the way, which answers and gives the question to nobody else (ebt_arpreply)."""
+def _answered_on_the_way(branch: Branch, stop: Stop) -> Station | None:
+    """Who answers without having been asked: a bridge, by the entries that it has itself, or a rule, which
+    gives the question to nobody else (ebt_arpreply).
+    """
+    if branch.answer is not None:
+        return Station(branch.answer, given=stop)
+    request = branch.packet
     mac = request.tracked.answer if request.tracked is not None else None
     if mac is None or stop.object is None:
         return None

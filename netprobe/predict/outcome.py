@@ -60,7 +60,7 @@ class Branch(_Way, frozen=True):
     (`exit`).
 
     `alone`: where it is lost, the bridge that had no other port for it. `below`: where it went out of sight
-    in a tunnel, the tunnel's own packet.
+    in a tunnel, the tunnel's own packet. `answer`: the MAC that a bridge tells who asks, in nobody's name.
     """
 
     packet: Packet
@@ -69,6 +69,7 @@ class Branch(_Way, frozen=True):
     exit: tuple[str, Link] | None = None
     alone: tuple[str, Link] | None = None
     below: Gone | None = None
+    answer: str | None = None
 
     @property
     def gone(self) -> Gone:

@@ -6,6 +6,7 @@ Kernel: net/bridge/br_{device,input,forward,fdb}.c.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -28,6 +29,7 @@ from .bridge import (
     turned_back,
     vlan_of,
 )
+from .bridge_answers import Told, told
 from .bystanders import bystanders
 from .conntrack import connection
 from .device import not_running, too_long, unclaimed
@@ -136,7 +138,18 @@ class Switch:
         listening = listeners(namespace, bridge, packet) if self.barred else None
         host = port is not None and (listening is None or bridge.index in listening)
         up = self._to_host(namespace.name, bridge, port, packet) if host else ()
-        return (*up, *self._flood(namespace, bridge, port, packet, listening))
+        told = self._told(namespace, bridge, port, packet)
+        if told is None:
+            return (*up, *self._flood(namespace, bridge, port, packet, listening))
+        answer = (Branch(packet, stop=told.wrong, answer=told.mac),) if told.mac else ()
+        return (*up, *answer, *self._flood(namespace, bridge, port, packet, listening, suppressed=True))
+
+    def _told(self, namespace: Namespace, bridge: Link, port: Link | None, packet: Packet) -> Told | None:
+        """What the bridge knows itself of an address that is asked for at a port."""
+        if port is None or not self.barred:
+            return None
+        entry = partial(self._entry, namespace, bridge, vlan=vlan_of(bridge, packet))
+        return told(namespace, bridge, port, packet, entry)
 
     def _by_entry(
         self, name: str, bridge: Link, port: Link | None, out: Link, packet: Packet, entry: FdbEntry
@@ -206,9 +219,10 @@ class Switch:
         port: Link | None,
         packet: Packet,
         listening: frozenset[int] | None = None,
+        suppressed: bool = False,
     ) -> Ways:
         """To every port that takes floods of this kind, or those alone behind which somebody listens; ports
-        towards namespaces already known come first.
+        towards namespaces already known come first. `suppressed`: ports that suppress questions get none.
         """
         mac = packet.flow.dst_mac or BROADCAST
         branches: list[Branch | Crossing] = []
@@ -220,6 +234,8 @@ class Switch:
         )
         for out in ports:
             if port is not None and out.index == port.index and not settings(out).hairpin:
+                continue
+            if suppressed and settings(out).neigh_suppress:
                 continue
             refused = self._refused(namespace.name, bridge, port, out)
             if refused is None and listening is not None and out.index not in listening:

@@ -17,6 +17,7 @@ from netprobe.model import (
     FindPeer,
     InterfaceAddress,
     Leg,
+    Link,
     Need,
     Neighbour,
     Place,
@@ -385,3 +386,18 @@ def test_an_address_of_ipv6_to_fill_in_has_the_length_of_its_neighbours_though_t
         snapshot = edited(snapshot, name, addresses=(*known.addresses, own), routes=(*known.routes, *routes))
     snapshot = edited(snapshot, "c1", routes=(*snapshot["c1"].routes, via("::/0", "fd00:17::1", 2)))
     assert said(snapshot, "c1", "fd00:17::3") == ["ip address add ADDRESS/64 dev eth0"]
+
+
+@pytest.mark.parametrize("back", ["128.0.0.0/1", "203.0.0.0/8"])
+def test_a_route_by_which_the_answer_leaves_for_the_unseen_is_the_cause(back: str) -> None:
+    """A VPN that redirects the gateway (def1): who is asked answers into the tunnel; who asks is in sight, and so is the way to him."""
+    known = tutorial()
+    tunnel = Link(60, "tun0", "tun", carrier=True)
+    known = edited(known, "red", links=(*known["red"].links, tunnel), routes=(*known["red"].routes, via(back, None, 60)))
+    prediction = predict(known, probe("internet", "10.0.0.2"), ask=False)
+    assert isinstance(prediction, Prediction)
+    assert prediction.stop is None
+    found = choice.outside(known, prediction)
+    assert found is not None
+    assert (found.leg, found.stop.code) == (Leg.REPLY, "route-via-dead-device")
+    assert found.stop.commands[0].words == ("ip", "route", "del", back, "dev", "tun0")

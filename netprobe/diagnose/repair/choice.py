@@ -202,14 +202,17 @@ def outside(
     first = _passing(found.repairs) or _plainly_off(found)
     if first is None:
         return None
-    unanswerable = first.stop.code.startswith("nat-")
-    return Choice(replace(first.stop, proof=()), Leg.REPLY if unanswerable else Leg.REQUEST)
+    back = first.stop.code.startswith("nat-") or prediction.request.end is not End.EXIT
+    return Choice(replace(first.stop, proof=()), Leg.REPLY if back else Leg.REQUEST)
 
 
 def _gone(prediction: Prediction) -> Stop | None:
-    """The place where the packet left for what cannot be seen, as an end."""
-    hops = prediction.request.hops
-    if prediction.request.end is not End.EXIT or not hops:
+    """The place where the packet, or its answer, left for what cannot be seen, as an end: who asks is seen,
+    and the answer should get there.
+    """
+    away = lookup.where(filter(None, (prediction.request, prediction.reply)), end=End.EXIT)
+    hops = away[0].hops if away else ()
+    if not hops:
         return None
     place = Place(hops[-1].namespace, hops[-1].interface, Stage.EXIT)
     return Stop("unknown", place, "no answer came back from where it cannot be seen")

@@ -100,10 +100,15 @@ def _passes(loss: Loss, outcome: Prediction, beyond: bool) -> bool:
     sight.
     """
     if not outcome.passes or outcome.request.end is End.DELIVER:
-        return outcome.passes
+        return outcome.passes and not (beyond and _answer_leaves(outcome))
     left = loss.prediction.request.end is End.EXIT
     nowhere = loss.goal not in loss.owned and not loss.snapshot.homes
     return not beyond and (left or nowhere)
+
+
+def _answer_leaves(outcome: Prediction) -> bool:
+    """Whether the answer leaves for the unseen, though who asked is in sight."""
+    return outcome.reply is not None and outcome.reply.end is End.EXIT
 
 
 def _is_translated(found: Tried) -> bool:

@@ -159,12 +159,14 @@ def _astray(loss: Loss, route: Route, link: Link | None) -> tuple[str, str]:
     if route.type != "unicast":
         return _NOWHERE.get(route.type, (f"route-{route.type}", "nowhere"))
     if kind_of(link) in _DEAD:
-        return "route-via-dead-device", "a device that no program serves"
+        unserved = link is not None and not link.runs
+        return "route-via-dead-device", "a device that no program serves" if unserved else _UNANSWERED
     if loss.stop.code in ("route-loop", "ttl-expired", "martian-source"):
         return "route-loop", "where they came from"
     return "route-overlap", "the wrong place"
 
 
+_UNANSWERED = "a device behind which they are not answered"
 _NOWHERE = {"local": ("route-overlap", "itself")}
 
 
