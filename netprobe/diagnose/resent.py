@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Probe, Snapshot
-from netprobe.predict import prefix
+from netprobe.model import Namespace, Probe, RouteQuery, Snapshot
+from netprobe.predict import fib, prefix
 
 from .repair.segment import own_addresses
 
@@ -14,14 +14,26 @@ def resent(probe: Probe, before: Snapshot, after: Snapshot) -> Probe:
     """The probe then: a source that changed chooses its address anew, a destination may have got another
     one.
     """
-    name, own = probe.source.namespace, probe.source.address
-    given = own and before.at(name).owner_of(own) is None  # by the one who asks
-    if after.get(name) != before.get(name) and not given:
+    name = probe.source.namespace
+    if after.get(name) != before.get(name) and not _is_given(probe, before.at(name), after.at(name)):
         probe = replace(probe, source=replace(probe.source, address=None))
     moved = _moved(probe, before, after)
     if moved:
         return replace(probe, destination=replace(probe.destination, address=moved))
     return probe
+
+
+def _is_given(probe: Probe, before: Namespace, after: Namespace) -> bool:
+    """Whether who asks has said what to send from: nobody's address there, or another one of IPv4 than is
+    chosen; one that is gone is chosen anew all the same.
+    """
+    own, asked = probe.source.address, probe.destination.address
+    if own is None or asked is None or before.owner_of(own) is None:
+        return own is not None
+    decision = fib.lookup(before, RouteQuery(None, asked, mark=probe.mark, uid=probe.uid))
+    if decision.route is None or prefix.version(own) == 6 or after.owner_of(own) is None:
+        return False
+    return fib.source_for(before, decision, asked) != own
 
 
 def _moved(probe: Probe, before: Snapshot, after: Snapshot) -> str | None:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from netprobe.model import Link, Namespace, Object, Place, Protocol, Stage, Stop
 
 from . import fib, fixes, prefix
+from .arp_reply import forwards
 from .drop import lost
 from .fib import FibResult
 from .outcome import is_group
@@ -140,6 +141,9 @@ def not_forwarding(namespace: Namespace, link: Link, packet: Packet) -> Stop:
     key = of_version[packet.flow.version]
     if packet.flow.version == 4 and namespace.sysctl("net.ipv4.ip_forward") == "0":
         key = "net.ipv4.ip_forward"
+    others = (each for each in namespace.links if forwards(namespace, each, 6))
+    if packet.flow.version == 6 and any(others):  # since Linux 6.17 an interface may forward alone
+        key = f"net.ipv6.conf.{link.key}.force_forwarding"
     text = f"{namespace.name} does not forward: {key} = 0"
     return sysctl(namespace.name, link, "forwarding-off", key, "0", "1", text)
 

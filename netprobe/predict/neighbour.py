@@ -22,7 +22,7 @@ from netprobe.model import (
     Stop,
 )
 
-from . import fib, fixes, prefix
+from . import fib, fixes, prefix, rp_filter
 from .arp_reply import Station, noarp
 from .arp_request import asks_for_another, enquire, outgoing
 from .device import not_running
@@ -155,11 +155,8 @@ def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> P
     """The ARP request or neighbour solicitation the kernel sends for this packet (arp_solicit,
     ndisc_solicit).
     """
-    own = (
-        packet.flow.src
-        if namespace.owner_of(packet.flow.src)
-        else fib.select_address(namespace, link.index, address)
-    )
+    named = _announces(namespace, link, packet.flow.src, address)
+    own = packet.flow.src if named else fib.select_address(namespace, link.index, address)
     if prefix.version(address) == 4:
         flow = Flow(
             own or "0.0.0.0",
@@ -184,3 +181,14 @@ def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> P
             dst_mac=group,
         )
     return Packet(flow, packet.leg, inside=packet.inside)
+
+
+def _announces(namespace: Namespace, link: Link, source: str, asked: str) -> bool:
+    """Whether a question names the source of its packet as who asks (arp_solicit): with arp_announce 1 only
+    one of a network that the asked one is on, with 2 never.
+    """
+    level = rp_filter.in_force(namespace, link, "arp_announce")[0] if prefix.version(asked) == 4 else 0
+    if level == 1:
+        networks = map(prefix.network_of, namespace.addresses_of(link, 4))
+        return any(prefix.contains(each, source) and prefix.contains(each, asked) for each in networks)
+    return level == 0 and namespace.owner_of(source) is not None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Leg, Link, Namespace, Object, Stage, Stop
+from netprobe.model.link import name_of
 from netprobe.model.lookup import but, find, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
@@ -74,6 +75,51 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         links = but(where(namespace.links, port=None), kind="loopback")
         for link in (None, *links):
             yield from _of_interface(loss, namespace, link, version)
+    yield from _reflecting(loss)
+    yield from _announcing(loss)
+
+
+def _reflecting(loss: Loss) -> Iterator[Repair]:
+    """What gives answers the mark of their question, by which a policy rule of who answers leads: there marks
+    tell ways apart (ip-sysctl, fwmark_reflect, tcp_fwmark_accept).
+    """
+    protocol, version = loss.probe.protocol, loss.version
+    keys = [f"net.ipv{version}.fwmark_reflect"]
+    if protocol.connects:
+        keys.append("net.ipv4.tcp_fwmark_accept")
+    for answered in loss.asked(Leg.REPLY)[:1]:
+        namespace = loss.snapshot[answered.namespace]
+        for key in keys if but(where(namespace.rules, version=version), mark=0) else ():
+            if namespace.sysctl(key, "0") == "0":
+                text = f"{namespace.name} marks what comes in, and answers do not get the mark: {key} = 0"
+                thing, fix = Object("sysctl", key, f"{key} = 0"), fixes.sysctl(key, 1)
+                out = loss.out(answered)
+                stop = lost("reply-wrong-path", namespace.name, out, Stage.ROUTE, text, object=thing, fix=fix)
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+_IN_WHOSE_NAME = {"arp-filtered", "arp-suppressed", "neigh-no-answer"}
+
+
+def _announcing(loss: Loss) -> Iterator[Repair]:
+    """Questions that bear the source of a packet, which is no address of the interface that asks: they are to
+    bear one that is (ip-sysctl, arp_announce).
+    """
+    for routed in loss.prediction.routed[-1:] if loss.stop.code in _IN_WHOSE_NAME else ():
+        namespace, out = loss.snapshot[routed.namespace], loss.out(routed)
+        owner = namespace.owner_of(routed.src)
+        if out is None or owner in (None, out):
+            continue
+        key = f"net.ipv4.conf.{out.key}.arp_announce"
+        text = (
+            f"{namespace.name} asks by {out.name} in the name of {routed.src}, which is an address of"
+            f" {name_of(owner)}: {key} = {namespace.sysctl(key, '0')}"
+        )
+        thing = Object("sysctl", key, f"{key} = {namespace.sysctl(key, '0')}")
+        stop = lost(
+            "arp-suppressed", namespace.name, out, Stage.ARP, text, object=thing, fix=fixes.sysctl(key, 2)
+        )
+        yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _is_otherwise(namespace: Namespace, key: str, passing: str) -> bool:
