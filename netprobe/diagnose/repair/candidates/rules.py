@@ -6,9 +6,11 @@ What a rule refuses is the end of the walk itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from msgspec.structs import replace
 
+from netprobe.diagnose import nat_rules
 from netprobe.diagnose.dnat_rules import ENGINES
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import (
@@ -25,10 +27,12 @@ from netprobe.model import (
     Table,
     Term,
 )
-from netprobe.model.lookup import among, but, where
+from netprobe.model.lookup import among, but, has, where
 from netprobe.model.place import stage_of
-from netprobe.predict import fixes
+from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import rule_decision
+
+from . import sets
 
 # The header field that a rule changed, and the cause that it makes.
 _CODES = {
@@ -65,11 +69,11 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _asleep(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """The tables that translate, and are dormant."""
     for table in where(namespace.tables, dormant=True):
-        for chain in but(where(table.chains, type="nat"), hook=None)[:1]:
+        for base in but(where(table.chains, type="nat"), hook=None)[:1]:
             named = " ".join(table.key)
             text = f"the table {named} of {namespace.name} is dormant: its rules see no packet"
-            code = "nat-wrong-match" if chain.hook in ("postrouting", "input") else "dnat-missing"
-            place = Place(namespace.name, None, stage_of(chain.hook))
+            code = "nat-wrong-match" if base.hook in ("postrouting", "input") else "dnat-missing"
+            place = Place(namespace.name, None, stage_of(base.hook))
             thing = Object("nat-rule", named, f"{named} (flags dormant)")
             fix = fixes.nft((table.name,), "add", "table", table.family, table.name)
             yield from loss.repair(Stop(code, place, text, thing, fix, (loss.stop.text,)), Merit.RESTORES)
@@ -78,11 +82,11 @@ def _asleep(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
 def _setters(loss: Loss) -> Iterator[Repair]:
     """The rules on the way that set a TTL or hop limit that is used up, or a conntrack zone of their own."""
     for name in loss.way:
-        for table, (chain, rule) in _rules(loss.snapshot[name]):
+        for table, (placed, rule) in _rules(loss.snapshot[name]):
             for what in filter(None, map(_set, rule.statements)):
-                thing = rule_decision(table, chain, rule, chain.hook or "").object
+                thing = rule_decision(table, placed, rule, placed.hook or "").object
                 if what is _ZONE or loss.stop.code == "ttl-expired":
-                    yield from _unset(loss, Place(name, None, stage_of(chain.hook)), thing, what)
+                    yield from _unset(loss, Place(name, None, stage_of(placed.hook)), thing, what)
 
 
 def _rules(namespace: Namespace) -> Iterator[tuple[Table, tuple[Chain, Rule]]]:
@@ -115,7 +119,22 @@ def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
         given = tuple(replace(command, namespace=hop.namespace) for command in fix)
         stop = replace(loss.stop, commands=given, proof=(text, thing.text))
     if change.field not in ("dst", "dport") or not _is_an_engines(loss, hop):
-        yield from loss.repair(stop, Merit.UNDOES)
+        yield from loss.repair(stop, Merit.RESTORES if _is_let_in_as(loss, hop, change) else Merit.UNDOES)
+
+
+def _is_let_in_as(loss: Loss, hop: Hop, change: Change) -> bool:
+    """Whether the rules that refuse a packet let its sender in by the address that it had before: it is to
+    come with that.
+    """
+    if loss.stop.thing.kind not in ("rule", "policy") or change.field != "src":
+        return False
+    every = chain.from_iterable(table.rules for table in loss.here.tables)
+    accepting = (each.statements for each in every if has(each.statements, kind="accept"))
+    named = (nat_rules.networks(statements, "ip saddr", "ip6 saddr") for statements in accepting)
+    if any(prefix.within(each, change.before) and not prefix.within(each, change.after) for each in named):
+        return True
+    now = replace(hop.flow, src=change.after)
+    return sets.names(loss.here, replace(now, src=change.before)) and not sets.names(loss.here, now)
 
 
 def _done(change: Change) -> str:

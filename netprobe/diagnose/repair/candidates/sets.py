@@ -19,16 +19,22 @@ from netprobe.model import (
     Command,
     Flow,
     IpSet,
+    Leg,
     NamedSet,
     Namespace,
     Object,
+    Place,
     Protocol,
     Rule,
+    Stage,
     Statement,
+    Stop,
     Table,
 )
-from netprobe.model.lookup import among, where
+from netprobe.model.link import name_of
+from netprobe.model.lookup import among, but, where
 from netprobe.predict import fixes, prefix
+from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS
 
 REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
@@ -52,6 +58,10 @@ class _Lookup(Struct, frozen=True):
         """The elements that are what the packet has, or have it in them."""
         return (text for text in _texts(self.named) if _holds(text, self.value))
 
+    def has(self, value: str) -> bool:
+        """Whether an element is a value, or has it in it."""
+        return any(_holds(text, value) for text in _texts(self.named))
+
     def change(self, what: str, element: str) -> fixes.Fix:
         """The command that adds an element, or takes one away."""
         if self.table is None:
@@ -68,7 +78,11 @@ def _texts(named: NamedSet | IpSet) -> list[str]:
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """What each set would have to hold, or not to hold, at the place where rules refused the packet."""
+    """What each set would have to hold, or not to hold, at the place where rules refused the packet, or where
+    one did not translate it.
+    """
+    for router in but(loss.asked(Leg.REQUEST), iif=None):
+        yield from _untranslated(loss, router)
     if loss.stop.code not in REFUSED:
         return
     namespace = loss.here
@@ -83,6 +97,29 @@ def candidates(loss: Loss) -> Iterator[Repair]:
                 yield from _with(loss, lookup)
 
 
+def _untranslated(loss: Loss, router: Routed) -> Iterator[Repair]:
+    """The sets for which a rule passes a packet over that it would give another source: the sender is in none
+    of those that it is for, or the destination in one of those that it is not for.
+    """
+    namespace, out = loss.snapshot[router.namespace], loss.out(router)
+    flow = replace(loss.probe.flow(), src=router.src, dst=router.dst)
+    place = Place(namespace.name, name_of(out), Stage.POSTROUTING)
+    for each in nat_rules.rules_of_nat(namespace, "postrouting", router.src, "snat", "masquerade"):
+        for test in where(each.statements, kind="match"):
+            named, value = _plain(each.table, test), _value(test, flow)
+            if named is None or not value or each.table.engine != "nft":
+                continue
+            lookup, wanted = _Lookup(test, named, value, each.table), test.op in _WANTED
+            held = lookup.held() if not wanted else () if lookup.has(value) else (value,)
+            what, how = ("lacks", "add") if wanted else ("holds", "delete")
+            text = f"the set {named.name} of {namespace.name} {what} {value}, so that a rule passes it over"
+            thing = each.decision.object
+            for element in held:
+                fix = lookup.change(how, element)
+                stop = Stop("nat-wrong-match", place, text, thing, fix, (thing.text, loss.stop.text))
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
 def _flows(loss: Loss, namespace: Namespace) -> Iterator[Flow]:
     """The packet as it came there, and what a tunnel of the namespace would carry it in."""
     for hop in where(loss.hops, namespace=namespace.name)[-1:]:
@@ -93,10 +130,19 @@ def _flows(loss: Loss, namespace: Namespace) -> Iterator[Flow]:
 
 
 def _with(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
-    """The packet's value added to the set."""
+    """The packet's value added to the set; what it was before a translation may be there already."""
     text = f"the set {lookup.named.name} of {loss.stop.place.namespace} lacks {lookup.value}"
     thing = Object("set", lookup.words, lookup.words)
-    yield from _repair(loss, text, thing, lookup.change("add", lookup.value))
+    changes = chain.from_iterable(hop.changes for hop in loss.hops)
+    former = (each.before for each in where(changes, after=lookup.value))
+    merit = Merit.ADDS if any(map(lookup.has, former)) else Merit.RESTORES
+    yield from _repair(loss, text, thing, lookup.change("add", lookup.value), merit)
+
+
+def names(namespace: Namespace, flow: Flow) -> bool:
+    """Whether a set that rules want packets to be in has the sender of one."""
+    lookups = chain(_of_nft(namespace, flow), _of_ipset(namespace, flow))
+    return any(each.value == flow.src and each.has(flow.src) for each in lookups)
 
 
 def _without(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
@@ -106,11 +152,13 @@ def _without(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
         yield from _repair(loss, text, loss.stop.object, lookup.change("delete", element))
 
 
-def _repair(loss: Loss, text: str, thing: Object | None, fix: fixes.Fix) -> Iterator[Repair]:
+def _repair(
+    loss: Loss, text: str, thing: Object | None, fix: fixes.Fix, merit: Merit = Merit.RESTORES
+) -> Iterator[Repair]:
     told = f"{text}: {loss.stop.text}"
     proof = (loss.stop.text,)
     stop = replace(loss.stop, text=told, object=thing, commands=fix, proof=proof, advice="")
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+    yield from loss.repair(stop, merit, agreeing=1)
 
 
 def _holds(element: str, value: str) -> bool:
@@ -188,7 +236,12 @@ def _refuses(table: Table, rule: Rule) -> bool:
 
 def _set_of(table: Table, statement: Statement) -> NamedSet | None:
     """The plain set that a test looks into; None for a map, and where membership is what it does not want."""
-    if statement.op not in _WANTED or not _looks_up(statement):
+    return _plain(table, statement) if statement.op in _WANTED else None
+
+
+def _plain(table: Table, statement: Statement) -> NamedSet | None:
+    """The plain set that a test looks into, whatever it wants; None for a map."""
+    if not _looks_up(statement):
         return None
     match table.set(statement.value):
         case NamedSet(data=None, elements=tuple()) as plain:

@@ -1,0 +1,100 @@
+"""Rules that were written for the packet, as it was before or as things were called before: they are what is put right."""
+
+from __future__ import annotations
+
+import pytest
+from networks import edited, tutorial
+from test_beside import chosen, lines
+
+from netprobe.model import Chain, IpSet, IpSetEntry, NamedSet, Rule, Ruleset, Snapshot, Statement, Table, Term
+from netprobe.rules.read.iptables_save import read_save
+
+
+def tables(*rules: str, table: str = "filter", policy: str = "ACCEPT") -> tuple[Table, ...]:
+    chains = {"filter": ("INPUT", "FORWARD", "OUTPUT"), "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")}[table]
+    heads = [f":{chain} {policy if chain == 'FORWARD' else 'ACCEPT'} [0:0]" for chain in chains]
+    return tuple(read_save("\n".join((f"*{table}", *heads, *rules, "COMMIT", "")), "iptables", "ip"))
+
+
+def forwarding(*rules: str, policy: str = "DROP") -> Snapshot:
+    """The tutorial's host with these rules for what it forwards; answers pass."""
+    answers = "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+    return edited(tutorial(), "host", ruleset=Ruleset(tables=tables(answers, *rules, policy=policy), queues=()))
+
+
+CORRECTED = "iptables -R FORWARD 2 -i br0 -o eth0 -j ACCEPT"
+PLAIN = "iptables -I FORWARD -i br0 -o eth0 -j ACCEPT"
+
+
+@pytest.mark.parametrize(
+    ("rules", "line"),
+    [
+        (("-A FORWARD -i br0 -o ens3 -j ACCEPT",), CORRECTED),  # an interface that is not there
+        (("-A FORWARD -s 192.168.122.0/24 -i br0 -j ACCEPT",), "iptables -R FORWARD 2 -s 10.0.0.0/16 -i br0 -j ACCEPT"),
+        (("-A FORWARD -i br0 -o ens3 -j ACCEPT", "-A FORWARD -i br0 -j REJECT"), CORRECTED),
+        (("-A FORWARD -i docker0 -o ens3 -j ACCEPT",), PLAIN),  # it is not for the packet in any case
+        (("-A FORWARD -o ens3 -j ACCEPT",), PLAIN),  # it asks for nothing that the packet has: it may be anybody's
+        (("-A FORWARD -i br0 -o docker0 -j ACCEPT",), PLAIN),  # for others, who are there
+        (("-A FORWARD -s 172.17.0.0/16 -i br0 -j ACCEPT",), PLAIN),
+        (("-A FORWARD -i br0 -o ens+ -j ACCEPT",), PLAIN),
+    ],
+)
+def test_a_rule_that_accepts_what_is_not_there_any_more_is_corrected(rules: tuple[str, ...], line: str) -> None:
+    cause = chosen(forwarding(*rules), "red", "8.8.8.8")
+    assert lines(cause)[0] == line
+    assert (cause.object is not None and cause.object.id.endswith(" 2")) is (line is not PLAIN)
+
+
+MASQUERADED = "iptables -t nat -D POSTROUTING -o docker0 -j MASQUERADE"
+
+
+def translated(*rules: str, sets: tuple[IpSet, ...] = ()) -> Snapshot:
+    """The host gives what goes to its containers its own source; c1 has these rules for what comes in."""
+    nat = tables("-A POSTROUTING -o docker0 -j MASQUERADE", table="nat")
+    snapshot = edited(tutorial(), "host", ruleset=Ruleset(tables=nat, queues=()))
+    return edited(snapshot, "c1", ruleset=Ruleset(tables=tables(*rules, "-A INPUT -j DROP"), ipsets=sets, queues=()))
+
+
+ALLOWED = IpSet("allowed", "hash:net", 4, entries=(IpSetEntry(first="10.0.0.2"),))
+
+
+@pytest.mark.parametrize(
+    ("rule", "sets", "line"),
+    [
+        ("-A INPUT -s 10.0.0.0/16 -j ACCEPT", (), MASQUERADED),
+        ("-A INPUT -m set --match-set allowed src -j ACCEPT", (ALLOWED,), MASQUERADED),
+        ("-A INPUT -s 192.0.2.0/24 -j ACCEPT", (), None),
+        ("-A INPUT -p tcp -j ACCEPT", (), None),
+    ],
+)
+def test_who_is_let_in_by_his_own_address_is_to_come_with_it(rule: str, sets: tuple[IpSet, ...], line: str | None) -> None:
+    cause = chosen(translated(rule, sets=sets), "red", "172.17.0.2")
+    assert (lines(cause) == [MASQUERADED]) is (line is not None)
+
+
+def pooled(own: tuple[str, ...], all_of_them: tuple[str, ...]) -> Snapshot:
+    """A rule of the host that translates who is in one set and does not go to another, and no way back without."""
+    tests = (
+        Statement("match", Term("key", "ip saddr"), "==", Term("ref", "masq")),
+        Statement("match", Term("key", "ip daddr"), "!=", Term("ref", "all")),
+    )
+    rule = Rule(1, "ip saddr @masq ip daddr != @all masquerade", (*tests, Statement("masquerade")), handle=5)
+    held = (("masq", own), ("all", all_of_them))
+    sets = tuple(NamedSet(name, ("ipv4_addr",), elements=tuple(Term("value", each) for each in texts)) for name, texts in held)
+    table = Table("nft", "ip", "calico", (Chain("post", (rule,), "postrouting", 100, "nat", "accept"),), sets)
+    snapshot = edited(tutorial(), "host", ruleset=Ruleset((), (table,)))
+    world = snapshot["internet"]
+    return edited(snapshot, "internet", routes=tuple(each for each in world.routes if each.dst != "10.0.0.0/16"))
+
+
+@pytest.mark.parametrize(
+    ("own", "every", "line"),
+    [
+        (("10.0.0.0/16",), ("10.0.0.0/16", "8.0.0.0/8"), "nft delete element ip calico all { 8.0.0.0/8 }"),
+        (("192.168.0.0/16",), ("192.168.0.0/16",), "nft add element ip calico masq { 10.0.0.2 }"),
+    ],
+)
+def test_a_set_for_which_a_packet_is_not_translated_is_put_right(own: tuple[str, ...], every: tuple[str, ...], line: str) -> None:
+    cause = chosen(pooled(own, every), "red", "8.8.8.8")
+    assert (cause.code, cause.place.namespace) == ("nat-wrong-match", "host")
+    assert lines(cause) == [line]
