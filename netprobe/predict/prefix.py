@@ -72,6 +72,15 @@ def network(address: str, prefixlen: int) -> str:
     return f"{IPv4Address(base) if kind == 4 else IPv6Address(base)}/{prefixlen}"
 
 
+def moved(address: str, network: str) -> str:
+    """The address of the same host in another network: moved("10.1.0.2", "10.9.0.0/16") is "10.9.0.2"."""
+    from ipaddress import IPv4Address, IPv6Address
+
+    kind, base, mask = bounds(network)
+    there = base | (number(address) & ~mask)
+    return str(IPv4Address(there) if kind == 4 else IPv6Address(there))
+
+
 def network_of(own: InterfaceAddress) -> str:
     """The prefix of an interface's address."""
     return network(own.address, own.prefixlen)

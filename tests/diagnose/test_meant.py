@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from networks import edited, tutorial
+from networks import edited, relinked, tutorial, via
 from test_beside import chosen, lines
 
-from netprobe.model import Chain, IpSet, IpSetEntry, NamedSet, Rule, Ruleset, Snapshot, Statement, Table, Term
+from netprobe.model import Bridge, Chain, IpSet, IpSetEntry, NamedSet, Rule, Ruleset, Snapshot, Statement, Table, Term
 from netprobe.rules.read.iptables_save import read_save
 
 
@@ -98,3 +98,28 @@ def test_a_set_for_which_a_packet_is_not_translated_is_put_right(own: tuple[str,
     cause = chosen(pooled(own, every), "red", "8.8.8.8")
     assert (cause.code, cause.place.namespace) == ("nat-wrong-match", "host")
     assert lines(cause) == [line]
+
+
+@pytest.mark.parametrize(
+    ("onto", "line"),
+    [
+        ("10.11.0.0/16", "iptables -t nat -R PREROUTING 1 -d 172.31.0.0/16 -j NETMAP --to 10.0.0.0/16"),
+        ("10.11.0.0/24", None),  # none of that length is beside the host
+    ],
+)
+def test_a_network_is_mapped_onto_the_one_in_which_somebody_is(onto: str, line: str | None) -> None:
+    nat = tables(f"-A PREROUTING -d 172.31.0.0/16 -j NETMAP --to {onto}", table="nat")
+    snapshot = edited(tutorial(), "host", ruleset=Ruleset(tables=nat, queues=()))
+    world = snapshot["internet"]
+    snapshot = edited(snapshot, "internet", routes=(*world.routes, via("172.31.0.0/16", "203.0.113.2", 2)))
+    assert (lines(chosen(snapshot, "internet", "172.31.0.2")) == [line]) is (line is not None)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_bridge_that_hands_on_to_iptables_by_itself_is_told_not_to(own: bool) -> None:
+    """A switch for all bridges is set on purpose, by container engines; one of a bridge is nobody's habit."""
+    snapshot = relinked(forwarding(), "host", "docker0", bridge=Bridge(nf_call_iptables=own))
+    known = {} if own else {"net.bridge.bridge-nf-call-iptables": "1"}
+    cause = chosen(edited(snapshot, "host", sysctls={**snapshot["host"].sysctls, **known}), "c1", "172.17.0.3")
+    told = "ip link set dev docker0 type bridge nf_call_iptables 0"
+    assert lines(cause)[0] == (told if own else "iptables -I FORWARD -i docker0 -o docker0 -j ACCEPT")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Command, Link, Namespace, Object, Stage
 from netprobe.model.lookup import but, where
@@ -35,6 +37,21 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from _switched(loss, namespace, link)
         yield from _opened(loss, namespace)
         yield from _written(loss, namespace)
+        yield from _calling(loss, namespace)
+
+
+def _calling(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
+    """Each bridge that hands what it bridges to the rules for what is routed, which no bridge does by
+    itself.
+    """
+    tables = {4: "iptables", 6: "ip6tables"}[loss.version]
+    for link in but(namespace.links_of("bridge"), bridge=None):
+        if loss.stop.place.namespace == namespace.name and getattr(link.bridge, f"nf_call_{tables}"):
+            text = f"{link.name} of {namespace.name} hands what it bridges to {tables}: {loss.stop.text}"
+            thing = Object("link", link.name, f"{link.name} nf_call_{tables} 1")
+            fix = (fixes.link_set(link, "type", "bridge", f"nf_call_{tables}", "0"),)
+            stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=(), advice="")
+            yield from loss.repair(stop, Merit.UNDOES)
 
 
 def _opened(loss: Loss, namespace: Namespace) -> Iterator[Repair]:

@@ -30,9 +30,11 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             stop = _followed(loss.snapshot[routed.namespace], routed, rule)
             yield from loss.repair(stop, _merit(loss, routed, rule))
             yield from _networks_first(loss, routed, rule)
+            yield from _lacking_network(loss, routed, rule)
         if routed.leg is Leg.REPLY:
             yield from _unused_table(loss, routed)
         yield from _passing_over(loss, routed)
+        yield from _orphan_table(loss, routed)
     version = loss.version
     for name in loss.around:
         yield from _missing(loss, loss.snapshot[name], version)
@@ -67,6 +69,47 @@ def _networks_first(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Re
     stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
     wide = rule.src is None and rule.dst is None
     yield from loss.repair(stop, Merit.RESTORES if wide else Merit.ADDS)
+
+
+def _lacking_network(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Repair]:
+    """A network beside the namespace, in a table that is asked before main and has a copy of others of them:
+    it was made while that one was not there, or lost it.
+    """
+    namespace, table = loss.snapshot[routed.namespace], rule.table
+    connected = where(namespace.routes, version=prefix.version(routed.dst), table=fib.MAIN, protocol="kernel")
+    copies = {(each.dst, *each.indexes) for each in where(namespace.routes, table=table)}
+    shared = [each for each in connected if (each.dst, *each.indexes) in copies]
+    known = fib.best(namespace, fib.MAIN, RouteQuery(routed.src, routed.dst))
+    if known not in connected or known in shared or not shared or table is None:
+        return
+    leg, link = known.nexthops[0], namespace.link_of(known.nexthops[0])
+    words = (*fib.words(replace(known, table=table, protocol="boot", scope="link"), leg, link),)
+    named = " ".join(words)
+    text = (
+        f"table {table} of {namespace.name} has {len(shared)} of the networks beside it, and lacks"
+        f" {known.dst}: the rule «{routing.describe_rule(rule)}» sends what is for that elsewhere"
+    )
+    thing = Object("route", named, f"{named} (missing)")
+    fix = (fixes.ip(known.dst, "route", "add", *words),)
+    stop = lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=len(shared))
+
+
+def _orphan_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """A table that no policy rule gives anything, by which the packet would pass: the rule was lost."""
+    namespace, query = loss.snapshot[routed.namespace], RouteQuery(routed.src, routed.dst)
+    asked = {*_TABLES.values(), *(rule.table for rule in namespace.rules)}
+    for table in sorted({each.table for each in namespace.routes if routed.src} - asked):
+        if fib.best(namespace, table, query) is None:
+            continue
+        named = f"from {routed.src} lookup {table}"
+        text = (
+            f"{namespace.name} has a route for {routed.dst} in table {table}, to which no policy rule leads"
+        )
+        thing = Object("policy-rule", named, f"{named} (missing)")
+        fix = (fixes.ip(routed.dst, "rule", "add", *named.split()),)
+        stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _merit(loss: Loss, routed: Routed, rule: PolicyRule) -> Merit:

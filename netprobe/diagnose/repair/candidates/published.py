@@ -40,6 +40,7 @@ _CLOSED = ("port-closed", "listener-wrong-address")
 def candidates(loss: Loss) -> Iterator[Repair]:
     """What would lead the packet to a program, where a rule leads others there; a target that moved."""
     yield from _to_another(loss)
+    yield from _to_another_network(loss)
     yield from _on_another_port(loss) if loss.stop.code == "port-closed" else ()
     for namespace, flow in _asked(loss):
         yield from _not_for_this(loss, namespace, flow)
@@ -149,6 +150,21 @@ def _to_another(loss: Loss) -> Iterator[Repair]:
                 to = f"sends the packet to {target}, and {name} has {address}"
                 fix = nat_rules.retargeted(namespace, thing, rule, target, address)
                 yield from _retargeted(loss, made, thing, to, fix, Merit.ADDS if alive else Merit.RESTORES)
+
+
+def _to_another_network(loss: Loss) -> Iterator[Repair]:
+    """A network that is mapped onto one where nobody is, address for address (NETMAP): the one beside the
+    namespace, of the same length, in which somebody has the address.
+    """
+    for namespace, made, thing, rule in _led_by(loss) if loss.prediction.leg is Leg.REQUEST else ():
+        beside = where(namespace.addresses, scope="global", version=made.flow.version)
+        for old in (each.value for each in where(rule.statements, kind="netmap")):
+            for new in dict.fromkeys(map(prefix.network_of, where(beside, prefixlen=prefix.length(old)))):
+                address = prefix.moved(made.flow.dst, new)
+                if new != old and address in loss.owned and made.flow.dst not in loss.owned:
+                    to = f"maps to {old}, where nobody has {made.flow.dst}; somebody has {address}"
+                    fix = nat_rules.reworded(thing, rule, old, new)
+                    yield from _retargeted(loss, made, thing, to, fix, Merit.RESTORES)
 
 
 def _is_beside(namespace: Namespace, address: str, target: str) -> bool:

@@ -1,0 +1,66 @@
+"""Tables of routes: one that no rule leads to any more, one that lacks a network of those that it has copies of."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+from networks import RULES, edited, probe, tutorial, via
+from test_beside import chosen, kernel, lines, two_uplinks
+
+from netprobe.diagnose.repair import choice
+from netprobe.model import PolicyRule, Ruleset, Snapshot
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+from netprobe.rules.read.iptables_save import read_save
+
+SPOOFED = "*raw\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\n-A PREROUTING ! -s 203.0.113.0/24 -i eth0 -j DROP\nCOMMIT"
+
+
+def own_uplink(*rules: PolicyRule) -> Snapshot:
+    """Two uplinks, the first of which lets only the host's own address pass."""
+    ruleset = Ruleset(tables=tuple(read_save(SPOOFED, "iptables", "ip")), queues=())
+    return edited(two_uplinks(*rules, strict=False), "internet", ruleset=ruleset)
+
+
+def test_a_table_to_which_no_rule_leads_gets_one() -> None:
+    """The rule of a pod that has an uplink of its own was taken away."""
+    rule = PolicyRule(1000, 4, table=200, src="10.0.0.2/32")
+    whole = predict(own_uplink(rule), probe(), ask=False)
+    assert isinstance(whole, Prediction)
+    assert whole.passes
+    cause = chosen(own_uplink(), "red", "8.8.8.8")
+    assert (cause.code, cause.place.namespace) == ("rule-wrong-table", "host")
+    assert lines(cause) == ["ip rule add from 10.0.0.2 lookup 200"]
+
+
+def test_a_table_to_which_other_rules_lead_is_left_to_them() -> None:
+    other = PolicyRule(1000, 4, table=200, src="192.0.2.0/24")
+    assert lines(chosen(own_uplink(other), "red", "8.8.8.8")) == ["iptables -t raw -D PREROUTING ! -s 203.0.113.0/24 -i eth0 -j DROP"]
+
+
+def with_a_table(*copies: str) -> Snapshot:
+    """What the host sends from its address on br0 uses table 100, which has these of the networks beside it."""
+    snapshot = tutorial()
+    host = snapshot["host"]
+    beside = {
+        link.name: kernel(dst, link.index)
+        for link, dst in ((host.link_named("br0"), "10.0.0.0/16"), (host.link_named("docker0"), "172.17.0.0/16"))
+    }
+    others = tuple(each for each in host.routes if each.dst not in ("10.0.0.0/16", "172.17.0.0/16"))
+    table = (via("0.0.0.0/0", "203.0.113.1", 4, table=100), *(replace(beside[each], table=100, protocol="boot") for each in copies))
+    rules = tuple(sorted((*RULES, PolicyRule(1000, 4, table=100, src="10.0.0.1/32")), key=lambda rule: rule.priority))
+    return edited(snapshot, "host", routes=(*others, *beside.values(), *table), rules=rules)
+
+
+def test_a_table_with_copies_of_the_networks_beside_gets_the_one_that_it_lacks() -> None:
+    cause = chosen(with_a_table("docker0"), "red", "10.0.0.1")
+    assert (cause.code, cause.place.namespace) == ("no-route", "host")
+    assert lines(cause) == ["ip route add 10.0.0.0/16 dev br0 table 100"]
+
+
+def test_a_table_with_none_is_none_of_them() -> None:
+    found = predict(with_a_table(), probe("red", "10.0.0.1"), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    others = choice.choose(with_a_table(), found, found.stop)
+    told = [*lines(others.stop), *(line for other in others.others for line in lines(other.stop))]
+    assert "ip route add 10.0.0.0/16 dev br0 table 100" not in told
