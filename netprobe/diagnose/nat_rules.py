@@ -228,6 +228,14 @@ def rules_of_nat(namespace: Namespace, hook: str, address: str, *kinds: str) -> 
                     yield NatRule(table, chain, rule, hook)
 
 
+def of_kind(tables: Iterable[Table], kind: str) -> Iterator[NatRule]:
+    """The rules of tables, whatever their chains are for, that have a statement of a kind."""
+    for table in tables:
+        for chain in table.chains:
+            for rule in _of_kinds(chain.rules, (kind,)):
+                yield NatRule(table, chain, rule, chain.hook or "")
+
+
 def _of_kinds(rules: tuple[Rule, ...], kinds: tuple[str, ...]) -> Iterable[Rule]:
     places = indexed(_by_kind, rules)
     numbers = {number for kind in kinds for number in places.get(kind, ())}
@@ -284,8 +292,8 @@ def reworded(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
             text = swapped(rule.text, old, new)
             return fixes.nft((table, chain), "replace", "rule", family, table, chain, "handle", handle, text)
         case (tool, table, chain, number) if tool.startswith(("iptables", "ip6tables")):
-            words = [new if word == old else word for word in fixes.xt_words(chain, rule.text)]
-            return fixes.xtables(tool, table, chain, "-R", chain, number, *words) if new in words else ()
+            words = [{old: new}.get(word, word) for word in fixes.xt_words(chain, rule.text)]
+            return fixes.xtables(tool, table, chain, "-R", chain, number, *words)
     return ()
 
 

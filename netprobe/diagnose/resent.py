@@ -27,13 +27,12 @@ def _is_given(probe: Probe, before: Namespace, after: Namespace) -> bool:
     """Whether who asks has said what to send from: nobody's address there, or another one of IPv4 than is
     chosen; one that is gone is chosen anew all the same.
     """
-    own, asked = probe.source.address, probe.destination.address
-    if own is None or asked is None or before.owner_of(own) is None:
-        return own is not None
+    own, asked = probe.source.address, probe.destination.address or "0.0.0.0"
     decision = fib.lookup(before, RouteQuery(None, asked, mark=probe.mark, uid=probe.uid))
-    if decision.route is None or prefix.version(own) == 6 or after.owner_of(own) is None:
-        return False
-    return fib.source_for(before, decision, asked) != own
+    chosen = fib.source_for(before, decision, asked)
+    another = prefix.version(asked) == 4 and chosen not in (None, own)
+    kept = after.owner_of(own or "") is not None and another
+    return own is not None and (before.owner_of(own) is None or kept)
 
 
 def _moved(probe: Probe, before: Snapshot, after: Snapshot) -> str | None:

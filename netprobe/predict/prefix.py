@@ -81,6 +81,14 @@ def moved(address: str, network: str) -> str:
     return str(IPv4Address(there) if kind == 4 else IPv6Address(there))
 
 
+def alike(network: str, known: Iterable[InterfaceAddress]) -> list[str]:
+    """The networks of addresses that are as long as another one, each once."""
+    kind, bound = version(network.partition("/")[0]), length(network)
+    return [
+        *dict.fromkeys(network_of(each) for each in known if (each.version, each.prefixlen) == (kind, bound))
+    ]
+
+
 def network_of(own: InterfaceAddress) -> str:
     """The prefix of an interface's address."""
     return network(own.address, own.prefixlen)

@@ -7,18 +7,21 @@ See: iptables(8), -R; nft(8), replace rule.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import product
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Namespace, RouteQuery, Rule, Table
+from netprobe.model import Namespace, RouteQuery, Statement
 from netprobe.model.link import name_of
-from netprobe.model.lookup import has, where
+from netprobe.model.lookup import those_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.trace import Routed
-from netprobe.rules.naming import rule_object
+
+from .renamed import missing_names
 
 _REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
 _IN, _OUT = ("iifname", "meta iifname"), ("oifname", "meta oifname")
@@ -36,50 +39,38 @@ class _Odd(Struct, frozen=True):
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each rule of the firewall that refused the packet which would have accepted it so."""
-    if loss.stop.code not in _REFUSED:
-        return
-    here = loss.here
-    for routed in where(loss.prediction.routed, namespace=here.name, leg=loss.prediction.leg)[-1:]:
-        for table in here.tables:
-            for rule in table.rules:
-                if has(rule.statements, kind="accept"):
-                    yield from _corrected(loss, routed, table, rule)
+    lost_at = where(loss.prediction.routed, namespace=loss.here.name, leg=loss.prediction.leg)[-1:]
+    refused = lost_at if loss.stop.code in _REFUSED else ()
+    gone = {*missing_names(loss.here)} if refused else set()
+    for routed, rule in product(refused, nat_rules.of_kind(loss.here.tables, "accept")):
+        yield from _corrected(loss, routed, rule, gone)
 
 
-def _corrected(loss: Loss, routed: Routed, table: Table, rule: Rule) -> Iterator[Repair]:
+def _corrected(loss: Loss, routed: Routed, rule: nat_rules.NatRule, gone: set[str]) -> Iterator[Repair]:
     """The rule with what the packet has, where it asks for more than what is not there."""
-    said = nat_rules.said(rule.statements, *_WHERE)
-    for odd in (*_names(loss, routed, rule), *_networks(loss, routed, rule)):
-        thing = next(rule_object(table, chain, each) for chain, each in table.placed if each is rule)
-        fix = nat_rules.reworded(thing, rule, odd.old, odd.new)
-        if len(said) > 1 and fix:
-            text = f"{thing.id} of {loss.here.name} accepts what has {odd.old}, {odd.why}: {loss.stop.text}"
-            stop = replace(
-                loss.stop, text=text, object=thing, commands=fix, proof=(thing.text, loss.stop.text)
-            )
-            yield from loss.repair(replace(stop, advice=""), Merit.RESTORES, agreeing=1)
+    several = len(nat_rules.said(rule.statements, *_WHERE)) > 1
+    for odd in _odd(loss, routed, rule.statements, gone) if several else ():
+        thing = rule.decision.object
+        text = f"{thing.id} of {loss.here.name} accepts what has {odd.old}, {odd.why}: {loss.stop.text}"
+        proof = (thing.text, loss.stop.text)
+        fix = nat_rules.reworded(thing, rule.rule, odd.old, odd.new)
+        stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=proof, advice="")
+        yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
-def _names(loss: Loss, routed: Routed, rule: Rule) -> Iterator[_Odd]:
-    """The interfaces that a rule names, and that are not there."""
+def _odd(loss: Loss, routed: Routed, statements: tuple[Statement, ...], gone: set[str]) -> Iterator[_Odd]:
+    """The interfaces that a rule names and that are `gone`, and the networks that nobody is of."""
     for keys, link in ((_IN, routed.iif), (_OUT, loss.out(routed))):
-        for name in nat_rules.said(rule.statements, *keys) if link is not None else ():
-            if loss.here.link_named(name) is None and name[-1:] not in ("*", "+"):
-                yield _Odd(name, name_of(link), "an interface that is not there")
-
-
-def _networks(loss: Loss, routed: Routed, rule: Rule) -> Iterator[_Odd]:
-    """The networks that a rule names, and that nobody is of."""
+        for name in those_in(nat_rules.said(statements, *keys), gone):
+            yield _Odd(name, name_of(link), "an interface that is not there")
     for keys, address in ((_FROM, routed.src), (_TO, routed.dst)):
-        named = nat_rules.networks(rule.statements, *keys)
-        for old in named if not prefix.within(named, address) else ():
-            if _is_of_nobody(loss, old):
-                yield _Odd(old, _network(loss.here, address), "a network that nobody is of")
+        for old in filter(partial(_is_of_nobody, loss), nat_rules.networks(statements, *keys)):
+            yield _Odd(old, _network(loss.here, address), "a network that nobody is of")
 
 
 def _is_of_nobody(loss: Loss, network: str) -> bool:
     """Whether a network is that of no address in sight, and of no route but that of all the world."""
-    if any(prefix.contains(network, each) for each in loss.owned):
+    if any(map(partial(prefix.contains, network), loss.owned)):
         return False
     route = fib.lookup(loss.here, RouteQuery(None, network.partition("/")[0])).route
     return route is None or route.is_default

@@ -6,13 +6,14 @@ See: ip-rule(8); net/ipv4/fib_rules.c (fib_default_rules_init).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import leads_on
-from netprobe.model import Leg, Namespace, Object, PolicyRule, RouteQuery, Stage, Stop
-from netprobe.model.lookup import has, where
+from netprobe.model import Leg, Namespace, Object, PolicyRule, Route, RouteQuery, Stage, Stop
+from netprobe.model.lookup import grouped, has, where
 from netprobe.predict import fib, fixes, policy, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -77,11 +78,13 @@ def _lacking_network(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[R
     """
     namespace, table = loss.snapshot[routed.namespace], rule.table
     connected = where(namespace.routes, version=prefix.version(routed.dst), table=fib.MAIN, protocol="kernel")
-    copies = {(each.dst, *each.indexes) for each in where(namespace.routes, table=table)}
-    shared = [each for each in connected if (each.dst, *each.indexes) in copies]
+    copies = set(map(_goal, where(namespace.routes, table=table)))
+    by_copy = grouped(connected, lambda route: _goal(route) in copies)
     known = fib.best(namespace, fib.MAIN, RouteQuery(routed.src, routed.dst))
-    if known not in connected or known in shared or not shared or table is None:
+    shared = by_copy.get(True, ())
+    if known not in by_copy.get(False, ()) or not shared:
         return
+    assert known is not None
     leg, link = known.nexthops[0], namespace.link_of(known.nexthops[0])
     words = (*fib.words(replace(known, table=table, protocol="boot", scope="link"), leg, link),)
     named = " ".join(words)
@@ -95,13 +98,15 @@ def _lacking_network(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[R
     yield from loss.repair(stop, Merit.RESTORES, agreeing=len(shared))
 
 
+def _goal(route: Route) -> tuple[str, tuple[int | None, ...]]:
+    return route.dst, tuple(route.indexes)
+
+
 def _orphan_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """A table that no policy rule gives anything, by which the packet would pass: the rule was lost."""
-    namespace, query = loss.snapshot[routed.namespace], RouteQuery(routed.src, routed.dst)
-    asked = {*_TABLES.values(), *(rule.table for rule in namespace.rules)}
-    for table in sorted({each.table for each in namespace.routes if routed.src} - asked):
-        if fib.best(namespace, table, query) is None:
-            continue
+    namespace, of = loss.snapshot[routed.namespace], attrgetter("table")
+    asked = {*_TABLES.values(), *map(of, namespace.rules)}
+    for table in sorted({*map(of, namespace.routes)} - asked) if routed.src else ():
         named = f"from {routed.src} lookup {table}"
         text = (
             f"{namespace.name} has a route for {routed.dst} in table {table}, to which no policy rule leads"

@@ -156,14 +156,14 @@ def _to_another_network(loss: Loss) -> Iterator[Repair]:
     """A network that is mapped onto one where nobody is, address for address (NETMAP): the one beside the
     namespace, of the same length, in which somebody has the address.
     """
-    for namespace, made, thing, rule in _led_by(loss) if loss.prediction.leg is Leg.REQUEST else ():
-        beside = where(namespace.addresses, scope="global", version=made.flow.version)
-        for old in (each.value for each in where(rule.statements, kind="netmap")):
-            for new in dict.fromkeys(map(prefix.network_of, where(beside, prefixlen=prefix.length(old)))):
-                address = prefix.moved(made.flow.dst, new)
-                if new != old and address in loss.owned and made.flow.dst not in loss.owned:
-                    to = f"maps to {old}, where nobody has {made.flow.dst}; somebody has {address}"
-                    fix = nat_rules.reworded(thing, rule, old, new)
+    for namespace, made, thing, rule in _led_by(loss):
+        target = made.flow.dst
+        for onto in where(rule.statements, kind="netmap"):
+            for network in prefix.alike(onto.value, namespace.addresses):
+                address = prefix.moved(target, network)
+                to = f"maps to {onto.value}, where nobody has {target}; somebody has {address}"
+                fix = nat_rules.reworded(thing, rule, onto.value, network)
+                if {target, address} & loss.owned == {address}:
                     yield from _retargeted(loss, made, thing, to, fix, Merit.RESTORES)
 
 

@@ -6,11 +6,9 @@ What a rule refuses is the end of the walk itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import nat_rules
 from netprobe.diagnose.dnat_rules import ENGINES
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import (
@@ -27,9 +25,9 @@ from netprobe.model import (
     Table,
     Term,
 )
-from netprobe.model.lookup import among, but, has, where
+from netprobe.model.lookup import among, but, where
 from netprobe.model.place import stage_of
-from netprobe.predict import fixes, prefix
+from netprobe.predict import fixes
 from netprobe.rules.naming import rule_decision
 
 from . import sets
@@ -126,15 +124,11 @@ def _is_let_in_as(loss: Loss, hop: Hop, change: Change) -> bool:
     """Whether the rules that refuse a packet let its sender in by the address that it had before: it is to
     come with that.
     """
-    if loss.stop.thing.kind not in ("rule", "policy") or change.field != "src":
+    if loss.stop.code not in sets.REFUSED or change.field != "src":
         return False
-    every = chain.from_iterable(table.rules for table in loss.here.tables)
-    accepting = (each.statements for each in every if has(each.statements, kind="accept"))
-    named = (nat_rules.networks(statements, "ip saddr", "ip6 saddr") for statements in accepting)
-    if any(prefix.within(each, change.before) and not prefix.within(each, change.after) for each in named):
-        return True
     now = replace(hop.flow, src=change.after)
-    return sets.names(loss.here, replace(now, src=change.before)) and not sets.names(loss.here, now)
+    before = replace(now, src=change.before)
+    return sets.names(loss.here, before) and not sets.names(loss.here, now)
 
 
 def _done(change: Change) -> str:

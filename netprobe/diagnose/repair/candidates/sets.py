@@ -6,8 +6,10 @@ See: nft(8), SETS; ipset(8); iptables-extensions(8), set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
+from operator import methodcaller
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -62,6 +64,15 @@ class _Lookup(Struct, frozen=True):
         """Whether an element is a value, or has it in it."""
         return any(_holds(text, value) for text in _texts(self.named))
 
+    def amended(self) -> Iterator[fixes.Fix]:
+        """The commands with which the packet passes the test: it is put into the set, or what has it is taken
+        out.
+        """
+        if self.test.op not in _WANTED:
+            yield from map(partial(self.change, "delete"), self.held())
+        elif not self.has(self.value):
+            yield self.change("add", self.value)
+
     def change(self, what: str, element: str) -> fixes.Fix:
         """The command that adds an element, or takes one away."""
         if self.table is None:
@@ -104,18 +115,11 @@ def _untranslated(loss: Loss, router: Routed) -> Iterator[Repair]:
     namespace, out = loss.snapshot[router.namespace], loss.out(router)
     flow = replace(loss.probe.flow(), src=router.src, dst=router.dst)
     place = Place(namespace.name, name_of(out), Stage.POSTROUTING)
-    for each in nat_rules.rules_of_nat(namespace, "postrouting", router.src, "snat", "masquerade"):
-        for test in where(each.statements, kind="match"):
-            named, value = _plain(each.table, test), _value(test, flow)
-            if named is None or not value or each.table.engine != "nft":
-                continue
-            lookup, wanted = _Lookup(test, named, value, each.table), test.op in _WANTED
-            held = lookup.held() if not wanted else () if lookup.has(value) else (value,)
-            what, how = ("lacks", "add") if wanted else ("holds", "delete")
-            text = f"the set {named.name} of {namespace.name} {what} {value}, so that a rule passes it over"
-            thing = each.decision.object
-            for element in held:
-                fix = lookup.change(how, element)
+    for rule in nat_rules.rules_of_nat(namespace, "postrouting", router.src, "snat", "masquerade"):
+        thing = rule.decision.object
+        for lookup in _tested(rule.table, rule.statements, flow, _plain):
+            text = f"{lookup.words} of {namespace.name} keeps {thing.id} from translating {lookup.value}"
+            for fix in lookup.amended():
                 stop = Stop("nat-wrong-match", place, text, thing, fix, (thing.text, loss.stop.text))
                 yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
@@ -140,9 +144,15 @@ def _with(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
 
 
 def names(namespace: Namespace, flow: Flow) -> bool:
-    """Whether a set that rules want packets to be in has the sender of one."""
-    lookups = chain(_of_nft(namespace, flow), _of_ipset(namespace, flow))
-    return any(each.value == flow.src and each.has(flow.src) for each in lookups)
+    """Whether rules of a namespace accept packets for being of this sender: they name him, or his network, or
+    a set that has him.
+    """
+    accepting = nat_rules.of_kind(namespace.tables, "accept")
+    networks = (nat_rules.networks(each.statements, "ip saddr", "ip6 saddr") for each in accepting)
+    if prefix.within(chain.from_iterable(networks), flow.src):
+        return True
+    lookups = where(chain(_of_nft(namespace, flow), _of_ipset(namespace, flow)), value=flow.src)
+    return any(map(methodcaller("has", flow.src), lookups))
 
 
 def _without(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
@@ -176,10 +186,18 @@ def _tests(table: Table) -> Iterator[Statement]:
 def _of_nft(namespace: Namespace, flow: Flow) -> Iterator[_Lookup]:
     """Each test of a rule that looks into a set of nft whose elements were read."""
     for table in where(namespace.tables, engine="nft"):
-        for test in where(_tests(table), kind="match"):
-            named, value = _set_of(table, test), _value(test, flow)
-            if named and value:
-                yield _Lookup(test, named, value, table)
+        yield from _tested(table, _tests(table), flow, _set_of)
+
+
+def _tested(table: Table, steps: Iterable[Statement], flow: Flow, of: _Set) -> Iterator[_Lookup]:
+    """The tests of what a packet has by a set of a table of nft, of the sets that `of` gives."""
+    for test in where(steps, kind="match"):
+        named, value = of(table, test), _value(test, flow)
+        if named and value:
+            yield _Lookup(test, named, value, table)
+
+
+_Set = Callable[[Table, Statement], NamedSet | None]
 
 
 def _of_ipset(namespace: Namespace, flow: Flow) -> Iterator[_Lookup]:

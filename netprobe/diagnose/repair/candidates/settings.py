@@ -83,29 +83,25 @@ def _reflecting(loss: Loss) -> Iterator[Repair]:
     """What gives answers the mark of their question, by which a policy rule of who answers leads: there marks
     tell ways apart (ip-sysctl, fwmark_reflect, tcp_fwmark_accept).
     """
-    protocol, version = loss.probe.protocol, loss.version
-    keys = [f"net.ipv{version}.fwmark_reflect"]
-    if protocol.connects:
-        keys.append("net.ipv4.tcp_fwmark_accept")
+    connects = loss.probe.protocol.connects
     for answered in loss.asked(Leg.REPLY)[:1]:
-        namespace = loss.snapshot[answered.namespace]
-        for key in keys if but(where(namespace.rules, version=version), mark=0) else ():
-            if namespace.sysctl(key, "0") == "0":
-                text = f"{namespace.name} marks what comes in, and answers do not get the mark: {key} = 0"
-                thing, fix = Object("sysctl", key, f"{key} = 0"), fixes.sysctl(key, 1)
-                out = loss.out(answered)
-                stop = lost("reply-wrong-path", namespace.name, out, Stage.ROUTE, text, object=thing, fix=fix)
-                yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+        namespace, out = loss.snapshot[answered.namespace], loss.out(answered)
+        for key in (f"net.ipv{loss.version}.fwmark_reflect", *_OF_CONNECTIONS[connects]):
+            named = f"{key} = {namespace.sysctl(key, '0')}"
+            text = f"{namespace.name} marks what comes in, and answers do not get the mark: {named}"
+            thing, fix = Object("sysctl", key, named), fixes.sysctl(key, 1)
+            stop = lost("reply-wrong-path", namespace.name, out, Stage.ROUTE, text, object=thing, fix=fix)
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
-_IN_WHOSE_NAME = {"arp-filtered", "arp-suppressed", "neigh-no-answer"}
+_OF_CONNECTIONS = {True: ("net.ipv4.tcp_fwmark_accept",), False: ()}
 
 
 def _announcing(loss: Loss) -> Iterator[Repair]:
     """Questions that bear the source of a packet, which is no address of the interface that asks: they are to
     bear one that is (ip-sysctl, arp_announce).
     """
-    for routed in loss.prediction.routed[-1:] if loss.stop.code in _IN_WHOSE_NAME else ():
+    for routed in loss.prediction.routed[-1:]:
         namespace, out = loss.snapshot[routed.namespace], loss.out(routed)
         owner = namespace.owner_of(routed.src)
         if out is None or owner in (None, out):
