@@ -46,6 +46,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("ip", "route"), apply_routes.change_route),
     (("ip", "nexthop", "replace"), apply_routes.replace_nexthop),
     (("ip", "rule"), apply_policy.change_policy_rule),
+    (("ip", "neigh", "flush"), apply_policy.flush_neighbour),
     (("ip", "neigh"), apply_policy.change_neighbour),
     (("sysctl", "-w"), apply_policy.set_sysctl),
     (("ip", "xfrm", "policy", "delete"), apply_connections.delete_ipsec_policy),
@@ -116,10 +117,13 @@ def tried(snapshot: Snapshot, commands: Sequence[Command]) -> Snapshot:
     return replace(_without_answers(after, changed), behind=behind)
 
 
+VERSIONS = ("ip", "-6"), ("ip", "-4")
+
+
 def carry_out(snapshot: Snapshot, name: str, command: Command) -> Snapshot | None:
     """One command; None when it is not known, is not complete, or names what is not there."""
     six = command.words[:2] == ("ip", "-6")
-    words = ("ip", *command.words[2:]) if six else command.words
+    words = ("ip", *command.words[2:]) if command.words[:2] in VERSIONS else command.words
     for known, step in _KNOWN:
         if words[: len(known)] == known and not command.blanks and name in snapshot:
             return _done(step, Order(snapshot, name, words[0], words[len(known) :], six))

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from netprobe.model import ROUTED, Neighbour, PolicyRule, Snapshot
-from netprobe.model.lookup import where, without
+from netprobe.model.lookup import all_but, not_among, where, without
 from netprobe.predict import prefix
 
 from .apply_routes import as_prefix, as_table
@@ -125,6 +125,15 @@ def change_neighbour(order: Order) -> Snapshot:
     mac = None if verb == "del" else order.needed("lladdr")
     entry = Neighbour(link.index, address, mac, order.option("nud") or "permanent")
     return order.with_fields(neighbours=order.edited(table, there, entry)).snapshot
+
+
+def flush_neighbour(order: Order) -> Snapshot:
+    """`ip neigh flush to ADDRESS dev IFACE`: what was learned of it, if anything was (do_flush, NUD_PERMANENT
+    and NUD_NOARP stay).
+    """
+    address, link, table = order.needed("to"), order.device, order.namespace.neighbours
+    learned = not_among(where(table, address=address, index=link.index), state=("permanent", "noarp"))
+    return order.with_fields(neighbours=all_but(table, learned)).snapshot
 
 
 # Switches that set the same of all interfaces along: the names of those (ip-sysctl)

@@ -16,7 +16,7 @@ from netprobe.model import Cause, Changed, Command, Difference, Object, Report, 
 from netprobe.model.lookup import among, those_not_in, where
 from netprobe.predict.peers import mutual
 
-from .apply import carry_out, mend
+from .apply import VERSIONS, carry_out, mend
 from .apply_xtables import TOOLS, behind
 from .diff import differences
 from .since import as_object
@@ -98,7 +98,7 @@ def _form(command: Command) -> _Form | None:
 def _plain(command: Command) -> tuple[str, ...]:
     """The words without what says which family or table they are of."""
     words = command.words
-    if words[:2] == ("ip", "-6"):
+    if words[:2] in VERSIONS:
         return ("ip", *words[2:])
     if words[0] in TOOLS and words[1:2] == ("-t",):
         return (words[0], *words[3:])

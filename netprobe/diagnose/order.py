@@ -58,7 +58,10 @@ class Order(Struct, frozen=True):
         """The keys with their values, and the words beside them."""
         pairs, rest, at = [], [], 0
         while at < len(self.words):
-            if self.words[at] in _KEYS and at + 1 < len(self.words):
+            if self.words[at : at + 2] == ("via", "inet6") and at + 2 < len(self.words):
+                pairs.append(("via", self.words[at + 2]))
+                at += 3
+            elif self.words[at] in _KEYS and at + 1 < len(self.words):
                 pairs.append((self.words[at], self.words[at + 1]))
                 at += 2
             else:

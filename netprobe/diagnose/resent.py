@@ -30,7 +30,7 @@ def _is_given(probe: Probe, before: Namespace, after: Namespace) -> bool:
     own, asked = probe.source.address, probe.destination.address or "0.0.0.0"
     decision = fib.lookup(before, RouteQuery(None, asked, mark=probe.mark, uid=probe.uid))
     chosen = fib.source_for(before, decision, asked)
-    another = prefix.version(asked) == 4 and chosen not in (None, own)
+    another = decision.route is not None and prefix.version(asked) == 4 and chosen != own
     kept = after.owner_of(own or "") is not None and another
     return own is not None and (before.owner_of(own) is None or kept)
 

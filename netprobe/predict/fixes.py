@@ -67,9 +67,14 @@ def bridge_port(link: Link, *words: str) -> Command:
 def ip(about: str, *words: str | Blank) -> Command:
     """`ip …`, or `ip -6 …` where `about` is an address or prefix of IPv6:
 
-    "default" alone does not say which.
+    "default" alone does not say which; nor does it by a gateway of IPv6, which a route of IPv4 may have.
     """
-    return Command.of("ip", *(["-6"] if ":" in about else []), *words)
+    if ":" in about:
+        return Command.of("ip", "-6", *words)
+    at = words.index("via") + 1 if "via" in words else 0
+    if at and ":" in str(words[at]):
+        return Command.of("ip", "-4", *words[:at], "inet6", *words[at:])
+    return Command.of("ip", *words)
 
 
 def forget_path_mtu(about: str, namespace: str | None) -> Command:
@@ -123,6 +128,13 @@ def with_another(own: InterfaceAddress, link: Link | None) -> Fix:
 def forget_neighbour(address: str, link: Link) -> Command:
     """`ip neigh del ADDRESS dev IFACE`: it is asked anew."""
     return Command.of("ip", "neigh", "del", address, "dev", link.name)
+
+
+def forget_what_was_told(address: str, link: Link) -> Command:
+    """`ip neigh flush to ADDRESS dev IFACE`: the same where nobody may have asked yet, and by hand nothing
+    was entered.
+    """
+    return Command.of("ip", "neigh", "flush", "to", address, "dev", link.name)
 
 
 def sysctl(key: str, value: int | str) -> Fix:

@@ -18,7 +18,7 @@ from . import bpf, conntrack, fib, ip_ends, ipv6, netfilter, prefix, routing, si
 from .arp_reply import forwards
 from .drop import Finish, link_down, lost
 from .fib import FibResult
-from .fixes import forget_neighbour
+from .fixes import forget_what_was_told
 from .neighbour import Resolution, ask, nobody_has, resolve
 from .outcome import Branch, Carry
 from .ruled import Passage
@@ -358,16 +358,16 @@ def _blame_entry(
     Unless the entry was learned: then the station answered from here a while ago, and what keeps it from
     answering now is the fault.
     """
-    if stop.code != "neigh-wrong-entry" or stop.place.stage is Stage.NEIGHBOUR:
+    link, nexthop, anew = leaving.link, leaving.nexthop, found
+    told = stop.code == "fdb-wrong-entry" and found.given is not None  # where it leads, nobody has that MAC
+    if not told and (stop.code != "neigh-wrong-entry" or stop.place.stage is Stage.NEIGHBOUR):
         return stop
-    link, nexthop = leaving.link, leaving.nexthop
-    anew = found
     if found.entry is not None and found.entry.state not in ("permanent", "noarp"):
         anew = ask(ground, carry, name, link, nexthop, leaving.packet)
         if anew.stop is not None:
             return anew.stop
     if anew.given is not None and anew.mac == found.mac:  # who has learned it goes on believing it
-        forgotten = replace(forget_neighbour(nexthop, link), namespace=name)
+        forgotten = replace(forget_what_was_told(nexthop, link), namespace=name)
         return replace(anew.given, commands=(*anew.given.commands, forgotten))
     return nobody_has(name, link, nexthop, found.mac)
 

@@ -1,13 +1,14 @@
-"""Tables of routes: one that no rule leads to any more, one that lacks a network of those that it has copies of."""
+"""Tables of routes: one that no rule leads to any more, one that lacks a network of those that it has copies of; link-local gateways."""
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
-from networks import RULES, edited, probe, tutorial, via
+from networks import RULES, edited, local, probe, tutorial, via
 from test_beside import chosen, kernel, lines, two_uplinks
 
 from netprobe.diagnose.repair import choice
-from netprobe.model import PolicyRule, Ruleset, Snapshot
+from netprobe.model import InterfaceAddress, Nexthop, PolicyRule, Route, Ruleset, Snapshot
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 from netprobe.rules.read.iptables_save import read_save
@@ -64,3 +65,41 @@ def test_a_table_with_none_is_none_of_them() -> None:
     others = choice.choose(with_a_table(), found, found.stop)
     told = [*lines(others.stop), *(line for other in others.others for line in lines(other.stop))]
     assert "ip route add 10.0.0.0/16 dev br0 table 100" not in told
+
+
+def here(address: str, index: int) -> tuple[Route, ...]:
+    """What the kernel makes of an IPv6 address."""
+    return (
+        Route(f"{address}/128", "local", 255, (Nexthop(index),), protocol="kernel"),
+        Route("ff00::/8", "multicast", 255, (Nexthop(index),), protocol="kernel"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("dst", "line"),
+    [
+        ("8.8.8.8", "ip -4 route replace default via inet6 fe80::1 dev eth0"),
+        ("2001:4860:4860::8888", "ip -6 route replace default via fe80::1 dev eth0 metric 1024"),
+    ],
+)
+def test_a_link_local_gateway_that_is_nobody_s_is_the_router_s_own(dst: str, line: str) -> None:
+    """The router's interface was made anew; a route of IPv4 may have a gateway of IPv6 as well (RFC 8950)."""
+    snapshot, six = tutorial(), ":" in dst
+    host, world = snapshot["host"], snapshot["internet"]
+    whole = "::/0" if six else "0.0.0.0/0"
+    own = (InterfaceAddress(4, "fe80::2", 64, scope="link"), InterfaceAddress(4, "fd00:203::2", 64))
+    theirs = (
+        InterfaceAddress(2, "fe80::1", 64, scope="link"),
+        InterfaceAddress(1, dst, 128 if six else 32),
+        InterfaceAddress(2, "fd00:203::1", 64),
+    )
+    near = (*here("fe80::2", 4), *here("fd00:203::2", 4), kernel("fe80::/64", 4), kernel("fd00:203::/64", 4))
+    far = (*local("fe80::1", "fd00:203::1", dst), kernel("fe80::/64", 2), kernel("fd00:203::/64", 2))
+    routes = tuple(each for each in host.routes if not each.is_default)
+    snapshot = edited(
+        snapshot, "host", addresses=(*host.addresses, *own), routes=(*routes, *near, via(whole, "fe80::dead", 4, metric=1024 * six))
+    )
+    snapshot = edited(snapshot, "internet", addresses=(*world.addresses, *theirs), routes=(*world.routes, *far))
+    cause = chosen(snapshot, "host", dst)
+    assert lines(cause) == [line]
+    assert (cause.code, cause.place.namespace) == ("route-wrong-nexthop", "host")

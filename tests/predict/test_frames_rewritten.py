@@ -119,16 +119,16 @@ def test_rules_that_touch_no_frame_blame_none() -> None:
 OLD = "02:00:00:00:00:77"
 
 
-def suppressing(mac: str, *, of: str = "vethc2", state: str = "permanent", behind: bool = True) -> Snapshot:
+def suppressing(mac: str, *, of: str = "vethc2", state: str = "permanent", behind: bool = True, entry: str = "reachable") -> Snapshot:
     """The tutorial whose bridge has an entry of its own for c2, the port `of` suppresses questions, and the MAC is behind c2's port."""
     snapshot = relinked(tutorial(), "host", of, port=BridgePort(neigh_suppress=True))
     bridge, port = (snapshot["host"].link_named(each) for each in ("docker0", "vethc2"))
     assert bridge is not None
     assert port is not None
     known = Neighbour(bridge.index, "172.17.0.3", mac, state)
-    entry = FdbEntry(port.index, mac, bridge.index, state="reachable")
+    forwarding = FdbEntry(port.index, mac, bridge.index, state=entry)
     kept = tuple(each for each in snapshot["host"].neighbours if each.address != "172.17.0.3")
-    fdb = (*snapshot["host"].fdb, entry) if behind else snapshot["host"].fdb
+    fdb = (*snapshot["host"].fdb, forwarding) if behind else snapshot["host"].fdb
     return edited(snapshot, "host", neighbours=(*kept, known), fdb=fdb)
 
 
@@ -136,16 +136,22 @@ def suppressing(mac: str, *, of: str = "vethc2", state: str = "permanent", behin
     ("snapshot", "code"),
     [
         (suppressing(OLD), "neigh-wrong-entry"),  # it answers for c2, with what c2 had
+        (suppressing(OLD, entry="static"), "neigh-wrong-entry"),  # where that leads is not at fault
         (suppressing(C2), None),
         (suppressing(OLD, behind=False), None),  # not answered, and flooded to all: no port is known for it
         (suppressing(OLD, state="failed"), None),
         (suppressing(OLD, of="vethc1"), None),  # who asks at a port that suppresses is answered by the owner
     ],
-    ids=["old", "right", "without a port", "failed", "asked at the port"],
+    ids=["old", "written", "right", "without a port", "failed", "asked at the port"],
 )
 def test_a_bridge_answers_for_who_is_behind_a_port_that_suppresses_questions(snapshot: Snapshot, code: str | None) -> None:
     """br_do_proxy_suppress_arp (seen on a kernel, with a tunnel as the port)."""
     stop = lost(snapshot)
     assert (stop and stop.code) == code
     if stop is not None:
-        assert (stop.place.namespace, stop.commands[0].words) == ("host", ("ip", "neigh", "del", "172.17.0.3", "dev", "docker0"))
+        done = [(command.namespace, " ".join(command.words)) for command in stop.commands]
+        assert stop.place.namespace == "host"
+        assert done == [(None, "ip neigh del 172.17.0.3 dev docker0"), ("c1", "ip neigh flush to 172.17.0.3 dev eth0")]
+        mended = mend(snapshot, Cause(stop.code, stop.place, "", commands=stop.commands))
+        assert mended is not None
+        assert lost(mended) is None

@@ -20,13 +20,14 @@ from netprobe.model.link import name_of
 from netprobe.model.lookup import those_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.trace import Routed
+from netprobe.rules.naming import PORT_KEYS
 
 from .renamed import missing_names
 
 _REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
 _IN, _OUT = ("iifname", "meta iifname"), ("oifname", "meta oifname")
 _FROM, _TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
-_WHERE = (*_IN, *_OUT, *_FROM, *_TO)
+_ASKED = (*_IN, *_OUT, *_FROM, *_TO, *PORT_KEYS)
 
 
 class _Odd(Struct, frozen=True):
@@ -48,7 +49,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _corrected(loss: Loss, routed: Routed, rule: nat_rules.NatRule, gone: set[str]) -> Iterator[Repair]:
     """The rule with what the packet has, where it asks for more than what is not there."""
-    several = len(nat_rules.said(rule.statements, *_WHERE)) > 1
+    several = len(nat_rules.said(rule.statements, *_ASKED)) > 1
     for odd in _odd(loss, routed, rule.statements, gone) if several else ():
         thing = rule.decision.object
         text = f"{thing.id} of {loss.here.name} accepts what has {odd.old}, {odd.why}: {loss.stop.text}"

@@ -205,7 +205,7 @@ def _dead_leg(loss: Loss, routed: Routed) -> Iterator[Repair]:
 def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """A gateway that the others on the segment do not use, or that is none."""
     namespace, route = loss.snapshot[routed.namespace], routed.decision.route
-    link = _towards_a_gateway(namespace, routed)
+    link = towards_a_gateway(namespace, routed)
     if route is None or link is None:
         return
     known = gateways(loss, namespace, link, route)
@@ -239,7 +239,7 @@ def _leads_there(loss: Loss, routed: Routed) -> bool:
     return any(router.has_on(each, via) and hints.leads(router, routed.dst, here) for router, each in near)
 
 
-def _towards_a_gateway(namespace: Namespace, routed: Routed) -> Link | None:
+def towards_a_gateway(namespace: Namespace, routed: Routed) -> Link | None:
     """The interface of a route of one leg that has a gateway, or should have: it is for the whole world."""
     match routed.decision.route:
         case Route(type="unicast", nexthops=() | (_,)) as route:

@@ -86,7 +86,9 @@ def _reflecting(loss: Loss) -> Iterator[Repair]:
     connects = loss.probe.protocol.connects
     for answered in loss.asked(Leg.REPLY)[:1]:
         namespace, out = loss.snapshot[answered.namespace], loss.out(answered)
-        for key in (f"net.ipv{loss.version}.fwmark_reflect", *_OF_CONNECTIONS[connects]):
+        by_mark = but(where(namespace.rules, version=loss.version), mark=0)
+        keys = (f"net.ipv{loss.version}.fwmark_reflect", *_OF_CONNECTIONS[connects])
+        for key in keys if by_mark else ():
             named = f"{key} = {namespace.sysctl(key, '0')}"
             text = f"{namespace.name} marks what comes in, and answers do not get the mark: {named}"
             thing, fix = Object("sysctl", key, named), fixes.sysctl(key, 1)
@@ -97,11 +99,14 @@ def _reflecting(loss: Loss) -> Iterator[Repair]:
 _OF_CONNECTIONS = {True: ("net.ipv4.tcp_fwmark_accept",), False: ()}
 
 
+_IN_WHOSE_NAME = {"arp-filtered", "arp-suppressed", "neigh-no-answer"}  # ends of a question
+
+
 def _announcing(loss: Loss) -> Iterator[Repair]:
     """Questions that bear the source of a packet, which is no address of the interface that asks: they are to
     bear one that is (ip-sysctl, arp_announce).
     """
-    for routed in loss.prediction.routed[-1:]:
+    for routed in loss.prediction.routed[-1:] if loss.stop.code in _IN_WHOSE_NAME else ():
         namespace, out = loss.snapshot[routed.namespace], loss.out(routed)
         owner = namespace.owner_of(routed.src)
         if out is None or owner in (None, out):
