@@ -373,13 +373,12 @@ def describe_rule(rule: PolicyRule) -> str:
 
 
 def _selectors(rule: PolicyRule) -> tuple[str, ...]:
-    mask = "" if rule.mask == 0xFFFFFFFF else f"/{rule.mask:#x}"
     words = (
         (rule.inverted, "not"),
         (True, f"from {rule.src or 'all'}"),
         (rule.dst, f"to {rule.dst}"),
         (rule.tos, f"tos {rule.tos:#x}"),
-        (rule.mark, f"fwmark {rule.mark:#x}{mask}"),
+        (rule.mark, f"fwmark {mark_of(rule)}"),
         (rule.iif, f"iif {rule.iif}"),
         (rule.oif, f"oif {rule.oif}"),
         (rule.uids, _range("uidrange", rule.uids)),
@@ -388,6 +387,12 @@ def _selectors(rule: PolicyRule) -> tuple[str, ...]:
         (rule.dports, _range("dport", rule.dports)),
     )
     return tuple(text for said, text in words if said)
+
+
+def mark_of(rule: PolicyRule) -> str:
+    """The mark that a rule asks for, with its mask: "0x80000/0xff0000"."""
+    mask = "" if rule.mask == 0xFFFFFFFF else f"/{rule.mask:#x}"
+    return f"{rule.mark:#x}{mask}"
 
 
 def _range(word: str, bounds: tuple[int, int] | None) -> str:

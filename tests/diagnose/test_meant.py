@@ -123,3 +123,27 @@ def test_a_bridge_that_hands_on_to_iptables_by_itself_is_told_not_to(own: bool) 
     cause = chosen(edited(snapshot, "host", sysctls={**snapshot["host"].sysctls, **known}), "c1", "172.17.0.3")
     told = "ip link set dev docker0 type bridge nf_call_iptables 0"
     assert lines(cause)[0] == (told if own else "iptables -I FORWARD -i docker0 -o docker0 -j ACCEPT")
+
+
+def zoned(*rules: str) -> Snapshot:
+    """The host's firewall has chains of its own; its policy drops."""
+    head = "*filter\n:INPUT ACCEPT\n:FORWARD DROP\n:OUTPUT ACCEPT\n:lan -\n:wan -\n:other -\n"
+    answers = "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+    text = "\n".join((head + answers, *rules, "COMMIT", ""))
+    return edited(tutorial(), "host", ruleset=Ruleset(tables=tuple(read_save(text, "iptables", "ip")), queues=()))
+
+
+TO_LAN, TO_OTHER, WAN = "-A FORWARD -i br0 -j lan", "-A lan -o docker0 -j other", "-A wan -o eth0 -j ACCEPT"
+
+
+@pytest.mark.parametrize(
+    ("rules", "line"),
+    [
+        ((TO_LAN, TO_OTHER, WAN), "iptables -I lan -i br0 -j wan"),  # where the others are led to
+        ((TO_LAN, TO_OTHER, WAN, "-A other -j wan"), "iptables -I FORWARD -i br0 -o eth0 -j ACCEPT"),  # it is led to
+        ((TO_LAN, TO_OTHER, "-A wan -o eth0 -j RETURN"), "iptables -I FORWARD -i br0 -o eth0 -j ACCEPT"),  # nor lets it pass
+        ((TO_OTHER, WAN), "iptables -I FORWARD -i br0 -o eth0 -j ACCEPT"),  # nobody leads anywhere
+    ],
+)
+def test_a_chain_to_which_no_rule_leads_is_led_to(rules: tuple[str, ...], line: str) -> None:
+    assert lines(chosen(zoned(*rules), "red", "8.8.8.8"))[0] == line

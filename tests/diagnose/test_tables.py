@@ -67,6 +67,33 @@ def test_a_table_with_none_is_none_of_them() -> None:
     assert "ip route add 10.0.0.0/16 dev br0 table 100" not in told
 
 
+TAILSCALE = [
+    PolicyRule(5210, 4, table=254, mark=0x80000, mask=0xFF0000),
+    PolicyRule(5250, 4, "unreachable", mark=0x80000, mask=0xFF0000),
+    PolicyRule(32800, 4, table=201),
+]
+
+
+@pytest.mark.parametrize(
+    ("rules", "line"),
+    [
+        (TAILSCALE, "ip rule add pref 5249 fwmark 0x80000/0xff0000 lookup 201"),
+        (TAILSCALE[1:], "ip rule del pref 5250 from all fwmark 0x80000/0xff0000 unreachable"),  # it is to be refused, or an error
+    ],
+)
+def test_what_is_marked_is_led_to_where_all_else_finds_its_way(rules: list[PolicyRule], line: str) -> None:
+    snapshot = tutorial()
+    host = snapshot["host"]
+    moved = tuple(replace(each, table=201) if each.is_default else each for each in host.routes)
+    every = tuple(sorted((*RULES, *rules), key=lambda rule: rule.priority))
+    snapshot = edited(snapshot, "host", routes=moved, rules=every)
+    asked = probe("host", mark=0x80000)
+    found = predict(snapshot, asked, ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    assert lines(choice.choose(snapshot, found, found.stop).stop) == [line]
+
+
 def here(address: str, index: int) -> tuple[Route, ...]:
     """What the kernel makes of an IPv6 address."""
     return (

@@ -32,6 +32,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from loss.repair(stop, _merit(loss, routed, rule))
             yield from _networks_first(loss, routed, rule)
             yield from _lacking_network(loss, routed, rule)
+            yield from _table_of_the_unmarked(loss, routed, rule)
         if routed.leg is Leg.REPLY:
             yield from _unused_table(loss, routed)
         yield from _passing_over(loss, routed)
@@ -96,6 +97,27 @@ def _lacking_network(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[R
     fix = (fixes.ip(known.dst, "route", "add", *words),)
     stop = lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=len(shared))
+
+
+def _table_of_the_unmarked(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Repair]:
+    """What is marked is looked up in some tables, and refused then: the one in which all else finds its way
+    is none of them.
+    """
+    namespace = loss.snapshot[routed.namespace]
+    same = where(namespace.rules, version=rule.version, mark=rule.mark, mask=rule.mask)
+    plain = fib.lookup(namespace, RouteQuery(routed.src or None, routed.dst)).route
+    if not rule.mark or rule.action == "lookup" or plain is None or not where(same, action="lookup"):
+        return
+    words = ("fwmark", routing.mark_of(rule), "lookup", str(plain.table))
+    named = " ".join(words)
+    text = (
+        f"{namespace.name} refuses what is marked by the policy rule «{routing.describe_rule(rule)}»;"
+        f" all else finds its way in table {plain.table}, to which no rule for the mark leads"
+    )
+    thing = Object("policy-rule", named, f"{named} (missing)")
+    fix = (fixes.ip(routed.dst, "rule", "add", "pref", str(rule.priority - 1), *words),)
+    stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _goal(route: Route) -> tuple[str, tuple[int | None, ...]]:
