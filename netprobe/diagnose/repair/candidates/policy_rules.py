@@ -128,7 +128,8 @@ def _orphan_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """A table that no policy rule gives anything, by which the packet would pass: the rule was lost."""
     namespace, of = loss.snapshot[routed.namespace], attrgetter("table")
     asked = {*_TABLES.values(), *map(of, namespace.rules)}
-    for table in sorted({*map(of, namespace.routes)} - asked) if routed.src else ():
+    onward = where(namespace.routes, type="unicast")  # a proxy's table is for what is marked
+    for table in sorted({*map(of, onward)} - asked) if routed.src else ():
         named = f"from {routed.src} lookup {table}"
         text = (
             f"{namespace.name} has a route for {routed.dst} in table {table}, to which no policy rule leads"
