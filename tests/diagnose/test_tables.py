@@ -130,3 +130,11 @@ def test_a_link_local_gateway_that_is_nobody_s_is_the_router_s_own(dst: str, lin
     cause = chosen(snapshot, "host", dst)
     assert lines(cause) == [line]
     assert (cause.code, cause.place.namespace) == ("route-wrong-nexthop", "host")
+
+
+def test_a_table_to_which_no_rule_leads_is_no_stand_in_for_a_route_that_is_gone() -> None:
+    snapshot = own_uplink()
+    host = snapshot["host"]
+    gone = tuple(each for each in host.routes if each.table != 254 or not each.is_default)
+    cause = chosen(edited(snapshot, "host", routes=gone), "red", "8.8.8.8")
+    assert cause.code == "no-route"

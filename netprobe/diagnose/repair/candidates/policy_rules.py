@@ -125,7 +125,9 @@ def _goal(route: Route) -> tuple[str, tuple[int | None, ...]]:
 
 
 def _orphan_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
-    """A table that no policy rule gives anything, by which the packet would pass: the rule was lost."""
+    """A table that no policy rule gives anything, by which the packet would pass: the rule was lost, if there
+    was a way without it.
+    """
     namespace, of = loss.snapshot[routed.namespace], attrgetter("table")
     asked = {*_TABLES.values(), *map(of, namespace.rules)}
     onward = where(namespace.routes, type="unicast")  # a proxy's table is for what is marked
@@ -137,7 +139,7 @@ def _orphan_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
         thing = Object("policy-rule", named, f"{named} (missing)")
         fix = (fixes.ip(routed.dst, "rule", "add", *named.split()),)
         stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
-        yield from loss.repair(stop, Merit.RESTORES)
+        yield from loss.repair(stop, Merit.ADDS if routed.decision.route is None else Merit.RESTORES)
 
 
 def _merit(loss: Loss, routed: Routed, rule: PolicyRule) -> Merit:
