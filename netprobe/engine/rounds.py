@@ -16,6 +16,7 @@ from netprobe.model import (
     Earlier,
     FindBare,
     FindMacvlans,
+    FindOthers,
     FindPeer,
     FindWire,
     LookBehind,
@@ -239,6 +240,8 @@ def needed(needs: Sequence[Need]) -> str:
         return f"what {need.namespace} is connected to"
     if isinstance(need, FindBare):
         return "which namespaces are connected to nothing"
+    if isinstance(need, FindOthers):
+        return "which namespaces there are besides"
     if isinstance(need, AskEngines):
         return "what the container engines say"
     if isinstance(need, FindMacvlans):

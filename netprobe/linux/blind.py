@@ -18,6 +18,7 @@ from netprobe.model import (
     Chain,
     FindBare,
     FindMacvlans,
+    FindOthers,
     FindPeer,
     FindWire,
     FoundConnection,
@@ -67,6 +68,8 @@ def blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
         )
     if isinstance(need, FindBare):
         return replace(snapshot, blind=(*snapshot.blind, Blind("namespaces without a cable", why)))
+    if isinstance(need, FindOthers):
+        return replace(snapshot, blind=(*snapshot.blind, Blind("namespaces beside the way", why)))
     if isinstance(need, AskEngines):
         return replace(snapshot, engines=ContainerEngines())
     if isinstance(need, FindMacvlans):

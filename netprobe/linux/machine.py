@@ -24,6 +24,7 @@ from netprobe.model import (
     Endpoint,
     FindBare,
     FindMacvlans,
+    FindOthers,
     FindPeer,
     FindWire,
     FoundConnection,
@@ -322,6 +323,9 @@ class Machine:
         if isinstance(need, FindBare):
             bare = (name for name in self._peers.bare() if name not in snapshot)
             return self.read(snapshot, [*map(ReadNamespace, bare)])
+        if isinstance(need, FindOthers):
+            others = self._peers.others(snapshot.namespaces)
+            return self.read(snapshot, [*map(ReadNamespace, others)])
         if isinstance(need, AskEngines):
             told = self._directory.containers.engines()
             return replace(snapshot, engines=replace(told, home=self.home))

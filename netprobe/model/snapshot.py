@@ -207,6 +207,14 @@ class FindBare(Struct, frozen=True):
     namespace: str
 
 
+class FindOthers(Struct, frozen=True):
+    """The diagnosis' request: which of the named namespaces of the machine of `namespace` has nobody come to
+    yet? The first few of them are read.
+    """
+
+    namespace: str
+
+
 class FindWire(Struct, frozen=True):
     """Predict's request: by which interfaces do the hosts take up what comes over the network between them
     for `sought`, an address or a MAC?
@@ -284,6 +292,7 @@ Need = (
     | FindPeer
     | FindMacvlans
     | FindBare
+    | FindOthers
     | FindWire
     | LookBehind
     | AskRoute

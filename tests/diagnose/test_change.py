@@ -22,6 +22,7 @@ from netprobe.model import (
     FdbEntry,
     FindBare,
     FindMacvlans,
+    FindOthers,
     FindPeer,
     FoundMacvlans,
     FoundPeer,
@@ -111,7 +112,7 @@ def _read(state: Snapshot, snapshot: Snapshot, need: Need) -> Snapshot:
         return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, peer)))
     if isinstance(need, AskEngines):
         return replace(snapshot, engines=ContainerEngines())
-    if isinstance(need, FindBare):
+    if isinstance(need, FindBare | FindOthers):
         return snapshot
     assert isinstance(need, FindMacvlans)
     return replace(snapshot, macvlans=(*snapshot.macvlans, FoundMacvlans(need.namespace, need.index)))

@@ -56,7 +56,8 @@ def choose(
         return Choice(told)
     found = searches.alone(snapshot, prediction, stop, before)
     loss = Loss.of(snapshot, prediction, stop, before)
-    first = _passing(found.repairs) or _together(loss, found, searches) or _plainly_off(found)
+    first = _passing(found.repairs) or _together(loss, found, searches)
+    first = first or _plainly_off(found) or _instead(found, stop)
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
         return Choice(blamed(loss) or _honest(loss, stop, found), others=_others(found, None))
@@ -84,7 +85,12 @@ def _blamed(loss: Loss, repair: Repair) -> Repair:
 
 
 def _honest(loss: Loss, stop: Stop, found: Results) -> Stop:
-    """The end of the walk itself, without commands of which the model says that they help not a step."""
+    """The end of the walk itself, without commands of which the model says that they help not a step; mended
+    as far as anything mends it.
+    """
+    on = lookup.find(filter(is_meant, found.partial), about=stop.about)
+    if on is not None:
+        return replace(stop, commands=on.stop.commands, advice="")
     whole = completed(loss, _without_announcements(loss, stop))
     helps = any(repair.stop.commands == whole.commands for repair in (*found.repairs, *found.partial))
     tried = mend(loss.snapshot, whole) is not None
@@ -125,6 +131,16 @@ def _exchanges_routes(repair: Repair) -> bool:
 def _plainly_off(found: Results) -> Repair | None:
     """The first thing on the way that is plainly not as it should be."""
     return lookup.find(found.partial, merit=Merit.RESTORES)
+
+
+def _instead(found: Results, stop: Stop) -> Repair | None:
+    """The first thing that is not as it should be and leads to where the packet is lost, where to mend that
+    place would be a detour.
+    """
+    here = lookup.where(found.partial, about=stop.about)
+    if not here or any(map(is_meant, here)):
+        return None
+    return lookup.find(found.aside, merit=Merit.RESTORES)
 
 
 def _explaining(repair: Repair, end: Stop) -> Stop:

@@ -81,6 +81,11 @@ class Repair(Struct, frozen=True):
         return self.stop.code
 
     @property
+    def about(self) -> tuple[str | None, str, str]:
+        """The object that it changes."""
+        return self.stop.about
+
+    @property
     def at(self) -> tuple[str | None, str | None]:
         """The namespace and the interface that it is about."""
         return self.stop.place.namespace, self.stop.place.interface

@@ -26,6 +26,9 @@ _TWINS = 8  # questions, the other IP version's first
 
 # The ends of a walk that lacks what went along.
 LACKING = {"no-route", "addr-missing", "neigh-no-answer", "route-loop"}
+# ... in the namespace of the repair itself: the source has no route, or a bridge there seems to lack the
+# interface.
+_OF_ITS_OWN = {"no-route", "ra-not-accepted", "rp-filter", "port-not-in-bridge"}
 
 
 def whole(loss: Loss, first: Tried) -> Tried | None:
@@ -92,16 +95,19 @@ def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
 
 
 def _ways(loss: Loss, so_far: Tried, steps: int) -> Iterator[Tried]:
-    """The repair with one thing more, or with several; what changes nothing yet last: an address, on which
-    the route by its network rests.
+    """The repair with one thing more, or with several; later what changes nothing yet: an address, on which
+    the route by its network rests; last what would do without that address.
     """
     stop = so_far.outcome.stop
     if stop is None or not steps or not _lacks(so_far.repair, stop) or _is_bare(loss, so_far, stop):
         return
     idle: list[Tried] = []
+    makeshift: list[Tried] = []
     for again in _with_more(loss, so_far, stop):
         end = again.outcome.stop
-        if end is None:
+        if _is_makeshift(again.repair):
+            makeshift.append(again)
+        elif end is None:
             yield again
         elif end.text == stop.text:
             idle.append(again)
@@ -110,6 +116,12 @@ def _ways(loss: Loss, so_far: Tried, steps: int) -> Iterator[Tried]:
         else:
             yield again
     yield from _deeper(loss, idle[:_IDLE], steps)
+    yield from makeshift
+
+
+def _is_makeshift(repair: Repair) -> bool:
+    """Whether a route leads by a gateway of which no network is there: one that went along had one."""
+    return "onlink" in repair.stop.commands[-1].words
 
 
 def _is_bare(loss: Loss, so_far: Tried, stop: Stop) -> bool:
@@ -189,7 +201,7 @@ def _leads_there(loss: Loss, more: Repair) -> bool:
 def _lacks(repair: Repair, stop: Stop) -> bool:
     """Whether a walk ends for want of what may have gone along."""
     own = stop.place.namespace == repair.stop.place.namespace
-    if own and stop.code in ("no-route", "ra-not-accepted", "rp-filter"):  # the source has no route
+    if own and stop.code in _OF_ITS_OWN:
         return True
     return takes_addresses(repair) and stop.code in LACKING
 

@@ -9,7 +9,7 @@ Source: net/core/net_namespace.c (rtnl_net_getid), include/uapi/linux/net_namesp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Container, Iterable, Iterator, Sequence, Set
 from itertools import chain, islice
 
 from netprobe.errors import NetprobeError, Shortage, is_short
@@ -29,6 +29,7 @@ MACVLAN = {"attrs": [["IFLA_INFO_KIND", "macvlan"]]}
 UNKNOWN = 0xFFFFFFFF  # -1 of NETNSA_NSID: it has no number
 FIRST = 6
 _MOST_BARE = 8  # namespaces without a cable that are looked at
+_MOST_OTHERS = 16  # namespaces that nobody has come to, of which one may have lost an interface
 Whereabouts = tuple[Found, netns.Identity]
 Numbers = dict[int, Whereabouts]  # where and which the namespace is that has this number
 
@@ -117,6 +118,12 @@ class Peers:
         """
         bare = filter(None, map(self._bare, self._directory.named.all()))
         return tuple(islice(bare, _MOST_BARE))
+
+    def others(self, known: Container[str]) -> tuple[str, ...]:
+        """The names of the first few of the namespaces made by ip-netns(8) that are not `known`."""
+        every = ((found, found.identity()) for found in self._directory.named.all())
+        names = (self._adopted((found, which)) for found, which in every if which is not None)
+        return tuple(islice((name for name in names if name is not None and name not in known), _MOST_OTHERS))
 
     def _bare(self, found: Found) -> str | None:
         """The name of a namespace that has nothing but a loopback."""

@@ -7,6 +7,7 @@ It arrives switched off, without master and addresses (net/core/dev.c, __dev_cha
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from netprobe.model import (
     STARTED_IN,
     Command,
     FindBare,
+    FindOthers,
     Link,
     Namespace,
     Object,
@@ -35,11 +37,12 @@ from .renamed import missing_names
 from .told import waits
 
 _MOST = 8  # idle ends, and namespaces that may lack one, that are tried
-_LACKING = {"no-route", "neigh-no-answer"}  # the ends of walks for want of an interface somewhere
+_LACKING = {"no-route", "neigh-no-answer", "link-no-carrier"}  # for want of an interface somewhere
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The ends that belong to a bridge elsewhere, that rules elsewhere speak of, or that somebody lacks."""
+    _ask_whose(loss)
     yield from _of_a_bridge(loss)
     yield from _of_rules(loss)
     routers = [each.name for each in loss.snapshot.namespaces.values() if is_router(each, loss.version)]
@@ -51,12 +54,25 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _lacked(loss, loss.snapshot[home])
 
 
+def _ask_whose(loss: Loss) -> None:
+    """Note as needs where the way does not come to: an end that lies idle may belong there, whose other end
+    is on the way; or one may lie there that belongs to who has none.
+    """
+    idle = [*_idle_ones(loss, None, kind="veth")]
+    ends = filter(None, (loss.asked_end(*each, asked=True) for each in idle))
+    used = {name for name, link in ends if link.up} if loss.stop.code in _LACKING else set()
+    bare = () if idle else (each.name for each in loss.bare)
+    for name in those_in(loss.way, {*used, *bare})[:1]:
+        begun = start(loss.snapshot, name)
+        loss.needs[FindOthers(name) if begun in loss.snapshot else ReadNamespace(begun)] = None
+
+
 def _of_a_bridge(loss: Loss) -> Iterator[Repair]:
     """The far end of a cable in a namespace without the bridge that its station belongs to."""
     for name, namespace in loss.snapshot.namespaces.items():
         for link in namespace.links_of("veth"):
             far = far_end(loss, name, link)
-            if far is not None and far[0] != name and _is_loose(loss.snapshot[far[0]], far[1]):
+            if far is not None and _is_loose(loss, far, (name, link)):
                 yield from _into_bridges(loss, far, (name, link))
 
 
@@ -70,9 +86,12 @@ def _into_bridges(loss: Loss, far: Station, station: Station) -> Iterator[Repair
                 yield from loss.repair(stop, Merit.RESTORES, agreeing=alike)
 
 
-def _is_loose(namespace: Namespace, link: Link) -> bool:
+def _is_loose(loss: Loss, end: Station, station: Station) -> bool:
+    """Whether an end does nothing where it is, and no bridge there is of its station's network."""
+    namespace, link = loss.snapshot[end[0]], end[1]
     used = link.master is not None or has(namespace.addresses_of(link), scope="global")
-    return not used and not namespace.links_of("bridge")
+    homes = map(partial(has_networks_of, loss, namespace, far=station), namespace.links_of("bridge"))
+    return not (used or any(homes))
 
 
 def _into_bridge(far: Station, home: Namespace, bridge: Link, station: str) -> Stop:
@@ -108,9 +127,9 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
     if asked and begun not in loss.snapshot:
         loss.needs[ReadNamespace(begun)] = None
     lacks = "no interface besides lo" if bare else "no way to where its other end is"
-    for there, link in islice(_idle_ones(loss, home.name), _MOST):
+    for there, link in islice(_idle_ones(loss, home.name, kind="veth"), _MOST):
         far = loss.asked_end(there, link, asked)
-        if link.kind == "veth" and far is not None and home.link_named(link.name) is None:
+        if far is not None and far[0] != home.name and home.link_named(link.name) is None:
             other = f"{link.name}, the other end of {far[0]}/{far[1].name}, lies idle in {there}"
             stop = _moved((there, link), home.name, Stage.ROUTE, f"{other}; {home.name} has {lacks}")
             yield from loss.repair(stop, Merit.RESTORES, agreeing=1 + int(bare and waits(loss, home)))
@@ -127,10 +146,10 @@ def start(snapshot: Snapshot, name: str) -> str:
     return next((each for each in snapshot.homes if each.startswith(f"{host}:")), STARTED_IN)
 
 
-def _idle_ones(loss: Loss, home: str) -> Iterator[Station]:
+def _idle_ones(loss: Loss, home: str | None, **wanted: str) -> Iterator[Station]:
     """The interfaces of other namespaces that are off, and neither ports nor bear an address."""
     for other in but(loss.snapshot.namespaces.values(), name=home):
-        for link in where(other.links, up=False, master=None):
+        for link in where(other.links, up=False, master=None, **wanted):
             if not all_addresses(other, link):
                 yield other.name, link
 

@@ -1,0 +1,94 @@
+"""An interface that was moved away to where the way does not lead, while something else is wrong as well: who may have lost it is asked
+for, and gets it back.
+"""
+
+from __future__ import annotations
+
+from diagnose.test_repair_whole import after, ask, chosen, healthy, lost, said
+from diagnose.test_two_at_once import named
+from msgspec.structs import replace
+from predict.networks import tutorial
+
+from netprobe.diagnose.repair import choice
+from netprobe.model import FindOthers, Namespace, ReadNamespace, Snapshot
+
+
+def without(network: Snapshot, *names: str) -> Snapshot:
+    """The network as far as it was read, when these were not."""
+    return replace(network, namespaces={name: each for name, each in network.namespaces.items() if name not in names})
+
+
+def port_of(network: Snapshot, bridge: str) -> str:
+    """The first cable that is a port of a bridge of `host`."""
+    host = network["host"]
+    known = host.link_named(bridge)
+    assert known is not None
+    return host.ports(known)[0].name
+
+
+def test_both_ends_of_a_cable_in_one_namespace() -> None:
+    """The port of a bridge is where its station is, and the bridge's namespace was not come to by any cable."""
+    network = tutorial()
+    port = port_of(network, "docker0")
+    network = after(network, f"host: ip link set dev {port} netns c1")
+    asked = ask("c1", "8.8.8.8")
+    near = without(network, "host", "red", "internet", "c2")
+    assert ReadNamespace("host") in choice.lacking(near, lost(near, asked)[0])
+    assert said(chosen(network, asked)) == [
+        f"c1: ip link set dev {port} netns host",
+        f"host: ip link set dev {port} master docker0",
+        f"host: ip link set dev {port} up",
+    ]
+
+
+def test_the_end_of_a_router_that_nobody_came_to() -> None:
+    """Its interface is at the asker's, as far from it as can be: it comes back with its address, and the asker does not become a router."""
+    network = after(healthy("far-office-no-way-back"), "r2: ip link set dev wan netns pc")
+    asked = ask("pc", "10.2.0.10")
+    near = without(network, "r2", "server")
+    near = replace(near, namespaces={**near.namespaces, "host": Namespace("host")})
+    assert FindOthers("r1") in choice.lacking(near, lost(near, asked)[0])
+    assert said(chosen(network, asked))[:3] == [
+        "pc: ip link set dev wan netns r2",
+        "r2: ip link set dev wan up",
+        "r2: ip address add 10.9.0.2/30 dev wan",
+    ]
+
+
+def test_with_a_bridge_in_the_way_of_the_router() -> None:
+    """What comes back seems to lack a bridge that somebody has made: it lacks its address."""
+    network = after(
+        healthy("far-office-no-way-back"),
+        "r1: ip link set dev lan netns server",
+        "r1: ip link add br9 type bridge",
+        "r1: ip link set dev br9 up",
+    )
+    assert said(chosen(network, ask("pc", "10.2.0.10")))[:3] == [
+        "server: ip link set dev lan netns r1",
+        "r1: ip link set dev lan up",
+        "r1: ip address add 10.1.0.1/24 dev lan",
+    ]
+
+
+def test_who_has_nothing_left() -> None:
+    """An asker without any interface, which lies with a router that nobody has come to."""
+    network = after(healthy("far-office-no-way-back"), "pc: ip link set dev eth0 netns r2")
+    asked = ask("pc", "10.2.0.10")
+    near = replace(network, namespaces={"pc": network["pc"], "host": Namespace("host")})
+    assert FindOthers("pc") in choice.lacking(near, lost(near, asked)[0])
+    assert said(chosen(network, asked))[:2] == ["r2: ip link set dev eth0 netns pc", "pc: ip link set dev eth0 up"]
+
+
+def test_behind_a_route_that_refuses() -> None:
+    """The end of the walk is mended as far as that goes, though nobody knows yet what is behind it."""
+    network = tutorial()
+    port = port_of(network, "br0")
+    network = after(
+        network,
+        f"host: ip link set dev {port} netns internet",
+        "c1: ip route del default via 172.17.0.1 dev eth0",
+        "c1: ip route add unreachable default",
+    )
+    near = without(network, "red")
+    assert said(chosen(near, ask("c1", "10.0.0.2"))) == ["c1: ip route del unreachable default", "c1: ip route add default via 172.17.0.1"]
+    assert [each[0] for each in named(network, "c1", "10.0.0.2")][1:] == [f"internet: ip link set dev {port} netns host"]
