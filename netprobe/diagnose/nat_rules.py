@@ -404,6 +404,15 @@ def translating(namespace: Namespace, network: str, out: Link, address: str) -> 
     return (Command.of(fixes.iptables(network), "-t", "nat", "-I", "POSTROUTING", *matches, *goal),)
 
 
+def emptied(namespace: Namespace, source: str) -> int:
+    """How many chains of nft translate sources by their place, and have no rule that would: somebody made
+    them for that.
+    """
+    tables = among(where(namespace.tables, engine="nft"), family=(family(source), "inet"))
+    chains = chained.from_iterable(table.chains for table in tables)
+    return len(where(chains, type="nat", hook="postrouting", rules=()))
+
+
 def _nft_chain(namespace: Namespace, source: str) -> tuple[Table, Chain] | None:
     """The chain for source translation in a ruleset that nft made."""
     awake = where(namespace.tables, engine="nft", dormant=False)

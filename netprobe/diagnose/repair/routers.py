@@ -15,7 +15,7 @@ from netprobe.predict.arp_reply import forwards
 from netprobe.predict.trace import Routed
 
 from .repair import Loss
-from .segment import meet, own_addresses
+from .segment import is_network, meet, own_addresses
 
 _MOST = 3  # further routers that are tried
 _SIDES = 2  # a namespace of containers forwards as well, where its host does
@@ -106,3 +106,26 @@ def leads_on(loss: Loss, routed: Routed) -> bool:
     come = walks.get(routed.leg, loss.prediction.request).names
     others = those_not_in(loss.bearers(routed.gateway or ""), (here.name, *come))
     return any(hints.leads(loss.snapshot[name], routed.dst, here) for name in others)
+
+
+def holds_up(loss: Loss, routed: Routed) -> bool:
+    """Whether the packet was lost at the gateway that was taken, which knows the way and does not forward."""
+    known = fib.lookup(loss.here, RouteQuery(None, routed.dst)).leg
+    return _keeps(loss, routed) and known is not None
+
+
+def leads_around_neighbours(loss: Loss, routed: Routed) -> bool:
+    """Whether a route leads to a part of the segment's own network by one of its stations, which does not
+    forward.
+    """
+    link, route = loss.out(routed), routed.decision.route
+    if link is None or route is None or not _keeps(loss, routed):
+        return False
+    own = filter(is_network, own_addresses(loss.snapshot[routed.namespace], link, route.version))
+    return prefix.within(map(prefix.network_of, own), route.dst.partition("/")[0])
+
+
+def _keeps(loss: Loss, routed: Routed) -> bool:
+    """Whether the packet was lost at the gateway that was taken, for that one does not forward."""
+    at_it = routed.gateway is not None and loss.here.address(routed.gateway) is not None
+    return at_it and loss.stop.code == "forwarding-off"

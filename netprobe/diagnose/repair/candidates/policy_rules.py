@@ -69,8 +69,9 @@ def _networks_first(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Re
     thing = Object("policy-rule", named, f"{named} (missing)")
     fix = (fixes.ip(routed.dst, *words),)
     stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
-    wide = rule.src is None and rule.dst is None
-    yield from loss.repair(stop, Merit.RESTORES if wide else Merit.ADDS)
+    # one that refuses everything leads nowhere: nobody needs it asked at all
+    meant = rule.src is None and rule.dst is None and taken.type == "unicast"
+    yield from loss.repair(stop, Merit.RESTORES if meant else Merit.ADDS)
 
 
 def _lacking_network(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Repair]:

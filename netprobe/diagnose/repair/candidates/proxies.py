@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import (
-    Command,
     InterfaceAddress,
     Link,
     Namespace,
@@ -21,7 +20,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import where
+from netprobe.model.lookup import not_among, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.routing import without_route
@@ -37,6 +36,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for stop in without_a_way(loss):
         yield from loss.repair(stop, Merit.RESTORES)
     yield from _missing(loss)
+    yield from _as_beside(loss)
 
 
 def _missing(loss: Loss) -> Iterator[Repair]:
@@ -55,6 +55,27 @@ def _missing(loss: Loss) -> Iterator[Repair]:
             if _is_expected(loss.snapshot[name], route):
                 for stop in proxy(loss, loss.snapshot[name], station, routed.via):
                     yield from loss.repair(stop, merit)
+
+
+def _as_beside(loss: Loss) -> Iterator[Repair]:
+    """An entry for an address that nobody has, as a proxy beside the asker has it on another interface."""
+    for routed in not_among(_unanswered(loss), via=loss.owned):
+        for name, station in loss.hearers():
+            same = where(loss.snapshot[name].neighbours, address=routed.via, proxy=True)
+            text = f"{name} has a proxy entry for {routed.via}, and none on {station.name}"
+            for _ in same[:1]:
+                stop = _without_entry(station, name, routed.via, text)
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=1 + len(same))
+
+
+def _without_entry(link: Link, name: str, asked: str, text: str) -> Stop:
+    """A proxy that lacks an entry."""
+    named = f"{asked} dev {link.name} proxy"
+    thing = Object("neighbour", named, f"{named} (missing)")
+    entry = fixes.ip(asked, "neigh", "add", "proxy", asked, "dev", link.name)
+    key = f"net.ipv6.conf.{link.key}.proxy_ndp"
+    fix = (*(fixes.sysctl(key, 1) if ":" in asked else ()), entry)
+    return lost("proxy-arp-off", name, link, Stage.ARP, text, object=thing, fix=fix)
 
 
 def _unanswered(loss: Loss) -> tuple[Routed, ...]:
@@ -120,13 +141,8 @@ def _proxy6(loss: Loss, namespace: Namespace, link: Link, asked: str) -> Iterato
     meant = asked in loss.owned and not prefix.needs_scope(asked)
     if not meant or not _lies_behind(namespace, link, asked):
         return
-    key = f"net.ipv6.conf.{link.key}.proxy_ndp"
-    named = f"{asked} dev {link.name} proxy"
     text = f"{namespace.name} would have to answer for {asked}, which lies behind it: it has no proxy entry"
-    thing = Object("neighbour", named, f"{named} (missing)")
-    entry = Command.of("ip", "-6", "neigh", "add", "proxy", asked, "dev", link.name)
-    fix = (*fixes.sysctl(key, 1), entry)
-    yield lost("proxy-arp-off", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
+    yield _without_entry(link, namespace.name, asked, text)
 
 
 def _shares(namespace: Namespace, route: Route) -> bool:

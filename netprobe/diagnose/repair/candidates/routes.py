@@ -12,7 +12,14 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
-from netprobe.diagnose.repair.routers import beside, leads_on, router_for, routers_for
+from netprobe.diagnose.repair.routers import (
+    beside,
+    holds_up,
+    leads_around_neighbours,
+    leads_on,
+    router_for,
+    routers_for,
+)
 from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import but, has, those_not_in, where
@@ -116,10 +123,11 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 
 def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) -> Merit:
-    """What speaks for a route that is taken away: it goes in a circle; its gateway knows the way; it is the
-    kernel's own, with stations of its network there; a policy rule chose its table.
+    """What speaks for a route that is taken away: it goes in a circle, or by a station to its own neighbours;
+    its gateway knows the way; it is the kernel's own, with stations of its network there; a policy rule chose
+    its table.
     """
-    if loops:
+    if loops or leads_around_neighbours(loss, routed):
         return Merit.RESTORES
     if leads_on(loss, routed):
         return Merit.GOES_AROUND
@@ -365,7 +373,7 @@ def _missing_route(loss: Loss, routed: Routed, network: str, hop: hints.Gateway,
 
 def _merit_of_missing(loss: Loss, routed: Routed, code: str) -> Merit:
     """An answer should leave by where the question came in; a route beside one that was meant is a detour."""
-    if code == "reply-wrong-path" and loss.stop.code in _ASTRAY:
+    if code == "reply-wrong-path" and loss.stop.code in _ASTRAY and not holds_up(loss, routed):
         return Merit.RESTORES
     if code == "no-route" and is_meant(routed.decision.route):
         return Merit.GOES_AROUND

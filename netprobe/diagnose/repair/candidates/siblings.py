@@ -12,7 +12,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, own_addresses
+from netprobe.diagnose.repair.segment import Station, is_network, own_addresses
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Route, Stage
 from netprobe.model.lookup import has, holding, not_among, where
 from netprobe.predict import fib, fixes, prefix
@@ -116,7 +116,9 @@ def _with_gateway(
     fix = (fixes.address("add", wanted, link),)
     thing = Object("address", written, text)
     stop = lost("addr-missing", router.name, link, Stage.ARP, text, object=thing, fix=fix)
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=alike)
+    # a network is on one interface: on two, the kernel would not know behind which its stations are
+    elsewhere = is_network(wanted) and own_addresses(router, link, wanted.version)
+    yield from loss.repair(stop, Merit.ADDS if elsewhere else Merit.RESTORES, agreeing=alike)
 
 
 def _read_some(loss: Loss, router: str) -> None:

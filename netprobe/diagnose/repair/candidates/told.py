@@ -7,7 +7,8 @@ leads straight to an interface; a neighbour still knows the MAC that answered fo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from functools import partial
+from itertools import chain, filterfalse
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ from netprobe.model import (
 )
 from netprobe.model.lookup import among, but, find, grouped, not_among, those_not_in, where
 from netprobe.predict import fixes, prefix
+from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
 
 
@@ -51,7 +53,8 @@ class _Tale(Struct, frozen=True):
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each of them where it belongs; from another interface of the same namespace where it is on that."""
-    tales = (*_listened_on(loss), *_sent_from(loss), *_translated(loss), *_led_to(loss), *_remembered(loss))
+    tales = (*_listened_on(loss), *_sent_from(loss), *_translated(loss), *_led_to(loss))
+    tales += (*_sent_to(loss), *_remembered(loss))
     told = grouped(where(tales, version=loss.version, is_link_local=False), _what)
     for each in told.values():
         yield from _put(loss, each[0], len(each))
@@ -241,10 +244,31 @@ def _is_its(loss: Loss, name: str, address: str) -> bool:
     return _is_free(loss, address) or loss.snapshot[name].owner_of(address) is not None
 
 
+def _sent_to(loss: Loss) -> Iterator[_Tale]:
+    """The addresses to which routes of one host lead by way of somebody who forwards nothing: they are its
+    own.
+    """
+    for name in loss.around:
+        for route in filter(_is_of_a_host, where(loss.snapshot[name].routes, type="unicast")):
+            address = route.dst.partition("/")[0]
+            bearers = chain.from_iterable(map(loss.bearers, filter(None, route.gateways)))
+            known = map(loss.snapshot.at, dict.fromkeys(bearers))
+            for there in filterfalse(partial(is_router, version=route.version), known):
+                why = f"{name} has a route that leads there, which forwards nothing"
+                yield from _at_home(loss, there.name, address, why)
+
+
+def _is_of_a_host(route: Route) -> bool:
+    return prefix.length(route.dst) == prefix.bits(route.dst.partition("/")[0])
+
+
 def straight_out(namespace: Namespace, route: Route) -> Link | None:
     """The cable out of which a route of one host leads, made by hand and without a gateway."""
-    host = prefix.length(route.dst) == prefix.bits(route.dst.partition("/")[0])
-    if not host or (route.type, route.protocol == "kernel", route.gateways) != ("unicast", False, [None]):
+    if not _is_of_a_host(route) or (route.type, route.protocol == "kernel", route.gateways) != (
+        "unicast",
+        False,
+        [None],
+    ):
         return None
     return find(namespace.links_of("veth"), index=route.indexes[0], master=None)
 

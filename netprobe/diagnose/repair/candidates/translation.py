@@ -93,7 +93,8 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
     if named.code == "nat-wrong-match":
         yield from _without_exemption(loss, namespace, named, source, merit)
     fix = nat_rules.masquerading(namespace, private, network, out, first)
-    yield from loss.repair(replace(named, commands=fix), merit)
+    empty = nat_rules.emptied(namespace, source)
+    yield from loss.repair(replace(named, commands=fix), merit, agreeing=empty)
 
 
 def _before(made: Hop | None, source: str) -> str:
