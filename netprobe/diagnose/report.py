@@ -45,6 +45,7 @@ from .evidence import Case, suspects_of
 from .last_hop import with_last_hop
 from .lost_one import BY_CHANCE, led_otherwise, of_a_lost_one, paths
 from .nat_evidence import confirmed
+from .piled_up import unread
 from .refused import from_beyond
 from .silence import heard
 from .strangers import heeded
@@ -267,8 +268,8 @@ def _seen_alone(case: Case) -> Case | None:
     stranger = from_another(case)
     if stranger is not None:
         return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
-    refused = from_beyond(case)
-    return None if refused is None else replace(case, stop=refused)
+    known = from_beyond(case) or unread(case)
+    return None if known is None else replace(case, stop=known)
 
 
 def _beyond(case: Case, prediction: Prediction, look: Searches) -> Case:

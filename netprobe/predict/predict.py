@@ -259,7 +259,8 @@ def _first_answer(ground: Ground, name: str, link: Link | None, request: Packet,
     namespace, scope = ground.namespace(name), link.name if link else None
     tos = request.tos if request.flow.protocol is Protocol.ICMP else 0  # icmp_reply gives it back
     mark = _reflected(namespace, request, accepted)
-    answer = Packet(request.flow.reversed(), Leg.REPLY, mark=mark, scope=scope, tos=tos)
+    bound = sockets.bound_to(namespace, link, request) if accepted else None
+    answer = Packet(request.flow.reversed(), Leg.REPLY, mark=mark, scope=scope, tos=tos, bound=bound)
     decision = routing.decide(ground, name, routing.query_out(namespace, answer))
     ttl = life(namespace, answer.flow.version, decision).ttl
     return replace(answer, flow=replace(answer.flow, ttl=ttl))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Flow, Leg, Link, Namespace, Object, Socket, Stage, Stop
-from netprobe.model.lookup import but, grouped
+from netprobe.model.lookup import but, grouped, where
 from netprobe.rules.packet import HookPacket, Listening
 
 from . import fib, fixes
@@ -259,6 +259,33 @@ def _takes_at(socket: Socket, address: str, version: int) -> bool:
         case "*":
             return True
     return socket.address == address
+
+
+def bound_to(namespace: Namespace, link: Link | None, packet: Packet) -> int | None:
+    """The interface by which alone the program that a packet is given to may answer (SO_BINDTODEVICE;
+    inet_csk_route_req, udp_sendmsg), by its ifindex; None where it may by any, and of a VRF by any of its.
+    """
+    if not packet.flow.protocol.has_ports or not _are_known(namespace, packet.flow):
+        return None
+    chosen = _chosen(namespace, link, _as_looked_up(namespace, link, packet))
+    devices = where(namespace.links, index=next((s.interface for s in chosen), 0))
+    return next((device.index for device in but(devices, kind="vrf")), None)
+
+
+def unread(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | None:
+    """That the program a datagram is given to has left others lying, though there is room: it may be slow, or
+    hang. Who answers has read what came before.
+    """
+    chosen = _chosen(namespace, link, packet) if _are_known(namespace, packet.flow) else ()
+    for socket in where(chosen, protocol="udp"):
+        if socket.queue[0]:
+            name = f"{socket.protocol} {socket.address}:{socket.port}"
+            text = (
+                f"{socket.queue[0]} bytes lie in the receive buffer of {name} in {namespace.name}: its"
+                " program does not read"
+            )
+            return _lost("rcvbuf-full", namespace, link, text, Object("socket", name, text))
+    return None
 
 
 def _full(namespace: Namespace, link: Link | None, socket: Socket) -> Stop | None:

@@ -1,0 +1,113 @@
+"""Two objects at once where one of them has hidden the other, or led to a repair of something that was right."""
+
+from __future__ import annotations
+
+import pytest
+from diagnose.test_repair_whole import RECORDINGS, after, ask, chosen, healthy, lost, said
+from diagnose.test_two_at_once import named
+from msgspec.structs import replace
+from predict.networks import edited
+
+from netprobe.diagnose import nat_rules
+from netprobe.diagnose.repair.candidates import proxies
+from netprobe.diagnose.repair.repair import Loss, Merit
+from netprobe.engine.line import replay
+from netprobe.model import Chain, Leg, Neighbour, Ruleset, Snapshot, Socket, Table, Verdict
+from netprobe.saved import load
+
+
+def offices() -> Snapshot:
+    return healthy("far-office-no-way-back")
+
+
+def square() -> Snapshot:
+    """Two routers between a pc and a server, which answers by the other one than it was asked by."""
+    return edited(healthy("strict-rp-filter-of-the-server"), "server", sockets=())
+
+
+def test_an_address_to_which_routers_lead_by_who_forwards_nothing() -> None:
+    """No program tells of it, for it has ended as well."""
+    network = after(square(), "server: ip address del 192.0.2.80/32 dev lo")
+    assert said(chosen(network, ask("pc", "192.0.2.80"))) == ["server: ip address add 192.0.2.80/32 dev lo"]
+
+
+def test_a_router_leads_by_who_forwards() -> None:
+    """Then the address may be anybody's behind it."""
+    network = after(square(), "server: ip address del 192.0.2.80/32 dev lo", "server: sysctl -w net.ipv4.ip_forward=1")
+    assert said(chosen(network, ask("pc", "192.0.2.80"))) != ["server: ip address add 192.0.2.80/32 dev lo"]
+
+
+def test_the_router_that_holds_an_answer_up_is_meant_though_another_knows_the_way() -> None:
+    network = after(square(), "r2: sysctl -w net.ipv4.ip_forward=0")
+    assert said(chosen(network, ask("pc", "192.0.2.80"))) == ["r2: sysctl -w net.ipv4.ip_forward=1"]
+
+
+def test_a_network_is_on_one_interface_of_its_router() -> None:
+    """A gateway that is the router's address on its other side: on this side it would have its network twice."""
+    network = after(
+        offices(),
+        "r1: ip -6 route replace fd00:2::/64 via fd00:2::1 dev wan onlink",
+        "server: ip address del fd00:2::10/64 dev eth0",
+        "server: ip address add fd00:2::10/64 dev lo",
+    )
+    assert [each[0].partition(" metric")[0] for each in named(network, "pc", "fd00:2::10")][:2] == [
+        "r1: ip -6 route replace fd00:2::/64 via fd00:9::2 dev wan",
+        "server: ip address del fd00:2::10/64 dev lo",
+    ]
+
+
+def test_a_table_that_refuses_everything_needs_no_other_before_it() -> None:
+    network = after(offices(), "r1: ip route add blackhole default table 78", "r1: ip rule add pref 1 from all lookup 78")
+    assert said(chosen(network, ask("pc", "10.2.0.10"))) == ["r1: ip rule del pref 1 from all lookup 78"]
+
+
+def test_a_route_by_a_station_to_its_own_neighbours() -> None:
+    """To forward is no task of the station's, and nobody is where the route would lead to: that is wrong as well."""
+    network = after(
+        healthy("macvlan-private"),
+        "router: ip route add 192.168.1.0/25 via 192.168.1.51 dev eth0",
+        "tv: ip address add 192.168.1.54/24 dev eth0",
+        "tv: ip address del 192.168.1.52/24 dev eth0",
+    )
+    assert said(chosen(network, ask("router", "192.168.1.52"))) == ["router: ip route del 192.168.1.0/25 via 192.168.1.51 dev eth0"]
+
+
+def test_a_proxy_has_an_entry_on_its_other_interface() -> None:
+    """A gateway that nobody has, as routed pods are given one."""
+    network = after(offices(), "pc: ip route replace default via 169.254.1.1 dev eth0 onlink")
+    wan = network["r1"].link_named("wan")
+    assert wan is not None
+    entry = Neighbour(wan.index, "169.254.1.1", None, "", proxy=True)
+    network = edited(edited(network, "r1", neighbours=(entry,)), "pc", neighbours=())
+    found = proxies.candidates(Loss.of(network, *lost(network, ask("pc", "10.2.0.10"))))
+    merits = {" ".join(map(str, each.stop.commands[-1].words)): (each.merit, each.agreeing) for each in found}
+    assert merits["ip neigh add proxy 169.254.1.1 dev lan"] == (Merit.RESTORES, 2)
+
+
+def test_a_chain_that_translates_sources_and_has_no_rule() -> None:
+    chains = (Chain("post", hook="postrouting", type="nat"), Chain("out", hook="postrouting", type="filter"))
+    network = edited(offices(), "r1", ruleset=Ruleset(tables=(Table("nft", "ip", "lab", chains), Table("nft", "ip6", "lab", chains))))
+    assert nat_rules.emptied(network["r1"], "10.1.0.10") == 1
+    assert nat_rules.emptied(network["r2"], "10.1.0.10") == 0
+
+
+@pytest.mark.parametrize(("lying", "codes"), [(2304, ["rcvbuf-full"]), (0, [])])
+def test_a_program_that_leaves_datagrams_lying_is_told_where_no_answer_came(lying: int, codes: list[str]) -> None:
+    """There is room for more, so that nothing is foretold."""
+    run = load(str(RECORDINGS / "name-server-stopped.pcapng"))[1]
+    assert run is not None
+    seen = tuple(each for each in run.observations if each.kind in ("sent", "seen") and each.leg is Leg.REQUEST and each.error is None)
+    program = Socket("udp", "10.2.0.10", 53, "unconnected", queue=(lying, 212992))
+    report = replay(replace(run, snapshot=edited(run.snapshot, "server", sockets=(program,)), observations=seen)).report
+    assert report.verdict is Verdict.UNDETERMINED
+    assert [each.code for each in report.causes] == codes
+
+
+def test_a_program_of_one_interface_answers_by_that_alone() -> None:
+    """The default route leads out of another one, by which its answers never go."""
+    own = square()["server"].link_named("eth0")
+    assert own is not None
+    network = edited(square(), "server", sockets=(Socket("tcp", "192.0.2.80", 80, "listen", interface=own.index),))
+    assert named(network, "pc", "192.0.2.80", 80) == [["server: ip route add 10.1.1.0/24 via 172.16.1.1 dev eth0"]]
+    network = edited(network, "server", sockets=(Socket("tcp", "192.0.2.80", 80, "listen"),))
+    assert named(network, "pc", "192.0.2.80", 80) == []
