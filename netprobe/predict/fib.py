@@ -60,6 +60,11 @@ class FibResult(Struct, frozen=True):
         return self.leg.via if self.leg else None
 
     @property
+    def is_on_link(self) -> bool:
+        """Whether the destination is taken for a neighbour for want of any route."""
+        return self.route is None and self.leg is not None
+
+    @property
     def type(self) -> str:
         """The route's type in ip-route(8)'s words; "none" when nothing matched."""
         return self.route.type if self.route else "none"

@@ -88,6 +88,8 @@ def _is_foreign(namespace: Namespace, asked: RouteQuery) -> bool:
 def _from_kernel(own: FibResult, answer: RouteAnswer) -> FibResult:
     legs = (leg for leg in own.candidates if leg.index == answer.index and answer.via in (None, leg.via))
     leg = next(legs, None)
+    if leg is not None and own.is_on_link and answer.type == "unicast":
+        return _with_path(own, answer)
     if own.error is None and own.type == answer.type and (leg is not None or own.type in _WITHOUT_LEGS):
         return _with_path(replace(own, leg=leg or own.leg), answer)
     route = Route(
@@ -102,8 +104,7 @@ def _from_kernel(own: FibResult, answer: RouteAnswer) -> FibResult:
 
 def _with_path(decision: FibResult, answer: RouteAnswer) -> FibResult:
     """The decision with the path MTU that the kernel has learned (rt_fill_info, rt6_fill_node), if it has."""
-    assert decision.route is not None
-    if answer.mtu is None or answer.mtu == decision.route.mtu:
+    if answer.mtu is None or (decision.route is not None and answer.mtu == decision.route.mtu):
         return decision
     return replace(decision, learned=answer.mtu, learned_lock=answer.mtu_lock)
 
@@ -117,7 +118,8 @@ def refuse_input(ground: Ground, name: str, link: Link, packet: Packet, decision
     """Why a packet that came in on `link` is not routed on: its source first, as the kernel checks it with
     the route.
     """
-    checked = rp_filter.check(ground, name, link, packet.flow.src, packet.flow.dst, packet)
+    out = rp_filter.seen_from(decision)
+    checked = rp_filter.check(ground, name, link, packet.flow.src, packet.flow.dst, packet, out)
     if checked is not None and decision.error not in ("ENETUNREACH",):
         return checked
     if decision.error is None:

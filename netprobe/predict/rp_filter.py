@@ -26,12 +26,25 @@ from .drop import lost
 from .view import Ground, Packet
 
 
-def check(ground: Ground, name: str, link: Link, src: str, dst: str, packet: Packet) -> Stop | None:
-    """Why the input route of a packet src -> dst on `link` is refused for its source; None when it is not."""
+def check(
+    ground: Ground, name: str, link: Link, src: str, dst: str, packet: Packet, out: int | None = None
+) -> Stop | None:
+    """Why the input route of a packet src -> dst on `link` is refused for its source; None when it is not.
+    `out`: the ifindex of the interface that it would be forwarded by.
+    """
     if prefix.version(dst) == 6 or link.kind == "loopback":
         return None
     namespace = ground.namespace(name)
-    return _martian(namespace, name, link, src, dst) or _reverse_path(namespace, name, link, src, dst, packet)
+    refused = _martian(namespace, name, link, src, dst)
+    return refused or _reverse_path(namespace, name, link, src, dst, packet, out)
+
+
+def seen_from(decision: fib.FibResult) -> int | None:
+    """The interface by which the way back is asked for as if from there, by its ifindex: the one that the
+    packet would be forwarded by (fib_validate_source, `oif`); None, the loopback, of what comes for the
+    namespace itself.
+    """
+    return decision.index if decision.type == "unicast" else None
 
 
 def in_force(namespace: Namespace, link: Link, setting: str) -> tuple[int, str]:
@@ -126,7 +139,7 @@ def _stop(name: str, link: Link, text: str) -> Stop:
 
 
 def _reverse_path(
-    namespace: Namespace, name: str, link: Link, src: str, dst: str, packet: Packet
+    namespace: Namespace, name: str, link: Link, src: str, dst: str, packet: Packet, out: int | None
 ) -> Stop | None:
     """rp_filter: 1 the way back must leave by this interface, 2 there must be a way back at all; where the
     interface has no address, 2 is as 1.
@@ -135,7 +148,7 @@ def _reverse_path(
     if not level or src == "0.0.0.0":
         return None
     valmark = in_force(namespace, link, "src_valid_mark")[0]
-    back = fib.sought(namespace, RouteQuery(dst, src, iif=None, mark=packet.mark if valmark else 0))
+    back = fib.sought(namespace, RouteQuery(dst, src, iif=out, mark=packet.mark if valmark else 0))
     if back.error is not None or back.type not in ("unicast", "local"):
         text, passing = f"{name} has no route back to {src}", _LOOSER[level]
         return _refused(name, link, key, level, passing, text)

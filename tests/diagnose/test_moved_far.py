@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from predict.networks import tutorial
 
 from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair.candidates import moved
+from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import FindOthers, Namespace, ReadNamespace, Snapshot
 
 
@@ -92,3 +94,20 @@ def test_behind_a_route_that_refuses() -> None:
     near = without(network, "red")
     assert said(chosen(near, ask("c1", "10.0.0.2"))) == ["c1: ip route del unreachable default", "c1: ip route add default via 172.17.0.1"]
     assert [each[0] for each in named(network, "c1", "10.0.0.2")][1:] == [f"internet: ip link set dev {port} netns host"]
+
+
+def test_an_end_where_cables_are_made_is_nobody_elses_without_a_sign() -> None:
+    """It waits to be set up: a router of which nobody has heard before did not lose it; one that others send to for its station's network
+    may have.
+    """
+    network = after(
+        healthy("far-office-no-way-back"), "r1: ip link set dev lan netns pc", "r2: ip route add 10.1.0.0/24 via 10.9.0.1 dev wan"
+    )
+    ends = {**network.namespaces, "host": replace(network["pc"], name="host"), "pc": healthy("far-office-no-way-back")["pc"]}
+    idle = replace(network, namespaces=ends)
+    loss = Loss.of(idle, *lost(idle, ask("pc", "8.8.8.8")))
+    far = "pc", idle["pc"].links[1]
+    assert moved._may_have_been_in(loss, idle["r1"], "host", far)
+    assert moved._may_have_been_in(loss, idle["pc"], "host", far)
+    assert not moved._may_have_been_in(loss, idle["r2"], "host", far)
+    assert moved._may_have_been_in(loss, idle["r2"], "server", far)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from networks import edited, host, probe, tutorial
 
 from netprobe.linux.tables.fib import questions
-from netprobe.model import Flow, InterfaceAddress, Leg, Nexthop, PolicyRule, Protocol, Route, RouteQuery, Snapshot
+from netprobe.model import AskedRoute, Flow, InterfaceAddress, Leg, Nexthop, PolicyRule, Protocol, Route, RouteAnswer, RouteQuery, Snapshot
 from netprobe.predict import fib, routing, rp_filter
 from netprobe.predict.predict import Prediction, _reflected, predict
 from netprobe.predict.view import Ground, Packet
@@ -100,3 +100,23 @@ def test_a_question_for_a_route_names_no_protocol_that_the_kernel_refuses() -> N
     """Which of thousands of routes it takes depends on the destination."""
     asked = [dict(questions(RouteQuery(None, "8.8.8.8", protocol=n, sport=5, dport=80))[0].attributes) for n in (6, 132)]
     assert asked == [{"RTA_DST": "8.8.8.8", "RTA_IP_PROTO": 6, "RTA_SPORT": 5, "RTA_DPORT": 80}, {"RTA_DST": "8.8.8.8"}]
+
+
+@pytest.mark.parametrize(("device", "refused"), [("eth0", True), ("br0", False)])
+def test_the_way_back_is_asked_for_from_where_the_packet_would_leave(device: str, refused: bool) -> None:
+    """As the kernel does it (fib_validate_source, `oif`): a rule for what comes in there refuses the look, whatever comes in."""
+    rule = PolicyRule(20000, 4, action="unreachable", iif=device)
+    snapshot = edited(tutorial(), "host", sysctls={"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.rp_filter": "1"})
+    snapshot = edited(snapshot, "host", rules=(*snapshot["host"].rules, rule))
+    found = predict(snapshot, probe("c1", "8.8.8.8"), ask=False)
+    assert isinstance(found, Prediction)
+    assert (found.stop is not None and found.stop.code == "rp-filter") is refused
+
+
+def test_the_kernel_agrees_that_who_has_no_route_is_a_neighbour() -> None:
+    """It tells of no gateway, and of no route that it would have found: none is made up of that."""
+    query = RouteQuery(None, "192.0.2.9", oif=2)
+    snapshot = edited(tutorial(), "c1", routes=())
+    told = AskedRoute("c1", query, RouteAnswer(index=2, source="172.17.0.2"))
+    decision = routing.decide(Ground(replace(snapshot, answers=(told,))), "c1", query)
+    assert (decision.route, decision.index, decision.error) == (None, 2, None)

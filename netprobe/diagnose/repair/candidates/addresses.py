@@ -353,6 +353,24 @@ def _doubled(loss: Loss) -> Iterator[Repair]:
     for other, own in product(bearers[:1], where(here.addresses, address=address)):
         text = f"{name} sends from {address}, which {other.name} has as well"
         yield from _without(loss, here, own, Stage.ROUTE, text)
+        yield from _in_its_place(loss, here, own, text)
+
+
+def _in_its_place(loss: Loss, namespace: Namespace, own: InterfaceAddress, text: str) -> Iterator[Repair]:
+    """The only address of an interface, which another one has as well, gone for one of the segment's network:
+    which one, the reader knows.
+    """
+    for link in where(namespace.links, index=own.index):
+        free = free_address(loss.addresses_beside(namespace.name, link, own.version))
+        if free is None or len(own_addresses(namespace, link, own.version)) > 1:
+            continue
+        named = f"{own.written} dev {link.name}"
+        gone = fixes.address("del", own, link)
+        put = Command.of("ip", "address", "add", free.written, "dev", link.name)
+        blank = Command.of("ip", "address", "add", Blank(f"ADDRESS/{free.prefixlen}"), "dev", link.name)
+        thing, place = Object("address", named, named), Place(namespace.name, link.name, Stage.ROUTE)
+        stop = Stop("addr-duplicate", place, text, thing, (gone, blank), (loss.stop.text,))
+        yield from loss.repair(stop, Merit.UNDOES, trial=(gone, put))
 
 
 def _deprecated(loss: Loss) -> Iterator[Repair]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 from msgspec.structs import replace
 
@@ -28,7 +28,7 @@ from netprobe.model import (
     Stop,
 )
 from netprobe.model.lookup import but, has, those_in, where
-from netprobe.predict import fixes
+from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
 
@@ -129,10 +129,31 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
     lacks = "no interface besides lo" if bare else "no way to where its other end is"
     for there, link in islice(_idle_ones(loss, home.name, kind="veth"), _MOST):
         far = loss.asked_end(there, link, asked)
-        if far is not None and far[0] != home.name and home.link_named(link.name) is None:
+        free = far is not None and far[0] != home.name and home.link_named(link.name) is None
+        if far is not None and free and _may_have_been_in(loss, home, there, far):
             other = f"{link.name}, the other end of {far[0]}/{far[1].name}, lies idle in {there}"
             stop = _moved((there, link), home.name, Stage.ROUTE, f"{other}; {home.name} has {lacks}")
             yield from loss.repair(stop, Merit.RESTORES, agreeing=1 + int(bare and waits(loss, home)))
+
+
+def _may_have_been_in(loss: Loss, home: Namespace, there: str, far: Station) -> bool:
+    """Whether an idle end may belong to a namespace. Where cables are made, one lies that nobody has set up
+    yet: it is of who has none, of the way, or of who others send to for the network of its station.
+    """
+    if home in (*loss.bare, *map(loss.snapshot.at, loss.way)) or there != start(loss.snapshot, home.name):
+        return True
+    led = [*networks_behind(loss, home)]
+    own = all_addresses(loss.snapshot[far[0]], far[1])
+    return any(prefix.within(led, each.address) for each in own)
+
+
+def networks_behind(loss: Loss, home: Namespace) -> Iterator[str]:
+    """The networks that others send to a namespace for."""
+    own = {each.address for each in home.addresses}
+    others = but(loss.snapshot.namespaces.values(), name=home.name)
+    for route in where(chain.from_iterable(each.routes for each in others), is_default=False):
+        if own & {*route.gateways}:
+            yield route.dst
 
 
 def _has_no_way(loss: Loss, home: Namespace) -> bool:

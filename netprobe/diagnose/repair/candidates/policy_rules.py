@@ -14,7 +14,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import leads_on
 from netprobe.model import Leg, Namespace, Object, PolicyRule, Route, RouteQuery, Stage, Stop
 from netprobe.model.lookup import grouped, has, where
-from netprobe.predict import fib, fixes, policy, prefix, routing
+from netprobe.predict import fib, fixes, policy, prefix, routing, rp_filter
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
@@ -46,7 +46,8 @@ def _back(loss: Loss) -> Iterator[Routed]:
     """The lookup of the way back to a sender, where the reverse path filter has refused for it."""
     for flow in (hop.flow for hop in loss.refused):
         with loss.noting():
-            decision = fib.sought(loss.here, RouteQuery(flow.dst, flow.src))
+            out = rp_filter.seen_from(fib.sought(loss.here, RouteQuery(flow.src, flow.dst)))
+            decision = fib.sought(loss.here, RouteQuery(flow.dst, flow.src, iif=out))
             yield Routed(loss.here.name, Leg.REPLY, decision, "", flow.src)
 
 

@@ -7,7 +7,7 @@ See: ip-link(8), veth; drivers/net/veth.c (veth_dellink).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from msgspec import Struct
@@ -30,6 +30,7 @@ from netprobe.predict.arp_reply import forwards, is_router
 from netprobe.predict.drop import lost
 
 from .addresses import asked_for
+from .moved import networks_behind, start
 from .renamed import missing_names
 from .siblings import copied_lines
 from .told import waited_on
@@ -64,13 +65,14 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             known = told if is_sender else those_in(asked, told)
             yield from _belonging(loss, station, homes, known, Merit.RESTORES)
         elif is_sender:
-            yield from _with_any_address(loss, station, homes)
+            begun = loss.snapshot.at(start(loss.snapshot, station.name))
+            yield from _with_any_address(loss, station, where(homes, namespace=begun))
         elif len(stations) == 1:
             yield from _belonging(loss, station, homes, asked, Merit.ADDS)
 
 
 def _belonging(
-    loss: Loss, station: Namespace, homes: list[_Bridged], addresses: Iterable[str], merit: Merit
+    loss: Loss, station: Namespace, homes: Sequence[_Bridged], addresses: Iterable[str], merit: Merit
 ) -> Iterator[Repair]:
     """A station, connected to each bridge of whose network an address is; to a router where there is none."""
     for address in addresses:
@@ -93,8 +95,10 @@ def _homes(loss: Loss) -> Iterator[_Bridged]:
                 yield _Bridged(namespace, bridge, beside, own)
 
 
-def _with_any_address(loss: Loss, station: Namespace, homes: list[_Bridged]) -> Iterator[Repair]:
-    """A station, connected where it may belong, with an address that the reader knows."""
+def _with_any_address(loss: Loss, station: Namespace, homes: Sequence[_Bridged]) -> Iterator[Repair]:
+    """A station, connected where it may belong, with an address that the reader knows. `homes`: the bridges
+    of the namespace where containers are made; others may have theirs for anybody.
+    """
     for home in _without_ports(homes):
         free = free_address(home.beside)
         if free is not None:
@@ -102,10 +106,10 @@ def _with_any_address(loss: Loss, station: Namespace, homes: list[_Bridged]) -> 
             yield from _connected(loss, station, home, free, put, Merit.ADDS)
 
 
-def _without_ports(homes: list[_Bridged]) -> list[_Bridged]:
+def _without_ports(homes: Sequence[_Bridged]) -> list[_Bridged]:
     """The one bridge that has no station at all; else the only one."""
     empty = [each for each in homes if not each.namespace.ports(each.bridge)]
-    return next((each for each in (empty, homes) if len(each) == 1), [])
+    return next((each for each in (empty, [*homes]) if len(each) == 1), [])
 
 
 def _connected(
@@ -217,10 +221,7 @@ def _next(home: Namespace, name: str) -> str:
 
 def _network_behind(loss: Loss, address: str) -> str | None:
     """The network of an address for which others have a route to the place of the loss."""
-    own = {each.address for each in loss.here.addresses}
-    others = but(loss.snapshot.namespaces.values(), name=loss.here.name)
-    routes = where(chain.from_iterable(each.routes for each in others), is_default=False)
-    led = [each.dst for each in routes if prefix.contains(each.dst, address) and own & {*each.gateways}]
+    led = (each for each in networks_behind(loss, loss.here) if prefix.contains(each, address))
     return max(led, key=prefix.length, default=None)
 
 
