@@ -105,7 +105,8 @@ def test_an_end_where_cables_are_made_is_nobody_elses_without_a_sign() -> None:
     )
     ends = {**network.namespaces, "host": replace(network["pc"], name="host"), "pc": healthy("far-office-no-way-back")["pc"]}
     idle = replace(network, namespaces=ends)
-    loss = Loss.of(idle, *lost(idle, ask("pc", "8.8.8.8")))
+    idle = after(idle, "pc: ip link set dev eth0 down")
+    loss = Loss.of(idle, *lost(idle, ask("pc", "10.2.0.10")))
     far = "pc", idle["pc"].links[1]
     assert moved._may_have_been_in(loss, idle["r1"], "host", far)
     assert moved._may_have_been_in(loss, idle["pc"], "host", far)
