@@ -28,9 +28,8 @@ REMADE = "make the container again, with a network: podman run --network NETWORK
 
 def lacking(snapshot: Snapshot, stop: Stop) -> tuple[AskEngines, ...]:
     """The request for the engines' word, where it may matter and was not asked for."""
-    if not snapshot.may_ask_engines or stop.code not in _ENDS:
-        return ()
-    return (AskEngines(),) if any(map(_is_an_engines, snapshot.namespaces.values())) else ()
+    may_matter = stop.code in _ENDS and any(map(_is_an_engines, snapshot.namespaces.values()))
+    return snapshot.engines_asked(may_matter)
 
 
 def _is_an_engines(namespace: Namespace) -> bool:
@@ -69,8 +68,7 @@ def holding(snapshot: Snapshot, prediction: Prediction) -> tuple[AskEngines, ...
     """The request for the engines' word where the probe ends at a port of a host that an engine may hold."""
     ends = but(prediction.request.hops[-1:], namespace=None)
     links = chain.from_iterable(snapshot.at(hop.namespace).links_of("bridge") for hop in ends)
-    may = snapshot.may_ask_engines and any(_HOLDER.fullmatch(link.name) for link in links)
-    return (AskEngines(),) if may else ()
+    return snapshot.engines_asked(any(_HOLDER.fullmatch(link.name) for link in links))
 
 
 def held(snapshot: Snapshot, hops: Sequence[Hop]) -> Iterator[str]:

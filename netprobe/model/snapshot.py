@@ -159,10 +159,11 @@ class Snapshot(Struct, frozen=True):
         known = {_prefix(home): home for home in self.homes}
         return known.get(_prefix(name), known.get(""))
 
-    @property
-    def may_ask_engines(self) -> bool:
-        """Whether the engines are those of this machine, and were not asked yet."""
-        return self.engines is None and not self.homes
+    def engines_asked(self, wanted: bool) -> tuple[AskEngines, ...]:
+        """The request for the engines' word where it is wanted: they are those of this machine, and were not
+        asked yet.
+        """
+        return (AskEngines(),) if wanted and self.engines is None and not self.homes else ()
 
     def with_namespace(self, namespace: Namespace) -> Snapshot:
         """This snapshot with `namespace` put in (or in the place of the one with its name)."""
