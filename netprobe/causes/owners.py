@@ -17,6 +17,7 @@ from netprobe.model.command import line
 from netprobe.model.lookup import among, has, those_not_in, where
 
 _ZONE = "filter_IN_"  # the chain of a zone of firewalld, before its name
+_FORK = "filter_INPUT_"  # the chains from which the zones part
 _OF_POLICY = "filter_IN_policy_"
 _PORTED = ("tcp", "udp")
 
@@ -73,7 +74,7 @@ def _by_firewalld(cause: Cause, report: Report, here: Namespace, table: Table) -
 
 def _zones(table: Table, interface: str) -> Iterator[str]:
     """The zones to which firewalld assigns an interface, that of all others last."""
-    rules = [rule for rule in table.rules if _names(rule)]
+    rules = [rule for chain, rule in table.placed if chain.name.startswith(_FORK)]
     own = [rule for rule in rules if interface in said(rule.statements, "iifname", "meta iifname")]
     rest = [rule for rule in rules if not said(rule.statements, "iifname", "meta iifname")]
     yield from (name for rule in (*own, *rest) for name in _names(rule))
@@ -81,5 +82,5 @@ def _zones(table: Table, interface: str) -> Iterator[str]:
 
 def _names(rule: Rule) -> list[str]:
     """The zone whose chain a rule leads to."""
-    led = (each.target or "" for each in rule.statements)
-    return [to.removeprefix(_ZONE) for to in led if to.startswith(_ZONE) and not to.startswith(_OF_POLICY)]
+    to = rule.leads_to
+    return [to.removeprefix(_ZONE)] if to.startswith(_ZONE) and not to.startswith(_OF_POLICY) else []

@@ -22,9 +22,12 @@ POLICIES = [("br0", "jump", "filter_IN_policy_allow-host-ipv6"), ("br0", "jump",
 def firewall(zones: list[tuple[str, str, str]], name: str = "firewalld", owned: bool = True, hook: str = "input") -> Snapshot:
     """The host's table as firewalld makes it, which drops what no zone takes; the host has a server on 8080."""
     base = {"name": "filter_INPUT", "handle": 1, "type": "filter", "hook": hook, "prio": 10, "policy": "accept"}
-    names = ("filter_INPUT_ZONES", "filter_IN_home", *dict.fromkeys(to for _, _, to in zones))
+    names = ("filter_IN_home", "filter_IN_home_allow", "filter_INPUT_ZONES", *dict.fromkeys(to for _, _, to in zones))
     chains = [{"chain": base}, *({"chain": {"name": to, "handle": 2 + n}} for n, to in enumerate(dict.fromkeys(names)))]
-    rules = [("filter_IN_home", [test(payload("tcp", "dport"), 22), {"accept": None}])]
+    rules = [
+        ("filter_IN_home", [test(payload("tcp", "dport"), 22), {"accept": None}]),
+        ("filter_IN_home", [{"jump": {"target": "filter_IN_home_allow"}}]),
+    ]
     for own, verb, to in zones:
         by = [test({"meta": {"key": "iifname"}}, own)] if own else []
         rules.append(("filter_INPUT_ZONES", [*by, {verb: {"target": to}}]))
