@@ -31,7 +31,7 @@ def change_address(order: Order) -> Snapshot:
     if order.plain == ["flush"]:
         return with_addresses(order, link, elsewhere(order.namespace.addresses, link))
     _, written = order.plain
-    own = _with_peer(_read(link, written), order.option("peer"))
+    own = _with_peer(link, _read(link, written), order.option("peer"))
     there = [each for each in order.namespace.addresses_of(link) if _name(each) == _name(own)]
     verb = order.permit(there, "add", "replace", "change", "del")
     if there:
@@ -47,10 +47,12 @@ def _read(link: Link, written: str) -> InterfaceAddress:
     return InterfaceAddress(link.index, text, int(length or prefix.bits(text)), scope=_scope(text))
 
 
-def _with_peer(own: InterfaceAddress, peer: str | None) -> InterfaceAddress:
+def _with_peer(link: Link, own: InterfaceAddress, written: str | None) -> InterfaceAddress:
     """The address with the far end of its interface as ip-address(8) takes it: the length is that one's."""
-    text, _, length = (peer or "").partition("/")
-    return replace(own, peer=text, prefixlen=int(length or prefix.bits(text))) if text else own
+    if written is None:
+        return own
+    far = _read(link, written)
+    return replace(own, peer=far.address, prefixlen=far.prefixlen)
 
 
 def _name(own: InterfaceAddress) -> tuple[str, int, str | None]:

@@ -76,7 +76,6 @@ _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
 }  # fmt: skip
 
 
-_NAMED = {"table": "lookup", "goto": "goto"}  # actions that a field tells
 _FLAGS = {"not": {"inverted": True}} | {action: {"action": action} for action in _ACTIONS}
 
 
@@ -87,8 +86,7 @@ def _wanted(order: Order) -> dict[str, Any]:
         found |= _field(key, text, order.six)
     for word in order.plain[1:]:
         found |= _FLAGS[word]
-    named = next((action for field, action in _NAMED.items() if field in found), None)
-    return found | ({"action": named} if named else {})
+    return found | ({"action": "lookup"} if "table" in found else {})
 
 
 def _field(key: str, text: str, six: bool) -> dict[str, Any]:

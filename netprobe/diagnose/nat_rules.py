@@ -116,16 +116,15 @@ def _ways_to(found: NatRule) -> Iterator[tuple[Statement, ...]]:
     led = indexed(_leading, found.table.chains)
     ways = [(found.chain, found.statements)]
     for chain, asked in ways:  # it grows on the way, though not for ever
-        before = led.get(chain.name, ()) if chain.hook is None else ()
+        before = led.get(chain.name, ())
         ways += [(other, (*rule.statements, *asked)) for other, rule in before[: _WAYS - len(ways)]]
         if not before:
             yield asked
 
 
 def _leading(chains: tuple[Chain, ...]) -> dict[str, tuple[tuple[Chain, Rule], ...]]:
-    """For the name of a chain, the rules that lead there."""
-    placed = ((chain, rule) for chain in chains for rule in chain.rules)
-    return gathered((rule.leads_to, (chain, rule)) for chain, rule in placed if rule.leads_to)
+    """For the name of a chain, the rules that lead there; for none, all others."""
+    return gathered((rule.leads_to, (chain, rule)) for chain in chains for rule in chain.rules)
 
 
 def _is_for_own(namespace: Namespace, statements: tuple[Statement, ...], source: str, target: str) -> bool:
@@ -257,6 +256,12 @@ def found(namespace: Namespace, thing: Object) -> Rule | None:
             tables = tuple(t for t in where(namespace.tables, name=table) if naming.tool(t) == tool)
             return find(_rules_of(tables, chain), number=int(number))
     return None
+
+
+def statements(namespace: Namespace, thing: Object) -> tuple[Statement, ...]:
+    """The steps of the rule that an object names; none of what is no rule."""
+    rule = found(namespace, thing)
+    return rule.statements if rule is not None else ()
 
 
 def _rules_of(tables: Iterable[Table], name: str) -> Iterator[Rule]:

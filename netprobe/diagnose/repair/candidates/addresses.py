@@ -62,7 +62,7 @@ def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iter
     others = [address for _, _, address in stations]
     if not others:
         return
-    if not own and not (version == 4 and namespace.addresses_of(link, 4)):  # one of the link alone is one
+    if not {4: namespace.addresses_of(link, 4), 6: own}[version]:  # IPv4 makes none by itself
         yield from _of_bare_link(loss, namespace, link, version, others)
     odd = not meet(own, others)
     for address in own:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import routers_for
-from netprobe.model import Object, Route, Stage, Stop
+from netprobe.model import Object, Stage, Stop
 from netprobe.predict import fib, fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -21,15 +21,15 @@ _CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "p
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each route that refused the packet, by way of each router that may be meant."""
     for routed in loss.decisions:
-        route = routed.decision.route
-        if route is not None and route.type in _CODES:
+        if routed.decision.type in _CODES:
             for hop in routers_for(loss, routed.namespace, routed.dst):
-                yield from loss.repair(_by_way_of(routed, route, hop), Merit.ADDS)
+                yield from loss.repair(_by_way_of(routed, hop), Merit.ADDS)
 
 
-def _by_way_of(routed: Routed, route: Route, hop: hints.Gateway) -> Stop:
+def _by_way_of(routed: Routed, hop: hints.Gateway) -> Stop:
     """The refusing route as one that leads on, in the same table."""
-    name = routed.namespace
+    name, route = routed.namespace, routed.decision.route
+    assert route is not None
     named = " ".join(fib.words(route, None, None))
     text = f"the route {named} of {name} refuses {routed.dst}, and {hop.via} leads there"
     table = fib.table_words(route.table)

@@ -97,8 +97,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     if loss.stop.code not in REFUSED:
         return
     namespace = loss.here
-    refusing = nat_rules.found(namespace, loss.stop.thing)
-    tests = refusing.statements if refusing is not None else ()
+    tests = nat_rules.statements(namespace, loss.stop.thing)
     unwanted = _turned_away(namespace)
     for flow in _flows(loss, namespace):
         for lookup in (*_of_nft(namespace, flow), *_of_ipset(namespace, flow)):

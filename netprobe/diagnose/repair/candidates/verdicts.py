@@ -10,10 +10,13 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Leg, PassedRules, Stage
 from netprobe.model.lookup import has, where
 from netprobe.predict import allow, fixes
 
 from .sets import REFUSED
+
+_NONE = PassedRules(Leg.REQUEST, "", Stage.INPUT, ())
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -31,12 +34,13 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _returning(loss: Loss) -> Iterator[Repair]:
     """The rules that ended their chain for the packet on its way to where it was refused."""
-    name, refused = loss.stop.place.namespace, loss.stop.code in REFUSED
-    met = where(loss.prediction.rules, namespace=name, leg=loss.prediction.leg) if refused else ()
-    for thing in dict.fromkeys(each for passed in met[-1:] for each in passed.rules):
-        rule = nat_rules.found(loss.here, thing)
-        if rule is not None and has(rule.statements, kind="return"):
+    name, here = loss.stop.place.namespace, loss.here
+    if loss.stop.code not in REFUSED:
+        return
+    met = where(reversed(loss.prediction.rules), namespace=name, leg=loss.prediction.leg)
+    for thing in dict.fromkeys(next(iter(met), _NONE).rules):
+        if has(nat_rules.statements(here, thing), kind="return"):
             text = f"{thing.id} of {name} ends its chain for the packet before the rules behind it are asked"
-            fix, proof = fixes.without(thing, loss.here.ruleset), (thing.text, loss.stop.text)
+            fix, proof = fixes.without(thing, here.ruleset), (thing.text, loss.stop.text)
             stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=proof, advice="")
             yield from loss.repair(stop, Merit.UNDOES)
