@@ -106,7 +106,8 @@ class Segment:
         if passed.stop:
             return self._ended(name, passed, packet)
         here = hop(name, link, at.stage, packet, at.note, "out")
-        return tuple(way.behind(here) for way in self._carry(name, link, packet))
+        ways = self._carry(name, link, packet)
+        return tuple(way.behind(here).answered_for_by(passed.blamed) for way in ways)
 
     def _ended(self, name: str, passed: Passage, packet: Packet) -> Ways:
         """What comes of a frame that rules end: nothing, or another interface sends it out, and it is their

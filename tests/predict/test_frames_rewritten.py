@@ -101,6 +101,23 @@ def test_a_frame_goes_on_where_a_rule_sends_it(device: str, code: str | None) ->
         assert stop.commands[0].words[0] == "nft"
 
 
+def rewritten(hook: str, device: str, mac: str) -> Snapshot:
+    """What the host has on a device for c2 gets another MAC."""
+    chain = {"chain": {"name": "e", "handle": 1, "type": "filter", "hook": hook, "prio": 0, "policy": "accept", "dev": device}}
+    change = {"mangle": {"key": payload("ether", "daddr"), "value": mac}}
+    rule = {"rule": {"chain": "e", "handle": 2, "expr": [test(payload("ip", "daddr"), "172.17.0.3"), change]}}
+    return edited(tutorial(), "host", ruleset=nft_table(chain, rule, family="netdev"))
+
+
+@pytest.mark.parametrize(("hook", "device"), [("egress", "vethc2"), ("ingress", "vethc1")])
+@pytest.mark.parametrize(("mac", "code"), [(NOBODY, "dnat-dead-target"), (C2, None)])
+def test_a_rule_before_a_device_is_blamed_for_the_mac_that_it_gives(hook: str, device: str, mac: str, code: str | None) -> None:
+    stop = lost(rewritten(hook, device, mac))
+    assert (stop and stop.code) == code
+    if stop is not None:
+        assert (stop.place.namespace, stop.commands[0].words[:3]) == ("host", ("nft", "delete", "rule"))
+
+
 def test_a_port_that_answers_arp_takes_no_floods() -> None:
     snapshot = relinked(tutorial(), "host", "vethc2", port=BridgePort(proxy_arp=True))
     stop = lost(snapshot)
