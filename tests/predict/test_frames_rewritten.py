@@ -101,6 +101,13 @@ def test_a_frame_goes_on_where_a_rule_sends_it(device: str, code: str | None) ->
         assert stop.commands[0].words[0] == "nft"
 
 
+@pytest.mark.parametrize(("forwarding", "code"), [("1", None), ("0", "forwarding-off")])
+def test_a_frame_redirected_to_the_bridge_is_routed(forwarding: str, code: str | None) -> None:
+    snapshot = bridged("PREROUTING -p IPv4 -j redirect")
+    stop = lost(edited(snapshot, "host", sysctls={"net.ipv4.ip_forward": forwarding}))
+    assert (stop and stop.code) == code
+
+
 def rewritten(hook: str, device: str, mac: str) -> Snapshot:
     """What the host has on a device for c2 gets another MAC."""
     chain = {"chain": {"name": "e", "handle": 1, "type": "filter", "hook": hook, "prio": 0, "policy": "accept", "dev": device}}

@@ -250,6 +250,9 @@ def _target(block: Block, chains: Collection[str]) -> list[Statement]:
 
     What changes a frame then goes on with the verdict that it names.
     """
+    if block.name == "redirect":  # to the bridge itself (ebt_redirect.c)
+        ends = _verdict(block.value("--redirect-target") or "ACCEPT")
+        return [Statement("set", key("ether daddr"), right=key("meta ibrhwaddr")), *ends]
     if block.name not in _TARGETS:
         return read_target(block, "bridge", chains)
     field, options, read, verdict = _TARGETS[block.name]

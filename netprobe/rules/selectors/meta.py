@@ -58,6 +58,12 @@ def _pkttype(packet: HookPacket, around: Surroundings) -> Seen:
     return dt.PKTTYPE.number(packet.pkttype)
 
 
+def _of_the_bridge(packet: HookPacket, around: Surroundings) -> Seen:
+    """The address of the bridge that a frame came to (nft_meta_bridge.c)."""
+    mac = getattr(packet.bridge, "mac", None)
+    return UNKNOWN if mac is None else dt.MAC.number(mac)
+
+
 def _port_known(side: str) -> Reader:
     def read(packet: HookPacket, around: Surroundings) -> Seen:
         return int((packet.in_port if side == "in" else packet.out_port) is not None)
@@ -126,7 +132,7 @@ ROWS: Rows = {
     "meta oiftype": (dt.DEVICE_TYPE, _link("oif", "type")),
     "meta iifkind": (dt.WORD, _link("iif", "kind")),
     "meta oifkind": (dt.WORD, _link("oif", "kind")),
-    "meta ibrname": (dt.INTERFACE, _link("br", "name")),
+    "meta ibrname": (dt.INTERFACE, _link("br", "name")), "meta ibrhwaddr": (dt.MAC, _of_the_bridge),
     "meta obrname": (dt.INTERFACE, _link("br", "name")),
     "meta sdif": (dt.INTERFACE, nothing),
     "meta sdifname": (dt.INTERFACE, nothing),

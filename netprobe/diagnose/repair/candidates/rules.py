@@ -46,7 +46,9 @@ _CODES = {
 # What a rule sets without a hop that shows it, and what it does to the packet.
 _LIFE = "sets the TTL of packets"
 _ZONE = "sets the conntrack zone of packets, in which their answer's is not"
+_STATION = "gives frames to another station"
 _SETS = {
+    "ether daddr": _STATION,
     "ip ttl": _LIFE,
     "ip6 hoplimit": _LIFE,
     "ct zone": _ZONE,
@@ -78,12 +80,14 @@ def _asleep(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
 
 
 def _setters(loss: Loss) -> Iterator[Repair]:
-    """The rules on the way that set a TTL or hop limit that is used up, or a conntrack zone of their own."""
+    """The rules on the way that set a TTL or hop limit that is used up, a conntrack zone of their own, or the
+    station to which frames go.
+    """
     for name in loss.way:
         for table, (placed, rule) in _rules(loss.snapshot[name]):
             for what in filter(None, map(_set, rule.statements)):
                 thing = rule_decision(table, placed, rule, placed.hook or "").object
-                if what is _ZONE or loss.stop.code == "ttl-expired":
+                if what in (_ZONE, _STATION) or loss.stop.code == "ttl-expired":
                     yield from _unset(loss, Place(name, None, stage_of(placed.hook)), thing, what)
 
 
