@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from netprobe.model import (
     Link,
+    Place,
     Stage,
     Stop,
 )
@@ -53,13 +54,18 @@ def _barred(ground: Ground, carry: Carry, found: Enquiry, asked: Packet) -> Stop
     for stop in found.barred if len(found.barred) == 1 else ():
         if not found.heard or stop.place.stage is Stage.RECEIVE:
             return stop
-    return next((stop for stop in found.barred if _owner_behind(ground, carry, stop, asked)), None)
+    seen: set[Place] = set()
+    return next((stop for stop in found.barred if _owner_behind(ground, carry, stop, asked, seen)), None)
 
 
-def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet) -> bool:
+def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet, seen: set[Place]) -> bool:
     """Whether the address would be found behind the port that keeps the request out: the walk goes on as if
-    it did not.
+    it did not; and behind what keeps it out on that way, as a rule of several bridges does. Each place is
+    looked behind once.
     """
+    if stop.place in seen:
+        return False
+    seen.add(stop.place)
     name, address = stop.place.namespace, asked.flow.dst
     if name is None or stop.place.interface is None:
         return False
@@ -78,7 +84,10 @@ def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet) -> bo
     ground.all_macvlans_on(*far)  # they may be the owner, in whichever namespace they are
     branches = carry.receive(far[0], replace(far[1], carrier=True), asked, barred=False)
     arrived = (b.at[0] for b in branches if b.at is not None)
-    return any(ground.namespace(each).owner_of(address) is not None for each in arrived)
+    if any(ground.namespace(each).owner_of(address) is not None for each in arrived):
+        return True
+    ends = filter(None, (branch.stop for branch in branches))
+    return any(_owner_behind(ground, carry, each, asked, seen) for each in ends)
 
 
 def _owner(ground: Ground, address: str) -> tuple[str, Link] | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import networks
 import pytest
 from literal_rules import nft_table, payload, test
+from msgspec.structs import replace
 from networks import MAC, edited, relinked, tutorial, veth
 from test_roots import filter_rules, rules
 
 from netprobe.diagnose.apply import mend
-from netprobe.model import BridgePort, Cause, FdbEntry, Neighbour, Ruleset, Snapshot, Stop
+from netprobe.model import Bridge, BridgePort, Cause, FdbEntry, Link, Neighbour, Ruleset, Snapshot, Stop
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 from netprobe.rules.read.iptables_save import read_save
@@ -106,6 +107,21 @@ def test_a_frame_redirected_to_the_bridge_is_routed(forwarding: str, code: str |
     snapshot = bridged("PREROUTING -p IPv4 -j redirect")
     stop = lost(edited(snapshot, "host", sysctls={"net.ipv4.ip_forward": forwarding}))
     assert (stop and stop.code) == code
+
+
+def test_a_rule_of_two_bridges_is_why_nobody_behind_both_answers() -> None:
+    """c2 is on a bridge of its own, which a cable joins to docker0; a rule drops what is for all on either."""
+    text = "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\n-A FORWARD --pkttype-type broadcast -j DROP\nCOMMIT"
+    ruleset = Ruleset(tables=tuple(read_save(text, "ebtables", "bridge")), queues=())
+    joined = (
+        Link(60, "br1", "bridge", MAC.format(8, 0), bridge=Bridge()),
+        veth(61, "ab", MAC.format(8, 1), 62, None, master=5, port=BridgePort()),
+        veth(62, "ba", MAC.format(8, 2), 61, None, master=60, port=BridgePort()),
+    )
+    links = tuple(replace(link, master=60) if link.name == "vethc2" else link for link in tutorial()["host"].links)
+    stop = lost(edited(tutorial(), "host", links=(*links, *joined), ruleset=ruleset))
+    assert stop is not None
+    assert (stop.code, stop.object and stop.object.id) == ("filtered-by-rule", "ebtables filter FORWARD 1")
 
 
 def rewritten(hook: str, device: str, mac: str) -> Snapshot:
