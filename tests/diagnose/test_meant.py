@@ -147,3 +147,21 @@ TO_LAN, TO_OTHER, WAN = "-A FORWARD -i br0 -j lan", "-A lan -o docker0 -j other"
 )
 def test_a_chain_to_which_no_rule_leads_is_led_to(rules: tuple[str, ...], line: str) -> None:
     assert lines(chosen(zoned(*rules), "red", "8.8.8.8"))[0] == line
+
+
+@pytest.mark.parametrize(
+    ("rules", "led"),
+    [
+        (("-A CNI -j MASQUERADE",), True),
+        (("-A CNI -j MASQUERADE", "-A POSTROUTING -s 192.0.2.0/24 -j CNI"), False),
+        (("-A CNI -j RETURN",), False),
+    ],
+)
+def test_a_chain_that_translates_and_to_which_no_rule_leads_is_led_to(rules: tuple[str, ...], led: bool) -> None:
+    text = "\n".join(("*nat\n:PREROUTING ACCEPT\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\n:CNI -", *rules, "COMMIT", ""))
+    snapshot = edited(tutorial(), "host", ruleset=Ruleset(tables=tuple(read_save(text, "iptables", "ip")), queues=()))
+    world = snapshot["internet"]
+    cut = edited(snapshot, "internet", routes=tuple(each for each in world.routes if each.dst != "10.0.0.0/16"))
+    cause = chosen(cut, "red", "8.8.8.8")
+    assert (cause.place.namespace, cause.place.interface) == ("host", "eth0")
+    assert (lines(cause) == ["iptables -t nat -I POSTROUTING -j CNI"]) is led

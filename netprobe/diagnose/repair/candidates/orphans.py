@@ -7,15 +7,17 @@ See: iptables(8), -j; nft(8), jump.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain as joined
 from itertools import islice, product
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Chain, Object, Table
+from netprobe.model import Chain, Leg, Namespace, Object, Place, Statement, Stop, Table
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, where
 from netprobe.model.pattern import pattern
+from netprobe.model.place import stage_of
 from netprobe.predict import fixes
 from netprobe.rules.naming import tool
 
@@ -36,9 +38,32 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             each for each in among(table.chains, hook=(None, hook)) if _leads(each) and each not in lost
         ]
         for parent, chain in islice(product(parents, lost), _MOST):
-            yield from _led_to(loss, table, parent, chain, name_of(routed.iif, ""))
+            yield from _led_to(loss, loss.stop, table, parent, chain, name_of(routed.iif, ""))
+    for namespace in map(loss.snapshot.at, loss.way):
+        for table in namespace.tables:
+            yield from _of_nat(loss, namespace, table)
 
 
+def _of_nat(loss: Loss, namespace: Namespace, table: Table) -> Iterator[Repair]:
+    """The same of chains that translate, in each chain at whose hook that is done."""
+    bases = among(where(table.chains, type="nat"), hook=_TRANSLATING)
+    outs = map(loss.out, where(loss.asked(Leg.REQUEST), namespace=namespace.name))
+    links = {"postrouting": next(filter(None, outs), None)}
+    for parent, chain in islice(product(bases, _orphans(table) if bases else ()), _MOST):
+        code, kinds = _TRANSLATING[parent.hook or ""]
+        link = links.get(parent.hook or "")
+        if among(_steps(chain), kind=kinds):
+            place = Place(namespace.name, name_of(link, "") or None, stage_of(parent.hook))
+            stop = replace(loss.stop, code=code, place=place)
+            yield from _led_to(loss, stop, table, parent, chain, "")
+
+
+def _steps(chain: Chain) -> tuple[Statement, ...]:
+    return tuple(joined.from_iterable(rule.statements for rule in chain.rules))
+
+
+_DESTINATION, _SOURCE = ("dnat-missing", ("dnat", "redirect")), ("nat-missing", ("snat", "masquerade"))
+_TRANSLATING = {"prerouting": _DESTINATION, "output": _DESTINATION, "postrouting": _SOURCE}
 _HOOKS = ("input", "forward", "output")
 
 
@@ -61,7 +86,7 @@ def _leads(chain: Chain) -> bool:
     return any(rule.leads_to for rule in chain.rules)
 
 
-def _led_to(loss: Loss, table: Table, parent: Chain, chain: Chain, came: str) -> Iterator[Repair]:
+def _led_to(loss: Loss, base: Stop, table: Table, parent: Chain, chain: Chain, came: str) -> Iterator[Repair]:
     words: tuple[str, ...] = (tool(table), table.name)
     into = ("-i", came) if came else ()
     fix = fixes.xtables(words[0], table.name, parent.name, "-I", parent.name, *into, "-j", chain.name)
@@ -71,7 +96,7 @@ def _led_to(loss: Loss, table: Table, parent: Chain, chain: Chain, came: str) ->
         insert = ("insert", "rule", table.family, table.name, parent.name)
         fix = fixes.nft((table.name, parent.name), *insert, *of, "jump", chain.name)
     named = " ".join((*words, chain.name))
-    text = f"no rule of {loss.here.name} leads to {named}, by which the packet would pass: {loss.stop.text}"
-    thing = Object("rule", named, f"no rule leads to {chain.name}")
-    stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=(loss.stop.text,), advice="")
+    text = f"no rule of {base.place.namespace} leads to {named}, by which it would pass: {loss.stop.text}"
+    thing = Object("nat-rule" if parent.type == "nat" else "rule", named, f"no rule leads to {chain.name}")
+    stop = replace(base, text=text, object=thing, commands=fix, proof=(loss.stop.text,), advice="")
     yield from loss.repair(stop, Merit.RESTORES, agreeing=int(parent.hook is None))
