@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import product
+from itertools import chain as joined
+from itertools import islice, product
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Namespace, RouteQuery, Statement
+from netprobe.model import Chain, Namespace, RouteQuery, Rule, Statement
 from netprobe.model.link import name_of
-from netprobe.model.lookup import those_in, where
+from netprobe.model.lookup import has, indexed, those_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS
@@ -25,6 +26,7 @@ from netprobe.rules.naming import PORT_KEYS
 from .renamed import missing_names
 
 _REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
+_MOST = 16  # rules of a table: who has more of them has left them for others
 _IN, _OUT = ("iifname", "meta iifname"), ("oifname", "meta oifname")
 _FROM, _TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
 _ASKED = (*_IN, *_OUT, *_FROM, *_TO, *PORT_KEYS)
@@ -43,14 +45,28 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     lost_at = where(loss.prediction.routed, namespace=loss.here.name, leg=loss.prediction.leg)[-1:]
     refused = lost_at if loss.stop.code in _REFUSED else ()
     gone = {*missing_names(loss.here)} if refused else set()
-    for routed, rule in product(refused, nat_rules.of_kind(loss.here.tables, "accept")):
-        yield from _corrected(loss, routed, rule, gone)
+    for routed, table in product(refused, loss.here.tables):
+        rules = (nat_rules.NatRule(table, *each) for each in indexed(_particular, table.chains))
+        found = joined.from_iterable(_corrected(loss, routed, rule, gone) for rule in rules)
+        yield from islice(found, _MOST)
+
+
+def _particular(chains: tuple[Chain, ...]) -> tuple[tuple[Chain, Rule, str], ...]:
+    """The rules that accept what has several things, each with its chain and hook."""
+    every = ((chain, rule, chain.hook or "") for chain in chains for rule in chain.rules)
+    return tuple(filter(_is_particular, every))
+
+
+def _is_particular(placed: tuple[Chain, Rule, str]) -> bool:
+    """Whether a rule accepts, and asks for several things."""
+    steps = placed[1].statements
+    accepts = has(steps, kind="accept")
+    return accepts and len(nat_rules.said(steps, *_ASKED)) > 1
 
 
 def _corrected(loss: Loss, routed: Routed, rule: nat_rules.NatRule, gone: set[str]) -> Iterator[Repair]:
-    """The rule with what the packet has, where it asks for more than what is not there."""
-    several = len(nat_rules.said(rule.statements, *_ASKED)) > 1
-    for odd in _odd(loss, routed, rule.statements, gone) if several else ():
+    """The rule with what the packet has in the place of what is not there."""
+    for odd in _odd(loss, routed, rule.statements, gone):
         thing = rule.decision.object
         text = f"{thing.id} of {loss.here.name} accepts what has {odd.old}, {odd.why}: {loss.stop.text}"
         proof = (thing.text, loss.stop.text)
@@ -71,9 +87,11 @@ def _odd(loss: Loss, routed: Routed, statements: tuple[Statement, ...], gone: se
 
 def _is_of_nobody(loss: Loss, network: str) -> bool:
     """Whether a network is that of no address in sight, and of no route but that of all the world."""
-    if any(map(partial(prefix.contains, network), loss.owned)):
+    first = network.partition("/")[0]
+    several = loss.owned if prefix.length(network) < prefix.bits(first) else ()
+    if first in loss.owned or any(map(partial(prefix.contains, network), several)):
         return False
-    route = fib.lookup(loss.here, RouteQuery(None, network.partition("/")[0])).route
+    route = fib.lookup(loss.here, RouteQuery(None, first)).route
     return route is None or route.is_default
 
 

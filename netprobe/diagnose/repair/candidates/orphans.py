@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain as joined
 from itertools import islice, product
+from operator import attrgetter
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Chain, Leg, Namespace, Object, Place, Statement, Stop, Table
+from netprobe.model import Chain, Leg, Namespace, Object, Place, Rule, Statement, Stop, Table
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, where
+from netprobe.model.lookup import among, but, indexed, not_among, where
 from netprobe.model.pattern import pattern
 from netprobe.model.place import stage_of
 from netprobe.predict import fixes
@@ -73,9 +74,19 @@ def _orphans(table: Table) -> list[Chain]:
     maps = but(table.sets, data=None)  # they may lead anywhere
     if not own or maps or table.partial:
         return []
-    said = " ".join(_OWN_CHAIN.sub("", rule.text) for rule in table.rules)
-    named = {*_WORD.findall(said), *(rule.leads_to for rule in table.rules)}
-    return [each for each in own if each.name not in named]
+    return [*not_among(own, name=indexed(_named, table.chains))]
+
+
+def _named(chains: tuple[Chain, ...]) -> frozenset[str]:
+    """The words of all rules: what they lead to, and whatever else."""
+    rules = [*joined.from_iterable(map(attrgetter("rules"), chains))]
+    said = map(_words, rules)
+    led = map(attrgetter("leads_to"), rules)
+    return frozenset((*joined.from_iterable(said), *led))
+
+
+def _words(rule: Rule) -> list[str]:
+    return _WORD.findall(_OWN_CHAIN.sub("", rule.text))
 
 
 _OWN_CHAIN, _WORD = pattern(r"^-A \S+"), pattern(r"[^\s:;,{}]+")
@@ -83,7 +94,7 @@ _OWN_CHAIN, _WORD = pattern(r"^-A \S+"), pattern(r"[^\s:;,{}]+")
 
 def _leads(chain: Chain) -> bool:
     """Whether it is there to lead to others."""
-    return any(rule.leads_to for rule in chain.rules)
+    return any(map(attrgetter("leads_to"), chain.rules))
 
 
 def _led_to(loss: Loss, base: Stop, table: Table, parent: Chain, chain: Chain, came: str) -> Iterator[Repair]:

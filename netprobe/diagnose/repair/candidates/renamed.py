@@ -99,8 +99,11 @@ def _renamed(loss: Loss, namespace: Namespace, link: Link, name: str, times: int
 
 def _said(namespace: Namespace) -> Counter[str]:
     """How many rules speak of each interface by its whole name."""
-    rules = (each.rules for table in namespace.tables for each in table.chains)
-    return sum((indexed(_counted, each) for each in rules), Counter())
+    found: Counter[str] = Counter()
+    for table in namespace.tables:
+        for each in table.chains:
+            found.update(indexed(_counted, each.rules))
+    return found
 
 
 def _counted(rules: tuple[Rule, ...]) -> Counter[str]:
