@@ -288,20 +288,6 @@ def retargeted(namespace: Namespace, thing: Object, rule: Rule, old: str, new: s
     return ()
 
 
-def reworded(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
-    """The rule with one interface or network in the place of another; nothing where its tool cannot replace
-    one.
-    """
-    match thing.line:
-        case ("nft", family, table, chain, "handle", handle):
-            text = swapped(rule.text, old, new)
-            return fixes.nft((table, chain), "replace", "rule", family, table, chain, "handle", handle, text)
-        case (tool, table, chain, number) if tool.startswith(("iptables", "ip6tables")):
-            words = [{old: new}.get(word, word) for word in fixes.xt_words(chain, rule.text)]
-            return fixes.xtables(tool, table, chain, "-R", chain, number, *words)
-    return ()
-
-
 def _retargeted_by_nft(
     namespace: Namespace, words: tuple[str, ...], rule: Rule, old: str, new: str
 ) -> fixes.Fix:

@@ -165,3 +165,21 @@ def test_a_chain_that_translates_and_to_which_no_rule_leads_is_led_to(rules: tup
     cause = chosen(cut, "red", "8.8.8.8")
     assert (cause.place.namespace, cause.place.interface) == ("host", "eth0")
     assert (lines(cause) == ["iptables -t nat -I POSTROUTING -j CNI"]) is led
+
+
+LATE = "-A FORWARD -s 10.0.0.0/16 -o eth0 -j ACCEPT"
+
+
+@pytest.mark.parametrize(
+    ("rules", "line"),
+    [
+        (
+            ("-A FORWARD -i br0 -j lan", "-A lan -o docker0 -j ACCEPT", "-A lan -j REJECT", LATE),
+            "iptables -D FORWARD -s 10.0.0.0/16 -o eth0 -j ACCEPT",
+        ),
+        (("-A FORWARD -i br0 -o eth0 -j DROP", LATE), "iptables -D FORWARD -i br0 -o eth0 -j DROP"),  # what was put before it is odd
+        (("-A FORWARD -s 10.0.0.2/32 -j DROP", LATE), "iptables -D FORWARD -s 10.0.0.2/32 -j DROP"),
+    ],
+)
+def test_a_rule_that_comes_too_late_is_put_first(rules: tuple[str, ...], line: str) -> None:
+    assert lines(chosen(zoned(*rules), "red", "8.8.8.8"))[0] == line

@@ -1,5 +1,5 @@
 """Rules that would accept the packet, but for an interface that is not there any more, or a network that
-nobody here is of: they were written for what these were before. Pure.
+nobody here is of: they were written for what these were before; or but for what refuses it before. Pure.
 
 See: iptables(8), -R; nft(8), replace rule.
 """
@@ -14,7 +14,7 @@ from itertools import islice, product
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.diagnose import nat_rules
+from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Namespace, RouteQuery, Rule, Statement
 from netprobe.model.link import name_of
@@ -47,8 +47,19 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     gone = {*missing_names(loss.here)} if refused else set()
     for routed, table in product(refused, loss.here.tables):
         rules = (nat_rules.NatRule(table, *each) for each in indexed(_particular, table.chains))
-        found = joined.from_iterable(_corrected(loss, routed, rule, gone) for rule in rules)
-        yield from islice(found, _MOST)
+        every = [*rules]
+        corrected = map(partial(_corrected, loss, routed, gone), every)
+        late = map(partial(_moved_up, loss), filter(partial(_is_for, routed), every))
+        yield from islice(joined.from_iterable(corrected), _MOST)
+        yield from islice(joined.from_iterable(late), _MOST)
+
+
+def _is_for(routed: Routed, rule: nat_rules.NatRule) -> bool:
+    """Whether a rule names the sender, the goal or the way in of a packet, as far as its words tell."""
+    steps = rule.statements
+    networks = nat_rules.networks(steps, *_FROM), nat_rules.networks(steps, *_TO)
+    named = prefix.within(networks[0], routed.src) or prefix.within(networks[1], routed.dst)
+    return named or name_of(routed.iif) in nat_rules.said(steps, *_IN)
 
 
 def _particular(chains: tuple[Chain, ...]) -> tuple[tuple[Chain, Rule, str], ...]:
@@ -64,13 +75,25 @@ def _is_particular(placed: tuple[Chain, Rule, str]) -> bool:
     return accepts and len(nat_rules.said(steps, *_ASKED)) > 1
 
 
-def _corrected(loss: Loss, routed: Routed, rule: nat_rules.NatRule, gone: set[str]) -> Iterator[Repair]:
+def _moved_up(loss: Loss, rule: nat_rules.NatRule) -> Iterator[Repair]:
+    """The rule before all others of its chain: what refuses stands before it."""
+    thing = rule.decision.object
+    text = f"{thing.id} of {loss.here.name} would accept the packet, and comes too late: {loss.stop.text}"
+    proof = (thing.text, loss.stop.text)
+    fix = rule_words.put_first(thing, rule.rule)
+    stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=proof, advice="")
+    # what ends its chain has exceptions; what was put before others is odd itself
+    excepted = any({"-I", "insert"} & {*command.words} for command in loss.stop.commands)
+    yield from loss.repair(stop, Merit.RESTORES if excepted else Merit.ADDS, agreeing=1)
+
+
+def _corrected(loss: Loss, routed: Routed, gone: set[str], rule: nat_rules.NatRule) -> Iterator[Repair]:
     """The rule with what the packet has in the place of what is not there."""
     for odd in _odd(loss, routed, rule.statements, gone):
         thing = rule.decision.object
         text = f"{thing.id} of {loss.here.name} accepts what has {odd.old}, {odd.why}: {loss.stop.text}"
         proof = (thing.text, loss.stop.text)
-        fix = nat_rules.reworded(thing, rule.rule, odd.old, odd.new)
+        fix = rule_words.reworded(thing, rule.rule, odd.old, odd.new)
         stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=proof, advice="")
         yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import dnat_rules, nat_rules
+from netprobe.diagnose import dnat_rules, nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import (
     Chain,
@@ -162,7 +162,7 @@ def _to_another_network(loss: Loss) -> Iterator[Repair]:
             for network in prefix.alike(onto.value, namespace.addresses):
                 address = prefix.moved(target, network)
                 to = f"maps to {onto.value}, where nobody has {target}; somebody has {address}"
-                fix = nat_rules.reworded(thing, rule, onto.value, network)
+                fix = rule_words.reworded(thing, rule, onto.value, network)
                 if {target, address} & loss.owned == {address}:
                     yield from _retargeted(loss, made, thing, to, fix, Merit.RESTORES)
 
