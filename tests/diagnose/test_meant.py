@@ -178,6 +178,11 @@ LATE = "-A FORWARD -s 10.0.0.0/16 -o eth0 -j ACCEPT"
             "iptables -D FORWARD -s 10.0.0.0/16 -o eth0 -j ACCEPT",
         ),
         (("-A FORWARD -i br0 -o eth0 -j DROP", LATE), "iptables -D FORWARD -i br0 -o eth0 -j DROP"),  # what was put before it is odd
+        (
+            ("-A FORWARD -p icmp -d 192.0.2.1 -j ACCEPT", "-A FORWARD -j REJECT", LATE),
+            "iptables -D FORWARD -s 10.0.0.0/16 -o eth0 -j ACCEPT",
+        ),
+        (("-A FORWARD -j DROP", LATE, "-A FORWARD -i docker0 -j ACCEPT"), "iptables -D FORWARD -j DROP"),
         (("-A FORWARD -s 10.0.0.2/32 -j DROP", LATE), "iptables -D FORWARD -s 10.0.0.2/32 -j DROP"),
     ],
 )

@@ -84,7 +84,17 @@ def _moved_up(loss: Loss, rule: nat_rules.NatRule) -> Iterator[Repair]:
     stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=proof, advice="")
     # what ends its chain has exceptions; what was put before others is odd itself
     excepted = any({"-I", "insert"} & {*command.words} for command in loss.stop.commands)
-    yield from loss.repair(stop, Merit.RESTORES if excepted else Merit.ADDS, agreeing=1)
+    ends = excepted or _ends(rule.chain, nat_rules.found(loss.here, loss.stop.thing))
+    yield from loss.repair(stop, Merit.RESTORES if ends else Merit.ADDS, agreeing=1)
+
+
+def _ends(chain: Chain, refusing: Rule | None) -> bool:
+    """Whether a rule refuses all, behind most of the others of its chain: what stands behind it was added
+    since.
+    """
+    if refusing not in chain.rules or refusing is None:
+        return False
+    return not refusing.asks and 2 * refusing.number > len(chain.rules)
 
 
 def _corrected(loss: Loss, routed: Routed, gone: set[str], rule: nat_rules.NatRule) -> Iterator[Repair]:
