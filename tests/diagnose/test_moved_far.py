@@ -112,3 +112,18 @@ def test_an_end_where_cables_are_made_is_nobody_elses_without_a_sign() -> None:
     assert moved._may_have_been_in(loss, idle["pc"], "host", far)
     assert not moved._may_have_been_in(loss, idle["r2"], "host", far)
     assert moved._may_have_been_in(loss, idle["r2"], "server", far)
+
+
+def test_the_asker_does_not_get_the_address_that_it_asks_for() -> None:
+    """An interface that lies idle belongs to who has none; with the asker it would let the question pass as well, and mend nothing."""
+    network = after(
+        healthy("far-office-no-way-back"),
+        "pc: ip link set dev eth0 netns r1",
+        "r1: ip route del 10.9.0.0/30 dev wan",
+        "r1: ip route add blackhole 10.9.0.0/30",
+    )
+    found = named(network, "r2", "10.1.0.10")
+    assert [each[0].partition(" proto")[0] for each in found] == [
+        "r1: ip link set dev eth0 netns pc",
+        "r1: ip route replace 10.9.0.0/30 dev wan",
+    ]

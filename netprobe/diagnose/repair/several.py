@@ -7,8 +7,9 @@ see this package). Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from heapq import heappop, heappush
-from itertools import chain, count
+from itertools import chain, count, filterfalse
 
 from msgspec import Struct
 
@@ -21,6 +22,7 @@ from netprobe.predict.sockets import PROGRAMS
 from .repair import Loss, Merit, Repair, is_meant
 from .search import Results, search
 from .tried import tried
+from .whole import gives_to_the_asker
 
 _SEARCHES = 16  # of the ways that are followed; one takes some 40 ms
 _BREADTH = 5  # repairs that are followed from each place
@@ -117,10 +119,11 @@ def _last_step(loss: Loss, way: _Sequence, found: Results) -> int | None:
     """What it costs to let the probe pass behind a way; None where nothing that was found does. Behind what
     has changed nothing it must be something that is wrong as well: added can be much.
     """
+    repairs = [*filterfalse(partial(gives_to_the_asker, loss), found.repairs)]
     if way.idle:
-        return next((_cost(each) for each in found.repairs if each.merit < Merit.ADDS), None)
+        return next((_cost(each) for each in repairs if each.merit < Merit.ADDS), None)
     by_hand = _BY_HAND if _arrives(loss, way) else None
-    return next(map(_cost, filter(is_meant, found.repairs)), by_hand)
+    return next(map(_cost, filter(is_meant, repairs)), by_hand)
 
 
 def _looked_behind(loss: Loss, way: _Sequence) -> tuple[Loss, Results]:

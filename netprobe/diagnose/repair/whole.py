@@ -166,7 +166,14 @@ def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
     if more.stop.place.namespace != repair.stop.place.namespace or not went_along(repair, more):
         return False
     takes = any("del" in command.words or command.blanks for command in more.stop.commands)
-    return not takes and _leads_there(after, more) and not told.is_waited_for(after, more)
+    given = gives_to_the_asker(after, more) or told.is_waited_for(after, more)
+    return not takes and _leads_there(after, more) and not given
+
+
+def gives_to_the_asker(loss: Loss, more: Repair) -> bool:
+    """Whether the asker would have the address then that it asks others for."""
+    name = more.stop.place.namespace
+    return name == loss.probe.source.namespace and more.mended.at(name).address(loss.goal) is not None
 
 
 def _is_supposed(loss: Loss, after: Loss, repair: Repair, more: Repair) -> bool:
