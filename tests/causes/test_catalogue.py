@@ -33,7 +33,7 @@ VOCABULARY = {
 }  # fmt: skip
 
 KINDS = {"policy-rule", "bridge-port", "fdb-entry", "nat-rule", "tc-filter"}  # of objects
-ENGINES = {"iptables-legacy", "ip6tables-legacy", "arptables-legacy", "tables-legacy"}
+ENGINES = {"iptables-legacy", "ip6tables-legacy", "arptables-legacy", "tables-legacy", "firewall-cmd"}
 MESSAGES = {"ipv6-icmp", "echo-request"}  # protocols and messages in the words of firewalls
 RULES = [rule for _, rules in SECTIONS for rule in rules]
 PACKAGE = Path(__file__).parents[2] / "netprobe"

@@ -51,14 +51,21 @@ def far_end(loss: Loss, name: str, link: Link) -> Station | None:
 
 def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
     """An interface that is down though it has addresses, ports or a far end: what is used is meant to be
-    up. One that arrived so from a station that lacks one is not.
+    up. One that arrived so from a station that lacks one is not, nor one whose cable leads to where it is.
     """
     addressed = has(namespace.addresses_of(link), scope="global")
     used = addressed or link.master is not None or link.kind == "veth" or namespace.ports(link)
     if used and not link.up:
         down = link_down(namespace.name, link, Stage.ROUTE)
-        idle = not addressed and link.master is None and any(waits(loss, each) for each in loss.bare)
+        bare = not addressed and link.master is None
+        idle = bare and (_is_short(loss, namespace, link) or any(waits(loss, each) for each in loss.bare))
         yield from loss.repair(down, Merit.ADDS if idle else Merit.RESTORES, agreeing=int(addressed))
+
+
+def _is_short(loss: Loss, namespace: Namespace, link: Link) -> bool:
+    """Whether both ends of a cable are in one namespace."""
+    far = loss.known_end(namespace.name, link)
+    return far is not None and far[0] == namespace.name
 
 
 def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
