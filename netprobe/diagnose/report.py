@@ -123,7 +123,7 @@ def diagnose(
         sightings=sightings(seen, request, reply),
         rules=_rules_on_the_way(prediction),
         notes=(*_of_ends(asked), *_of_another(asked, request), *arp_answers.notes(snapshot, found),
-               *engines.held(snapshot, request),
+               *(engines.held(snapshot, request) if cause is None else ()),
                *counted.notes, *((BY_CHANCE,) if case.by_chance else ()),
                *(_limits(request, reply) if not watched and verdict is Verdict.REACHABLE else ())),
     )  # fmt: skip

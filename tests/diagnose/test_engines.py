@@ -7,9 +7,11 @@ from msgspec.structs import replace
 from predict.networks import edited, tutorial
 from test_repair_whole import after, ask, chosen, lost
 
+from netprobe.causes.catalogue import explain
 from netprobe.diagnose import engines
 from netprobe.diagnose.repair import choice
-from netprobe.model import AskEngines, Probe, Snapshot, Socket
+from netprobe.diagnose.report import diagnose
+from netprobe.model import AskEngines, Probe, Ruleset, Snapshot, Socket
 from netprobe.model.engines import ContainerEngines, EngineContainer, EngineNetwork, PublishedPort
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -207,6 +209,20 @@ def test_a_port_that_only_the_engine_holds(one: EngineContainer, said: list[str]
     of_podman = told(listens, (replace(one, engine="podman"),), ())
     assert [*engines.held(of_podman, arrived.request.hops)] == [HELD + each for each in said]
     assert [*engines.held(told(listens, (one,), ()), arrived.request.hops)] == []  # Docker's own program serves it
+
+
+@pytest.mark.parametrize(("address", "notes"), [("0.0.0.0", 1), ("10.0.0.9", 0)])
+def test_a_port_that_refuses_is_held_by_nobody(address: str, notes: int) -> None:
+    """The engine may hold it at another address: there is a cause then, and nothing was taken."""
+    snapshot, asked = closed()
+    one = EngineContainer("podman", "web", "running", ("podman",), (PORT,))
+    listens = told(edited(snapshot, "host", sockets=(Socket("tcp", address, 8080, "listen"),)), (one,), ())
+    listens = replace(listens, namespaces={name: replace(each, ruleset=Ruleset()) for name, each in listens.namespaces.items()})
+    arrived = predict(listens, asked, ask=False)
+    assert isinstance(arrived, Prediction)
+    report = diagnose("why", asked, listens, arrived, None, frozenset(), explain)
+    assert len([note for note in report.notes if note.startswith(HELD)]) == notes
+    assert len(report.causes) == 1 - notes
 
 
 def test_who_holds_a_port_is_asked_where_podman_has_a_bridge() -> None:
