@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Snapshot
 from netprobe.model.lookup import all_but, among, gathered, has, where
-from netprobe.predict import ipv6
+from netprobe.predict import ipv6, prefix
 from netprobe.predict.drop import Unread
 from netprobe.predict.view import Ground, Lacking
 
@@ -199,17 +199,10 @@ def _with_legs(order: Order, link: Link, flag: str, holds: bool) -> Order:
 def with_link_local(order: Order, link: Link) -> Order:
     """The interface with the IPv6 address that it makes of its MAC (RFC 4291, appendix A), if it has none."""
     namespace, stem = order.namespace, f"net.ipv6.conf.{link.key}"
-    if link.kind == "loopback" or len(link.mac) != 17 or has(namespace.addresses_of(link, 6), scope="link"):
+    made_of = prefix.link_local(link.mac)
+    if link.kind == "loopback" or made_of is None or has(namespace.addresses_of(link, 6), scope="link"):
         return order
-    if namespace.sysctl(f"{stem}.disable_ipv6") != "0" or link.mtu < ipv6.MTU:
+    if namespace.sysctl(f"{stem}.disable_ipv6", "0") != "0" or link.mtu < ipv6.MTU:
         return order
-    own = InterfaceAddress(link.index, _made_of(link.mac), 64, scope="link")
+    own = InterfaceAddress(link.index, made_of, 64, scope="link")
     return order.with_fields(addresses=(*namespace.addresses, own))
-
-
-def _made_of(mac: str) -> str:
-    from ipaddress import IPv6Address
-
-    octets = bytes.fromhex(mac.replace(":", ""))
-    lower = bytes((octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]))
-    return str(IPv6Address(bytes((0xFE, 0x80, 0, 0, 0, 0, 0, 0)) + lower))

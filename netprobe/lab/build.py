@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from netprobe.errors import CannotLook
@@ -49,11 +50,12 @@ _START = (
     ("net.bridge.bridge-nf-call-arptables", "0"),
 )
 
-_IFA_F_NODAD = 0x02  # linux/if_addr.h
+_IFA_F_NODAD, _IFA_F_DADFAILED, _IFA_F_TENTATIVE = 0x02, 0x08, 0x40  # linux/if_addr.h
 _NTF_SELF, _NTF_MASTER = 0x02, 0x04  # linux/neighbour.h
 _NUD_PERMANENT = 0x80
 _RTPROT_BOOT = 3  # what `ip route add` leaves, linux/rtnetlink.h
 _RT_SCOPE_LINK = 253
+_PATIENCE, _PAUSE = 3.0, 0.01  # seconds
 
 
 def build(topology: Topology, engine: firewall.FirewallTool | None = None) -> None:
@@ -82,6 +84,8 @@ def build(topology: Topology, engine: firewall.FirewallTool | None = None) -> No
             _set(talks, interface)
         _set_sysctls(topology, before_links=False)
         _add_entries(talks, topology)
+        for conversation in talks.values():
+            _wait_for_ipv6(conversation)
     firewall.translate(topology.masquerade, engine)
     for rules in topology.rules:
         firewall.load(rules)
@@ -190,6 +194,19 @@ def _set(talks: dict[str, Any], interface: Interface) -> None:
         address, _, length = text.partition("/")
         nodad = {"flags": _IFA_F_NODAD} if ":" in address else {}
         conversation.addr("add", index=number, address=address, prefixlen=int(length), **nodad)
+
+
+def _wait_for_ipv6(conversation: Any) -> None:
+    """Until every link-local address may be used: a router without one asks nobody. The kernel makes and
+    tries them in a queue of its own, which is late on a busy machine (addrconf_dad_work).
+    """
+    end = monotonic() + _PATIENCE
+    while monotonic() < end:
+        found = conversation.get_addr(family=socket.AF_INET6, scope=_RT_SCOPE_LINK)
+        states = {each["flags"] & (_IFA_F_TENTATIVE | _IFA_F_DADFAILED) for each in found}
+        if _IFA_F_TENTATIVE not in states:
+            return
+        sleep(_PAUSE)
 
 
 def _add_entries(talks: dict[str, Any], topology: Topology) -> None:

@@ -1,4 +1,4 @@
-"""Why a namespace does not use IPv6 on an interface, or not its own address. Pure.
+"""Why a namespace does not use IPv6 on an interface, or not its own address, or cannot ask from one. Pure.
 
 Kernel: net/ipv6/addrconf.c (disable_ipv6, duplicate address detection); RFC 4862.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netprobe.model import Link, Namespace, Object, Stage, Stop
+from netprobe.model import InterfaceAddress, Link, Namespace, Object, Stage, Stop
+from netprobe.model.lookup import find
 
-from . import fixes
+from . import fixes, prefix
 from .drop import lost
 
 MTU = 1280  # bytes; RFC 8200, section 5
@@ -53,3 +54,29 @@ def refused(namespace: Namespace, version: int, only: str | None = None) -> Stop
                         object=Object("address", written, f"{written} dadfailed"),
                         fix=fixes.with_another(address, link))  # fmt: skip
     return None
+
+
+def cannot_ask(namespace: Namespace, link: Link, address: str) -> Stop:
+    """Why an interface has no link-local address that it could ask from who has another station's packet's
+    next hop: none at all, or one that is not known to be the only one.
+    """
+    own = find(namespace.addresses_of(link, 6), scope="link")
+    asks = f"{link.name} in {namespace.name} cannot ask who has {address}"
+    if own is not None:
+        return _not_proven(namespace, link, own, asks)
+    text = f"{asks}: it has no link-local address, from which IPv6 asks"
+    made_of = prefix.link_local(link.mac)
+    missing = InterfaceAddress(link.index, made_of, 64) if made_of is not None else None
+    thing = Object("address", f"{missing.written} dev {link.name}", text) if missing is not None else None
+    fix = (fixes.address("add", missing, link),) if missing is not None else ()
+    return lost("addr-missing", namespace.name, link, Stage.NEIGHBOUR, text, object=thing, fix=fix)
+
+
+def _not_proven(namespace: Namespace, link: Link, own: InterfaceAddress, asks: str) -> Stop:
+    failed = "dadfailed" in own.flags
+    state = "dadfailed" if failed else "tentative"
+    why = "duplicate address detection " + ("failed" if failed else "is not over")
+    thing = Object("address", f"{own.written} dev {link.name}", state)
+    fix = fixes.with_another(own, link) if failed else ()
+    text = f"{asks} from {own.address}: {why}"
+    return lost("addr-dad-failed", namespace.name, link, Stage.NEIGHBOUR, text, object=thing, fix=fix)

@@ -21,8 +21,9 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.lookup import find
 
-from . import fib, fixes, prefix, rp_filter
+from . import fib, fixes, ipv6, prefix, rp_filter
 from .arp_reply import Station, noarp
 from .arp_request import asks_for_another, enquire, outgoing
 from .device import not_running
@@ -87,9 +88,11 @@ def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packe
     """Walk the request to every stack of the segment, and each answer back."""
     if dead := not_running(ground, name, link, Stage.TRANSMIT):
         return Resolution(stop=dead)
-    if silent := _asks_nobody(ground.namespace(name), link, address):
+    namespace = ground.namespace(name)
+    silent = _asks_nobody(namespace, link, address) or _asks_from_nowhere(namespace, link, packet, address)
+    if silent is not None:
         return Resolution(stop=silent)
-    asked = request(ground.namespace(name), link, address, packet)
+    asked = request(namespace, link, address, packet)
     if dropped := outgoing(ground, name, link, asked) or asks_for_another(ground, name, link, asked):
         return Resolution(stop=dropped)
     found = enquire(ground, carry, (name, link), asked)
@@ -128,6 +131,15 @@ def _asks_nobody(namespace: Namespace, link: Link, address: str) -> Stop | None:
     return lost("unknown", namespace.name, link, Stage.NEIGHBOUR, text)
 
 
+def _asks_from_nowhere(namespace: Namespace, link: Link, packet: Packet, address: str) -> Stop | None:
+    """An interface of IPv6 without a link-local address that may be used, which sends no solicitation for
+    what comes from elsewhere (ndisc_send_ns).
+    """
+    if prefix.version(address) == 4 or _solicits_from(namespace, link, packet.flow.src) is not None:
+        return None
+    return ipv6.cannot_ask(namespace, link, address)
+
+
 def nobody_beyond(name: str, link: Link, address: str) -> Stop:
     """A question that left for where nobody sees, and got no answer."""
     entry = f"{address} dev {link.name}"
@@ -155,9 +167,9 @@ def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> P
     """The ARP request or neighbour solicitation the kernel sends for this packet (arp_solicit,
     ndisc_solicit).
     """
-    named = _announces(namespace, link, packet.flow.src, address)
-    own = packet.flow.src if named else fib.select_address(namespace, link.index, address)
     if prefix.version(address) == 4:
+        named = _announces(namespace, link, packet.flow.src, address)
+        own = packet.flow.src if named else fib.select_address(namespace, link.index, address)
         flow = Flow(
             own or "0.0.0.0",
             address,
@@ -168,6 +180,7 @@ def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> P
             dst_mac=BROADCAST,
         )
     else:
+        own = _solicits_from(namespace, link, packet.flow.src)
         low = f"{prefix.number(address) & 0xFFFFFF:06x}"
         group = f"33:33:ff:{low[:2]}:{low[2:4]}:{low[4:]}"
         flow = Flow(
@@ -183,11 +196,20 @@ def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> P
     return Packet(flow, packet.leg, inside=packet.inside)
 
 
+def _solicits_from(namespace: Namespace, link: Link, source: str) -> str | None:
+    """Who asks in a solicitation: the source of its packet where that is the interface's own, else its
+    link-local address (ndisc_solicit, ndisc_send_ns); never one that is not known to be the only one.
+    """
+    proven = [own for own in namespace.addresses_of(link, 6) if "tentative" not in own.flags]
+    own = find(proven, address=source) or find(proven, scope="link")
+    return own.address if own is not None else None
+
+
 def _announces(namespace: Namespace, link: Link, source: str, asked: str) -> bool:
     """Whether a question names the source of its packet as who asks (arp_solicit): with arp_announce 1 only
     one of a network that the asked one is on, with 2 never.
     """
-    level = rp_filter.in_force(namespace, link, "arp_announce")[0] if prefix.version(asked) == 4 else 0
+    level = rp_filter.in_force(namespace, link, "arp_announce")[0]
     if level == 1:
         networks = map(prefix.network_of, namespace.addresses_of(link, 4))
         return any(prefix.contains(each, source) and prefix.contains(each, asked) for each in networks)

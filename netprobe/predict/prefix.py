@@ -40,6 +40,17 @@ def group_of(mac: str) -> str:
     return str(ip_address(f"ff02::1:{mac[6:8]}{mac[9:11]}:{mac[12:14]}{mac[15:17]}"))
 
 
+def link_local(mac: str | None) -> str | None:
+    """The link-local address that is made of a MAC (RFC 4291, appendix A)."""
+    from ipaddress import IPv6Address
+
+    octets = bytes.fromhex(mac.replace(":", "")) if mac else b""
+    if len(octets) != 6:
+        return None
+    made = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return str(IPv6Address(b"\xfe\x80" + bytes(6) + made))
+
+
 def contains(prefix: str, address: str) -> bool:
     """Whether `address` lies in `prefix`; never across IP versions."""
     kind, network, mask = bounds(prefix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from literal_rules import nft_table, payload, test
 from msgspec.structs import replace
-from predict.networks import edited, probe, relinked, tutorial
+from predict.networks import edited, probe, relinked, tutorial, with_link_locals
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
@@ -94,7 +94,7 @@ def with_ipv6(snapshot: Snapshot) -> Snapshot:
         "c1: ip -6 route add default via fd00:17::1 dev eth0",
     )
     commands = tuple(Command(tuple(words.split()), name) for name, _, words in (line.partition(": ") for line in lines))
-    after = mend(snapshot, Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
+    after = mend(with_link_locals(snapshot), Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
     assert after is not None
     return after
 

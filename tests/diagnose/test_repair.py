@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from predict.networks import edited, local, probe, relinked, tutorial, via
+from predict.networks import edited, local, probe, relinked, tutorial, via, with_link_locals
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
@@ -35,7 +35,7 @@ from netprobe.predict.prediction import Prediction
 def changed(*lines: str) -> Snapshot:
     """The tutorial's network after these commands, each `NAMESPACE: WORDS`."""
     commands = tuple(Command(tuple(words.split()), name) for name, _, words in (line.partition(": ") for line in lines))
-    after = mend(tutorial(), Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
+    after = mend(with_link_locals(tutorial()), Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
     assert after is not None, lines
     return after
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from predict.networks import edited, probe, tutorial
+from predict.networks import edited, probe, tutorial, with_link_locals
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
@@ -291,7 +291,7 @@ def test_an_interface_switched_on_gets_the_routes_of_both_ip_versions_again(addr
         "red: ip address add fd00:10::2/64 dev eth0",
         "red: ip -6 route add default via fd00:10::1 dev eth0",
     )
-    both = after(tutorial(), *lines)
+    both = after(with_link_locals(tutorial()), *lines)
     station = both["red"].link_named("eth0")
     bridge = both["host"].link_named("br0")
     assert station is not None

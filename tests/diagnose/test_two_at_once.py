@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from diagnose.test_repair_whole import after, ask, chosen, healthy, lost, said
 from msgspec.structs import replace
-from predict.networks import edited, probe, tutorial
+from predict.networks import edited, probe, tutorial, with_link_locals
 
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.candidates import policy_rules
@@ -56,7 +56,7 @@ def test_an_address_of_another_interface_went_not_along() -> None:
 def test_with_a_port_of_a_bridge_nothing_went_along() -> None:
     """Its station sends from an address too many, to which no route ever led; the bridge is the one of whose networks most of its are."""
     network = after(
-        tutorial(),
+        with_link_locals(tutorial()),
         *OF_IPV6,
         "host: ip address add fd00:10::1/64 dev br0",
         "host: ip address add fd00:172:17::1/64 dev docker0",
@@ -121,7 +121,7 @@ def test_a_route_out_of_the_loopback_leads_nowhere(way: str, address: str, rest:
     """IPv4 discards what comes in there, IPv6 refuses to send it: no sysctl would help, and the interface is the other one."""
     lines = ("host: ip address add fd00:10::1/64 dev br0", "red: ip address add fd00:10::2/64 dev eth0")
     six = "-6 " if ":" in way else ""
-    network = after(tutorial(), *OF_IPV6, *lines, f"red: ip {six}route replace default via {way} dev lo onlink")
+    network = after(with_link_locals(tutorial()), *OF_IPV6, *lines, f"red: ip {six}route replace default via {way} dev lo onlink")
     network = after(network, "host: sysctl -w net.ipv4.ip_forward=0", "host: sysctl -w net.ipv6.conf.all.forwarding=0")
     found, stop = lost(network, ask("red", address))
     assert (stop.code, [hop.stage.value for hop in found.hops]) == ("route-via-dead-device", [] if six else ["transmit", "receive"])

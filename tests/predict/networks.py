@@ -20,6 +20,7 @@ from netprobe.model import (
     Route,
     Snapshot,
 )
+from netprobe.predict import prefix
 
 MAC = "02:00:00:00:{:02x}:{:02x}"
 RULES = tuple(PolicyRule(p, v, table=t) for v in (4, 6) for p, t in ((0, 255), (32766, 254), (32767, 253)) if (v, t) != (6, 253))
@@ -101,6 +102,15 @@ def tutorial() -> Snapshot:
     peers = [FoundPeer("host", nsid, name) for nsid, name in ((1, "red"), (2, "internet"), (3, "c1"), (4, "c2"))]
     peers += [FoundPeer(name, 0, "host") for name in ("red", "internet", "c1", "c2")]
     return Snapshot({n.name: n for n in spaces}, tuple(peers))
+
+
+def with_link_locals(snapshot: Snapshot) -> Snapshot:
+    """The snapshot with the IPv6 addresses that the kernel makes of the MACs of interfaces, without which nobody is asked for."""
+    for namespace in snapshot.namespaces.values():
+        made = ((link.index, prefix.link_local(link.mac)) for link in namespace.links)
+        own = tuple(InterfaceAddress(index, address, 64, scope="link") for index, address in made if address is not None)
+        snapshot = edited(snapshot, namespace.name, addresses=(*namespace.addresses, *own))
+    return snapshot
 
 
 def edited(snapshot: Snapshot, name: str, **fields: object) -> Snapshot:
