@@ -11,6 +11,9 @@ from asking import arping, ask, ask_program, once, reported, trace
 
 from netprobe.lab import crowds
 from netprobe.lab.lab import Lab
+from netprobe.linux.netlink import Netlink
+from netprobe.linux.tables import fib
+from netprobe.model import Route
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, once]
 # When these worlds end the kernel takes so much apart under one lock that a question of another test is not answered in time.
@@ -96,6 +99,33 @@ def test_50000_routes_beside_the_way(make_lab: Callable[..., Lab]) -> None:
     crowds.fill(lab, crowds.pair())
     crowds.fill(lab, crowds.routes(50_000))
     assert trace(lab, "a", "b")["agreement"] == "confirmed"
+
+
+def read_of_few() -> tuple[set[Route], bool]:
+    """The routes that the kernel made of addresses, and those to an address that a hand made; and whether all are read."""
+    with Netlink() as netlink:
+        routes, are_all = fib.read_routes(netlink)
+    return {route for route in routes if route.version == 4 and (route.protocol == "kernel" or route.type == "local")}, are_all
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("more", [
+    "true",
+    "ip address add 10.70.0.1 peer 10.71.0.0/16 dev va",
+    "ip address add 10.72.0.1/24 dev va noprefixroute",
+    "ip address add 10.8.1.9/25 dev va; ip route add 10.8.1.0/32 dev vb",
+    "ip address add 10.73.0.1/24 dev va; ip link add v9 type veth peer name v8; ip address add 10.74.0.1/24 dev v9",
+    "ip rule add from 10.3.0.0/16 lookup 77; ip route add 10.99.0.0/16 dev va table 77; ip route add 10.8.1.0/24 dev vb table 77",
+    "ip route add local 10.98.0.0/16 dev lo",
+])  # fmt: skip
+def test_of_very_many_routes_those_to_networks_on_a_link_are_read_as_of_few(make_lab: Callable[..., Lab], more: str) -> None:
+    lab = make_lab(crowds.EMPTY)
+    crowds.fill(lab, crowds.pair())
+    lab.run(["sh", "-ec", more], check=True)
+    few, are_all = lab.call(read_of_few)
+    assert are_all
+    crowds.fill(lab, crowds.routes(3000))
+    assert lab.call(read_of_few) == (few, False)
 
 
 BESIDE = {"interfaces": 1000, "addresses": 5000, "policy rules": 3000, "neighbours": 900, "forwarding entries": 20_000}

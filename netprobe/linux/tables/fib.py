@@ -10,14 +10,16 @@ from __future__ import annotations
 import errno
 import ipaddress
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from struct import Struct
 
 from msgspec.structs import replace
 
 from netprobe.errors import is_short
 from netprobe.linux.netlink import Netlink, Record, Request, address, attributes, text
-from netprobe.model import Nexthop, PolicyRule, Route, RouteAnswer, RouteQuery
+from netprobe.model import InterfaceAddress, Nexthop, PolicyRule, Route, RouteAnswer, RouteQuery
+
+from .links import read_addresses
 
 RTM_GETROUTE, RTM_GETRULE, RTM_GETNEXTHOP = 26, 34, 106
 AF_INET, AF_INET6 = 2, 10
@@ -108,15 +110,52 @@ def _few(netlink: Netlink, strict: Netlink) -> list[Record]:
     named = {record.get("FRA_TABLE", record["table"]) for record in netlink.dump(Request(RTM_GETRULE))}
     others = named - {MAIN, LOCAL, DEFAULT, 0}
     for family in (AF_INET, AF_INET6):
-        for filters in ({"proto": KERNEL, "type": UNICAST}, *({"proto": p, "type": OWN} for p in BY_HAND)):
-            found += strict.first(Request(RTM_GETROUTE, {"family": family, **filters}), MOST)
-        found += _of_table(strict, family, LOCAL, MOST_OWN)
+        told = _of_networks(netlink, others) if family == AF_INET else None
+        found += _all_of(strict, family, KERNEL, UNICAST) if told is None else told
+        own = _of_table(strict, family, LOCAL, MOST_OWN)
+        for protocol in BY_HAND if len(own) == MOST_OWN else ():
+            found += _all_of(strict, family, protocol, OWN)
+        found += own
         if others:  # a throw leads on to the next of them
             found += strict.first(Request(RTM_GETROUTE, {"family": family, "type": THROW}), MOST)
         for table in (MAIN, DEFAULT, *sorted(others)):  # the shortest prefixes come first
             first = _of_table(strict, family, table, FIRST)
             found += [each for each in first if len(first) < FIRST or not each["dst_len"]]
     return found
+
+
+def _all_of(strict: Netlink, family: int, protocol: int, kind: int) -> list[Record]:
+    """The routes that somebody has made, of a type; the kernel looks at each that it has."""
+    return strict.first(Request(RTM_GETROUTE, {"family": family, "proto": protocol, "type": kind}), MOST)
+
+
+def _of_networks(netlink: Netlink, others: Collection[int]) -> list[Record] | None:
+    """The routes that the kernel made of IPv4 addresses, asked for one by one; None where it has others than
+    the addresses tell, or another table may answer.
+    """
+    wide = {each.network for each in map(_interface, read_addresses(netlink)) if each is not None}
+    if others or len(wide) > FIRST:
+        return None
+    found = []
+    for network in wide:
+        query = RouteQuery(None, str(network.network_address))
+        try:
+            record = netlink.ask(_question(query, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH))
+        except OSError:
+            return None
+        if (record["proto"], record["type"], record["dst_len"]) != (KERNEL, UNICAST, network.prefixlen):
+            return None
+        found.append(record)
+    return found
+
+
+def _interface(own: InterfaceAddress) -> ipaddress.IPv4Interface | None:
+    """The address with the network that is on its link, if it is one of IPv4 and not alone there; those of
+    the loopback's are local.
+    """
+    if own.version == 6 or own.prefixlen == 32 or own.scope == "host":
+        return None
+    return ipaddress.IPv4Interface(f"{own.peer or own.address}/{own.prefixlen}")
 
 
 def _of_table(strict: Netlink, family: int, table: int, most: int) -> list[Record]:
