@@ -19,7 +19,7 @@ from netprobe.errors import is_short
 from netprobe.linux.netlink import Netlink, Record, Request, address, attributes, text
 from netprobe.model import InterfaceAddress, Nexthop, PolicyRule, Route, RouteAnswer, RouteQuery
 
-from .links import read_addresses
+from .links import RTM_GETADDR, address_of
 
 RTM_GETROUTE, RTM_GETRULE, RTM_GETNEXTHOP = 26, 34, 106
 AF_INET, AF_INET6 = 2, 10
@@ -133,11 +133,11 @@ def _of_networks(netlink: Netlink, others: Collection[int]) -> list[Record] | No
     """The routes that the kernel made of IPv4 addresses, asked for one by one; None where it has others than
     the addresses tell, or another table may answer.
     """
-    wide = {each.network for each in map(_interface, read_addresses(netlink)) if each is not None}
-    if others or len(wide) > FIRST:
+    own = netlink.at_most(Request(RTM_GETADDR, {"family": AF_INET}), FIRST)
+    if own is None or others:
         return None
     found = []
-    for network in wide:
+    for network in filter(None, {_network(address_of(record.body)) for record in own}):
         query = RouteQuery(None, str(network.network_address))
         try:
             record = netlink.ask(_question(query, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH))
@@ -149,13 +149,11 @@ def _of_networks(netlink: Netlink, others: Collection[int]) -> list[Record] | No
     return found
 
 
-def _interface(own: InterfaceAddress) -> ipaddress.IPv4Interface | None:
-    """The address with the network that is on its link, if it is one of IPv4 and not alone there; those of
-    the loopback's are local.
-    """
-    if own.version == 6 or own.prefixlen == 32 or own.scope == "host":
+def _network(own: InterfaceAddress) -> ipaddress.IPv4Network | None:
+    """The network that an address has on its link, if it is not alone there; the loopback's is local."""
+    if own.prefixlen == 32 or own.scope == "host":
         return None
-    return ipaddress.IPv4Interface(f"{own.peer or own.address}/{own.prefixlen}")
+    return ipaddress.IPv4Interface(f"{own.peer or own.address}/{own.prefixlen}").network
 
 
 def _of_table(strict: Netlink, family: int, table: int, most: int) -> list[Record]:
