@@ -13,7 +13,7 @@ from netprobe.model import Earlier, End, Observation, Probe, Report, Run, Snapsh
 from netprobe.predict.predict import Prediction, predict
 from netprobe.question import Question
 
-from .clock import Clock, now
+from .clock import Clock
 from .conclude import diagnosed, lost, typed, undecided, unexplained
 from .confirm import Conclusion, confirmed, is_to_be_confirmed
 from .probe import other_segment, to_probe
@@ -76,10 +76,11 @@ def _looked(
     world: World, question: Question, recall: Recall | None, clock: Clock
 ) -> tuple[_Looked, BaseException | None]:
     """What was seen of the probe, and the interruption, if one came meanwhile: then of fewer packets."""
-    probe = to_probe(world, question)
+    posed = to_probe(world, question)
+    probe = posed.probe
     if recall is not None:
         recall.check(question.command, probe)
-    snapshot, prediction = foresee(world, probe, Snapshot(moment=now()), clock)
+    snapshot, prediction = foresee(world, probe, posed.snapshot, clock)
     sent = prediction.probe if prediction is not None else probe
     found = _Looked(question.command, probe, sent, snapshot, prediction)
     nowhere = sent.protocol.on_segment and sent.device is None

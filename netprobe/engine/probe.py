@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.endpoint import check_pair, source_address
@@ -21,22 +22,32 @@ from netprobe.question import (
     check_version,
 )
 
+from .clock import now
 from .world import World
 
 
-def to_probe(world: World, question: Question) -> Probe:
+class Posed(Struct, frozen=True):
+    """The probe of a question, and what was read of the configuration for it: a prediction goes on from
+    there.
+    """
+
+    probe: Probe
+    snapshot: Snapshot
+
+
+def to_probe(world: World, question: Question) -> Posed:
     """Endpoints and options into a probe; whatever depends on the configuration is decided by the
     prediction.
     """
     source = _source(world, question)
-    target = _target(world, question, source)
-    source = _on_link(world, source, target)
+    target, snapshot = _target(world, question, source)
+    source, snapshot = _on_link(world, source, target, snapshot)
     check_version(question, target.address)
     protocol = _protocol(question, target)
     check_options(question, protocol, target.port)
     check_port(question, protocol, target.port)
     ports = protocol.has_ports
-    return Probe(
+    probe = Probe(
         protocol, os.urandom(8).hex(), source, target, count=question.count, ttl=question.ttl, df=question.df,
         size=DEFAULT_SIZE if question.size is None else question.size,
         source_port=question.source_port or (_any(32768, 60768) if ports else None),
@@ -44,6 +55,7 @@ def to_probe(world: World, question: Question) -> Probe:
         interval_ns=question.interval_ns, timeout_ns=question.timeout_ns,
         reused=question.source_port is not None,
     )  # fmt: skip
+    return Posed(probe, snapshot)
 
 
 def _source(world: World, question: Question) -> Endpoint:
@@ -58,14 +70,22 @@ def _source(world: World, question: Question) -> Endpoint:
     return _sent_from(source, question.source_address)
 
 
-def _target(world: World, question: Question, source: Endpoint) -> Endpoint:
-    """DST as the machine knows it, with an address, and with the port that was asked for."""
+def _target(world: World, question: Question, source: Endpoint) -> tuple[Endpoint, Snapshot]:
+    """DST as the machine knows it, with an address and the port that was asked for; and what was read."""
     target = world.resolve(question.destination, source)
     check_target(question, target)
     port = target.port if question.port is None else question.port
-    address = target.address or _address_of(world, target, question, source)
+    address, snapshot = target.address, Snapshot(moment=now())
+    if address is None:
+        snapshot = world.read(snapshot, [*map(ReadNamespace, _ends(source, target))])
+        address = _address_of(snapshot, target, question, source)
     check_pair(source.address, address, question.destination)
-    return replace(target, port=port, address=address)
+    return replace(target, port=port, address=address), snapshot
+
+
+def _ends(source: Endpoint, target: Endpoint) -> dict[str, None]:
+    """The namespaces of both ends."""
+    return dict.fromkeys(filter(None, (source.namespace, target.namespace)))
 
 
 def _sent_from(source: Endpoint, written: str | None) -> Endpoint:
@@ -80,15 +100,21 @@ def _sent_from(source: Endpoint, written: str | None) -> Endpoint:
     return replace(source, address=address, interface=zone or source.interface)
 
 
-def _on_link(world: World, source: Endpoint, target: Endpoint) -> Endpoint:
-    """The source with the interface on which a link-local destination is meant; any other needs none."""
+def _on_link(
+    world: World, source: Endpoint, target: Endpoint, snapshot: Snapshot
+) -> tuple[Endpoint, Snapshot]:
+    """The source with the interface on which a link-local destination is meant; any other needs none. And
+    what is read now.
+    """
     from netprobe.predict import destination, prefix
 
     if target.address is None or source.namespace is None or not prefix.needs_scope(target.address):
-        return source
-    here = world.read(Snapshot(), [ReadNamespace(source.namespace)])[source.namespace]
+        return source, snapshot
+    if source.namespace not in snapshot:
+        snapshot = world.read(snapshot, [ReadNamespace(source.namespace)])
     zone = target.interface if target.namespace is None else None
-    return replace(source, interface=destination.scope(here, source, target.address, zone))
+    interface = destination.scope(snapshot[source.namespace], source, target.address, zone)
+    return replace(source, interface=interface), snapshot
 
 
 def _protocol(question: Question, target: Endpoint) -> Protocol:
@@ -104,15 +130,12 @@ def _version(address: str | None) -> int | None:
     return None if address is None else version(address)
 
 
-def _address_of(world: World, target: Endpoint, question: Question, source: Endpoint) -> str:
+def _address_of(snapshot: Snapshot, target: Endpoint, question: Question, source: Endpoint) -> str:
     """The address of a destination that is given as a namespace: one on a network of the source first."""
     from netprobe.predict.destination import destination_address
     from netprobe.predict.unread import Unread, guarded
 
     assert target.namespace is not None
-    snapshot = world.read(
-        Snapshot(), [ReadNamespace(n) for n in dict.fromkeys((source.namespace, target.namespace)) if n]
-    )
     try:
         found = destination_address(
             guarded(snapshot), source, target, question.version or _version(source.address)

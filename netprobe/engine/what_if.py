@@ -95,7 +95,7 @@ class WhatIf:
     def _probe(self, question: Question) -> Probe:
         """The question as a probe: decided before any change, as a program would go on asking."""
         if question not in self._probes:
-            self._probes[question] = to_probe(self.world, replace(question, command="why", send=False))
+            self._probes[question] = to_probe(self.world, replace(question, command="why", send=False)).probe
         return self._probes[question]
 
     def _foreseen(
