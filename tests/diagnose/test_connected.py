@@ -96,3 +96,22 @@ def test_a_deprecated_address_is_made_a_source_again_where_the_other_has_no_way_
     cause = choice.choose(snapshot, lost, lost.stop).stop
     assert (cause.code, cause.place.namespace) == ("route-wrong-src", "red")
     assert lines(cause) == ["ip address change 2001:db8:1::2/64 dev eth0 preferred_lft forever valid_lft forever"]
+
+
+@pytest.mark.parametrize("routes", [True, False])
+def test_a_pod_has_another_address_than_the_one_that_its_router_leads_straight_to(routes: bool) -> None:
+    """With its routes, which are lost on the way back, and without them, which went with the old address."""
+    snapshot = with_pod(networks.via("10.244.1.9/32", None, 8), own=(InterfaceAddress(8, "169.254.1.1", 32),))
+    pod = snapshot["pod"]
+    ways = (*pod.routes, networks.via("169.254.1.1/32", None, 2)) if routes else networks.local("10.244.1.5")
+    cause = chosen(edited(snapshot, "pod", routes=ways), "pod", "10.0.0.1")
+    assert (cause.code, cause.object and cause.object.id) == ("addr-wrong-subnet", "10.244.1.5/32 dev eth0")
+    assert lines(cause)[:2] == ["ip address add 10.244.1.9/32 dev eth0", "ip address del 10.244.1.5/32 dev eth0"]
+
+
+def test_a_pod_to_which_its_router_leads_keeps_its_address() -> None:
+    """host leads to another one as well, which the pod may have lost."""
+    both = (networks.via("10.244.1.9/32", None, 8), networks.via("10.244.1.5/32", None, 8))
+    snapshot = with_pod(*both, own=(InterfaceAddress(8, "169.254.1.1", 32),))
+    cause = chosen(edited(snapshot, "pod", routes=networks.local("10.244.1.5")), "pod", "10.0.0.1")
+    assert not any("address del" in line for line in lines(cause))

@@ -353,7 +353,8 @@ def test_an_interface_may_be_called_as_it_likes(name: str) -> None:
     changed = mended["host"].link(3)
     assert changed is not None
     assert changed.port is not None
-    assert (changed.up, changed.port.isolated, mended["host"].routes) == (True, False, HOST.routes)
+    assert (changed.up, changed.port.isolated) == (True, False)
+    assert tuple(route for route in mended["host"].routes if route.version == 4) == HOST.routes
     assert mended["host"].fdb == (FdbEntry(3, "02:00:00:00:00:01", state="permanent"),), "not as a port's"
 
 

@@ -33,12 +33,13 @@ from netprobe.predict.drop import lost
 
 
 class _Tale(Struct, frozen=True):
-    """An address and where it belongs, and who says so."""
+    """An address and where it belongs, and who says so; `router`: who leads straight to it."""
 
     name: str
     link: Link
     address: str
     why: str
+    router: str | None = None
 
     @property
     def version(self) -> int:
@@ -102,12 +103,17 @@ def _repair(
 
 
 def _odd(loss: Loss, namespace: Namespace, tale: _Tale) -> InterfaceAddress | None:
-    """The one address of the interface, where it is of another network than all beside it."""
+    """The one address of the interface, where it is of another network than all beside it, or alone and
+    nobody who leads straight to others leads to it.
+    """
     own = own_addresses(namespace, tale.link, tale.version)
     beside = loss.addresses_beside(namespace.name, tale.link, tale.version)
-    if len(own) != 1 or not is_network(own[0]):
+    if len(own) != 1:
         return None
-    return None if not beside or meet(own, beside) else own[0]
+    if is_network(own[0]):
+        return None if not beside or meet(own, beside) else own[0]
+    led = where(loss.snapshot.at(tale.router).routes, dst=own[0].written)
+    return own[0] if tale.router is not None and not led else None
 
 
 def _merit(loss: Loss, namespace: Namespace, tale: _Tale) -> Merit:
@@ -229,14 +235,17 @@ def _home(loss: Loss, namespace: Namespace, address: str) -> Link | None:
 
 
 def _led_to(loss: Loss) -> Iterator[_Tale]:
-    """The addresses to which routes of one host lead, straight out of a cable: of who is at its other end."""
-    for name in loss.around:
+    """The addresses to which routes of one host lead, straight out of a cable: of who is at its other end.
+    Also of those at the other ends of where the packet was lost, which has lost its routes with its address.
+    """
+    beyond = (name for _, (name, _) in loss.known_ends(loss.here.name, loss.here.outward))
+    for name in dict.fromkeys((*loss.around, *beyond)):
         for route in loss.snapshot[name].routes:
             link = straight_out(loss.snapshot[name], route)
             address = route.dst.partition("/")[0]
             for _, (there, end) in loss.known_ends(name, filter(None, [link])):
                 if _is_its(loss, there, address):
-                    yield _Tale(there, end, address, f"{name} has a route that leads straight there")
+                    yield _Tale(there, end, address, f"{name} has a route that leads straight there", name)
 
 
 def _is_its(loss: Loss, name: str, address: str) -> bool:
