@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from netprobe.model import ConntrackEntry, Flow, Statement, Term
 
+from . import spread
 from .expression import Scene, evaluate, look_up
 from .packet import HookPacket, entry_of
 from .ruling import Doubt, Reason
@@ -131,9 +132,18 @@ def _addressed(statement: Statement, term: Term, packet: HookPacket, hook: str, 
         return Target(None, doubt=_no_address(term.text or term.kind))
     if "/" in term.text:
         return _aimed(mapped(_side(packet, hook), term.text), port, packet, hook, None)
-    first, dash, _ = term.text.partition("-")
-    doubt = Doubt(Reason.RANDOM, f"one of {term.text}") if dash else None
-    return _aimed(first, port, packet, hook, doubt)
+    return _aimed(_of_range(statement, term.text, packet, hook), port, packet, hook, None)
+
+
+def _of_range(statement: Statement, text: str, packet: HookPacket, hook: str) -> str:
+    """The address of a range that the packet gets; a source that is of it stays (get_unique_tuple)."""
+    first, dash, last = text.partition("-")
+    flow = packet.flow
+    if not dash:
+        return first
+    if statement.kind == "snat" and spread.holds(first, last, _side(packet, hook)):
+        return _side(packet, hook)
+    return spread.one_of(first, last, flow.src, flow.dst, packet.zone, "persistent" in statement.options)
 
 
 def _side(packet: HookPacket, hook: str) -> str:
