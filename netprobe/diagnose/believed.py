@@ -4,8 +4,11 @@ already on its way there.
 
 from __future__ import annotations
 
+from itertools import filterfalse
+
 from netprobe.model import Leg, Observation, Stop
 from netprobe.model.lookup import but, has, not_among, where
+from netprobe.predict.outcome import is_group
 
 from .correlate import frames, is_probe, unseen
 from .evidence import Case, suspects_of
@@ -53,7 +56,7 @@ def _got_past(case: Case, stop: Stop) -> bool:
         return False
     seen = [*filter(is_probe, but(frames(case.observations), bound="other"))]
     visited = {case.probe.source.namespace, *(hop.namespace for hop in way.hops)}
-    if not_among(seen, namespace=visited):
+    if not_among(filterfalse(_is_for_many, seen), namespace=visited):
         return True
     expected = {(hop.namespace, hop.interface) for hop in way.hops} | _without_carrier(case, stop)
     left = where(seen, leg=Leg.REQUEST, bound="out")
@@ -64,6 +67,12 @@ def _is_copy(case: Case, seen: Observation) -> bool:
     """Whether a frame left by a port of a bridge: a copy for another port is no progress."""
     links = where(case.snapshot.at(seen.namespace).links, name=seen.interface)
     return bool(but(links, master=None))
+
+
+def _is_for_many(seen: Observation) -> bool:
+    """Whether a frame came in that is for a group: every station of its segment gets a copy."""
+    mac = seen.flow.dst_mac if seen.flow is not None else None
+    return seen.bound == "in" and mac is not None and is_group(mac)
 
 
 def _without_carrier(case: Case, stop: Stop) -> set[tuple[str, str | None]]:

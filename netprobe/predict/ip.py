@@ -128,7 +128,7 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | 
     ):
         return trail.drop(unruled)
     refused = routing.refuse_input(trail.ground, name, link, arriving, decision)
-    if refused is not None:
+    if refused := refused or ip_ends.in_a_frame_for_many(namespace, link, arriving):
         return trail.drop(refused)
     if decision.type == "broadcast" and arriving.flow.dst != "255.255.255.255":
         return trail.drop(ip_ends.is_broadcast(namespace, arriving.flow.dst, namespace.link(decision.index)))

@@ -75,6 +75,24 @@ def for_everybody(namespace: Namespace, link: Link, packet: Packet, stage: Stage
     return lost("neigh-wrong-entry", namespace.name, link, stage, text)
 
 
+def in_a_frame_for_many(namespace: Namespace, link: Link, packet: Packet) -> Stop | None:
+    """A packet for one station in a frame for a group, where that is held for an attack: IPv4 asks all
+    interfaces or this one, IPv6 this one (ip_rcv_finish_core, ip6_rcv_core).
+    """
+    mac, version = packet.flow.dst_mac, packet.flow.version
+    if mac is None or not is_group(mac) or prefix.is_multicast(packet.flow.dst):
+        return None
+    whose = {4: (link.key, "all"), 6: (link.key,)}[version]
+    keys = [f"net.ipv{version}.conf.{each}.drop_unicast_in_l2_multicast" for each in whose]
+    on = [key for key in keys if namespace.sysctl(key) == "1"]
+    text = f"{namespace.name} takes nothing that comes in a frame for more than one station, {mac}"
+    for key in on[-1:]:
+        stop = sysctl(namespace.name, link, "neigh-wrong-entry", key, "1", "0", f"{text}: {key} = 1")
+        fix = tuple(fix for each in on for fix in fixes.sysctl(each, 0))
+        return replace(stop, place=Place(namespace.name, link.name, Stage.ROUTE), commands=fix)
+    return None
+
+
 def no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Stop | None:
     """A packet in pieces that the receiver has no memory to put together (net/ipv4/inet_fragment.c)."""
     key = {4: "net.ipv4.ipfrag_high_thresh", 6: "net.ipv6.ip6frag_high_thresh"}[packet.flow.version]

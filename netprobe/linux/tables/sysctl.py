@@ -33,9 +33,10 @@ IPV4_CONF = {
     "bc_forwarding": 31,
 }  # fmt: skip
 IPV6_CONF = {
-    "forwarding": 0, "hop_limit": 1, "mtu": 2, "accept_ra": 3, "autoconf": 5, "accept_ra_defrtr": 17,
-    "accept_ra_pinfo": 18,
+    "forwarding": 0, "hop_limit": 1, "mtu": 2, "accept_ra": 3, "autoconf": 5, "use_tempaddr": 10,
+    "accept_ra_defrtr": 17, "accept_ra_pinfo": 18,
     "proxy_ndp": 22, "disable_ipv6": 26, "accept_dad": 27, "ignore_routes_with_linkdown": 39,
+    "drop_unicast_in_l2_multicast": 40,
     "keep_addr_on_down": 42, "force_forwarding": 59,
 }  # fmt: skip
 

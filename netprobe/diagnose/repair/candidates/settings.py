@@ -24,7 +24,7 @@ _PER_INTERFACE = {
         ("arp_announce", "0", "arp-suppressed", Stage.ARP),
         ("accept_local", "1", "martian-source", Stage.ROUTE),
         ("route_localnet", "1", "martian-destination", Stage.ROUTE),
-        ("drop_unicast_in_l2_multicast", "0", "neigh-wrong-entry", Stage.RECEIVE),
+        ("drop_unicast_in_l2_multicast", "0", "neigh-wrong-entry", Stage.ROUTE),
         ("ignore_routes_with_linkdown", "0", "no-route", Stage.ROUTE),
     ),
     "net.ipv6.conf": (
