@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from netprobe.model import Link, Object, Stage, Stop
+from netprobe.model import Command, Link, Object, Stage, Stop
 
 from .bridge import settings
 from .drop import Unread, isolated, link_down, lost
@@ -73,7 +73,60 @@ def up(ground: Ground, name: str, link: Link, packet: Packet, own: Branch) -> Wa
     if tagged := tagged_above(ground, name, link, packet):
         return tagged
     stations = _stations_above(ground, name, link, packet)
+    if own.stop is not None and not stations:
+        return tuple(_below_a_bridge(ground, name, link, own))
     return (*stations, own) if not stations or is_group(packet.flow.dst_mac or "") else stations
+
+
+def _below_a_bridge(ground: Ground, name: str, link: Link, own: Branch) -> Iterator[Branch]:
+    """A frame that nobody takes up where a macvlan is the port of a bridge: it hears what is for its own MAC,
+    and not what is for those behind the bridge (macvlan_handle_frame), unless all is its.
+    """
+    for there, each in ground.on_index(link.index):
+        bridge = ground.namespace(there).link(each.master)
+        if each.kind != "macvlan" or bridge is None or bridge.kind != "bridge":
+            continue
+        text = (
+            f"{each.name} of {there}, a macvlan of mode {each.macvlan_mode} on {link.name} of {name}, hears"
+            f" what is for its own MAC alone, and not what is for those behind its bridge {bridge.name}"
+        )
+        thing = Object("link", each.name, f"{each.name} macvlan mode {each.macvlan_mode}")
+        fix = _all_to_itself(name, link, there, each, bridge)
+        yield replace(
+            own, stop=lost("mac-not-allowed", there, each, Stage.RECEIVE, text, object=thing, fix=fix)
+        )
+        return
+    yield own
+
+
+def _all_to_itself(name: str, lower: Link, there: str, link: Link, bridge: Link) -> tuple[Command, ...]:
+    """The macvlan made again in mode passthru, which cannot be set on one that is there
+    (macvlan_changelink).
+    """
+    new = f"{link.name}-all"[-_LONGEST:]
+    return (
+        Command.of("ip", "link", "del", link.name, namespace=there),
+        Command.of(
+            "ip",
+            "link",
+            "add",
+            new,
+            "link",
+            lower.name,
+            "type",
+            "macvlan",
+            "mode",
+            "passthru",
+            namespace=name,
+        ),
+        Command.of("ip", "link", "set", "dev", new, "netns", there, namespace=name),
+        Command.of("ip", "link", "set", "dev", new, "name", link.name, namespace=there),
+        Command.of("ip", "link", "set", "dev", link.name, "master", bridge.name, namespace=there),
+        Command.of("ip", "link", "set", "dev", link.name, "up", namespace=there),
+    )
+
+
+_LONGEST = 15  # bytes of a name (IFNAMSIZ)
 
 
 def tagged_above(ground: Ground, name: str, link: Link, packet: Packet) -> Ways:
@@ -97,7 +150,7 @@ def _stations_above(ground: Ground, name: str, link: Link, packet: Packet) -> Wa
 
     def meant(there: str, each: Link) -> bool:
         if each.kind == "macvlan":
-            return group or each.mac == mac
+            return group or each.mac == mac or each.macvlan_mode == "passthru"
         if each.kind == "ipvlan":
             return group or ground.namespace(there).has_on(each, packet.flow.dst)
         return False

@@ -115,3 +115,41 @@ def test_a_macvlan_behind_a_port_that_does_not_forward() -> None:
     assert isinstance(outcome, Prediction)
     assert outcome.stop is not None
     assert (outcome.stop.code, outcome.stop.place.interface) == ("port-not-forwarding", "inner")
+
+
+def below_a_bridge(mode: str) -> Snapshot:
+    """A VM at a bridge in a pod, whose other port is a macvlan of the host's uplink, as KubeVirt makes it; and a station of the LAN."""
+    mv = Link(2, "eth0", "macvlan", MAC.format(5, 1), link=LinkRef(4, 0), macvlan_mode=mode, master=3, port=BridgePort())
+    inner = Link(4, "tap0", "veth", MAC.format(5, 4), link=LinkRef(2, 1), master=3, port=BridgePort())
+    pod = Namespace("pod", links=(lo()[0], mv, Link(3, "k6t", "bridge", MAC.format(5, 3), bridge=Bridge()), inner), rules=RULES)
+    spaces = [pod]
+    for name, number, far, nsid in (("vm", 50, 4, 0), ("rem", 110, 4, 0)):
+        eth0 = Link(2, "eth0", "veth", MAC.format(7, number), link=LinkRef(far, nsid))
+        address = f"10.5.0.{number}"
+        spaces.append(Namespace(name, links=(lo()[0], eth0), addresses=(*lo()[1], InterfaceAddress(2, address, 24)),
+                                routes=(*local(address), via("10.5.0.0/24", None, 2)), rules=RULES))  # fmt: skip
+    uplink = Link(4, "eth1", "veth", MAC.format(6, 4), link=LinkRef(2, 1))
+    spaces.append(Namespace("host", links=(lo()[0], uplink), rules=RULES))
+    peers = [
+        FoundPeer("pod", 0, "host"),
+        FoundPeer("pod", 1, "vm"),
+        FoundPeer("vm", 0, "pod"),
+        FoundPeer("host", 1, "rem"),
+        FoundPeer("rem", 0, "host"),
+    ]
+    return Snapshot({n.name: n for n in spaces}, tuple(peers), macvlans=(FoundMacvlans("host", 4, ("pod",)),))
+
+
+def test_a_macvlan_that_is_the_port_of_a_bridge_hears_nothing_for_those_behind_it() -> None:
+    outcome = predict(below_a_bridge("bridge"), probe("vm", "10.5.0.110"), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.stop is not None
+    assert (outcome.stop.code, outcome.stop.place.namespace, outcome.stop.place.interface) == ("mac-not-allowed", "pod", "eth0")
+    made = " ".join(outcome.stop.commands[1].words)
+    assert made == "ip link add eth0-all link eth1 type macvlan mode passthru", "it cannot be set on one that is there"
+
+
+def test_all_frames_are_those_of_a_macvlan_in_mode_passthru() -> None:
+    outcome = predict(below_a_bridge("passthru"), probe("vm", "10.5.0.110"), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.passes
