@@ -270,7 +270,7 @@ def select_address(
     global one (inet_select_addr; of IPv6 RFC 6724 in outline).
     """
     if prefix.version(towards) == 6:
-        return _select_v6(namespace.addresses, index, towards)
+        return _select_v6(namespace, index, towards)
     own = indexed(_primary, namespace.addresses)
     near = [a for a in own.get(index, ()) if a.scope in scopes]
     nearest = (a for a in near if prefix.contains(prefix.connected(a), towards))
@@ -317,16 +317,28 @@ def is_usable(address: InterfaceAddress) -> bool:
     )
 
 
-def _select_v6(addresses: tuple[InterfaceAddress, ...], index: int | None, towards: str) -> str | None:
+def _select_v6(namespace: Namespace, index: int | None, towards: str) -> str | None:
     scope = "link" if prefix.is_link_local(towards) else "global"
-    able = [a for a in addresses if (a.version, a.scope) == (6, scope) and is_usable(a)]
+    able = [a for a in namespace.addresses if (a.version, a.scope) == (6, scope) and is_usable(a)]
     near = [a for a in able if a.index == index]
 
-    def rank(address: InterfaceAddress) -> tuple[bool, int]:
-        return "deprecated" in address.flags, -_common_bits(address.address, towards)
+    def rank(address: InterfaceAddress) -> tuple[bool, bool, int]:
+        unliked = is_temporary(address) is not prefers_temporary(namespace, address.index)
+        return "deprecated" in address.flags, unliked, -_common_bits(address.address, towards)
 
     best_first = sorted(near or able, key=rank)
     return best_first[0].address if best_first else None
+
+
+def is_temporary(address: InterfaceAddress) -> bool:
+    """Whether an IPv6 address is one of those that hide who it is (RFC 8981)."""
+    return "temporary" in address.flags
+
+
+def prefers_temporary(namespace: Namespace, index: int | None) -> bool:
+    """Whether an interface is to send from such addresses (RFC 6724, rule 7; ipv6_get_saddr_eval)."""
+    link = namespace.link(index)
+    return link is not None and namespace.number(f"net.ipv6.conf.{link.key}.use_tempaddr") > 1
 
 
 def _common_bits(one: str, other: str) -> int:

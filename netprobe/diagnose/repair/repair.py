@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.apply import mend
 from netprobe.model import (
-    AskedRoute,
     Command,
     Endpoint,
     Hop,
@@ -29,7 +28,7 @@ from netprobe.model import (
     Snapshot,
     Stop,
 )
-from netprobe.model.lookup import find, those_not_in, where
+from netprobe.model.lookup import find, where
 from netprobe.predict import fib, hosts, prefix
 from netprobe.predict.drop import Unread
 from netprobe.predict.peers import mutual
@@ -37,6 +36,7 @@ from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
 from netprobe.predict.view import Ground, Lacking, Rulings
 
+from .answers import still_answered
 from .segment import Station, idle_cables, is_network, own_addresses, stations, unfiltered
 
 
@@ -106,25 +106,6 @@ class Repair(Struct, frozen=True):
 def is_meant(repair: Repair) -> bool:
     """Whether it is no detour, which is never the cause."""
     return repair.merit is not Merit.GOES_AROUND
-
-
-def still_answered(before: Snapshot, after: Snapshot) -> Snapshot:
-    """`after` with what the kernel answered to lookups whose decision a change does not touch.
-
-    A refusal may rest on a sysctl, and a source on the addresses.
-    """
-    known = set(after.answers)
-    kept = (each for each in those_not_in(before.answers, known) if _still_holds(before, after, each))
-    return replace(after, answers=(*after.answers, *kept))
-
-
-def _still_holds(before: Snapshot, after: Snapshot, asked: AskedRoute) -> bool:
-    then, now = before[asked.namespace], after[asked.namespace]
-    if then == now:  # it was forgotten on purpose
-        return False
-    if asked.answer is None or asked.answer.error is not None or then.addresses != now.addresses:
-        return False
-    return fib.lookup(then, asked.query) == fib.lookup(now, asked.query)
 
 
 def is_special(rule: PolicyRule) -> bool:
