@@ -5,6 +5,8 @@ The owner is looked for behind every port that barred the request, as if the por
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from netprobe.model import (
@@ -29,7 +31,7 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
     for there, lower in (asker, *found.heard):
         ground.all_macvlans_on(there, lower)  # where one that nobody has met yet may be the owner
     if found.silenced:
-        return found.silenced[0]
+        return next(filter(partial(_is_at_the_bearer, ground, address), found.silenced), found.silenced[0])
     if (barred := _barred(ground, carry, found, asked)) is not None:
         return barred
     from .elsewhere import explain_silence, strayed
@@ -41,6 +43,16 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
     if owner is not None and not owner[1].up:
         return link_down(owner[0], owner[1], Stage.ARP)
     return explain_silence(ground, name, link, address, owner)
+
+
+def _is_at_the_bearer(ground: Ground, address: str, stop: Stop) -> bool:
+    """Whether an end is at the very interface that has an address: another one of its namespace is rather
+    asked to be silent (arp_ignore) than this one.
+    """
+    place = stop.place
+    there = ground.namespace(place.namespace) if place.namespace is not None else None
+    bearer = there.owner_of(address) if there is not None else None
+    return bearer is not None and bearer.name == place.interface
 
 
 _OWN_STACK = (Stage.RECEIVE, Stage.INGRESS, Stage.BRIDGE_INPUT)  # stages before a namespace's own stack

@@ -52,7 +52,6 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _remembered(loss)
     yield from _captured(loss)
     yield from _doubled(loss)
-    yield from _deprecated(loss)
 
 
 def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iterator[Repair]:
@@ -315,11 +314,13 @@ def _of_a_bridge(loss: Loss, namespace: Namespace, link: Link, address: str) -> 
 
 
 def _captured(loss: Loss) -> Iterator[Repair]:
-    """A packet that the last namespace takes for its own, though another one is meant."""
+    """A packet that the last namespace takes for its own, though another one is meant; or whose sender."""
     meant_for = (loss.probe.destination, loss.probe.source)
     for walk, meant in zip(loss.prediction.walks, meant_for, strict=False):
         for last in but(walk.hops[-1:], namespace=meant.namespace):
             yield from _taken(loss, loss.snapshot.at(last.namespace), last.flow.dst)
+    for last in loss.hops[-1:] if loss.stop.code == "martian-source" else ():
+        yield from _taken(loss, loss.here, last.flow.src)
 
 
 def _taken(loss: Loss, namespace: Namespace, dst: str) -> Iterator[Repair]:
@@ -332,6 +333,21 @@ def _taken(loss: Loss, namespace: Namespace, dst: str) -> Iterator[Repair]:
         if whole or own.address == dst:
             text = f"{namespace.name} has {own.written} on {name_of(link)}, and takes {dst} for its own"
             yield from _without(loss, namespace, own, Stage.DELIVER, text)
+        if whole and own.address != dst:
+            yield from _of_a_host(loss, namespace, own, link, text)
+
+
+def _of_a_host(
+    loss: Loss, namespace: Namespace, own: InterfaceAddress, link: Link | None, text: str
+) -> Iterator[Repair]:
+    """An address of a loopback with the length of a host: the kernel takes all of its network for its own
+    there (fib_add_ifaddr).
+    """
+    for there in filter(None, (link,)):
+        fix = fixes.with_length(own, prefix.bits(own.address), there)
+        thing = Object("address", f"{own.written} dev {there.name}", own.written)
+        stop = lost("addr-wrong-prefix", namespace.name, there, Stage.DELIVER, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _without(
@@ -371,19 +387,3 @@ def _in_its_place(loss: Loss, namespace: Namespace, own: InterfaceAddress, text:
         thing, place = Object("address", named, named), Place(namespace.name, link.name, Stage.ROUTE)
         stop = Stop("addr-duplicate", place, text, thing, (gone, blank), (loss.stop.text,))
         yield from loss.repair(stop, Merit.UNDOES, trial=(gone, put))
-
-
-def _deprecated(loss: Loss) -> Iterator[Repair]:
-    """An IPv6 address that is a source no more (RFC 4862, 5.5.4), so that one without a way back is taken."""
-    namespace = loss.snapshot.at(loss.probe.source.namespace)
-    for own in holding(where(namespace.addresses, scope="global"), flags="deprecated"):
-        for link in where(namespace.links, index=own.index):
-            text = (
-                f"{own.written} on {link.name} in {namespace.name} is deprecated, so that"
-                f" {loss.probe.source.address} is the source, which has no way back"
-            )
-            lives = ("preferred_lft", "forever", "valid_lft", "forever")
-            fix = (Command.of("ip", "address", "change", own.written, "dev", link.name, *lives),)
-            thing = Object("address", f"{own.written} dev {link.name}", f"{own.written} deprecated")
-            stop = lost("route-wrong-src", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
-            yield from loss.repair(stop, Merit.RESTORES)

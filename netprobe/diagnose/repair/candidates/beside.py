@@ -12,8 +12,10 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.routers import routers_for
 from netprobe.diagnose.repair.segment import is_network
-from netprobe.model import InterfaceAddress, Link, Namespace, Object, Route, Stage
+from netprobe.model import InterfaceAddress, Link, Namespace, Object, Route, RouteQuery, Stage
+from netprobe.model.link import name_of
 from netprobe.model.lookup import but, find, has, holding, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
@@ -28,6 +30,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         for link in _others(loss, routed):
             yield from _to_the_station(loss, routed, link)
             yield from _by_its_gateways(loss, routed, link)
+    for routed in where(loss.prediction.routed[-1:], gateway=None):
+        yield from _behind_a_router(loss, routed)
 
 
 def _others(loss: Loss, routed: Routed) -> tuple[Link, ...]:
@@ -88,6 +92,40 @@ def _by_its_gateways(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]
         if not own and _covers(namespace, link, via):
             stop = mistaken(namespace, routed, route, Gateway(via, link))
             yield from loss.repair(stop, Merit.ADDS, agreeing=agreeing)
+
+
+def _behind_a_router(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """A part of a network that an interface takes for its own, and that a router of another segment leads to:
+    nobody on this one answers.
+    """
+    namespace, wide, out = loss.snapshot[routed.namespace], routed.decision.route, loss.out(routed)
+    if loss.stop.code != "neigh-no-answer" or wide is None or wide.protocol != "kernel":
+        return
+    for found in routers_for(loss, namespace.name, routed.dst):
+        known = _known_to(loss, found.via, routed.dst)
+        if found.link == out or known is None or prefix.length(known.dst) <= prefix.length(wide.dst):
+            continue
+        words = (known.dst, "via", found.via, *found.flags)
+        named = " ".join(words)
+        text = (
+            f"{namespace.name} takes all of {wide.dst} for neighbours by {name_of(out)}; {found.via} on"
+            f" {found.link.name} leads to {known.dst}, which is part of it"
+        )
+        thing, fix = (
+            Object("route", named, f"{named} (missing)"),
+            (fixes.ip(routed.dst, "route", "add", *words),),
+        )
+        stop = lost("no-route", namespace.name, found.link, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _known_to(loss: Loss, router: str, dst: str) -> Route | None:
+    """The route to a part of the world by which the bearer of an address reaches another one."""
+    for name in loss.bearers(router):
+        route = fib.lookup(loss.snapshot[name], RouteQuery(None, dst)).route
+        if route is not None and route.is_to_a_network:
+            return route
+    return None
 
 
 def _owner(loss: Loss, namespace: Namespace, link: Link, dst: str) -> InterfaceAddress | None:

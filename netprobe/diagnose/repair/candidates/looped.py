@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Link, Namespace, Object, Stage
+from netprobe.model import Command, Link, Namespace, Object, Stage
 from netprobe.model.link import kind_of
 from netprobe.model.lookup import has, where
 from netprobe.predict import fib, fixes, prefix
@@ -20,6 +20,7 @@ from netprobe.predict.trace import Routed
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each such route that was followed, by each of the interfaces that could be meant."""
+    yield from _bare(loss)
     for routed in loss.prediction.routed:
         if kind_of(loss.out(routed)) == "loopback" and routed.decision.type == "unicast":
             namespace = loss.snapshot[routed.namespace]
@@ -43,3 +44,20 @@ def _led_out(loss: Loss, namespace: Namespace, routed: Routed, link: Link) -> It
     stop = lost("route-via-dead-device", namespace.name, looped, Stage.ROUTE, text, object=thing, fix=fix)
     agreeing = int(has(loss.addresses_beside(namespace.name, link, route.version), address=routed.via))
     yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing)
+
+
+def _bare(loss: Loss) -> Iterator[Repair]:
+    """A loopback without the address that every namespace has for itself: somebody took it away."""
+    namespace, goal = loss.snapshot.at(loss.probe.source.namespace), loss.goal
+    own = _OWN[loss.version]
+    for link in where(namespace.links, kind="loopback") if prefix.contains(own, goal) else ():
+        if prefix.within(map(prefix.network_of, namespace.addresses_of(link)), goal):
+            continue
+        text = f"{link.name} of {namespace.name} does not have {own}, as every loopback has"
+        thing = Object("address", f"{own} dev {link.name}", text)
+        fix = (Command.of("ip", "address", "add", own, "dev", link.name),)
+        stop = lost("addr-missing", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES)
+
+
+_OWN = {4: "127.0.0.1/8", 6: "::1/128"}

@@ -18,6 +18,8 @@ from netprobe.predict import fib, fixes, policy, prefix, routing, rp_filter
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
+from .sets import REFUSED
+
 _DEFAULTS = {4: ((0, "local"), (32766, "main"), (32767, "default")), 6: ((0, "local"), (32766, "main"))}
 _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
 _MISSING = {"local": "rule-local-missing"}  # the cause that such a rule makes where it is not there
@@ -33,6 +35,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from _networks_first(loss, routed, rule)
             yield from _lacking_network(loss, routed, rule)
             yield from _table_of_the_unmarked(loss, routed, rule)
+            yield from _lacking_default(loss, routed, rule)
         if routed.leg is Leg.REPLY:
             yield from _unused_table(loss, routed)
         yield from _passing_over(loss, routed)
@@ -72,7 +75,13 @@ def _networks_first(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Re
     stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
     # one that refuses everything leads nowhere: nobody needs it asked at all
     meant = rule.src is None and rule.dst is None and taken.type == "unicast"
-    yield from loss.repair(stop, Merit.RESTORES if meant else Merit.ADDS)
+    merit = Merit.RESTORES if meant else Merit.ADDS
+    yield from loss.repair(stop, Merit.GOES_AROUND if _refused_elsewhere(loss, routed) else merit)
+
+
+def _refused_elsewhere(loss: Loss, routed: Routed) -> bool:
+    """Whether rules of another namespace refused what was led there: not to ask those is no repair."""
+    return loss.stop.code in REFUSED and loss.stop.place.namespace != routed.namespace
 
 
 def _lacking_network(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Repair]:
@@ -122,6 +131,48 @@ def _table_of_the_unmarked(loss: Loss, routed: Routed, rule: PolicyRule) -> Iter
     yield from loss.repair(stop, Merit.RESTORES)
 
 
+def _lacking_default(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Repair]:
+    """A table of one way out, to which a rule for the same mark leads, and that has the network of this way's
+    gateway, and no default route by it, as others of its kind have.
+    """
+    namespace, query = loss.snapshot[routed.namespace], RouteQuery(routed.src or None, routed.dst)
+    made = where(namespace.routes, version=rule.version)
+    defaults = where(made, is_default=True, type="unicast")
+    same = where(namespace.rules, version=rule.version, mark=rule.mark, mask=rule.mask, action="lookup")
+    asked = [each.table for each in same if rule.mark and is_special(each)]
+    for table in dict.fromkeys(filter(None, asked)):
+        others = {each.table for each in defaults} - {*_TABLES.values(), table}
+        if fib.best(namespace, table, query) is not None or not others:
+            continue
+        near = {*map(_goal, where(made, table=table))}
+        for known in where(defaults, table=fib.MAIN):
+            leg = known.nexthops[0]
+            beside = [
+                each for each in where(made, table=fib.MAIN, protocol="kernel") if _holds(each, leg.via)
+            ]
+            if not near.isdisjoint(map(_goal, beside)):
+                route = replace(known, table=table, metric=0, protocol="boot")
+                yield from _with_default(loss, namespace, route, len(others))
+
+
+def _holds(route: Route, address: str | None) -> bool:
+    return address is not None and prefix.contains(route.dst, address)
+
+
+def _with_default(loss: Loss, namespace: Namespace, route: Route, agreeing: int) -> Iterator[Repair]:
+    link = namespace.link_of(route.nexthops[0])
+    words = fib.words(route, route.nexthops[0], link)
+    named = " ".join(words)
+    text = (
+        f"table {route.table} of {namespace.name} has the network of {route.nexthops[0].via} and no default"
+        f" route, as {agreeing} other of its tables have"
+    )
+    thing = Object("route", named, f"{named} (missing)")
+    fix = (fixes.ip(route.dst, "route", "add", *words),)
+    stop = lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing)
+
+
 def _goal(route: Route) -> tuple[str, tuple[int | None, ...]]:
     return route.dst, tuple(route.indexes)
 
@@ -148,7 +199,8 @@ def _merit(loss: Loss, routed: Routed, rule: PolicyRule) -> Merit:
     """What speaks for a rule that is taken away: that it refuses all; not that its table leads on."""
     if _hides_main(loss.snapshot[routed.namespace], rule):
         return Merit.RESTORES
-    return Merit.GOES_AROUND if leads_on(loss, routed) else Merit.UNDOES
+    around = leads_on(loss, routed) or _refused_elsewhere(loss, routed)
+    return Merit.GOES_AROUND if around else Merit.UNDOES
 
 
 def _hides_main(namespace: Namespace, rule: PolicyRule) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import (
     InterfaceAddress,
@@ -37,6 +38,21 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from loss.repair(stop, Merit.RESTORES)
     yield from _missing(loss)
     yield from _as_beside(loss)
+    yield from _of_translated(loss)
+
+
+def _of_translated(loss: Loss) -> Iterator[Repair]:
+    """An entry for the source that a proxy gave the packet, and that nobody has: the proxy is to answer for
+    it, as it does for others.
+    """
+    for routed in not_among(_unanswered(loss), via=loss.owned):
+        for name, station in loss.hearers():
+            given = nat_rules.changed(loss.prediction.request.hops, name, "src")
+            entries = where(loss.snapshot[name].neighbours, index=station.index, proxy=True)
+            if given is not None and given.flow.src == routed.via and entries:
+                text = f"{name} gives packets the source {routed.via}, and has no proxy entry for it"
+                stop = _without_entry(station, name, routed.via, f"{text} on {station.name}")
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=1 + len(entries))
 
 
 def _missing(loss: Loss) -> Iterator[Repair]:

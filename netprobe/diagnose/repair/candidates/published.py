@@ -34,6 +34,8 @@ from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import rule_decision
 from netprobe.rules.ruling import Decision
 
+from .sets import REFUSED
+
 _CLOSED = ("port-closed", "listener-wrong-address")
 
 
@@ -52,13 +54,15 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _asked(loss: Loss) -> Iterator[tuple[Namespace, Flow]]:
     """Each namespace that could lead the request elsewhere, with the request as it comes there.
 
-    One to whose own address it went and found no program there; one on the way whose rules speak of its
-    destination.
+    One to whose own address it went and found no program there, or was not let in; one on the way whose
+    rules speak of its destination.
     """
     hops = loss.prediction.request.hops
     if any(nat_rules.rewriting(hops, "dst", "dport")):
         return
-    closed = loss.stop.place.namespace if loss.stop.code in _CLOSED else None
+    place = loss.stop.place
+    refused = loss.stop.code in REFUSED and place.stage is Stage.INPUT
+    closed = place.namespace if loss.stop.code in _CLOSED or refused else None
     for hop in first(among(hops, namespace=loss.snapshot), lambda hop: hop.namespace).values():
         namespace = loss.snapshot[hop.namespace]
         own = namespace.owner_of(hop.flow.dst) is not None

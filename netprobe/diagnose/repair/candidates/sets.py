@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, starmap
 from operator import methodcaller
 
 from msgspec import Struct
@@ -20,6 +20,7 @@ from netprobe.model import (
     Chain,
     Command,
     Flow,
+    Hop,
     IpSet,
     Leg,
     NamedSet,
@@ -99,8 +100,9 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     namespace = loss.here
     tests = nat_rules.statements(namespace, loss.stop.thing)
     unwanted = _turned_away(namespace)
+    hops = where(loss.hops, namespace=namespace.name)
     for flow in _flows(loss, namespace):
-        for lookup in (*_of_nft(namespace, flow), *_of_ipset(namespace, flow)):
+        for lookup in (*_of_nft(namespace, flow, hops), *_of_ipset(namespace, flow)):
             if lookup.test in tests:
                 yield from _without(loss, lookup)
             elif _called(lookup.table, lookup.test) not in unwanted:
@@ -116,7 +118,7 @@ def _untranslated(loss: Loss, router: Routed) -> Iterator[Repair]:
     place = Place(namespace.name, name_of(out), Stage.POSTROUTING)
     for rule in nat_rules.rules_of_nat(namespace, "postrouting", router.src, "snat", "masquerade"):
         thing = rule.decision.object
-        for lookup in _tested(rule.table, rule.statements, flow, _plain):
+        for lookup in _tested(rule.table, rule.statements, _seen(flow), _plain):
             text = f"{lookup.words} of {namespace.name} keeps {thing.id} from translating {lookup.value}"
             for fix in lookup.amended():
                 stop = Stop("nat-wrong-match", place, text, thing, fix, (thing.text, loss.stop.text))
@@ -139,7 +141,15 @@ def _with(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
     changes = chain.from_iterable(hop.changes for hop in loss.hops)
     former = (each.before for each in where(changes, after=lookup.value))
     merit = Merit.ADDS if any(map(lookup.has, former)) else Merit.RESTORES
-    yield from _repair(loss, text, thing, lookup.change("add", lookup.value), merit)
+    yield from _repair(loss, text, thing, lookup.change("add", lookup.value), merit, 1 + _left(loss, lookup))
+
+
+def _left(loss: Loss, lookup: _Lookup) -> int:
+    """Whether a set of senders has one that nobody in sight is any more: it may be what this one was."""
+    spaces = loss.snapshot.namespaces.values()
+    macs = {link.mac for namespace in spaces for link in namespace.links}
+    texts = [each for each in _texts(lookup.named) if "/" not in each and "-" not in each]
+    return lookup.test.key.endswith("saddr") and not {*texts} <= macs | loss.owned
 
 
 def names(namespace: Namespace, flow: Flow) -> bool:
@@ -162,19 +172,27 @@ def _without(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
 
 
 def _repair(
-    loss: Loss, text: str, thing: Object | None, fix: fixes.Fix, merit: Merit = Merit.RESTORES
+    loss: Loss,
+    text: str,
+    thing: Object | None,
+    fix: fixes.Fix,
+    merit: Merit = Merit.RESTORES,
+    agreeing: int = 1,
 ) -> Iterator[Repair]:
     told = f"{text}: {loss.stop.text}"
     proof = (loss.stop.text,)
     stop = replace(loss.stop, text=told, object=thing, commands=fix, proof=proof, advice="")
-    yield from loss.repair(stop, merit, agreeing=1)
+    yield from loss.repair(stop, merit, agreeing=agreeing)
 
 
 def _holds(element: str, value: str) -> bool:
     """Whether an address, a network or a port of a set is, or has in it, what the packet has."""
+    if _AND in value:
+        pairs = [*zip(element.split(_AND), value.split(_AND), strict=False)]
+        return element.count(_AND) == value.count(_AND) and all(starmap(_holds, pairs))
     if nat_rules.is_prefix(element) and nat_rules.is_prefix(value):
         return prefix.contains(element, value)
-    return element == value
+    return element == value.strip('"')
 
 
 def _tests(table: Table) -> Iterator[Statement]:
@@ -182,20 +200,21 @@ def _tests(table: Table) -> Iterator[Statement]:
     return chain.from_iterable(rule.statements for rule in table.rules)
 
 
-def _of_nft(namespace: Namespace, flow: Flow) -> Iterator[_Lookup]:
+def _of_nft(namespace: Namespace, flow: Flow, hops: Iterable[Hop] = ()) -> Iterator[_Lookup]:
     """Each test of a rule that looks into a set of nft whose elements were read."""
     for table in where(namespace.tables, engine="nft"):
-        yield from _tested(table, _tests(table), flow, _set_of)
+        yield from _tested(table, _tests(table), _seen(flow, hops), _set_of)
 
 
-def _tested(table: Table, steps: Iterable[Statement], flow: Flow, of: _Set) -> Iterator[_Lookup]:
+def _tested(table: Table, steps: Iterable[Statement], seen: _Seen, of: _Set) -> Iterator[_Lookup]:
     """The tests of what a packet has by a set of a table of nft, of the sets that `of` gives."""
     for test in where(steps, kind="match"):
-        named, value = of(table, test), _value(test, flow)
+        named, value = of(table, test), _value(test, seen)
         if named and value:
             yield _Lookup(test, named, value, table)
 
 
+_Seen = dict[str, str | None]
 _Set = Callable[[Table, Statement], NamedSet | None]
 
 
@@ -266,9 +285,27 @@ def _plain(table: Table, statement: Statement) -> NamedSet | None:
     return None
 
 
-def _value(statement: Statement, flow: Flow) -> str | None:
-    """What the packet has where the test looks, as an element."""
+def _value(statement: Statement, seen: _Seen) -> str | None:
+    """What the packet has where the test looks, as an element; of several things at once, one after the
+    other.
+    """
+    keys = statement.left.args if statement.left is not None and statement.left.args else (statement.left,)
+    parts = [seen.get(each.text) for each in keys if each is not None]
+    return _AND.join(filter(None, parts)) if parts and all(parts) else None
+
+
+_AND = " . "
+
+
+def _seen(flow: Flow, hops: Iterable[Hop] = ()) -> _Seen:
+    """What a test finds in a packet, by what it looks at; the interface by that of its last hop inwards."""
     family = nat_rules.family(flow.dst)
     port = None if flow.dport is None else str(flow.dport)
+    came = [*where(hops, bound="in")][-1:]
+    protocols = dict.fromkeys(("meta l4proto", f"{family} protocol"), flow.protocol.value)
+    names = [f'"{each.interface}"' for each in came]
+    inward = dict.fromkeys(("meta iifname", "iifname"), next(iter(names), None))
+    frame = next((each.flow for each in came), flow)  # a router has taken it off when it forwards
+    macs = {"ether saddr": frame.src_mac, "ether daddr": frame.dst_mac}
     known = {f"{family} saddr": flow.src, f"{family} daddr": flow.dst, **dict.fromkeys(PORT_KEYS, port)}
-    return known.get(statement.key)
+    return {**known, **protocols, **inward, **macs}

@@ -46,6 +46,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """A source translation at each router of the way, and for what comes back to its sender."""
     for router, source in _leaving(loss):
         yield from _masquerade(loss, router, source)
+    for router in but(loss.asked(Leg.REQUEST), iif=None):
+        yield from _as_its_route(loss, router)
     yield from _hairpin(loss)
     yield from _back_by_the_translator(loss)
     yield from _of_an_own_address(loss)
@@ -148,11 +150,28 @@ def _is_written(route: Route | None) -> bool:
     return route is not None and route.type == "unicast" and route.is_written
 
 
-def _to_another(loss: Loss, router: Routed, out: Link, made: Hop, source: str) -> Iterator[Repair]:
-    """The translation to another address of the way out, where the one that was chosen has no way back."""
+def _as_its_route(loss: Loss, router: Routed) -> Iterator[Repair]:
+    """The translation to the source that the route out asks for, by which the router itself sends: MASQUERADE
+    knows nothing of that, and takes the first address (inet_select_addr).
+    """
+    namespace, route, out = loss.snapshot[router.namespace], router.decision.route, loss.out(router)
+    made = nat_rules.changed(loss.prediction.request.hops, namespace.name, "src")
+    if route is None or out is None or made is None or not where(made.changes, by="MASQUERADE"):
+        return
+    if route.source not in (None, made.flow.src) and loss.stop.place.namespace != namespace.name:
+        yield from _to_another(loss, router, out, made, made.flow.src, route.source)
+
+
+def _to_another(
+    loss: Loss, router: Routed, out: Link, made: Hop, source: str, meant: str | None = None
+) -> Iterator[Repair]:
+    """The translation to another address of the way out, where the one that was chosen has no way back; to
+    `meant` alone, where that is told.
+    """
     namespace, thing = loss.snapshot[router.namespace], made.object
     network = _network_of(namespace, router, _before(made, source))
-    for own in but(own_addresses(namespace, out, prefix.version(source)), address=source):
+    others = but(own_addresses(namespace, out, prefix.version(source)), address=source)
+    for own in others if meant is None else where(others, address=meant):
         if thing is not None:
             fix = nat_rules.translating(namespace, network, out, own.address)
             text = (

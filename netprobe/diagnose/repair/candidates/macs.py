@@ -1,0 +1,38 @@
+"""A rule that lets one MAC address pass, which the sender's interface does not have, and its port has. Pure.
+
+A bridge takes over the MAC of a port by itself, until somebody gives it one (br_stp_recalculate_bridge_id).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose import nat_rules
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Object, Stage
+from netprobe.model.lookup import among, not_among, where
+from netprobe.predict import fixes
+from netprobe.predict.drop import lost
+
+from .sets import REFUSED
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The bridge that sent the refused frame, with the MAC that the rule lets pass, where a port has it."""
+    if loss.stop.code not in REFUSED:
+        return
+    tests = where(nat_rules.statements(loss.here, loss.stop.thing), kind="match", key="ether saddr")
+    wanted = {each.value for each in tests}
+    for namespace in map(loss.snapshot.at, loss.way):
+        for bridge in not_among(where(namespace.links, kind="bridge"), mac=wanted):
+            for port in among(where(namespace.links, master=bridge.index), mac=wanted):
+                text = (
+                    f"{bridge.name} of {namespace.name} sends from {bridge.mac}; {loss.stop.thing.id} of"
+                    f" {loss.here.name} lets {port.mac} pass, which is its port {port.name}'s"
+                )
+                fix = (fixes.link_set(bridge, "address", port.mac),)
+                thing = Object("link", bridge.name, f"{bridge.name} address {bridge.mac}")
+                stop = lost(
+                    "mac-not-allowed", namespace.name, bridge, Stage.TRANSMIT, text, object=thing, fix=fix
+                )
+                yield from loss.repair(stop, Merit.RESTORES)

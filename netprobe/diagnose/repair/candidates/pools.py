@@ -1,0 +1,48 @@
+"""An address of a pool that sources are translated to, which the translator does not have, and has others of.
+
+Pure. See: iptables-extensions(8), SNAT; nft(8), NAT STATEMENTS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose.nat_rules import rules_of_nat
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import InterfaceAddress, Namespace, Object, Stage
+from netprobe.model.lookup import among, where
+from netprobe.predict import fixes
+from netprobe.predict.drop import lost
+from netprobe.rules import spread
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The source that a translator gave the packet out of a pool, on the interface that has others of it."""
+    for hop in loss.prediction.request.hops:
+        given = hop.change_of("src")
+        if given is not None and given.after not in loss.owned:
+            yield from _lacking(loss, loss.snapshot[hop.namespace], given.after)
+
+
+def _lacking(loss: Loss, namespace: Namespace, address: str) -> Iterator[Repair]:
+    others = [*dict.fromkeys(_others(namespace, address))]
+    first = others[:1]
+    for link in among(namespace.links, index={each.index for each in first}):
+        put = InterfaceAddress(link.index, address, first[0].prefixlen)
+        text = (
+            f"{namespace.name} translates sources to a pool of addresses, of which it has {len(others)},"
+            f" and not {address}"
+        )
+        thing = Object("address", f"{put.written} dev {link.name}", text)
+        fix = (fixes.address("add", put, link),)
+        stop = lost("addr-missing", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES, agreeing=len(others))
+
+
+def _others(namespace: Namespace, address: str) -> Iterator[InterfaceAddress]:
+    """The addresses of a namespace that are of a pool to which a rule of it translates, as this one is."""
+    for rule in rules_of_nat(namespace, "postrouting", address, "snat"):
+        for statement in where(rule.statements, kind="snat"):
+            first, _, last = statement.value.partition("-")
+            if last and spread.holds(first, last, address):
+                yield from (own for own in namespace.addresses if spread.holds(first, last, own.address))
