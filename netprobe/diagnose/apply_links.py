@@ -73,7 +73,7 @@ def set_link(order: Order) -> Snapshot:
             return _sized(order, link, int(size))
         case ["name", new] if not link.up:
             return _called(order, link, new)
-        case ["type", "vxlan", "remote", remote]:
+        case ["type", "vxlan", "remote", remote] | ["type", "vxlan", "id", _, "group", remote, "dev", _]:
             return _led_to(order, link, remote)
         case ["type", kind, *words]:
             return order.with_link(_of_kind(link, kind, words)).snapshot

@@ -6,7 +6,8 @@ Kernel: drivers/net/vxlan/vxlan_core.c (vxlan_xmit, vxlan_xmit_one, vxlan_rcv); 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -17,6 +18,7 @@ from netprobe.model import (
     FdbEntry,
     Flow,
     Hop,
+    Leg,
     Link,
     Namespace,
     Object,
@@ -39,15 +41,17 @@ from .view import Ground, Packet
 
 OVERHEAD = {4: 50, 6: 70}  # bytes: inner Ethernet 14, VXLAN 8, UDP 8, and the outer IP header
 Send = Callable[[Trail, str, Packet], Finish]
+Hearers = Callable[[str, Link, Packet], Iterable[tuple[str, Link]]]
 MOST = 2048  # packets of tunnels that one prediction walks: tunnels in tunnels that flood multiply them
 _ANY = "00:00:00:00:00:00"
 _THEIRS_TOO = Command.advice("and the MTU of the containers, to the same value")
 
 
-def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -> Ways:
+def through(ground: Ground, send: Send, hearers: Hearers, name: str, link: Link, packet: Packet) -> Ways:
     """The ways of a frame that is sent on the tunnel device `link`: its end, or the device that unpacks it.
 
-    `send` walks the tunnel's own packet, which is routed: the layer above.
+    `send` walks the tunnel's own packet, which is routed: the layer above; `hearers` tells who hears one for
+    a group.
     """
     if link.vxlan is None or link.vxlan.collect_metadata:  # its end is told by who sends (vxlan_xmit)
         return (Branch(packet, exit=(name, link)),)
@@ -63,11 +67,55 @@ def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -
         stop = lost("vxlan-fdb-missing", name, link, Stage.ENCAPSULATE, text, object=object,
                     fix=(_tunnel_end("append", packet.flow.dst_mac or BROADCAST, link),))  # fmt: skip
         return (Branch(packet, stop=stop),)
-    return tuple(
-        branch
-        for entry in entries
-        for branch in _carry(ground, send, (name, link, link.vxlan), packet, entry)
+    sender = (name, link, link.vxlan)
+    found: list[Branch | Crossing] = []
+    for entry in entries:
+        members: tuple[FdbEntry, ...] = (entry,)
+        if entry.remote is not None and prefix.is_multicast(entry.remote):
+            members, others = _members(ground, hearers, sender, entry)
+            found += (Branch(packet, stop=each) for each in others)
+        found += chain.from_iterable(_carry(ground, send, sender, packet, each) for each in members)
+    return tuple(found)
+
+
+def _members(
+    ground: Ground, hearers: Hearers, sender: tuple[str, Link, Vxlan], entry: FdbEntry
+) -> tuple[tuple[FdbEntry, ...], list[Stop]]:
+    """A group as the ends that are of it (vxlan_multicast_join), each by its own address; and why others of
+    the same network, who hear what is for it, are not.
+    """
+    name, link, vxlan = sender
+    home = ground.underlay(name, link)
+    lower = ground.namespace(home).link(vxlan.lower or entry.via) if home is not None else None
+    if home is None or lower is None:
+        return (), []
+    members, others = [], []
+    frame = Packet(
+        Flow("", entry.remote or "", Protocol.UDP, src_mac=lower.mac, dst_mac=BROADCAST), Leg.REQUEST
     )
+    for there, heard in hearers(home, lower, frame):
+        own = where(
+            ground.namespace(there).addresses_of(heard, prefix.version(entry.remote or "")), scope="global"
+        )
+        for _, device in ground.tunnels_in(there) if own and there != home else ():
+            theirs = device.vxlan
+            if theirs is None or (theirs.vni, theirs.port) != (vxlan.vni, vxlan.port):
+                continue
+            if theirs.remote == entry.remote:
+                members.append(replace(entry, remote=own[0].address))
+            elif theirs.remote is not None and prefix.is_multicast(theirs.remote):
+                others.append(_of_another_group(sender, there, device, theirs))
+    return tuple(members), others
+
+
+def _of_another_group(sender: tuple[str, Link, Vxlan], there: str, device: Link, theirs: Vxlan) -> Stop:
+    name, link, vxlan = sender
+    text = (
+        f"{link.name} of {name} sends to the group {vxlan.remote} what is for all; {device.name} of {there},"
+        f" of the same network, is of the group {theirs.remote}"
+    )
+    thing = Object("tunnel", link.name, f"{link.name} vxlan id {vxlan.vni} group {vxlan.remote}")
+    return lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text, object=thing)
 
 
 def _unheard(here: Namespace, link: Link, packet: Packet, entries: tuple[FdbEntry, ...]) -> str | None:

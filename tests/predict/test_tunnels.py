@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from networks import MAC, RULES, edited, lo, local, probe, relinked, veth, via
+from networks import MAC, RULES, edited, lo, local, port, probe, relinked, veth, via
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair.choice import choose
 from netprobe.model import (
+    Bridge,
     Cause,
     End,
     FdbEntry,
@@ -368,3 +369,34 @@ def test_a_tunnel_that_a_program_holds_down() -> None:
     again = predict(mended, probe("a", "10.9.0.2"), ask=False)
     assert isinstance(again, Prediction)
     assert again.stop is None
+
+
+def by_groups(**groups: str) -> Snapshot:
+    """Nodes on one switch whose VXLAN devices send what is for all to these groups."""
+    bridge = Link(2, "br0", "bridge", MAC.format(6, 2), bridge=Bridge())
+    links, spaces, peers = [bridge], [], []
+    for number, (name, group) in enumerate(groups.items(), 1):
+        links.append(port(2 + number, f"p{name}", 2, number, 2))
+        node = relinked(Snapshot({name: side(name, number)}), name, "vx0", vxlan=Vxlan(7, remote=group, lower=2))
+        node = relinked(node, name, "eth0", link=LinkRef(2 + number, 0))
+        spaces.append(replace(node[name], fdb=(replace(default(3, group), via=2),)))
+        peers += [FoundPeer(name, 0, "sw"), FoundPeer("sw", number, name)]
+    switch = Namespace("sw", links=(lo()[0], *links), rules=RULES)
+    return Snapshot({each.name: each for each in (*spaces, switch)}, tuple(peers))
+
+
+def test_what_is_for_all_goes_to_those_of_the_group() -> None:
+    outcome = predict(by_groups(a="239.1.1.1", b="239.1.1.1", c="239.1.1.1"), probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.passes, outcome.stop
+
+
+def test_a_node_of_another_group_hears_nothing_and_is_the_one_to_change() -> None:
+    snapshot = by_groups(a="239.1.1.1", b="239.1.1.11", c="239.1.1.1")
+    outcome = predict(snapshot, probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.stop is not None
+    assert (outcome.stop.code, outcome.stop.place.namespace) == ("vxlan-remote-wrong", "a")
+    stop = choose(snapshot, outcome, outcome.stop).stop
+    assert stop.place.namespace == "b", "two against one"
+    assert [" ".join(command.words) for command in stop.commands] == ["ip link set dev vx0 type vxlan id 7 group 239.1.1.1 dev eth0"]

@@ -41,6 +41,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     _read_the_goal(loss)
     yield from _source(loss)
     yield from _bound(loss)
+    yield from _of_one_group(loss)
     for (here, device, own), (there, other, its) in permutations(devices(loss), 2):
         if here.name != there.name and own.network == its.network:
             yield from _neighbour(loss, here, device, there, other)
@@ -107,6 +108,25 @@ def _let_go(here: Namespace, device: Link, entry: FdbEntry, doors: tuple[str, st
     )
     thing = Object("tunnel", device.name, f"{device.name} dev {bound}")
     return lost("vxlan-remote-wrong", here.name, device, Stage.ENCAPSULATE, text, object=thing, fix=fix)
+
+
+def _of_one_group(loss: Loss) -> Iterator[Repair]:
+    """Devices of one network that send what is for all to different groups: each in that of the others."""
+    found = [each for each in devices(loss) if prefix.is_multicast(each[2].remote or "")]
+    for (here, device, own), (_, _, other) in permutations(found, 2):
+        lower = here.link(own.lower)
+        if own.network != other.network or own.remote == other.remote or lower is None:
+            continue
+        mine, same = (len([each for *_, each in found if each.remote == one.remote]) for one in (own, other))
+        text = (
+            f"{device.name} of {here.name} is of the group {own.remote}, and {same} other of its network of"
+            f" {other.remote}"
+        )
+        words = ("type", "vxlan", "id", str(own.vni), "group", other.remote or "", "dev", lower.name)
+        thing = Object("tunnel", device.name, f"{device.name} vxlan id {own.vni} group {own.remote}")
+        fix = (fixes.link_set(device, *words),)
+        stop = lost("vxlan-remote-wrong", here.name, device, Stage.ENCAPSULATE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES if same >= mine else Merit.ADDS, agreeing=same)
 
 
 def _naming(loss: Loss, address: str) -> int:
