@@ -222,7 +222,9 @@ def _surroundings(ground: Ground, namespace: Namespace, packet: Packet, trail: T
     from netprobe.model import RouteQuery
 
     def lookup(query: FibQuery) -> FibAnswer | None:
-        found = fib.sought(namespace, RouteQuery(query.source, query.destination, mark=query.mark))
+        bound = namespace.link_named(query.device) if prefix.needs_scope(query.destination) else None
+        asked = RouteQuery(query.source, query.destination, mark=query.mark)
+        found = fib.sought(namespace, asked if bound is None else replace(asked, oif=bound.index))
         links = [namespace.link(leg.index) for leg in found.candidates]
         kind = "unreachable" if found.error == "ENETUNREACH" else found.type
         local = ("lo",) if kind == "local" else ()

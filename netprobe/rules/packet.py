@@ -72,7 +72,8 @@ class HookPacket(Struct, frozen=True):
 
 class FibQuery(Struct, frozen=True):
     """A lookup that a rule makes (nft `fib`, xt_rpfilter): a route to `destination`, from `source`; `device`
-    restricts nothing but is what the answer is compared with.
+    is what the answer is compared with, and restricts that to a link-local address alone (RT6_LOOKUP_F_IFACE
+    in ip6t_rpfilter.c and nft_fib_ipv6.c).
     """
 
     destination: str

@@ -53,7 +53,8 @@ def _leads_to(packet: HookPacket, around: Surroundings, side: str, link: str | N
     ends = (packet.flow.src, packet.flow.dst)
     near, far = ends if side == "saddr" else reversed(ends)
     mark = packet.mark if with_mark else None
-    answer = around.fib(FibQuery(near, far, mark or 0, link))
+    came = packet.iif.name if packet.iif is not None else None
+    answer = around.fib(FibQuery(near, far, mark or 0, link or came))
     return UNKNOWN if answer is None else _leaving(answer.type, answer.devices, link)
 
 
