@@ -94,7 +94,8 @@ class Probe(Struct, frozen=True):
     `source_port` is the first packet's; where nobody asked for it, each of several packets has one of its
     own. `reused`: it was asked for, so that older connections may have it. `ttl` None means the namespace's
     own default; `df` None means the kernel's own path MTU policy for the socket. `device` is the interface
-    that the user asked for (SO_BINDTODEVICE), which an interface of the source merely known is not.
+    that the user asked for (SO_BINDTODEVICE), which an interface of the source merely known is not. `ecn`: it
+    asks for explicit congestion notification, as the sender's kernel does where it connects (RFC 3168).
     """
 
     protocol: Protocol
@@ -114,6 +115,7 @@ class Probe(Struct, frozen=True):
     timeout_ns: int = 1_000_000_000
     reused: bool = False
     device: str | None = None
+    ecn: bool = False
 
     @property
     def version(self) -> int:

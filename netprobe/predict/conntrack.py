@@ -17,6 +17,7 @@ from .trace import Trail
 from .view import Packet
 
 _SYN, _SYN_ACK = ("syn",), ("syn", "ack")
+_ASKING = ("syn", "ecn", "cwr")
 
 
 def subject(name: str, packet: Packet) -> HookPacket:
@@ -27,7 +28,7 @@ def subject(name: str, packet: Packet) -> HookPacket:
         return packet.tracked
     flags = None
     if packet.flow.protocol is Protocol.TCP:
-        flags = _SYN if packet.leg is Leg.REQUEST else _SYN_ACK
+        flags = (_ASKING if packet.ecn else _SYN) if packet.leg is Leg.REQUEST else _SYN_ACK
     return HookPacket(packet.flow, df=packet.df, tcp_flags=flags, tos=packet.tos)
 
 

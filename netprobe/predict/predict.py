@@ -115,7 +115,7 @@ def _is_idle(n: int, passing: dict[tuple[int, ...], bool]) -> bool:
 
 
 def _predict(ground: Ground, probe: Probe, waypoint: Waypoint | None) -> Prediction:
-    sourced = _with_source(ground, probe)
+    sourced = _with_source(ground, _as_its_kernel(ground, probe))
     if isinstance(sourced, Prediction):
         return sourced
     if arping.is_ours(probe.protocol):
@@ -180,11 +180,19 @@ def first_packet(ground: Ground, probe: Probe) -> Packet:
         probe.uid,
         reused=probe.reused,
         scope=probe.source.interface,
+        ecn=probe.ecn,
     )
     decision = routing.decide(ground, namespace.name, routing.query_out(namespace, packet))
     ttl = probe.ttl or life(namespace, flow.version, decision).ttl
     df = size.dont_fragment(namespace, probe, packet, decision)
     return replace(packet, flow=replace(flow, ttl=ttl), df=df)
+
+
+def _as_its_kernel(ground: Ground, probe: Probe) -> Probe:
+    """The probe as the sender's kernel would connect (net/ipv4/tcp_output.c, tcp_ecn_send_syn)."""
+    assert probe.source.namespace is not None
+    asks = ground.namespace(probe.source.namespace).sysctl("net.ipv4.tcp_ecn") == "1"
+    return replace(probe, ecn=asks and probe.protocol.connects)
 
 
 def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:

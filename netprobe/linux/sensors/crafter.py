@@ -269,7 +269,9 @@ def _load(six: bool) -> None:
         raise ValueError("scapy crafts something else")
 
 
-_Plain = tuple[str, bytes, int, int, int, int, int, tuple[int, ...], int | None, str, str, str | None, str]
+_Plain = tuple[
+    str, bytes, int, int, int, int, int, tuple[int, ...], int | None, str, str, str | None, str, bool
+]
 
 
 def _as_plain(recipe: Recipe) -> _Plain:
@@ -278,7 +280,7 @@ def _as_plain(recipe: Recipe) -> _Plain:
     return (
         str(mark.protocol.value), mark.run, mark.count, mark.size, mark.icmp_id, mark.first, mark.isn,
         mark.source_ports, mark.port,
-        recipe.src, recipe.dst, recipe.src_mac, recipe.dst_mac,
+        recipe.src, recipe.dst, recipe.src_mac, recipe.dst_mac, recipe.ecn,
     )  # fmt: skip
 
 

@@ -57,6 +57,7 @@ GLOBALS = (
     "net.ipv4.tcp_fwmark_accept",
     "net.ipv4.tcp_l3mdev_accept",
     "net.ipv4.udp_l3mdev_accept",
+    "net.ipv4.tcp_ecn",
     "net.ipv4.tcp_syncookies",
     "net.ipv4.tcp_abort_on_overflow",
     "net.ipv4.fib_multipath_hash_policy",

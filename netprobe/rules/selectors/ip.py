@@ -93,7 +93,7 @@ def _mss(packet: HookPacket, around: Surroundings) -> Seen:
     """The option of a SYN (RFC 9293, 3.7.1): ours has the usual one, an answer's is its kernel's choice."""
     if not _is_syn(packet):
         return None
-    chosen = packet.clamped or packet.tcp_flags != ("syn",)
+    chosen = packet.clamped or "ack" in (packet.tcp_flags or ())
     return UNKNOWN if chosen else MSS[packet.flow.version]
 
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Leg, Link, Namespace, Object, Stage, Stop
 from netprobe.model.link import name_of
 from netprobe.model.lookup import but, find, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
+
+from .sets import REFUSED
 
 # The last part of a name, the value with which packets pass, and the cause that another value makes.
 _PER_INTERFACE = {
@@ -77,6 +81,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from _of_interface(loss, namespace, link, version)
     yield from _reflecting(loss)
     yield from _announcing(loss)
+    yield from _asking_for_ecn(loss)
 
 
 def _reflecting(loss: Loss) -> Iterator[Repair]:
@@ -94,6 +99,19 @@ def _reflecting(loss: Loss) -> Iterator[Repair]:
             thing, fix = Object("sysctl", key, named), fixes.sysctl(key, 1)
             stop = lost("reply-wrong-path", namespace.name, out, Stage.ROUTE, text, object=thing, fix=fix)
             yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _asking_for_ecn(loss: Loss) -> Iterator[Repair]:
+    """A connection that asks for ECN, where something on the way refuses it: the kernel only grants it to
+    others by default (ip-sysctl, tcp_ecn).
+    """
+    namespace, key = loss.snapshot.at(loss.probe.source.namespace), "net.ipv4.tcp_ecn"
+    if loss.probe.ecn and loss.stop.code in REFUSED:
+        text = f"{namespace.name} asks for ECN where it connects ({key} = 1): {loss.stop.text}"
+        place = replace(loss.stop.place, namespace=namespace.name, interface=None, stage=Stage.OUTPUT)
+        thing, fix = Object("sysctl", key, f"{key} = 1"), fixes.sysctl(key, 2)
+        stop = replace(loss.stop, place=place, text=text, object=thing, commands=fix, proof=(loss.stop.text,))
+        yield from loss.repair(stop, Merit.RESTORES)
 
 
 _OF_CONNECTIONS = {True: ("net.ipv4.tcp_fwmark_accept",), False: ()}
