@@ -194,7 +194,8 @@ class Socket(Struct, frozen=True):
 
 class ConntrackEntry(Struct, frozen=True):
     """One tracked connection, both tuples as `Flow`-like text fields; `status` words of
-    nf_conntrack_common.h.
+    nf_conntrack_common.h. `zone` is that of the original direction, and of the other one as well unless
+    `reply_zone` says otherwise.
     """
 
     protocol: str
@@ -204,6 +205,12 @@ class ConntrackEntry(Struct, frozen=True):
     mark: int | None = 0
     status: tuple[str, ...] = ()
     state: str | None = None
+    reply_zone: int | None = None
+
+    @property
+    def zone_of_replies(self) -> int:
+        """The zone in which the reply direction is looked for."""
+        return self.zone if self.reply_zone is None else self.reply_zone
 
 
 class XfrmPolicy(Struct, frozen=True):

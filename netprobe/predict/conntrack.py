@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Command, ConntrackEntry, Flow, Leg, Namespace, Object, Place, Protocol, Stage, Stop
-from netprobe.rules.packet import HookPacket, entry_of
+from netprobe.rules.packet import HookPacket, first_entry
 from netprobe.rules.ruling import Ruling
 
 from . import fixes
@@ -50,18 +50,19 @@ def track(
     """The packet with its connection: one that the request left on this walk, an `older` one of the table, or
     a new one.
     """
+    protocol = packet.flow.protocol
     tracks = trail.tracks if trail is not None else ()
     walked = (track.connection for track in reversed(tracks) if track.namespace == namespace.name)
     for entry in filter(None, (*walked, *older)):
-        if (entry.zone, entry.protocol) != (subject.zone, packet.flow.protocol):
-            continue
-        if is_side(entry.reply, subject.flow):
+        back = entry.protocol, entry.zone_of_replies
+        if back == (protocol, subject.zone_of_replies) and is_side(entry.reply, subject.flow):
             return replace(subject, state="established", reply=True, connection=entry)
-        if is_side(entry.original, subject.flow) and packet.leg is Leg.REQUEST:
+        there = entry.protocol, entry.zone, packet.leg
+        if there == (protocol, subject.zone, Leg.REQUEST) and is_side(entry.original, subject.flow):
             return replace(subject, state="established", reply=False, connection=entry)
     if packet.leg is Leg.REPLY and packet.flow.protocol.is_asked_first:
         return replace(subject, state="invalid")  # an answer to a question that was never seen here
-    return replace(subject, state="new", connection=entry_of(subject.flow, subject.zone))
+    return replace(subject, state="new", connection=first_entry(subject))
 
 
 def crowded(namespace: Namespace, place: Place, ruling: Ruling) -> tuple[Stop, ...]:

@@ -18,7 +18,7 @@ from .expression import Scene
 from .merge import merged
 from .naming import policy_decision, rule_decision
 from .nat import decided, done, names, remembered
-from .packet import HookPacket, Surroundings, entry_of, whole
+from .packet import HookPacket, Surroundings, first_entry, whole
 from .reject import queues, rejection
 from .rule import NEXT, RuleBranch, branches, fails_at_once
 from .ruling import Decision, Doubt, HookVerdict, Reason, Ruling, Translation
@@ -177,9 +177,7 @@ class _Traversal(Struct):
         if self.around.track is not None:
             return self.around.track(packet)
         state = self.packet.state or "new"
-        connection = self.packet.connection or (
-            entry_of(packet.flow, packet.zone) if state == "new" else None
-        )
+        connection = self.packet.connection or (first_entry(packet) if state == "new" else None)
         return replace(packet, state=state, connection=connection, reply=self.packet.reply)
 
     def _remembered(self, state: _Position) -> _Position:

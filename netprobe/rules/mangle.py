@@ -11,7 +11,7 @@ from netprobe.model import Statement
 from netprobe.model.protocol import PORTED
 
 from .expression import Scene, evaluate, type_of
-from .packet import HookPacket, entry_of
+from .packet import HookPacket, first_entry
 from .ruling import Doubt
 from .selectors import tracked
 
@@ -45,13 +45,21 @@ def _mark(packet: HookPacket, value: int | None) -> HookPacket:
 def _ct_mark(packet: HookPacket, value: int | None) -> HookPacket:
     if not tracked(packet):
         return packet
-    return replace(
-        packet, connection=replace(packet.connection or entry_of(packet.flow, packet.zone), mark=value)
-    )
+    return replace(packet, connection=replace(packet.connection or first_entry(packet), mark=value))
 
 
 def _zone(packet: HookPacket, value: int | None) -> HookPacket:
-    return packet if value is None or tracked(packet) else replace(packet, zone=value)
+    return packet if value is None or tracked(packet) else replace(packet, zone=value, reply_zone=None)
+
+
+def _original_zone(packet: HookPacket, value: int | None) -> HookPacket:
+    if value is None or tracked(packet):
+        return packet
+    return replace(packet, zone=value, reply_zone=packet.zone_of_replies)
+
+
+def _reply_zone(packet: HookPacket, value: int | None) -> HookPacket:
+    return packet if value is None or tracked(packet) else replace(packet, reply_zone=value)
 
 
 def _ttl(packet: HookPacket, value: int | None) -> HookPacket:
@@ -104,7 +112,8 @@ def _answered(packet: HookPacket, value: int | None) -> HookPacket:
 
 
 CHANGES: dict[str, Change] = {
-    "meta mark": _mark, "ct mark": _ct_mark, "ct zone": _zone, "ct original zone": _zone,
+    "meta mark": _mark, "ct mark": _ct_mark, "ct zone": _zone,
+    "ct original zone": _original_zone, "ct reply zone": _reply_zone,
     "ip ttl": _ttl, "ip6 hoplimit": _ttl, "ip dscp": _dscp, "ip6 dscp": _dscp, "ip tos": _tos,
     "ip6 tos": _tos, "ip ecn": _ecn, "ip6 ecn": _ecn,
     "ip saddr": _address("src"), "ip6 saddr": _address("src"), "ip daddr": _address("dst"),

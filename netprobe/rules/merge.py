@@ -54,7 +54,8 @@ def _outcome(ruling: Ruling) -> object:
         return ruling.verdict, ruling.reject
     packet = ruling.packet
     marks = packet.mark, packet.connection.mark if packet.connection is not None else 0
-    return ruling.verdict, packet.flow, marks, packet.zone, packet.state, packet.tos, _way(ruling)
+    zones = packet.zone, packet.zone_of_replies
+    return ruling.verdict, packet.flow, marks, zones, packet.state, packet.tos, _way(ruling)
 
 
 def _way(ruling: Ruling) -> object:

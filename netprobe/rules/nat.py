@@ -16,7 +16,7 @@ from netprobe.model import ConntrackEntry, Flow, Statement, Term
 
 from . import spread
 from .expression import Scene, evaluate, look_up
-from .packet import HookPacket, entry_of
+from .packet import HookPacket, first_entry
 from .ruling import Doubt, Reason
 
 DESTINATION_HOOKS = ("prerouting", "output")  # the other two, input and postrouting, change the source
@@ -178,7 +178,7 @@ def _aimed(
 
 def rewritten(packet: HookPacket, target: Target, hook: str) -> HookPacket:
     """The packet after a rule translated it, its connection remembering that."""
-    connection = packet.connection or entry_of(packet.flow, packet.zone)
+    connection = packet.connection or first_entry(packet)
     reply = connection.reply
     if hook in DESTINATION_HOOKS:
         address, port = (
@@ -201,7 +201,7 @@ def done(packet: HookPacket, hook: str) -> HookPacket:
     """The packet with a note in its connection that this hook's side is decided, translated or not (a null
     binding).
     """
-    connection = packet.connection or entry_of(packet.flow, packet.zone)
+    connection = packet.connection or first_entry(packet)
     word = DESTINATION_DONE if hook in DESTINATION_HOOKS else SOURCE_DONE
     status = connection.status if word in connection.status else (*connection.status, word)
     return replace(packet, connection=replace(connection, status=status))

@@ -31,7 +31,8 @@ class HookPacket(Struct, frozen=True):
     source port. `pkttype` unicast, broadcast, multicast or other. `tos` is the whole byte of IPv4's TOS or
     IPv6's traffic class: DSCP and ECN (RFC 2474, 3168). `clamped`: a rule has set its TCP MSS. `proxy`:
     TPROXY has given it to the socket at this address and port (None: the interface's own address, the
-    packet's port). `answer`: the MAC with which a rule has answered the question that it is (ARP).
+    packet's port). `answer`: the MAC with which a rule has answered the question that it is (ARP). `zone` is
+    the conntrack zone, `reply_zone` that of the other direction where a rule has parted them.
     """
 
     flow: Flow
@@ -50,6 +51,7 @@ class HookPacket(Struct, frozen=True):
     reply: bool = False
     connection: ConntrackEntry | None = None
     zone: int = 0
+    reply_zone: int | None = None
     pkttype: str = "unicast"
     tos: int | None = 0
     clamped: bool = False
@@ -57,6 +59,11 @@ class HookPacket(Struct, frozen=True):
     ipsec: bool = False
     proxy: tuple[str | None, int | None] | None = None
     answer: str | None = None
+
+    @property
+    def zone_of_replies(self) -> int:
+        """The zone in which an entry must have this packet as its reply direction."""
+        return self.zone if self.reply_zone is None else self.reply_zone
 
     @property
     def ethertype(self) -> str:
@@ -124,6 +131,11 @@ class Surroundings(Struct, frozen=True):
     proxied: Callable[[HookPacket], bool | None] | None = None
     listening: Callable[[HookPacket], tuple[Listening, ...] | None] = _not_known
     moment: Moment | None = None
+
+
+def first_entry(packet: HookPacket) -> ConntrackEntry:
+    """The conntrack entry that this packet creates, as the first of its connection."""
+    return replace(entry_of(packet.flow, packet.zone), reply_zone=packet.reply_zone)
 
 
 def entry_of(flow: Flow, zone: int = 0) -> ConntrackEntry:

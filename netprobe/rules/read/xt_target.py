@@ -96,19 +96,21 @@ def _mixed(old: Term, clear: int, new: Term, keep: int) -> Term:
     return added if clear == FULL else Term("^", args=(masked(old, FULL & ~clear, FULL), added))
 
 
+_ZONES = {"--zone": "zone", "--zone-orig": "original zone", "--zone-reply": "reply zone"}
+
+
 def _ct(block: Block, ip: str) -> list[Statement] | None:
     if block.name == "NOTRACK" or block.flag("--notrack"):
         return [Statement("notrack")]
     found = []
     for _, name, values in block.options:
-        if name in ("--zone", "--zone-orig", "--zone-reply"):
+        if name in _ZONES:
             zone = key("meta mark") if values[0] == "mark" else value(values[0])
             found.append(
                 Statement(
                     "set",
-                    key("ct zone"),
+                    key(f"ct {_ZONES[name]}"),
                     right=zone,
-                    target=name.partition("-orig")[1] or name.partition("-reply")[1],
                 )
             )
     return found or [note(block.text())]

@@ -79,7 +79,17 @@ def _ct_mark(packet: HookPacket, around: Surroundings) -> Seen:
 
 
 def _ct_zone(packet: HookPacket, around: Surroundings) -> Seen:
-    return packet.zone if packet.state != "untracked" else 0
+    """A zone has one number, for one direction or for both."""
+    return _one_zone("zone")(packet, around) or _one_zone("zone_of_replies")(packet, around)
+
+
+def _one_zone(field: str) -> Reader:
+    """The zone of one direction of the connection, or of the one that will be."""
+
+    def read(packet: HookPacket, around: Surroundings) -> Seen:
+        return getattr(packet.connection or packet, field) if packet.state != "untracked" else 0
+
+    return read
 
 
 def _ct_protocol(packet: HookPacket, around: Surroundings) -> Seen:
@@ -93,6 +103,8 @@ ROWS: Rows = {
     "ct direction": (dt.CT_DIRECTION, _ct_direction),
     "ct mark": (dt.NUMBER, _ct_mark),
     "ct zone": (dt.NUMBER, _ct_zone),
+    "ct original zone": (dt.NUMBER, _one_zone("zone")),
+    "ct reply zone": (dt.NUMBER, _one_zone("zone_of_replies")),
     "ct protocol": (dt.PROTOCOL, _ct_protocol),
     "ct l3proto": (dt.NFPROTO, lambda packet, around: nfproto(packet, around) if tracked(packet) else None),
     "ct helper": (dt.WORD, nothing),
