@@ -33,6 +33,32 @@ def test_a_table_to_which_no_rule_leads_gets_one() -> None:
     assert lines(cause) == ["ip rule add from 10.0.0.2 lookup 200"]
 
 
+def test_a_table_gets_the_kind_of_rule_that_its_siblings_have() -> None:
+    """So that nothing else is led there."""
+    sibling = PolicyRule(1000, 4, table=300, dst="10.96.0.0/16", protocol=17)
+    cause = chosen(own_uplink(sibling), "red", "8.8.8.8")
+    assert lines(cause) == ["ip rule add to 8.8.8.8 ipproto icmp lookup 200"]
+
+
+LOCKED = "*filter\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n-A OUTPUT -o eth0 ! -d 203.0.113.0/24 -j DROP\nCOMMIT"
+
+
+def test_what_the_machine_sends_itself_takes_its_source_by_the_table() -> None:
+    """All that a laptop sends is to leave by its tunnel; with the source of the other interface nobody would answer."""
+    ruleset = Ruleset(tables=tuple(read_save(LOCKED, "iptables", "ip")), queues=())
+    networks_first = PolicyRule(32000, 4, table=254, suppress_prefixlen=0)
+    strangers = Ruleset(
+        tables=tuple(read_save(SPOOFED.replace("203.0.113", "198.51.100").replace("eth0", "eth1"), "iptables", "ip")), queues=()
+    )
+    rules = tuple(sorted((*RULES, networks_first), key=lambda rule: (rule.version, rule.priority)))
+    snapshot = edited(edited(two_uplinks(strict=False), "host", ruleset=ruleset, rules=rules), "internet", ruleset=strangers)
+    found = predict(snapshot, probe("host", "8.8.8.8"), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    cause = choice.choose(snapshot, found, found.stop).stop
+    assert (cause.code, lines(cause)) == ("rule-wrong-table", ["ip rule add pref 32765 iif lo lookup 200"])
+
+
 def test_a_table_to_which_other_rules_lead_is_left_to_them() -> None:
     other = PolicyRule(1000, 4, table=200, src="192.0.2.0/24")
     assert lines(chosen(own_uplink(other), "red", "8.8.8.8")) == ["iptables -t raw -D PREROUTING ! -s 203.0.113.0/24 -i eth0 -j DROP"]

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import leads_on
 from netprobe.model import Leg, Namespace, Object, PolicyRule, Route, RouteQuery, Stage, Stop
-from netprobe.model.lookup import grouped, has, where
+from netprobe.model.lookup import but, grouped, has, where
 from netprobe.predict import fib, fixes, policy, prefix, routing, rp_filter
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -185,14 +185,34 @@ def _orphan_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
     asked = {*_TABLES.values(), *map(of, namespace.rules)}
     onward = where(namespace.routes, type="unicast")  # a proxy's table is for what is marked
     for table in sorted({*map(of, onward)} - asked) if routed.src else ():
-        named = f"from {routed.src} lookup {table}"
-        text = (
-            f"{namespace.name} has a route for {routed.dst} in table {table}, to which no policy rule leads"
-        )
-        thing = Object("policy-rule", named, f"{named} (missing)")
-        fix = (fixes.ip(routed.dst, "rule", "add", *named.split()),)
-        stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
-        yield from loss.repair(stop, Merit.ADDS if routed.decision.route is None else Merit.RESTORES)
+        for asking in _selectors(loss, namespace, routed):
+            named = f"{asking} lookup {table}"
+            text = (
+                f"{namespace.name} has a route for {routed.dst} in table {table}, to which no policy rule"
+                " leads"
+            )
+            thing = Object("policy-rule", named, f"{named} (missing)")
+            fix = (fixes.ip(routed.dst, "rule", "add", *named.split()),)
+            stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+            yield from loss.repair(stop, Merit.ADDS if routed.decision.route is None else Merit.RESTORES)
+
+
+def _selectors(loss: Loss, namespace: Namespace, routed: Routed) -> Iterator[str]:
+    """What a rule would ask for that gave a packet to such a table: a destination, and a protocol, where its
+    siblings do; the sender; or, as the source of what the machine sends is chosen by the route, all of that,
+    just before main: what main knows better than its default route is asked for earlier.
+    """
+    version, protocol = prefix.version(routed.dst), loss.probe.protocol.value
+    leading = where(namespace.rules, version=version, action="lookup")
+    addressed = but(leading, dst=None)
+    forms = (
+        (f"to {routed.dst} ipproto {protocol}", but(addressed, protocol=None)),
+        (f"to {routed.dst}", addressed),
+    )
+    yield from (words for words, siblings in forms if siblings)
+    yield f"from {routed.src}"
+    for main in where(leading, table=fib.MAIN, suppress_prefixlen=None) if routed.iif is None else ():
+        yield f"pref {main.priority - 1} iif lo"
 
 
 def _merit(loss: Loss, routed: Routed, rule: PolicyRule) -> Merit:
