@@ -5,27 +5,51 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from netprobe.model import Chain, Command, Flow, Namespace, Rule, Snapshot, Statement, Table
+from netprobe.model import Chain, Command, Flow, Link, Namespace, Rule, Snapshot, Statement, Table
+from netprobe.model.link import name_of
 from netprobe.model.lookup import among, first, has, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules import naming
 from netprobe.rules.naming import rule_decision
 from netprobe.rules.ruling import Decision
 
-from .nat_rules import NatRule, networks, rules_of_nat
+from .nat_rules import NatRule, networks, rules_of_nat, said
 
 PUBLISHING = ("dnat", "redirect")
 ENGINES = ("docker", "podman", "kubernetes")  # who publish ports of what they have started
 
 
+_PORTS = (*naming.PORT_KEYS, *naming.SOURCE_PORT_KEYS)  # who took one for the other spoke of it as well
+
+
 def _speaks_of(statements: tuple[Statement, ...], port: int) -> bool:
-    named = where(statements, value=str(port))
-    return bool(among(named, key=naming.PORT_KEYS))
+    """Whether a rule names a port: by itself, among others or in a range, or to leave it out."""
+    compared = [each.right for each in among(statements, key=_PORTS) if each.right is not None]
+    said = chain.from_iterable((each.text, *(element.text for element in each.args)) for each in compared)
+    return any(port in numbers(text) for text in said)
+
+
+def numbers(text: str) -> range:
+    """The ports that one of a rule or a range of them stands for; none for any other word."""
+    low, _, high = text.partition("-")
+    return range(int(low), int(high or low) + 1) if low.isdigit() else range(0)
 
 
 def speaks_of_address(statements: tuple[Statement, ...], address: str) -> bool:
     """Whether a rule names a destination that this address is of."""
     return prefix.within(networks(statements, "ip daddr", "ip6 daddr"), address)
+
+
+def is_for_all_in(rule: NatRule, namespace: Namespace, flow: Flow, iif: Link | None) -> bool:
+    """Whether a rule redirects what comes in by this interface, or by one that is not there, to whatever
+    destination: a proxy's.
+    """
+    statements = rule.statements
+    doors = filter(namespace.link_named, said(statements, "iifname", "meta iifname"))
+    senders = networks(statements, "ip saddr", "ip6 saddr")
+    addressed = networks(statements, "ip daddr", "ip6 daddr")
+    meant = {*doors} <= {name_of(iif)} and (not senders or prefix.within(senders, flow.src))
+    return meant and not addressed and has(statements, kind="redirect")
 
 
 def leads_to(namespace: Namespace, flow: Flow, port: int) -> bool:
@@ -100,27 +124,37 @@ def published(rule: NatRule, flow: Flow, *, made_here: bool, target: str | None 
     one's address in the IP version of the packet; for the tool that made it.
     """
     translation = among(rule.statements, kind=PUBLISHING)[0]
-    if translation.right is None:
+    to, port = (term.text if term is not None else "" for term in (translation.right, translation.port))
+    redirected = (("REDIRECT", "--to-ports", port), ("redirect", "to", f":{port}")) if port else None
+    led = {"redirect": redirected}.get(translation.kind, _to_station(rule.table, flow, target or to, port))
+    if led is None:
         return ()
-    to = target or translation.right.text
-    to = _at(to, translation.port.text) if translation.port is not None else to
-    tool = naming.tool(rule.table)
+    tool, (xt, nft) = naming.tool(rule.table), led
     if tool == "nft":
-        return _by_nft(rule.table, flow, _CHAINS[made_here].lower(), to)
-    return _by_iptables(tool, flow, _CHAINS[made_here], to)
+        return _by_nft(rule.table, flow, _CHAINS[made_here].lower(), nft)
+    return _by_iptables(tool, flow, _CHAINS[made_here], xt)
 
 
-def _by_iptables(tool: str, flow: Flow, chain: str, to: str) -> fixes.Fix:
+_Words = tuple[str, ...]
+
+
+def _to_station(table: Table, flow: Flow, to: str, port: str) -> tuple[_Words, _Words] | None:
+    """What leads to a station, in the words of iptables and of nft; None without its address."""
+    at = _at(to, port) if port else to
+    family = {"inet": ({4: "ip", 6: "ip6"}[flow.version],)}.get(table.family, ())
+    return (("DNAT", "--to-destination", at), ("dnat", *family, "to", at)) if to else None
+
+
+def _by_iptables(tool: str, flow: Flow, chain: str, goal: _Words) -> fixes.Fix:
     tool = fixes.iptables(flow.dst) + ("-legacy" if tool.endswith("-legacy") else "")
     matches = ("-p", str(flow.protocol), "-d", flow.dst, "--dport", str(flow.dport))
-    return (Command.of(tool, "-t", "nat", "-A", chain, *matches, "-j", "DNAT", "--to-destination", to),)
+    return (Command.of(tool, "-t", "nat", "-A", chain, *matches, "-j", *goal),)
 
 
-def _by_nft(table: Table, flow: Flow, hook: str, to: str) -> fixes.Fix:
+def _by_nft(table: Table, flow: Flow, hook: str, goal: _Words) -> fixes.Fix:
     """At the begin of the chain of the table for this hook; nothing where it has none."""
     family = {4: "ip", 6: "ip6"}[flow.version]
     matches = (family, "daddr", flow.dst, flow.protocol.value, "dport", str(flow.dport))
-    goal = ("dnat", *({"inet": (family,)}.get(table.family, ())), "to", to)
     bases = where(table.chains, type="nat", hook=hook)
     rules = (("insert", "rule", table.family, table.name, base.name, *matches, *goal) for base in bases)
     return next((fixes.nft((table.name, words[4]), *words) for words in rules), ())

@@ -13,6 +13,7 @@ from .ruling import Decision, Reason
 
 # what a rule names a port of the destination by, as nft spells it
 PORT_KEYS = tuple(f"{each} dport" for each in (*PORTED, "th"))
+SOURCE_PORT_KEYS = tuple(key.replace("dport", "sport") for key in PORT_KEYS)
 
 TRANSLATIONS = frozenset(("snat", "dnat", "masquerade", "redirect", "netmap"))
 _TOOLS = {

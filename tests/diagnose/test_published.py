@@ -259,3 +259,55 @@ def test_a_port_that_nft_publishes_for_another_address(family: str, word: str) -
     found = cause(edited(snapshot, "c1", sockets=(web(80),)), "internet", "203.0.113.2", 8080)
     assert (found.code, found.thing.id) == ("dnat-missing", f"nft {family} t HOSTPORT handle 12")
     assert fix(found) == [f"nft insert rule {family} t PREROUTING ip daddr 203.0.113.2 tcp dport 8080 {word} 172.17.0.2:80"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["--sport 8080", "-m multiport --dports 80,8080 -s 10.99.0.0/16", "--dport 8000:8090 -s 10.99.0.0/16", "! --dport 8080"],
+)
+def test_a_rule_speaks_of_a_port_among_others_or_by_mistake(asked: str) -> None:
+    rule = f"-A PREROUTING -p tcp -m tcp {asked} -j DNAT --to-destination 172.17.0.2:80"
+    said = cause(network(rule, listening=(web(80),)), "red", "203.0.113.2", 8080)
+    assert (said.code, said.object and said.object.id) == ("dnat-missing", "iptables nat PREROUTING 1")
+    assert fix(said) == ["iptables -t nat -A PREROUTING -p tcp -d 203.0.113.2 --dport 8080 -j DNAT --to-destination 172.17.0.2:80"]
+
+
+def test_a_port_that_is_redirected_for_others() -> None:
+    rule = "-A PREROUTING -s 10.99.0.0/16 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128"
+    snapshot = edited(network(rule), "host", sockets=(web(3128),))
+    said = cause(snapshot, "red", "203.0.113.2", 80)
+    assert (said.code, said.object and said.object.id) == ("dnat-missing", "iptables nat PREROUTING 1")
+    assert fix(said) == ["iptables -t nat -A PREROUTING -p tcp -d 203.0.113.2 --dport 80 -j REDIRECT --to-ports 3128"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [("-i br0 --sport 80", "dnat-missing"), ("-i gone0 --dport 80", "dnat-missing"), ("-i docker0 --dport 80", "port-closed")],
+)
+def test_what_a_proxy_does_not_get_by_a_rule_that_is_off(asked: str, code: str) -> None:
+    """The rule is for whatever comes in by an interface, to no destination in particular; for another interface it is as it should be."""
+    door, ports = asked.rsplit(" ", 2)[0], " ".join(asked.rsplit(" ", 2)[1:])
+    rule = f"-A PREROUTING {door} -p tcp -m tcp {ports} -j REDIRECT --to-ports 3128"
+    snapshot = edited(edited(network(rule), "host", sockets=(web(3128),)), "internet", sockets=())
+    said = cause(snapshot, "red", "8.8.8.8", 80)
+    assert (said.code, "REDIRECT" in " ".join(fix(said))) == (code, code == "dnat-missing")
+
+
+def test_who_was_led_to_a_host_that_publishes_for_others() -> None:
+    """The engine of a virtual machine publishes what the machine's host leads there, and its rule has come to be for others only."""
+    outer = "-A PREROUTING -d 8.8.8.8/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 203.0.113.2:8080"
+    inner = "-A PREROUTING -s 10.99.0.0/16 -d 203.0.113.2/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"
+    snapshot = network(inner, listening=(web(80),))
+    red = Ruleset(tables=tuple(read_save(nat(outer.replace("PREROUTING", "OUTPUT")), "iptables", "ip")))
+    said = cause(edited(edited(snapshot, "red", ruleset=red), "internet", sockets=()), "red", "8.8.8.8", 80)
+    assert (said.code, said.place.namespace) == ("dnat-missing", "host")
+    assert fix(said) == ["iptables -t nat -A PREROUTING -p tcp -d 203.0.113.2 --dport 8080 -j DNAT --to-destination 172.17.0.2:80"]
+
+
+def test_what_a_host_refuses_for_itself_and_publishes_for_others() -> None:
+    rule = "-A PREROUTING -s 10.99.0.0/16 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"
+    closed = read_save("*filter\n:INPUT DROP [0:0]\nCOMMIT\n", "iptables", "ip")
+    snapshot = network(rule, listening=(web(80),))
+    tables = snapshot["host"].tables
+    said = cause(edited(snapshot, "host", ruleset=Ruleset(tables=(*tables, *closed))), "red", "203.0.113.2", 8080)
+    assert (said.code, said.place.namespace) == ("dnat-missing", "host")

@@ -30,7 +30,7 @@ def blamed(loss: Loss) -> Stop | None:
     """
     if loss.prediction.leg is Leg.REPLY:
         return _wrong_source(loss) or _gone(loss)
-    return _dead_target(loss) or _not_published(loss) or _gone(loss) or next(without_a_way(loss), None)
+    return _not_published(loss) or _dead_target(loss) or _gone(loss) or next(without_a_way(loss), None)
 
 
 def _gone(loss: Loss) -> Stop | None:

@@ -29,12 +29,12 @@ from netprobe.model import (
     Table,
     Term,
 )
-from netprobe.model.lookup import among, first, where
+from netprobe.model.lookup import among, but, first, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import rule_decision
 from netprobe.rules.ruling import Decision
 
-from .sets import REFUSED
+from . import sets
 
 _CLOSED = ("port-closed", "listener-wrong-address")
 
@@ -54,15 +54,15 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _asked(loss: Loss) -> Iterator[tuple[Namespace, Flow]]:
     """Each namespace that could lead the request elsewhere, with the request as it comes there.
 
-    One to whose own address it went and found no program there, or was not let in; one on the way whose
-    rules speak of its destination.
+    One to whose own address it went and found no program, or was refused; one on the way whose rules speak of
+    its destination. Those alone that are behind who has led it elsewhere already.
     """
     hops = loss.prediction.request.hops
-    if any(nat_rules.rewriting(hops, "dst", "dport")):
-        return
-    place = loss.stop.place
-    refused = loss.stop.code in REFUSED and place.stage is Stage.INPUT
-    closed = place.namespace if loss.stop.code in _CLOSED or refused else None
+    for made in nat_rules.rewriting(reversed(hops), "dst", "dport"):
+        hops = but(hops[made.n :], namespace=made.namespace)
+        break
+    refused = loss.stop.code in sets.REFUSED and loss.stop.place.stage is Stage.INPUT
+    closed = loss.stop.place.namespace if loss.stop.code in _CLOSED or refused else None
     for hop in first(among(hops, namespace=loss.snapshot), lambda hop: hop.namespace).values():
         namespace = loss.snapshot[hop.namespace]
         own = namespace.owner_of(hop.flow.dst) is not None
@@ -77,11 +77,13 @@ def _not_for_this(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repa
     name = namespace.name
     hook = _hook(loss, namespace)
     own = namespace.owner_of(flow.dst) is not None
+    iif = next((each.iif for each in where(loss.asked(Leg.REQUEST), namespace=name)), None)
     for rule in dnat_rules.publishing(namespace, flow):
         decision, statements = rule.decision, rule.statements
-        if not own and not dnat_rules.speaks_of_address(statements, flow.dst):
+        named = dnat_rules.speaks_of_address(statements, flow.dst)
+        if not (own or named or dnat_rules.is_for_all_in(rule, namespace, flow, iif)):
             continue
-        what, merit = (f"port {flow.dport}", Merit.ADDS) if own else (flow.goal, Merit.RESTORES)
+        what, merit = (flow.goal, Merit.RESTORES) if named > own else (f"port {flow.dport}", Merit.ADDS)
         text = f"{name} publishes {what} by {decision.object.id}, but no rule does it for this packet"
         proof = (decision.object.text, loss.stop.text)
         stop = Stop("dnat-missing", _place(loss, namespace, hook), text, decision.object, (), proof)

@@ -53,6 +53,7 @@ _SETS = {
     "ip6 hoplimit": _LIFE,
     "ct zone": _ZONE,
     "ct original zone": _ZONE,
+    "ct reply zone": _ZONE,
 }
 
 
