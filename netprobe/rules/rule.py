@@ -19,6 +19,7 @@ from .ruling import Doubt, Reason
 
 NEXT = "next"  # the rule after this one
 VERDICTS = frozenset(("accept", "drop", "return", "jump", "goto", "reject", "queue", "stolen"))
+_REFUSING = frozenset(("drop", "reject"))
 SPENDABLE = frozenset(("quota", "limit", "hashlimit", "connlimit"))
 
 TESTS = frozenset(("match", "unknown", *CONDITIONS))
@@ -133,7 +134,9 @@ class _Passage:
             self.otherwise = packet
 
     def _ends(self, found: list[RuleBranch]) -> list[RuleBranch]:
-        return [replace(self.missed(), spent=True)] if self.spent else self.weighed(found)
+        """A rule that only refuses what is too much has let the packet pass as it should."""
+        lets = any(way.action not in _REFUSING for way in found)
+        return [replace(self.missed(), spent=lets)] if self.spent else self.weighed(found)
 
     def missed(self) -> RuleBranch:
         """Past a rule that does not hold to its end."""

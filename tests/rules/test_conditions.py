@@ -73,6 +73,13 @@ def test_an_iptables_quota_is_known_from_its_rules_counter() -> None:
     assert [(each.object.id, each.reason) for each in ruling.spent] == [("iptables filter FORWARD 1", Reason.QUOTA)]
 
 
+def test_a_quota_that_drops_what_is_over_it_lets_the_rest_pass() -> None:
+    """It is not used up: what refuses the packet is the policy alone."""
+    over = {"quota": {"val": 1000, "val_unit": "mbytes", "inv": True, "used": 100, "used_unit": "bytes"}}
+    ruling = forward(nft_forward([over, DROP], policy="drop"))
+    assert (ruling.verdict, ruling.spent) == (HookVerdict.DROP, ())
+
+
 @pytest.mark.parametrize(
     ("options", "verdict"),
     [
