@@ -311,3 +311,16 @@ def test_what_a_host_refuses_for_itself_and_publishes_for_others() -> None:
     tables = snapshot["host"].tables
     said = cause(edited(snapshot, "host", ruleset=Ruleset(tables=(*tables, *closed))), "red", "203.0.113.2", 8080)
     assert (said.code, said.place.namespace) == ("dnat-missing", "host")
+
+
+@pytest.mark.parametrize(("listening", "code"), [((), "dnat-missing"), ((web(443),), "policy-drop")])
+def test_a_port_that_the_map_lacks_and_the_host_neither_opens_nor_serves(listening: tuple[Socket, ...], code: str) -> None:
+    """To open the host's own input would bring nobody to a program."""
+    named = {"name": "ports", "type": "inet_service", "map": "ipv4_addr", "elem": [[80, "172.17.0.2"]]}
+    led = {"dnat": {"addr": {"map": {"key": payload("tcp", "dport"), "data": "@ports"}}}}
+    chain = {"name": "pre", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}
+    inner = {"name": "inp", "handle": 2, "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}
+    rules = nft_table({"map": named}, {"chain": chain}, {"chain": inner}, {"rule": {"chain": "pre", "handle": 3, "expr": [led]}})
+    snapshot = edited(tutorial(), "host", ruleset=rules, sockets=listening)
+    said = cause(snapshot, "red", "203.0.113.2", 443)
+    assert (said.code, said.place.namespace) == (code, "host")

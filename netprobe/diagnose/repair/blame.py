@@ -6,14 +6,19 @@ What to put in its place only its author can tell; what it does shows in the wal
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from netprobe.diagnose import dnat_rules
 from netprobe.diagnose.nat_rules import rewriting
 from netprobe.model import Command, Hop, Leg, Namespace, Object, Place, Stage, Stop
-from netprobe.model.lookup import but, where
+from netprobe.model.lookup import but, has, where
 from netprobe.predict import fixes, prefix
+from netprobe.rules.naming import rule_decision
 
 from .candidates.proxies import without_a_way
+from .candidates.published import maps_of_ports
 from .candidates.renamed import missing_names
+from .candidates.sets import REFUSED
 from .repair import Loss
 
 _DEAD = {
@@ -105,10 +110,10 @@ def _heard(loss: Loss, made: Hop) -> tuple[str, ...]:
 def _not_published(loss: Loss) -> Stop | None:
     """A closed port that a rule of the same namespace publishes for other packets, and has not for this."""
     name = loss.stop.place.namespace
-    if loss.stop.code not in ("port-closed", "listener-wrong-address"):
-        return None
     made = _made(loss.prediction.request.hops, "dst", "dport")
     if made is not None and made.namespace == name:
+        return None
+    if loss.stop.code not in ("port-closed", "listener-wrong-address"):
         return None
     for flow in but(loss.prediction.arriving, dport=None):
         for rule in dnat_rules.publishing(loss.snapshot.at(name), flow):
@@ -117,6 +122,29 @@ def _not_published(loss: Loss) -> Stop | None:
             place = Place(name, loss.stop.place.interface, Stage.PREROUTING)
             return Stop("dnat-missing", place, text, thing, (), (thing.text, loss.stop.text))
     return None
+
+
+def not_in_a_map(loss: Loss) -> Iterator[Stop]:
+    """A port that a host neither opens nor listens on, and that the map lacks by which it publishes others:
+    nothing else would make anything of it.
+    """
+    here, look = loss.here, "the ports that are published"
+    refused = loss.stop.code in REFUSED and loss.stop.place.stage is Stage.INPUT
+    for flow in (hop.flow for hop in loss.hops[-1:] if refused):
+        deaf = not has(here.waiting(flow.protocol.value), port=flow.dport)
+        for table in where(here.tables, engine="nft") if deaf and flow.dport else ():
+            for (chain, rule), named in maps_of_ports(table, flow.protocol.value):
+                ports = {pair.args[0].text for pair in where(named.known, kind="pair")}
+                thing = rule_decision(table, chain, rule, chain.hook or "").object
+                text = (
+                    f"{thing.id} of {here.name} publishes the ports of the map {named.name}, {flow.dport} is"
+                    f" none, and nothing in {here.name} listens on it: {loss.stop.text}"
+                )
+                shown = ("list", "map", table.family, table.name, named.name)
+                place = Place(here.name, loss.stop.place.interface, Stage.PREROUTING)
+                fix = (Command.look("nft", *shown, namespace=here.name, note=look),)
+                if str(flow.dport) not in ports:
+                    yield Stop("dnat-missing", place, text, thing, fix, (thing.text, loss.stop.text))
 
 
 def _wrong_source(loss: Loss) -> Stop | None:

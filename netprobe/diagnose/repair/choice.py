@@ -17,7 +17,7 @@ from netprobe.predict.prediction import Prediction
 from netprobe.predict.routing import without_route
 from netprobe.predict.trace import Routed
 
-from .blame import blamed
+from .blame import blamed, not_in_a_map
 from .candidates.stop import completed
 from .candidates.stop import target as wanted
 from .other import Other
@@ -56,8 +56,10 @@ def choose(
         return Choice(told)
     found = searches.alone(snapshot, prediction, stop, before)
     loss = Loss.of(snapshot, prediction, stop, before)
-    first = _passing(found.repairs) or _together(loss, found, searches)
-    first = first or _plainly_off(found) or _instead(found, stop)
+    first = _passing(found.repairs)
+    for lacking_element in not_in_a_map(loss) if first is None else ():
+        return Choice(lacking_element)
+    first = first or _together(loss, found, searches) or _plainly_off(found) or _instead(found, stop)
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
         return Choice(blamed(loss) or _honest(loss, stop, found), others=_others(found, None))

@@ -259,19 +259,20 @@ def _not_in_the_map(loss: Loss) -> Iterator[Repair]:
     """
     for namespace, flow in _asked(loss):
         for table in where(namespace.tables, engine="nft"):
-            for rule, named in _maps_of_ports(table):
+            for rule, named in maps_of_ports(table, flow.protocol.value):
                 targets = {pair.args[1].text for pair in where(named.elements or (), kind="pair")}
                 for _, address in dnat_rules.listeners(loss.snapshot, flow, but=namespace.name):
                     if address in targets:
                         yield from _entered(loss, namespace, flow, (table, *rule), named.name, address)
 
 
-def _maps_of_ports(table: Table) -> Iterator[tuple[tuple[Chain, Rule], NamedSet]]:
-    """The rules of a table that take a destination from a named map of ports."""
+def maps_of_ports(table: Table, protocol: str) -> Iterator[tuple[tuple[Chain, Rule], NamedSet]]:
+    """The rules of a table that take a destination from a named map of ports of a protocol."""
+    keys = (f"{protocol} dport", "th dport")
     for chain, rule in table.placed:
         for statement in where(rule.statements, kind="dnat"):
             match statement.right:
-                case Term(kind="map", args=(Term(text=key), Term(kind="ref", text=name))) if "dport" in key:
+                case Term(kind="map", args=(Term(text=key), Term(kind="ref", text=name))) if key in keys:
                     yield from (((chain, rule), each) for each in where(table.sets, name=name))
 
 
