@@ -6,7 +6,7 @@ Kernel: drivers/net/vxlan/vxlan_core.c (vxlan_xmit, vxlan_xmit_one, vxlan_rcv); 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 from msgspec.structs import replace
@@ -34,24 +34,23 @@ from . import fib, prefix
 from .drop import Finish, link_down, lost
 from .fixes import REMOTE, link_set
 from .hosts import having
-from .outcome import BROADCAST, Branch, Crossing, Ways, is_group
+from .outcome import BROADCAST, Branch, Carry, Crossing, Ways, is_group
 from .trace import Gone, Trail
 from .ttl import ORDINARY, life
 from .view import Ground, Packet
 
 OVERHEAD = {4: 50, 6: 70}  # bytes: inner Ethernet 14, VXLAN 8, UDP 8, and the outer IP header
 Send = Callable[[Trail, str, Packet], Finish]
-Hearers = Callable[[str, Link, Packet], Iterable[tuple[str, Link]]]
 MOST = 2048  # packets of tunnels that one prediction walks: tunnels in tunnels that flood multiply them
 _ANY = "00:00:00:00:00:00"
 _THEIRS_TOO = Command.advice("and the MTU of the containers, to the same value")
 
 
-def through(ground: Ground, send: Send, hearers: Hearers, name: str, link: Link, packet: Packet) -> Ways:
+def through(ground: Ground, send: Send, carry: Carry, name: str, link: Link, packet: Packet) -> Ways:
     """The ways of a frame that is sent on the tunnel device `link`: its end, or the device that unpacks it.
 
-    `send` walks the tunnel's own packet, which is routed: the layer above; `hearers` tells who hears one for
-    a group.
+    `send` walks the tunnel's own packet, which is routed: the layer above; `carry` takes one for a group to
+    whoever hears it.
     """
     if link.vxlan is None or link.vxlan.collect_metadata:  # its end is told by who sends (vxlan_xmit)
         return (Branch(packet, exit=(name, link)),)
@@ -72,39 +71,42 @@ def through(ground: Ground, send: Send, hearers: Hearers, name: str, link: Link,
     for entry in entries:
         members: tuple[FdbEntry, ...] = (entry,)
         if entry.remote is not None and prefix.is_multicast(entry.remote):
-            members, others = _members(ground, hearers, sender, entry)
-            found += (Branch(packet, stop=each) for each in others)
+            members, others = _members(ground, carry, sender, packet, entry)
+            found += others
         found += chain.from_iterable(_carry(ground, send, sender, packet, each) for each in members)
     return tuple(found)
 
 
 def _members(
-    ground: Ground, hearers: Hearers, sender: tuple[str, Link, Vxlan], entry: FdbEntry
-) -> tuple[tuple[FdbEntry, ...], list[Stop]]:
-    """A group as the ends that are of it (vxlan_multicast_join), each by its own address; and why others of
-    the same network, who hear what is for it, are not.
+    ground: Ground, carry: Carry, sender: tuple[str, Link, Vxlan], packet: Packet, entry: FdbEntry
+) -> tuple[tuple[FdbEntry, ...], list[Branch]]:
+    """A group as the ends that are of it (vxlan_multicast_join), each by its own address; and what becomes of
+    the frame elsewhere: where others of the same network hear it, who are not of the group, or out of sight.
     """
     name, link, vxlan = sender
-    home = ground.underlay(name, link)
+    home, group = ground.underlay(name, link), entry.remote or ""
     lower = ground.namespace(home).link(vxlan.lower or entry.via) if home is not None else None
     if home is None or lower is None:
-        return (), []
-    members, others = [], []
-    frame = Packet(
-        Flow("", entry.remote or "", Protocol.UDP, src_mac=lower.mac, dst_mac=BROADCAST), Leg.REQUEST
-    )
-    for there, heard in hearers(home, lower, frame):
-        own = where(
-            ground.namespace(there).addresses_of(heard, prefix.version(entry.remote or "")), scope="global"
-        )
+        return (), [Branch(packet, exit=(name, link))]
+    frame = Packet(Flow("", group, Protocol.UDP, src_mac=lower.mac, dst_mac=BROADCAST), Leg.REQUEST)
+    copies = [*carry.transmit(home, lower, frame)]
+    members, others = [], [Branch(packet, exit=(name, link)) for each in copies if each.exit]
+    for there, heard in filter(None, (each.at for each in copies)):
+        own = where(ground.namespace(there).addresses_of(heard, prefix.version(group)), scope="global")
         for _, device in ground.tunnels_in(there) if own and there != home else ():
             theirs = device.vxlan
             if theirs is None or (theirs.vni, theirs.port) != (vxlan.vni, vxlan.port):
                 continue
-            if theirs.remote == entry.remote:
+            if theirs.remote == group:
                 members.append(replace(entry, remote=own[0].address))
-            elif theirs.remote is not None and prefix.is_multicast(theirs.remote):
-                others.append(_of_another_group(sender, there, device, theirs))
+            elif prefix.is_multicast(theirs.remote or ""):
+                others.append(Branch(packet, stop=_of_another_group(sender, there, device, theirs)))
+    if not members and not others:
+        id = f"{_ANY} dev {link.name} dst {group}"
+        text = f"{link.name} sends to the group {group}, to which no other device of its network listens"
+        thing = Object("fdb-entry", id, id)
+        stop = lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text, object=thing)
+        others.append(Branch(packet, stop=stop))
     return tuple(members), others
 
 

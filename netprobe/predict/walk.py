@@ -8,7 +8,6 @@ packet in each tunnel. Everything below gets this file handed as `Carry`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -136,8 +135,4 @@ class Walker:
     def _through(self, name: str, link: Link, packet: Packet) -> Ways:
         """The ways of a frame that is sent on a tunnel device."""
         walker = Walker(self.ground)
-        return vxlan.through(self.ground, walker.packet, walker.hearers, name, link, packet)
-
-    def hearers(self, name: str, link: Link, packet: Packet) -> Iterator[tuple[str, Link]]:
-        """Who hears a frame for a group that leaves by an interface: the stacks that it comes to."""
-        yield from filter(None, (branch.at for branch in self.transmit(name, link, packet)))
+        return vxlan.through(self.ground, walker.packet, walker, name, link, packet)

@@ -10,6 +10,7 @@ from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair.choice import choose
 from netprobe.model import (
     Bridge,
+    BridgePort,
     Cause,
     End,
     FdbEntry,
@@ -400,3 +401,21 @@ def test_a_node_of_another_group_hears_nothing_and_is_the_one_to_change() -> Non
     stop = choose(snapshot, outcome, outcome.stop).stop
     assert stop.place.namespace == "b", "two against one"
     assert [" ".join(command.words) for command in stop.commands] == ["ip link set dev vx0 type vxlan id 7 group 239.1.1.1 dev eth0"]
+
+
+def test_a_group_to_which_nobody_listens() -> None:
+    snapshot = by_groups(a="239.1.1.1", b="239.1.1.1")
+    alone = edited(snapshot, "b", links=tuple(link for link in snapshot["b"].links if link.vxlan is None))
+    outcome = predict(alone, probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.stop is not None
+    assert (outcome.stop.code, outcome.stop.place.interface) == ("vxlan-remote-wrong", "vx0")
+
+
+def test_a_group_that_may_be_heard_out_of_sight() -> None:
+    """The switch has an uplink of which nobody sees the other end."""
+    snapshot = by_groups(a="239.1.1.1", b="239.1.1.11")
+    uplink = Link(9, "uplink", "", MAC.format(6, 9), master=2, port=BridgePort())
+    outcome = predict(edited(snapshot, "sw", links=(*snapshot["sw"].links, uplink)), probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.request.end is not End.DROP
