@@ -8,7 +8,7 @@ from itertools import chain, count
 
 from msgspec.structs import replace
 
-from netprobe.model import Flow, InterfaceAddress, Leg, Link, Namespace, Protocol, Snapshot
+from netprobe.model import Flow, InterfaceAddress, Leg, Link, LinkRef, Namespace, Protocol, Snapshot
 from netprobe.model.lookup import but, not_among, where
 from netprobe.predict import prefix
 from netprobe.predict.outcome import BROADCAST
@@ -49,9 +49,21 @@ def idle_cables(namespace: Namespace) -> tuple[Link, ...]:
     """The cables that are switched on, plugged into no bridge, and by which no route leads but those that the
     kernel gives each interface of IPv6.
     """
+    return where(_unused(namespace), kind="veth")
+
+
+def idle_links(namespace: Namespace) -> tuple[Link, ...]:
+    """The interfaces of the same kind that bear no address, and on which no other stands."""
+    used = {each.index for each in namespace.addresses if each.scope == "global"}
+    stacked = {each.link for each in namespace.links}
+    return tuple(
+        each for each in not_among(_unused(namespace), index=used) if LinkRef(each.index) not in stacked
+    )
+
+
+def _unused(namespace: Namespace) -> tuple[Link, ...]:
     wanted = (route.indexes for route in namespace.routes if is_wanted(route.dst))
-    idle = where(namespace.links_of("veth"), up=True, master=None)
-    return not_among(idle, index={*chain.from_iterable(wanted)})
+    return not_among(where(namespace.links, up=True, master=None), index={*chain.from_iterable(wanted)})
 
 
 def is_wanted(dst: str) -> bool:

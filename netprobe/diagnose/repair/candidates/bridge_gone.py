@@ -1,4 +1,5 @@
-"""A bridge that was deleted: its ports lie idle, and those behind them ask for a gateway nobody is. Pure.
+"""A bridge that was deleted: its ports lie idle, and those behind them ask for a gateway nobody is, or for
+each other. Pure.
 
 What deleting it leaves: net/bridge/br_if.c (br_dev_delete). Its name is what rules still speak of; where they
 speak of none, any will do.
@@ -10,26 +11,52 @@ from collections.abc import Iterator
 from itertools import chain
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, free_name, own_addresses, usual_length
+from netprobe.diagnose.repair.segment import (
+    Station,
+    free_name,
+    idle_links,
+    meet,
+    own_addresses,
+    usual_length,
+)
 from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.model.lookup import not_among, where
+from netprobe.model.lookup import among, not_among, where
 from netprobe.predict import prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.prefix import version
 
 from .renamed import missing_names
 
+_PORTS = ("veth", "vxlan", "vlan")
 SEVERAL = 2  # idle ends that look for one gateway: alone, one may have borne the address itself
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """The bridge of each namespace around, with the gateway's addresses and all ports."""
+    """The bridge of each namespace around, with the gateway's addresses and all ports; without any where
+    they ask for each other.
+    """
     for name in loss.around:
         named = missing_names(loss.snapshot[name])
         for address in dict.fromkeys(_gateways(loss, loss.idle_ends(name), loss.version)):
             ends = seekers(loss, name, address)
             if len(named) == 1 or (len(ends) >= SEVERAL and not named):
-                yield from _made_again(loss, loss.snapshot[name], ends, address, named)
+                yield from _with_addresses(loss, loss.snapshot[name], ends, address, named)
+        if len(named) <= 1:
+            yield from _between(loss, loss.snapshot[name], named)
+
+
+def _between(loss: Loss, namespace: Namespace, named: list[str]) -> Iterator[Repair]:
+    """A bridge of the cables and tunnels that do nothing, and behind which stations of one network look for
+    no gateway.
+    """
+    idle = among(idle_links(namespace), kind=_PORTS)
+    behind = {link: loss.addresses_beside(namespace.name, link, loss.version) for link in idle}
+    joined = {tuple(other for other in idle if meet(behind[link], behind[other])) for link in idle}
+    known = loss.idle_ends(namespace.name)
+    for ends in joined:
+        sought = _gateways(loss, {link: known[link] for link in ends if link in known}, loss.version)
+        if len(ends) >= SEVERAL and not any(sought):
+            yield from _made_again(loss, namespace, ends, named, "those behind do not reach each other")
 
 
 def seekers(loss: Loss, name: str, address: str) -> dict[Link, Station]:
@@ -64,7 +91,7 @@ def _known_as(loss: Loss, ends: dict[Link, Station], own: tuple[InterfaceAddress
     return found.pop() if len(found) == 1 else None
 
 
-def _made_again(
+def _with_addresses(
     loss: Loss,
     namespace: Namespace,
     ends: dict[Link, Station],
@@ -73,18 +100,29 @@ def _made_again(
 ) -> Iterator[Repair]:
     other = {*_gateways(loss, ends, 10 - loss.version)}
     own = tuple(_as_it_was(loss, ends, each) for each in (address, *(other if len(other) == 1 else ())))
+    lacking = f"nobody is {' and '.join(each.address for each in own)}"
+    yield from _made_again(loss, namespace, tuple(ends), named, lacking, own, _known_as(loss, ends, own))
+
+
+def _made_again(
+    loss: Loss,
+    namespace: Namespace,
+    ends: tuple[Link, ...],
+    named: list[str],
+    lacking: str,
+    own: tuple[InterfaceAddress, ...] = (),
+    mac: str | None = None,
+) -> Iterator[Repair]:
     known, said = (named[0], named[0]) if named else (free_name(namespace, "br"), "a bridge")
     ports = ", ".join(link.name for link in ends)
-    asked = " and ".join(each.address for each in own)
-    text = f"{said} is missing in {namespace.name}: none holds {ports}, and nobody is {asked}"
+    text = f"{said} is missing in {namespace.name}: none holds {ports}, and {lacking}"
     thing = Object("link", known, text)
-    mac = _known_as(loss, ends, own)
-    fix = _commands(known, tuple(ends), mac, tuple(map(_written, own)))
-    stop = lost("link-missing", namespace.name, next(iter(ends)), Stage.BRIDGE, text, object=thing, fix=fix)
+    fix = _commands(known, ends, mac, tuple(map(_written, own)))
+    stop = lost("link-missing", namespace.name, ends[0], Stage.BRIDGE, text, object=thing, fix=fix)
     supposed = tuple(
         f"{each.address}/{each.prefixlen or supposed_length(loss, each.address)}" for each in own
     )
-    trial = _commands(known, tuple(ends), mac, supposed)
+    trial = _commands(known, ends, mac, supposed)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=len(ends), trial=trial)
 
 
