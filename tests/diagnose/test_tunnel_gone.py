@@ -46,3 +46,37 @@ def test_the_node_beyond_the_underlay_is_looked_at() -> None:
     alone = replace(network, namespaces=near, peers=known)
     needs = choice.lacking(alone, lost(alone, ask("pod2", "10.42.0.1"))[0])
     assert any(isinstance(each, FindPeer) and each.namespace == "node2" for each in needs)
+
+
+def test_a_bridge_that_joined_two_cables_is_made_again() -> None:
+    """Nobody behind it looks for a gateway: it had no address, and its ports alone tell of it."""
+    network = after(healthy("pod-out-of-the-far-bridge"), "node1: ip link del br0")
+    found = chosen(network, ask("pod1", "10.42.0.2"))
+    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "node1")
+    assert said(found) == [
+        "node1: ip link add br0 type bridge",
+        "node1: ip link set dev vx0 master br0",
+        "node1: ip link set dev vpod master br0",
+        "node1: ip link set dev br0 up",
+    ]
+
+
+FORGOTTEN = ("node1: ip route del 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink", "node1: ip neigh del 10.244.2.0 dev flannel.1")
+
+
+def test_what_a_device_forgot_is_as_the_other_node_has_it() -> None:
+    """It was off for a moment, as when it gets another name: the route and the neighbour are gone, and who wrote them looks no more."""
+    network = after(healthy("forwarding-entry-missing"), *FORGOTTEN)
+    found = chosen(network, ask("pod1", "10.244.2.2"))
+    assert (found.stop.code, found.stop.place.namespace) == ("no-route", "node1")
+    assert said(found) == [
+        "node1: ip neigh replace 10.244.2.0 lladdr 02:00:00:00:42:02 dev flannel.1 nud permanent",
+        "node1: ip route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink",
+    ]
+
+
+def test_what_a_device_forgot_comes_before_what_the_other_node_does_not_do() -> None:
+    network = after(healthy("forwarding-entry-missing"), *FORGOTTEN, "node2: sysctl -w net.ipv4.ip_forward=0")
+    assert said(chosen(network, ask("pod1", "10.244.2.2")))[1:] == [
+        "node1: ip route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink"
+    ]

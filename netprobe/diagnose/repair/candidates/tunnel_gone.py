@@ -107,11 +107,11 @@ def _routed(
         fixes.address("add", own, made),
         Command.of("ip", "neigh", "replace", far, *how),
         Command.of("bridge", "fdb", "append", link.mac, "dev", name, "dst", back),
-        *(fixes.ip(dst, "route", "add", dst, *route) for dst in _networks(other, link, back, loss.version)),
+        *(fixes.ip(dst, "route", "add", dst, *route) for dst in networks(other, link, back, loss.version)),
     )
 
 
-def _networks(node: Namespace, device: Link, outer: str, version: int) -> Iterator[str]:
+def networks(node: Namespace, device: Link, outer: str, version: int) -> Iterator[str]:
     """The networks of a node's stations: straight out of others than the device and its underlay."""
     routes = where(node.routes, type="unicast", version=version, table=fib.MAIN, gateways=[None])
     for route in but(routes, indexes=[device.index]):
