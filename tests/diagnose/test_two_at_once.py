@@ -206,3 +206,40 @@ def test_an_address_by_mistake_asks_for_no_proxy_and_no_translation() -> None:
     """The network of who asked is another's, and beside it the server has an address of the segment's own network."""
     network = after(healthy("strict-rp-filter-of-the-server"), "server: ip address add 10.1.1.122/24 dev eth0")
     assert named(network, "pc", "192.0.2.80") == [["server: ip address del 10.1.1.122/24 dev eth0"]]
+
+
+def test_the_other_ip_version_tells_who_the_gateway_is() -> None:
+    """Its router has 203.0.113.2, to which answers of IPv4 go, and fd00:203::2: nobody lacks fd00:203::6."""
+    network = after(
+        tutorial(), *OF_IPV6,
+        "red: ip address add fd00:10::2/64 dev eth0",
+        "host: ip address add fd00:10::1/64 dev br0",
+        "red: ip -6 route add default via fd00:10::1 dev eth0",
+        "red: sysctl -w net.ipv6.conf.eth0.hop_limit=1",
+        "internet: ip route add default via 203.0.113.2 dev eth0",
+        "internet: ip -6 route del default via fd00:203::2 dev eth0",
+        "internet: ip -6 route add default via fd00:203::6 dev eth0",
+    )  # fmt: skip
+    assert named(network, "red", "2001:db8::1") == [
+        ["red: sysctl -w net.ipv6.conf.eth0.hop_limit=64"],
+        ["internet: ip -6 route replace default via fd00:203::2 dev eth0 metric 1024"],
+    ]
+
+
+def test_a_router_leads_to_a_pod_as_to_a_host_though_its_sibling_is_not_there() -> None:
+    network = after(healthy("proxy-arp-off"), "host: sysctl -w net.ipv6.conf.all.forwarding=1")
+    for n, length in ((1, 128), (2, 48)):
+        network = after(
+            network,
+            f"host: sysctl -w net.ipv6.conf.cali{n}.proxy_ndp=1",
+            f"host: ip -6 neigh add proxy fd00:65::ff dev cali{n}",
+            f"host: ip -6 route add fd00:65::{n}/128 dev cali{n}",
+            f"pod{n}: ip address add fd00:65::{n}/{length} dev eth0",
+            f"pod{n}: ip -6 route add fd00:65::ff/128 dev eth0",
+            f"pod{n}: ip -6 route add default via fd00:65::ff dev eth0",
+        )
+    network = after(network, "host: ip link add br9 type bridge", "host: ip link set dev br9 up", "host: ip link set dev cali1 master br9")
+    assert named(network, "pod2", "fd00:65::1") == [
+        ["pod2: ip address del fd00:65::2/48 dev eth0", "pod2: ip address add fd00:65::2/128 dev eth0"],
+        ["host: ip link set dev cali1 nomaster"],
+    ]

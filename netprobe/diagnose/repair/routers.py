@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain, islice, starmap
 
 from netprobe.diagnose import hints
-from netprobe.model import Leg, Link, Namespace, RouteQuery
+from netprobe.model import Leg, Link, Namespace, Route, RouteQuery
 from netprobe.model.lookup import but, those_not_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.arp_reply import forwards
@@ -95,6 +95,26 @@ def came_from(loss: Loss, name: str) -> hints.Gateway | None:
 def beside(loss: Loss, name: str, link: Link) -> tuple[tuple[Namespace, Link], ...]:
     """The stations of a segment, with their namespaces."""
     return tuple((loss.snapshot[there], station) for there, station in loss.stations(name, link))
+
+
+def of_the_twin(loss: Loss, namespace: Namespace, link: Link, route: Route) -> Iterator[str]:
+    """The addresses of the router to which the same station sends what is for all the world by the other IP
+    version: that end as that router's other address, as people give both versions the same last number.
+    """
+    if not route.is_default:
+        return
+    other = where(namespace.routes, version=10 - route.version, is_default=True, table=fib.MAIN)
+    legs = where(chain.from_iterable(each.nexthops for each in other), index=link.index)
+    used = {leg.via or "" for leg in legs}
+    for router, station in beside(loss, namespace.name, link):
+        ends = {_last(each) for each in used if router.has_on(station, each)}
+        own = own_addresses(router, station, route.version)
+        yield from (each.address for each in own if _last(each.address) in ends)
+
+
+def _last(address: str) -> str:
+    """The last number of an address, as it is written."""
+    return address.replace(":", ".").rpartition(".")[2]
 
 
 def leads_on(loss: Loss, routed: Routed) -> bool:

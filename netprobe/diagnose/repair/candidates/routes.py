@@ -17,6 +17,7 @@ from netprobe.diagnose.repair.routers import (
     holds_up,
     leads_around_neighbours,
     leads_on,
+    of_the_twin,
     router_for,
     routers_for,
 )
@@ -216,7 +217,7 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     link = towards_a_gateway(namespace, routed)
     if route is None or link is None:
         return
-    known = gateways(loss, namespace, link, route)
+    known = gateways(loss, namespace, link, route) + Counter(of_the_twin(loss, namespace, link, route))
     hops = [hints.Gateway(via, link, onlink=not _on_link(namespace, link, via)) for via in known]
     found = router_for(loss, namespace.name, routed.dst)
     aside, right = _is_somebody(loss, namespace, link, routed.gateway), leads_on(loss, routed)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, is_network, own_addresses
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Route, Stage
-from netprobe.model.lookup import has, holding, not_among, where
+from netprobe.model.lookup import among, has, holding, not_among, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -61,7 +61,7 @@ def _gateway(loss: Loss) -> Iterator[Repair]:
 
 def _of_a_host(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """An address that makes neighbours of a network, where a router leads to each station by a cable of its
-    own: the others have host prefixes.
+    own: to this one as to a host, or the others have host prefixes.
     """
     namespace, route = loss.snapshot[routed.namespace], routed.decision.route
     if route is None or (route.protocol, route.type) != ("kernel", "unicast"):
@@ -70,8 +70,13 @@ def _of_a_host(loss: Loss, routed: Routed) -> Iterator[Repair]:
         known = own_addresses(namespace, link, route.version)
         own = [each for each in known if prefix.network_of(each) == route.dst]
         lengths = [*_lengths(loss, namespace.name, router, route.version)] if own else []
-        for each in own if {*lengths} == {prefix.bits(routed.dst)} else ():
-            yield from _shortened(loss, namespace, link, each, len(lengths))
+        led = [*_led_to(loss, (namespace.name, link), own)]
+        why = f"{router} leads to it alone" if led else _ALIKE
+        for each in own if {*lengths, *led} == {prefix.bits(routed.dst)} else ():
+            yield from _shortened(loss, namespace, link, each, why, len(lengths) + len(led))
+
+
+_ALIKE = "the stations that are connected as it is have host prefixes"
 
 
 def _lengths(loss: Loss, name: str, router: str, version: int) -> Iterator[int]:
@@ -84,15 +89,27 @@ def _lengths(loss: Loss, name: str, router: str, version: int) -> Iterator[int]:
         yield from (each.prefixlen for each in known)
 
 
+def _led_to(loss: Loss, station: Station, own: Iterable[InterfaceAddress]) -> Iterator[int]:
+    """How long the routes are by which the router at the other end of a cable leads to these addresses of the
+    station, where it has none of their network there.
+    """
+    far = loss.known_end(*station)
+    if far is None or own_addresses(loss.snapshot[far[0]], far[1], loss.version):
+        return
+    there = where(loss.snapshot[far[0]].routes, type="unicast", indexes=[far[1].index])
+    yield from (prefix.length(route.dst) for route in among(there, dst=set(map(_alone, own))))
+
+
+def _alone(own: InterfaceAddress) -> str:
+    return f"{own.address}/{prefix.bits(own.address)}"
+
+
 def _shortened(
-    loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress, alike: int
+    loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress, why: str, alike: int
 ) -> Iterator[Repair]:
     length = prefix.bits(own.address)
     named = f"{own.written} dev {link.name}"
-    text = (
-        f"{named} of {namespace.name} makes neighbours of a network: the stations that are connected as it is"
-        f" have /{length}"
-    )
+    text = f"{named} of {namespace.name} makes neighbours of a network: {why}"
     fix, thing = fixes.with_length(own, length, link), Object("address", named, named)
     stop = lost("addr-wrong-prefix", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=alike)
