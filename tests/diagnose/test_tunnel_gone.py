@@ -77,6 +77,4 @@ def test_what_a_device_forgot_is_as_the_other_node_has_it() -> None:
 
 def test_what_a_device_forgot_comes_before_what_the_other_node_does_not_do() -> None:
     network = after(healthy("forwarding-entry-missing"), *FORGOTTEN, "node2: sysctl -w net.ipv4.ip_forward=0")
-    assert said(chosen(network, ask("pod1", "10.244.2.2")))[1:] == [
-        "node1: ip route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink"
-    ]
+    assert said(chosen(network, ask("pod1", "10.244.2.2")))[1:] == ["node1: ip route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink"]
