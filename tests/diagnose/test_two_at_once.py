@@ -243,3 +243,36 @@ def test_a_router_leads_to_a_pod_as_to_a_host_though_its_sibling_is_not_there() 
         ["pod2: ip address del fd00:65::2/48 dev eth0", "pod2: ip address add fd00:65::2/128 dev eth0"],
         ["host: ip link set dev cali1 nomaster"],
     ]
+
+
+def test_the_other_end_of_a_tunnel_tells_that_arp_is_meant() -> None:
+    """The entries that somebody wrote went with it, and to write one anew is not all."""
+    network = after(
+        healthy("forwarding-entry-missing"),
+        "node2: ip neigh del 10.244.1.0 dev flannel.1",
+        "node2: ip link set dev flannel.1 arp off",
+        "node1: ip route del 10.244.1.0/24 dev vpod",
+        "node1: ip route add unreachable 10.244.1.0/24",
+    )
+    assert named(network, "pod1", "10.244.2.2")[0] == [
+        "node2: ip link set dev flannel.1 arp on",
+        "node2: ip neigh replace 10.244.1.0 lladdr 02:00:00:00:42:01 dev flannel.1 nud permanent",
+    ]
+
+
+def test_a_bridge_with_nothing_else_on_it_is_not_where_an_address_belongs() -> None:
+    network = after(tutorial(), "host: ip address add 203.0.113.9/24 dev eth0")
+    for name in ("red", "internet"):
+        network = after(
+            network, f"{name}: ip link add br9 type bridge", f"{name}: ip link set dev br9 up", f"{name}: ip link set dev eth0 master br9"
+        )
+    found = named(network, "red", "8.8.8.8")
+    assert sorted(found) == [["internet: ip link set dev eth0 nomaster"], ["red: ip link set dev eth0 nomaster"]]
+
+
+def test_the_prefix_of_a_host_that_has_no_route_is_not_meant() -> None:
+    network = after(tutorial(), "red: ip route del default via 10.0.0.1")
+    assert named(network, "host", "10.0.0.2")[0] == [
+        "red: ip address add 10.0.0.2/16 dev eth0",
+        "red: ip address del 10.0.0.2/32 dev eth0",
+    ]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, product
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.hints import is_network_itself
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import (
@@ -39,6 +41,7 @@ from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
 from .bridge_gone import SEVERAL, seekers, supposed_length
+from .stop import target
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -93,9 +96,19 @@ def _of_another_length(
     thing = Object("address", f"{own.written} dev {link.name}", own.written)
     stop = lost("addr-wrong-prefix", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
     merit = Merit.RESTORES
-    if not is_network(own) and link.kind != "bridge":  # a host's prefix is often meant
+    shut = _shuts_out(loss, namespace, link, replace(own, prefixlen=length))
+    if not is_network(own) and link.kind != "bridge" and not shut:  # a host's prefix is often meant
         merit = Merit.ADDS if loss.stop.place.namespace == namespace.name else Merit.GOES_AROUND
     yield from loss.repair(stop, merit, agreeing=alike)
+
+
+def _shuts_out(loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress) -> bool:
+    """Whether a namespace has no way at all to one of the network that an address would be of."""
+    lacks = (loss.stop.code, loss.stop.place.namespace) == ("no-route", namespace.name)
+    wanted = target(loss) if lacks else None
+    led = holding(where(namespace.routes, version=own.version, type="unicast"), indexes=link.index)
+    near = wanted is not None and prefix.contains(prefix.network_of(own), wanted)
+    return near and not any(is_wanted(route.dst) for route in led)
 
 
 def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:

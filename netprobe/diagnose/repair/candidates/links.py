@@ -152,7 +152,11 @@ def _enslaved(loss: Loss, namespace: Namespace, link: Link, routed: Set[int | No
     enslaved = Object("bridge-port", link.name, f"{link.name} master {bridge.name}")
     fix = (fixes.link_set(link, "nomaster"),)
     stop = lost("port-wrong-bridge", namespace.name, link, Stage.BRIDGE, text, object=enslaved, fix=fix)
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+    empty = len(namespace.ports(bridge)) == 1 and not all_addresses(namespace, bridge)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=_NOTHING_ELSE if empty else 1)
+
+
+_NOTHING_ELSE = 100  # is on the bridge: whatever stations agree on, nobody needs it
 
 
 def _routed(namespace: Namespace) -> Set[int | None]:

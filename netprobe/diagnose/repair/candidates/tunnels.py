@@ -30,6 +30,7 @@ from netprobe.model import (
 from netprobe.model.link import name_of
 from netprobe.model.lookup import but, find, has, those_in, where
 from netprobe.predict import fib, fixes, prefix
+from netprobe.predict.arp_reply import noarp
 from netprobe.predict.drop import lost
 from netprobe.predict.vxlan import without_source
 
@@ -144,7 +145,9 @@ def _read_the_goal(loss: Loss) -> None:
 
 
 def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
-    """The neighbour entry for an address of the other device, where entries are written by hand."""
+    """The neighbour entry for an address of the other device, where entries are written by hand; they go when
+    ARP is switched off (arp_netdev_event), which it is at the other end as well where it is meant.
+    """
     written = where(here.neighbours, index=device.index, state="permanent")
     for own in where(there.addresses_of(other, loss.version), scope="global"):
         right = find(written, address=own.address, mac=other.mac)
@@ -158,6 +161,10 @@ def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, othe
         thing = Object("neighbour", named, f"{named} (missing)")
         stop = lost("neigh-no-answer", here.name, device, Stage.NEIGHBOUR, text, object=thing, fix=fix)
         yield from loss.repair(stop, Merit.RESTORES)
+        if other.arp and not device.arp:
+            asking = noarp(here.name, device, f"{text}: {device.name} asks nobody (NOARP), {other.name} does")
+            whole = replace(asking, commands=(*asking.commands, *stop.commands))
+            yield from loss.repair(whole, Merit.RESTORES, agreeing=1)
         for entry in _entries_of(here, device, where(written, address=own.address)[:1]):
             yield from loss.repair(_renewed(stop, here, device, other, entry), Merit.RESTORES)
 
