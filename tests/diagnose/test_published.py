@@ -156,6 +156,15 @@ def test_a_program_that_shuts_itself_in_is_no_fault_of_the_rule_that_leads_there
     assert cause(network(TO_LOCAL, DOCKER, listening=(program,)), "internet", "203.0.113.2", 8080).code == code
 
 
+BY_HAND = "-A PREROUTING -d 203.0.113.2/32 -p tcp -m tcp --dport {} -j DNAT --to-destination 172.17.0.2{}"
+
+
+@pytest.mark.parametrize(("port", "to", "code"), [(80, "", "port-closed"), (80, ":80", "port-closed"), (8080, ":80", "dnat-dead-target")])
+def test_a_rule_that_says_at_which_station_a_port_is_and_no_more_is_not_at_fault(port: int, to: str, code: str) -> None:
+    snapshot = network(BY_HAND.format(port, to))
+    assert cause(snapshot, "internet", "203.0.113.2", port).code == code
+
+
 def test_a_program_that_is_missing_behind_a_published_port_hides_no_other_fault() -> None:
     """Where an engine leads is where its container is to listen: no detour is taken for another port's sake."""
     rules = (

@@ -7,11 +7,12 @@ What to put in its place only its author can tell; what it does shows in the wal
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from netprobe.diagnose import dnat_rules
 from netprobe.diagnose.nat_rules import rewriting
 from netprobe.model import Command, Hop, Leg, Namespace, Object, Place, Stage, Stop
-from netprobe.model.lookup import but, has, where
+from netprobe.model.lookup import but, has, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import rule_decision
 
@@ -65,6 +66,8 @@ def _dead_target(loss: Loss) -> Stop | None:
         return None
     if code == "listener-wrong-address" and _shuts_itself_in(loss.here, made):
         return None
+    if _is_there(loss, made) and _keeps_the_port(loss, made):
+        return None
     target = made.flow.goal
     code = "nat-redirect-dead" if where(made.changes, by="REDIRECT") else "dnat-dead-target"
     text = (
@@ -83,6 +86,16 @@ def _shuts_itself_in(there: Namespace, made: Hop) -> bool:
     """
     programs = where(there.waiting(made.flow.protocol.value), port=made.flow.dport)
     return all(each.interface or prefix.is_loopback(each.address) for each in programs)
+
+
+def _keeps_the_port(loss: Loss, made: Hop) -> bool:
+    """Whether a rule of no engine says no more than at which station the port is, and no other station has
+    it: a program is missing there. Without the rule the packet would not pass either, or that was found.
+    """
+    others = not_among(loss.snapshot.namespaces.values(), name=(made.namespace, loss.here.name))
+    waiting = chain.from_iterable(each.waiting(made.flow.protocol.value) for each in others)
+    asked = made.change_of("dport") is None and made.thing.owner not in dnat_rules.ENGINES
+    return asked and not has(waiting, port=made.flow.dport)
 
 
 def _is_there(loss: Loss, made: Hop) -> bool:
