@@ -227,7 +227,10 @@ def _renamed(order: Order, other: str) -> tuple[Order, int | None]:
     known = find(named, peer=other)
     if known is not None:
         return order, known.nsid
-    found = FoundPeer(order.name, 1 + max((each.nsid for each in named), default=-1), other)
+    # its interfaces name some that nobody has asked for yet
+    said = (link.link.nsid for link in order.namespace.links if link.link is not None)
+    taken = (each for each in (*(each.nsid for each in named), *said) if each is not None)
+    found = FoundPeer(order.name, 1 + max(taken, default=-1), other)
     return replace(order, snapshot=replace(order.snapshot, peers=(*order.snapshot.peers, found))), found.nsid
 
 

@@ -127,3 +127,17 @@ def test_the_asker_does_not_get_the_address_that_it_asks_for() -> None:
         "r1: ip link set dev eth0 netns pc",
         "r1: ip route replace 10.9.0.0/30 dev wan",
     ]
+
+
+def test_a_namespace_gets_a_number_that_no_cable_of_it_has_for_another() -> None:
+    """Who is at the other end of internet's cable was not asked yet: what it calls that one is taken all the same."""
+    network = tutorial()
+    port = port_of(network, "docker0")
+    alone = replace(network, peers=tuple(each for each in network.peers if "internet" not in (each.namespace, each.peer)))
+    own = alone["internet"].link_named("eth0")
+    assert own is not None
+    assert own.far_end is not None
+    moved_there = after(alone, f"host: ip link set dev {port} netns internet")
+    new = [each.nsid for each in moved_there.peers if each.namespace == "internet"]
+    assert new
+    assert own.far_end[0] not in new
