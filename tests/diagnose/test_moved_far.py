@@ -141,3 +141,14 @@ def test_a_namespace_gets_a_number_that_no_cable_of_it_has_for_another() -> None
     new = [each.nsid for each in moved_there.peers if each.namespace == "internet"]
     assert new
     assert own.far_end[0] not in new
+
+
+def test_who_started_netprobe_needs_no_interface() -> None:
+    """Two have none: the station that lost it, and the namespace in which cables are made."""
+    network = healthy("far-office-no-way-back")
+    pc = network["pc"]
+    host = replace(
+        pc, name="host", addresses=(), routes=(), neighbours=(), sockets=(), links=tuple(link for link in pc.links if not link.index > 1)
+    )
+    network = after(replace(network, namespaces={"host": host, **network.namespaces}), "pc: ip link set dev eth0 netns r1")
+    assert said(chosen(network, ask("r2", "10.1.0.10")))[0] == "r1: ip link set dev eth0 netns pc"

@@ -27,7 +27,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import but, has, those_in, where
+from netprobe.model.lookup import but, has, those_in, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
@@ -47,7 +47,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _of_rules(loss)
     routers = [each.name for each in loss.snapshot.namespaces.values() if is_router(each, loss.version)]
     bare = [each.name for each in loss.bare]
-    if loss.stop.code == "link-no-carrier" and not bare and loss.goal not in loss.owned:
+    stations = those_not_in(bare, {start(loss.snapshot, loss.here.name)})
+    if loss.stop.code == "link-no-carrier" and not stations and loss.goal not in loss.owned:
         loss.needs[FindBare(loss.here.name)] = None
     lacking = {loss.here.name, *routers, *bare}
     for home in those_in(islice(dict.fromkeys((*loss.way, *bare, *routers)), _MOST), lacking):
@@ -118,7 +119,7 @@ def _of_rules(loss: Loss) -> Iterator[Repair]:
 
 def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
     """The idle end of a cable, for who has no interface, or no way; a cable is made where netprobe was
-    started.
+    started, which itself may need none.
     """
     bare = home in loss.bare
     if not bare and loss.stop.code not in _LACKING:
@@ -133,7 +134,8 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
         if far is not None and free and _may_have_been_in(loss, home, there, far):
             other = f"{link.name}, the other end of {far[0]}/{far[1].name}, lies idle in {there}"
             stop = _moved((there, link), home.name, Stage.ROUTE, f"{other}; {home.name} has {lacks}")
-            yield from loss.repair(stop, Merit.RESTORES, agreeing=1 + int(bare and waits(loss, home)))
+            agreeing = int(home.name != begun) + int(bare and waits(loss, home))
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing)
 
 
 def _may_have_been_in(loss: Loss, home: Namespace, there: str, far: Station) -> bool:
