@@ -157,14 +157,14 @@ def _look(
     causes, hops = [report.causes[0]], report.path.request
     way: tuple[Hop, ...] = ()
     needs: tuple[Need, ...] = ()
-    sure = True
+    sure, probe = True, report.probe
     for _ in range(_ROUNDS):
         mended = mend(snapshot, causes[-1]) or _served(snapshot, causes[-1], hops)
         if mended is None:
             mended, sure = _supposed(snapshot, causes[-1], searches), False
         if mended is None:
             break
-        probe = resent(report.probe, snapshot, mended)
+        probe = resent(probe, snapshot, mended)
         again, lacked = _ask(mended, probe, explain, earlier, searches, asked)
         needs += lacked
         if again is None:

@@ -9,10 +9,14 @@ from diagnose.test_repair_whole import after, ask, chosen, healthy, lost, said
 from msgspec.structs import replace
 from predict.networks import edited, probe, tutorial, with_link_locals
 
+from netprobe.causes.catalogue import explain
+from netprobe.diagnose.blockers import with_outlook
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.candidates import policy_rules
 from netprobe.diagnose.repair.repair import Loss, Merit
+from netprobe.diagnose.report import diagnose
 from netprobe.model import Chain, FindBare, Neighbour, Probe, Protocol, ReadNamespace, Ruleset, Snapshot, Socket, Table
+from netprobe.model.lookup import exchanged, where
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -275,4 +279,38 @@ def test_the_prefix_of_a_host_that_has_no_route_is_not_meant() -> None:
     assert named(network, "host", "10.0.0.2")[0] == [
         "red: ip address add 10.0.0.2/16 dev eth0",
         "red: ip address del 10.0.0.2/32 dev eth0",
+    ]
+
+
+OF_ANOTHER = (
+    "c1: ip link add d0 type dummy",
+    "c1: ip link set dev d0 up",
+    "c1: ip address add 192.0.2.7/32 dev d0",
+    "host: ip route del 172.17.0.0/16 dev docker0",
+)
+
+
+def of_another() -> Snapshot:
+    network = after(tutorial(), *OF_ANOTHER)
+    routes = where(network["c1"].routes, dst="172.17.0.0/16")
+    assert len(routes) == 1
+    odd = exchanged(network["c1"].routes, routes[0], replace(routes[0], source="192.0.2.7", protocol="kernel", scope="link"))
+    return edited(network, "c1", routes=odd)
+
+
+def test_what_stands_behind_is_met_by_the_probe_as_it_is_sent_then() -> None:
+    """Its source is another one once the first thing is mended, and stays so: nobody has to know a way to the first."""
+    network = of_another()
+    found = predict(network, ask("c1", "172.17.0.1"), ask=False)
+    assert isinstance(found, Prediction)
+    report = diagnose("why", found.probe, network, found, None, frozenset(), explain)
+    assert [each.code for each in with_outlook(report, network, explain).blockers] == ["no-route"]
+
+
+def test_a_gateway_that_is_promised_to_be_there_leads_around_the_route_to_its_network() -> None:
+    """Answers go to the station's other address, which would have to be routed; and the route to its network is gone."""
+    found = named(of_another(), "c1", "172.17.0.1")
+    assert sorted(found) == [
+        ["c1: ip route replace 172.17.0.0/16 dev eth0 proto kernel scope link src 172.17.0.2"],
+        ["host: ip route replace 172.17.0.0/16 dev docker0 proto kernel scope link src 172.17.0.1"],
     ]

@@ -1,4 +1,4 @@
-"""The routes that come with addresses, where they are gone. Pure.
+"""The routes that come with addresses, where they are gone, or others stand in their place. Pure.
 
 See: net/ipv4/fib_frontend.c (fib_add_ifaddr); ip-address(8), noprefixroute.
 """
@@ -13,7 +13,7 @@ from netprobe.diagnose.apply_addresses import flagged, made
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Link, Namespace, Object, Route, Stage, Stop
-from netprobe.model.lookup import among, exchanged, where
+from netprobe.model.lookup import among, exchanged, not_among, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -40,6 +40,17 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
         for route in among(usual, type=("unicast", "local")):
             if (route.dst, route.table, link.index) not in there:
                 yield from loss.repair(_gone(namespace, link, route), Merit.RESTORES)
+            for odd in _of_another_source(namespace, link, route):
+                yield from loss.repair(_as_made(namespace, link, route, odd), Merit.RESTORES)
+
+
+def _of_another_source(namespace: Namespace, link: Link, usual: Route) -> tuple[Route, ...]:
+    """The routes that the kernel is said to have made in the place of one, with a source that is on another
+    interface.
+    """
+    own = {each.address for each in namespace.addresses_of(link)}
+    same = where(namespace.routes, dst=usual.dst, table=usual.table, indexes=[link.index], protocol="kernel")
+    return not_among(same, source={None, *own})
 
 
 def _has_routes(namespace: Namespace, link: Link, version: int) -> bool:
@@ -59,12 +70,24 @@ def _with_prefix_routes(namespace: Namespace, known: set[str]) -> Namespace:
 
 
 def _gone(namespace: Namespace, link: Link, route: Route) -> Stop:
-    kind, table = (("local",), ("table", "local")) if route.table == fib.LOCAL else ((), ())
     text = f"{namespace.name} lacks the route to {route.dst} that comes with its address on {link.name}"
+    return _anew("no-route", text, namespace, link, route)
+
+
+def _as_made(namespace: Namespace, link: Link, route: Route, odd: Route) -> Stop:
+    text = (
+        f"the route to {odd.dst} that comes with an address on {link.name} makes packets leave"
+        f" {namespace.name} with the source {odd.source}, which is on another interface"
+    )
+    return _anew("route-wrong-src", text, namespace, link, route)
+
+
+def _anew(code: str, text: str, namespace: Namespace, link: Link, route: Route) -> Stop:
+    kind, table = (("local",), ("table", "local")) if route.table == fib.LOCAL else ((), ())
     thing = Object("route", f"{route.dst} dev {link.name}", text)
     metric = fixes.option("metric", route.metric)
     words = ("route", "replace", *kind, route.dst, "dev", link.name, *table, *metric, "proto", "kernel")
     if route.source is not None:
         words = (*words, "scope", route.scope, "src", route.source)
     fix = (fixes.ip(route.dst, *words),)
-    return lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+    return lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)

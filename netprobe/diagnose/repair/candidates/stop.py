@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from operator import methodcaller
 
 from msgspec.structs import replace
@@ -10,8 +11,9 @@ from msgspec.structs import replace
 from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import came_from, routers_for
-from netprobe.model import Command, Leg, Link, Stop
+from netprobe.model import Command, Leg, Link, Namespace, Stop
 from netprobe.model.lookup import but
+from netprobe.predict import prefix
 from netprobe.predict.fixes import GATEWAY
 
 from . import settings
@@ -29,10 +31,23 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _merit(loss: Loss, stop: Stop) -> Merit:
     if stop.thing.kind == "sysctl":
         return settings.merit(loss.snapshot.at(stop.place.namespace), stop.thing.id)
+    if any(_leads_past(loss.snapshot.at(stop.place.namespace), command) for command in stop.commands):
+        return Merit.GOES_AROUND
     adds = any(_ADDING & {*command.words} for command in stop.commands)
     if adds or _in_a_table_of_a_rule(stop):
         return Merit.ADDS
     return Merit.UNDOES
+
+
+def _leads_past(namespace: Namespace, command: Command) -> bool:
+    """Whether a gateway is promised to be there on an interface of whose network it is: the route to that
+    network is what is missing.
+    """
+    if "onlink" not in command.words or command.blanks:
+        return False
+    said = dict(pairwise(map(str, command.words)))
+    link = namespace.link_named(said.get("dev"))
+    return link is not None and bool(prefix.neighbours_of(said["via"], namespace.addresses_of(link)))
 
 
 def _in_a_table_of_a_rule(stop: Stop) -> bool:
