@@ -5,6 +5,7 @@ it is the other.
 from __future__ import annotations
 
 import pytest
+from diagnose.test_outlook import read
 from diagnose.test_repair_whole import after, ask, chosen, healthy, lost, said
 from msgspec.structs import replace
 from predict.networks import edited, probe, tutorial, with_link_locals
@@ -300,7 +301,7 @@ def of_another() -> Snapshot:
 
 def test_what_stands_behind_is_met_by_the_probe_as_it_is_sent_then() -> None:
     """Its source is another one once the first thing is mended, and stays so: nobody has to know a way to the first."""
-    network = of_another()
+    network = read(of_another())
     found = predict(network, ask("c1", "172.17.0.1"), ask=False)
     assert isinstance(found, Prediction)
     report = diagnose("why", found.probe, network, found, None, frozenset(), explain)
@@ -313,4 +314,29 @@ def test_a_gateway_that_is_promised_to_be_there_leads_around_the_route_to_its_ne
     assert sorted(found) == [
         ["c1: ip route replace 172.17.0.0/16 dev eth0 proto kernel scope link src 172.17.0.2"],
         ["host: ip route replace 172.17.0.0/16 dev docker0 proto kernel scope link src 172.17.0.1"],
+    ]
+
+
+def test_a_tunnel_is_a_port_of_the_bridge_that_is_called_as_the_other_nodes() -> None:
+    network = after(
+        healthy("pod-out-of-the-far-bridge"),
+        "node2: ip link add br9 type bridge",
+        "node2: ip link set dev br9 up",
+        "node2: ip link set dev vx0 master br9",
+    )
+    assert named(network, "pod1", "10.42.0.2") == [["node2: ip link set dev vx0 master br0"]]
+
+
+def test_the_address_of_a_port_is_its_bridges_though_nobody_beside_has_a_network() -> None:
+    """All stations have host prefixes, so that none tells of which network the bridge is."""
+    network = after(
+        tutorial(),
+        "host: ip link add d0 type dummy",
+        "host: ip link set dev d0 master br0",
+        "host: ip address del 10.0.0.1/16 dev br0",
+        "host: ip address add 10.0.0.1/16 dev veth0",
+    )
+    assert named(network, "red", "8.8.8.8")[0] == [
+        "host: ip address del 10.0.0.1/16 dev veth0",
+        "host: ip address add 10.0.0.1/16 dev br0",
     ]

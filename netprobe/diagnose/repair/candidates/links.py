@@ -14,7 +14,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, all_addresses, meet
+from netprobe.diagnose.repair.segment import Station, all_addresses, meet, own_addresses
 from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop, Vxlan
 from netprobe.model.link import name_of
 from netprobe.model.lookup import all_but, but, gathered, has, where
@@ -88,13 +88,25 @@ def _cable_end(loss: Loss, name: str, link: Link) -> Station | None:
 def _plugged_into(
     loss: Loss, namespace: Namespace, link: Link, bridge: Link, far: Station | None
 ) -> Iterator[Repair]:
-    belongs = max((has_networks_of(loss, namespace, bridge, end) for end in _behind(loss, far)), default=0)
+    behind = loss.others(namespace.name, link) if link.kind == "vxlan" else _behind(loss, far)
+    belongs = max((has_networks_of(loss, namespace, bridge, end) for end in behind), default=0)
     if link.master is not None and not belongs:
         return
     stop = (_loose if link.master is None else _wrong_port)(namespace, link, bridge, far)
     merit = Merit.RESTORES if belongs or far is None else Merit.UNDOES
     here = len(namespace.ports(bridge)) + bool(all_addresses(namespace, bridge))
-    yield from loss.repair(stop, merit, agreeing=here + 100 * belongs)
+    named = _so_named(loss, namespace, link, bridge)
+    yield from loss.repair(stop, merit, agreeing=here + 100 * belongs + 1000 * named)
+
+
+def _so_named(loss: Loss, namespace: Namespace, link: Link, bridge: Link) -> int:
+    """How many other ends of a tunnel are ports of a bridge of this name."""
+    if link.vxlan is None:
+        return 0
+    others = (each for each in devices(loss) if each[2].network == link.vxlan.network)
+    return sum(
+        name_of(there.link(end.master), "") == bridge.name for there, end, _ in others if there != namespace
+    )
 
 
 def _behind(loss: Loss, far: Station | None) -> tuple[Station, ...]:
@@ -154,6 +166,19 @@ def _enslaved(loss: Loss, namespace: Namespace, link: Link, routed: Set[int | No
     stop = lost("port-wrong-bridge", namespace.name, link, Stage.BRIDGE, text, object=enslaved, fix=fix)
     empty = len(namespace.ports(bridge)) == 1 and not all_addresses(namespace, bridge)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=_NOTHING_ELSE if empty else 1)
+    yield from _for_the_bridge(loss, namespace, link, bridge)
+
+
+def _for_the_bridge(loss: Loss, namespace: Namespace, link: Link, bridge: Link) -> Iterator[Repair]:
+    """The address of a port on its bridge, which has none."""
+    bare = not own_addresses(namespace, bridge, loss.version)
+    for own in own_addresses(namespace, link, loss.version) if bare else ():
+        text = f"{own.address} of {namespace.name} is on {link.name}, and its frames go to {bridge.name}"
+        named, put = f"{own.written} dev {link.name}", replace(own, index=bridge.index)
+        fix = (fixes.address("del", own, link), fixes.address("add", put, bridge))
+        thing = Object("address", named, named)
+        stop = lost("addr-missing", namespace.name, bridge, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES, agreeing=len(namespace.ports(bridge)))
 
 
 _NOTHING_ELSE = 100  # is on the bridge: whatever stations agree on, nobody needs it
