@@ -99,7 +99,7 @@ def _members(
                 continue
             if theirs.remote == group:
                 members.append(replace(entry, remote=own[0].address))
-            elif prefix.is_multicast(theirs.remote or ""):
+            elif theirs.remote is not None and prefix.is_multicast(theirs.remote):
                 others.append(Branch(packet, stop=_of_another_group(sender, there, device, theirs)))
     if not members and not others:
         id = f"{_ANY} dev {link.name} dst {group}"

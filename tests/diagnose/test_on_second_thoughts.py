@@ -249,7 +249,7 @@ def test_a_translated_address_is_for_the_translator_to_answer_for() -> None:
     snapshot = edited(snapshot, "internet", addresses=theirs, routes=there)
     mine = (*red.addresses, InterfaceAddress(2, "fd00:10::2", 64))
     ways = (*red.routes, *networks.local("fd00:10::2"), kernel("fd00:10::/64", 2), networks.via("::/0", "fd00:10::1", 2))
-    snapshot = edited(snapshot, "red", addresses=mine, routes=ways)
+    snapshot = networks.with_link_locals(edited(snapshot, "red", addresses=mine, routes=ways))
     stop = chosen(snapshot, "red", "2001:db8::8")
     assert about(stop) == (
         "proxy-arp-off",

@@ -216,7 +216,7 @@ def test_an_address_by_mistake_asks_for_no_proxy_and_no_translation() -> None:
 def test_the_other_ip_version_tells_who_the_gateway_is() -> None:
     """Its router has 203.0.113.2, to which answers of IPv4 go, and fd00:203::2: nobody lacks fd00:203::6."""
     network = after(
-        tutorial(), *OF_IPV6,
+        with_link_locals(tutorial()), *OF_IPV6,
         "red: ip address add fd00:10::2/64 dev eth0",
         "host: ip address add fd00:10::1/64 dev br0",
         "red: ip -6 route add default via fd00:10::1 dev eth0",

@@ -146,9 +146,9 @@ def not_in_a_map(loss: Loss) -> Iterator[Stop]:
     for flow in (hop.flow for hop in loss.hops[-1:] if refused):
         deaf = not has(here.waiting(flow.protocol.value), port=flow.dport)
         for table in where(here.tables, engine="nft") if deaf and flow.dport else ():
-            for (chain, rule), named in maps_of_ports(table, flow.protocol.value):
+            for (placed, rule), named in maps_of_ports(table, flow.protocol.value):
                 ports = {pair.args[0].text for pair in where(named.known, kind="pair")}
-                thing = rule_decision(table, chain, rule, chain.hook or "").object
+                thing = rule_decision(table, placed, rule, placed.hook or "").object
                 text = (
                     f"{thing.id} of {here.name} publishes the ports of the map {named.name}, {flow.dport} is"
                     f" none, and nothing in {here.name} listens on it: {loss.stop.text}"
