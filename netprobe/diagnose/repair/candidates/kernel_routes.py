@@ -13,7 +13,7 @@ from netprobe.diagnose.apply_addresses import flagged, made
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Link, Namespace, Object, Route, Stage, Stop
-from netprobe.model.lookup import among, exchanged, not_among, where
+from netprobe.model.lookup import among, exchanged, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -46,11 +46,12 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
 
 def _of_another_source(namespace: Namespace, link: Link, usual: Route) -> tuple[Route, ...]:
     """The routes that the kernel is said to have made in the place of one, with a source that is on another
-    interface.
+    interface; a loopback's may be meant for all.
     """
-    own = {each.address for each in namespace.addresses_of(link)}
+    others = those_not_in(namespace.outward, (link,))
+    known = {each.address for other in others for each in namespace.addresses_of(other)}
     same = where(namespace.routes, dst=usual.dst, table=usual.table, indexes=[link.index], protocol="kernel")
-    return not_among(same, source={None, *own})
+    return among(same, source=known)
 
 
 def _has_routes(namespace: Namespace, link: Link, version: int) -> bool:
