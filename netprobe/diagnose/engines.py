@@ -5,7 +5,9 @@ routes and cables made by hand would mend until the engine makes its own anew. P
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain
+from operator import methodcaller
 
 from msgspec.structs import replace
 
@@ -96,10 +98,10 @@ def _apart(engines: ContainerEngines, snapshot: Snapshot, prediction: Prediction
         return None
     if one.is_alone:
         return _alone(one, stop)
-    having = (each for each in snapshot.namespaces.values() if each.owner_of(goal))
-    other = next(filter(None, (container(engines, each) for each in having)), None)
-    theirs = other.joined if other is not None and other.engine == one.engine else ()
-    return None if any(map(one.joined.__contains__, theirs)) else _elsewhere(engines, one, theirs, stop)
+    having = filter(methodcaller("owner_of", goal), snapshot.namespaces.values())
+    others = [*filter(None, map(partial(container, engines), having))][:1]
+    theirs = (*chain.from_iterable(each.joined for each in where(others, engine=one.engine)),)
+    return _elsewhere(engines, one, theirs, stop) if {*theirs}.isdisjoint(one.joined) else None
 
 
 def container(engines: ContainerEngines, namespace: Namespace) -> EngineContainer | None:

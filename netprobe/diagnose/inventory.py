@@ -27,7 +27,7 @@ from netprobe.model import (
     XfrmPolicy,
 )
 from netprobe.model.link import name_of
-from netprobe.model.lookup import find, those_in, those_not_in
+from netprobe.model.lookup import find, those_in, those_not_in, where
 from netprobe.predict import fib, prefix, routing
 from netprobe.predict.outcome import is_group
 
@@ -175,13 +175,15 @@ def _neighbour(namespace: Namespace, entry: Neighbour) -> Iterator[Item]:
 
     Learned entries come and go and are compared by their MAC alone, if both runs have one.
     """
-    link = namespace.link(entry.index)
-    asks = link is None or (link.arp and link.kind != "loopback")
-    if prefix.is_multicast(entry.address) or not (asks or entry.state == "permanent"):
+    silent = where(namespace.links, index=entry.index, asks=False)
+    if prefix.is_multicast(entry.address) or (silent and entry.state != "permanent"):
         return
     name = joined("proxy" if entry.proxy else "", f"{entry.address} dev {_name(namespace, entry.index)}")
-    state = entry.state if entry.state in ("permanent", "noarp") else "learned"
+    state = _WRITTEN.get(entry.state, "learned")
     yield "neighbour", name, f"lladdr {entry.mac} {state}" if entry.mac else "failed"
+
+
+_WRITTEN = {"permanent": "permanent", "noarp": "noarp"}
 
 
 def _fdb(namespace: Namespace, entry: FdbEntry) -> Iterator[Item]:

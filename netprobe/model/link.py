@@ -185,6 +185,11 @@ class Link(Struct, frozen=True):
         return "" if self.port is None else self.port.state
 
     @property
+    def asks(self) -> bool:
+        """Whether its neighbours are asked for: not where there are none, or all are known (IFF_NOARP)."""
+        return self.arp and self.kind != "loopback"
+
+    @property
     def far_end(self) -> tuple[int, int] | None:
         """(nsid, ifindex) of a veth's other end where that is in another namespace."""
         if self.kind != "veth" or self.link is None or self.link.nsid is None:

@@ -8,6 +8,7 @@ See: ip-link(8).
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
+from functools import partial
 from hashlib import sha256
 from itertools import chain
 
@@ -53,13 +54,17 @@ def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repa
     """An interface that is down though it has addresses, ports or a far end: what is used is meant to be
     up. One that arrived so from a station that lacks one is not, nor one whose cable leads to where it is.
     """
-    addressed = has(namespace.addresses_of(link), scope="global")
-    used = addressed or link.master is not None or link.kind == "veth" or namespace.ports(link)
-    if used and not link.up:
-        down = link_down(namespace.name, link, Stage.ROUTE)
-        bare = not addressed and link.master is None
-        idle = bare and (_is_short(loss, namespace, link) or any(waits(loss, each) for each in loss.bare))
-        yield from loss.repair(down, Merit.ADDS if idle else Merit.RESTORES, agreeing=int(addressed))
+    addressed, plugged = has(namespace.addresses_of(link), scope="global"), link.master is not None
+    if link.up or not any((addressed, plugged, link.kind == "veth", namespace.ports(link))):
+        return
+    down = link_down(namespace.name, link, Stage.ROUTE)
+    idle = not any((addressed, plugged)) and _is_of_another(loss, namespace, link)
+    yield from loss.repair(down, Merit.ADDS if idle else Merit.RESTORES, agreeing=int(addressed))
+
+
+def _is_of_another(loss: Loss, namespace: Namespace, link: Link) -> bool:
+    """Whether an interface without an address may belong to a station that has none."""
+    return _is_short(loss, namespace, link) or any(map(partial(waits, loss), loss.bare))
 
 
 def _is_short(loss: Loss, namespace: Namespace, link: Link) -> bool:

@@ -24,7 +24,7 @@ from netprobe.model import (
     RouteQuery,
     Stage,
 )
-from netprobe.model.lookup import has, those_not_in, where
+from netprobe.model.lookup import has, those_in, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
@@ -54,15 +54,12 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         return
     spaces = loss.snapshot.namespaces.values()
     homes = {each.name: names[0] for each in spaces if len(names := missing_names(each)) == 1}
-    begun = start(loss.snapshot, loss.here.name)
-    unread = begun not in loss.snapshot
+    unread = those_not_in([start(loss.snapshot, loss.here.name)], loss.snapshot)
     for cut in _cuts(loss) if homes or unread else ():
         asked = _is_asked_for(loss, cut.network)
-        if unread and asked:
-            loss.needs[ReadNamespace(begun)] = None
-        for name, missing in homes.items():
-            if asked or loss.here.name == name:
-                yield from _connected(loss, loss.snapshot[name], missing, cut)
+        loss.needs.update(dict.fromkeys(map(ReadNamespace, unread if asked else ())))
+        for name in homes if asked else those_in(homes, (loss.here.name,)):
+            yield from _connected(loss, loss.snapshot[name], homes[name], cut)
 
 
 def _cuts(loss: Loss) -> Iterator[_Cut]:

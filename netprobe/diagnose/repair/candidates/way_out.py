@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import free_address
 from netprobe.model import Blank, Command, InterfaceAddress, Namespace, Object, Stage
-from netprobe.model.lookup import has
+from netprobe.model.lookup import has, those_not_in
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import forwards
 from netprobe.predict.drop import lost
@@ -26,14 +26,20 @@ _USUAL = {4: 24, 6: 64}  # lengths of prefixes, for a trial
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The cable from the place of the loss to the one station that has none."""
-    here, version = loss.here, loss.version
-    routes = any(forwards(here, link, version) for link in here.outward)
-    if loss.stop.code != "no-route" or not routes or has(here.routes, version=version, is_default=True):
+    told = {each.name: [*waited_on(loss, each)] for each in loss.bare if _lacks_a_way(loss)}
+    known = {name: addresses[0] for name, addresses in told.items() if addresses}
+    if len(known) > 1:
         return
-    told = {each.name: known for each in loss.bare if (known := [*waited_on(loss, each)])}
-    for name, known in told.items() if len(told) == 1 else ():
-        if name != loss.probe.source.namespace:
-            yield from _connected(loss, loss.snapshot[name], known[0])
+    for name in those_not_in(known, (loss.probe.source.namespace,)):
+        yield from _connected(loss, loss.snapshot[name], known[name])
+
+
+def _lacks_a_way(loss: Loss) -> bool:
+    """Whether a router has no route, and no default route."""
+    here, version = loss.here, loss.version
+    if loss.stop.code != "no-route" or has(here.routes, version=version, is_default=True):
+        return False
+    return any(forwards(here, link, version) for link in here.outward)
 
 
 def _connected(loss: Loss, station: Namespace, own: str) -> Iterator[Repair]:
