@@ -114,9 +114,12 @@ def _rpfilter(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene
     answer = scene.around.fib(FibQuery(packet.flow.src, packet.flow.dst, mark or 0, packet.iif.name))
     if answer is None:
         return Doubt(Reason.UNKNOWN, statement.text)
-    accepted = ("unicast", "local") if "accept-local" in options else ("unicast",)
+    accepted = _RETURNING["accept-local" in options]
     returns = "loose" in options or packet.iif.name in answer.devices
     return (answer.type in accepted and returns) != ("invert" in options)
+
+
+_RETURNING = {False: ("unicast",), True: ("unicast", "local")}  # routes, without accept-local and with it
 
 
 def _recent(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:

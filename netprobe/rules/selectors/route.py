@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from netprobe.model.link import kind_of, name_of
 from netprobe.rules import datatypes as dt
 from netprobe.rules.packet import FibQuery, HookPacket, Surroundings
 
@@ -46,14 +47,14 @@ def _fib_device(side: str, device: str | None, with_mark: bool, found: str) -> R
 
 def _leads_to(packet: HookPacket, around: Surroundings, side: str, link: str | None, with_mark: bool) -> Seen:
     """The device of the route; of what came over lo, lo itself."""
-    if packet.iif is not None and packet.iif.kind == "loopback":
-        return packet.iif.name
+    came = name_of(packet.iif, "")
+    if kind_of(packet.iif) == "loopback":
+        return came
     if around.fib is None or (with_mark and packet.mark is None):
         return UNKNOWN
     ends = (packet.flow.src, packet.flow.dst)
     near, far = ends if side == "saddr" else reversed(ends)
     mark = packet.mark if with_mark else None
-    came = packet.iif.name if packet.iif is not None else None
     answer = around.fib(FibQuery(near, far, mark or 0, link or came))
     return UNKNOWN if answer is None else _leaving(answer.type, answer.devices, link)
 
