@@ -16,8 +16,7 @@ from . import fixes
 from .trace import Trail
 from .view import Packet
 
-_SYN, _SYN_ACK = ("syn",), ("syn", "ack")
-_ASKING = ("syn", "ecn", "cwr")
+_SYNS, _SYN_ACK = {False: ("syn",), True: ("syn", "ecn", "cwr")}, ("syn", "ack")
 
 
 def subject(name: str, packet: Packet) -> HookPacket:
@@ -28,7 +27,7 @@ def subject(name: str, packet: Packet) -> HookPacket:
         return packet.tracked
     flags = None
     if packet.flow.protocol is Protocol.TCP:
-        flags = (_ASKING if packet.ecn else _SYN) if packet.leg is Leg.REQUEST else _SYN_ACK
+        flags = {Leg.REQUEST: _SYNS[packet.ecn], Leg.REPLY: _SYN_ACK}[packet.leg]
     return HookPacket(packet.flow, df=packet.df, tcp_flags=flags, tos=packet.tos)
 
 

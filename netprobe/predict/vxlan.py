@@ -99,7 +99,7 @@ def _members(
                 continue
             if theirs.remote == group:
                 members.append(replace(entry, remote=own[0].address))
-            elif theirs.remote is not None and prefix.is_multicast(theirs.remote):
+            elif group_of(theirs) is not None:
                 others.append(Branch(packet, stop=_of_another_group(sender, there, device, theirs)))
     if not members and not others:
         id = f"{_ANY} dev {link.name} dst {group}"
@@ -108,6 +108,13 @@ def _members(
         stop = lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text, object=thing)
         others.append(Branch(packet, stop=stop))
     return tuple(members), others
+
+
+def group_of(vxlan: Vxlan) -> str | None:
+    """The multicast group to which a device sends what is for all; None where it has none."""
+    if vxlan.remote is not None and prefix.is_multicast(vxlan.remote):
+        return vxlan.remote
+    return None
 
 
 def _of_another_group(sender: tuple[str, Link, Vxlan], there: str, device: Link, theirs: Vxlan) -> Stop:

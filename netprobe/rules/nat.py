@@ -137,13 +137,13 @@ def _addressed(statement: Statement, term: Term, packet: HookPacket, hook: str, 
 
 def _of_range(statement: Statement, text: str, packet: HookPacket, hook: str) -> str:
     """The address of a range that the packet gets; a source that is of it stays (get_unique_tuple)."""
-    first, dash, last = text.partition("-")
-    flow = packet.flow
-    if not dash:
+    first, _, last = text.partition("-")
+    flow, pool = packet.flow, (first, last)
+    if not last:
         return first
-    if statement.kind == "snat" and spread.holds(first, last, _side(packet, hook)):
+    if statement.kind == "snat" and spread.holds(*pool, _side(packet, hook)):
         return _side(packet, hook)
-    return spread.one_of(first, last, flow.src, flow.dst, packet.zone, "persistent" in statement.options)
+    return spread.one_of(*pool, flow.src, flow.dst, packet.zone, "persistent" in statement.options)
 
 
 def _side(packet: HookPacket, hook: str) -> str:

@@ -7,7 +7,8 @@ Kernel: net/netfilter/nf_nat_core.c (find_best_ips_proto, get_unique_tuple); inc
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, ip_address
+import struct
+from ipaddress import ip_address
 
 _MASK = 0xFFFFFFFF
 _START = 0xDEADBEEF
@@ -21,32 +22,32 @@ def one_of(first: str, last: str, src: str, dst: str, zone: int, persistent: boo
 
     `persistent`: whatever the destination is (NF_NAT_RANGE_PERSISTENT).
     """
-    low, high, whither = (_words(each) for each in (first, last, dst))
+    low, high, there, here = map(_words, (first, last, dst, src))
     # the hash reads network order as a little-endian machine has it
-    words = [_swapped(each) for each in _words(src)]
-    top = len(low) - 1
-    seed = 0 if persistent else _swapped(whither[top]) ^ zone
-    drawn = _hash([*words, *[0] * (_WORDS - len(words))], seed)
+    counts = int(not persistent)
+    whither = [*map(counts.__mul__, map(_swapped, there))]
+    drawn = _hash([*map(_swapped, here), *_NOTHING][:_WORDS], whither[-1] ^ zone * counts)
     chosen: list[int] = []
     for at, (least, most) in enumerate(zip(low, high, strict=True)):
-        whole = chosen != list(high[:at])
-        start, many = (0, _MASK) if whole else (least, most - least + 1)
+        start, many = {True: (least, most - least + 1), False: (0, _MASK)}[chosen == [*high[:at]]]
         chosen.append((start + (drawn * many >> 32)) & _MASK)
-        drawn ^= 0 if persistent else _swapped(whither[at])
-    return str(ip_address(b"".join(each.to_bytes(4, "big") for each in chosen)))
+        drawn ^= whither[at]
+    return str(ip_address(struct.pack(f">{len(chosen)}I", *chosen)))
+
+
+_NOTHING = (0,) * _WORDS
 
 
 def _words(address: str) -> tuple[int, ...]:
     """An address as numbers of 32 bits, the first one first."""
     packed = ip_address(address).packed
-    return tuple(int.from_bytes(packed[at : at + 4], "big") for at in range(0, len(packed), 4))
+    return struct.unpack(f">{len(packed) // 4}I", packed)
 
 
 def holds(first: str, last: str, address: str) -> bool:
-    """Whether an address is between two others, of the same IP version."""
-    low, high, own = (ip_address(each) for each in (first, last, address))
-    same = isinstance(low, IPv4Address) == isinstance(own, IPv4Address)
-    return same and int(low) <= int(own) <= int(high)
+    """Whether an address is between two others of the same IP version."""
+    low, high, own = map(_words, (first, last, address))
+    return low <= own <= high
 
 
 def _swapped(word: int) -> int:
@@ -54,18 +55,21 @@ def _swapped(word: int) -> int:
 
 
 def _hash(words: list[int], seed: int) -> int:
-    state = [(_START + (len(words) << 2) + seed) & _MASK] * 3
-    while len(words) > len(state):
-        state = [(one + word) & _MASK for one, word in zip(state, words, strict=False)]
-        words = words[len(state) :]
-        for into, of, by in _MIX:  # each step also adds the third to the one that was taken
-            state[into] = (state[into] - state[of] & _MASK) ^ _rolled(state[of], by)
-            state[of] = (state[of] + state[3 - into - of]) & _MASK
-    state = [(one + word) & _MASK for one, word in zip(state, [*words, 0, 0], strict=False)]
+    """Of four words."""
+    start = _START + (_WORDS << 2) + seed
+    state = [*map(_masked, map(start.__add__, words[:-1]))]
+    for into, of, by in _MIX:  # each step also adds the third to the one that was taken
+        state[into] = _masked(state[into] - state[of]) ^ _rolled(state[of], by)
+        state[of] = _masked(state[of] + state[3 - into - of])
+    state[0] = _masked(state[0] + words[-1])
     for into, of, by in _FINAL:
-        state[into] = ((state[into] ^ state[of]) - _rolled(state[of], by)) & _MASK
+        state[into] = _masked((state[into] ^ state[of]) - _rolled(state[of], by))
     return state[2]
 
 
+def _masked(number: int) -> int:
+    return number & _MASK
+
+
 def _rolled(word: int, by: int) -> int:
-    return (word << by | word >> 32 - by) & _MASK
+    return _masked(word << by | word >> 32 - by)

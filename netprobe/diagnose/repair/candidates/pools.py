@@ -11,7 +11,7 @@ from netprobe.diagnose.nat_rules import rules_of_nat
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import InterfaceAddress, Namespace, Object, Stage
 from netprobe.model.lookup import among, where
-from netprobe.predict import fixes
+from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.rules import spread
 
@@ -45,4 +45,5 @@ def _others(namespace: Namespace, address: str) -> Iterator[InterfaceAddress]:
         for statement in where(rule.statements, kind="snat"):
             first, _, last = statement.value.partition("-")
             if last and spread.holds(first, last, address):
-                yield from (own for own in namespace.addresses if spread.holds(first, last, own.address))
+                alike = where(namespace.addresses, version=prefix.version(address))
+                yield from (own for own in alike if spread.holds(first, last, own.address))

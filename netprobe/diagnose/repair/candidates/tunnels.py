@@ -32,7 +32,7 @@ from netprobe.model.lookup import but, find, has, those_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.arp_reply import noarp
 from netprobe.predict.drop import lost
-from netprobe.predict.vxlan import without_source
+from netprobe.predict.vxlan import group_of, without_source
 
 _EVERYBODY = "00:00:00:00:00:00"
 
@@ -113,7 +113,7 @@ def _let_go(here: Namespace, device: Link, entry: FdbEntry, doors: tuple[str, st
 
 def _of_one_group(loss: Loss) -> Iterator[Repair]:
     """Devices of one network that send what is for all to different groups: each in that of the others."""
-    found = [each for each in devices(loss) if each[2].remote and prefix.is_multicast(each[2].remote)]
+    found = [each for each in devices(loss) if group_of(each[2])]
     for (here, device, own), (_, _, other) in permutations(found, 2):
         lower = here.link(own.lower)
         if own.network != other.network or own.remote == other.remote or lower is None:
