@@ -63,6 +63,7 @@ class Route(Struct, frozen=True):
     mtu_lock: bool = False
     tunnel: str | None = None
     hoplimit: int | None = None
+    advmss: int | None = None
     by_object: bool = False
     nhid: int | None = None
     origin: str | None = None

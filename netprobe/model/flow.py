@@ -95,7 +95,8 @@ class Probe(Struct, frozen=True):
     own. `reused`: it was asked for, so that older connections may have it. `ttl` None means the namespace's
     own default; `df` None means the kernel's own path MTU policy for the socket. `device` is the interface
     that the user asked for (SO_BINDTODEVICE), which an interface of the source merely known is not. `ecn`: it
-    asks for explicit congestion notification, as the sender's kernel does where it connects (RFC 3168).
+    asks for explicit congestion notification, as the sender's kernel does where it connects (RFC 3168); `mss`
+    is what it says there that it takes, where its route tells that.
     """
 
     protocol: Protocol
@@ -116,6 +117,7 @@ class Probe(Struct, frozen=True):
     reused: bool = False
     device: str | None = None
     ecn: bool = False
+    mss: int | None = None
 
     @property
     def version(self) -> int:

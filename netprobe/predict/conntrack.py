@@ -28,7 +28,7 @@ def subject(name: str, packet: Packet) -> HookPacket:
     flags = None
     if packet.flow.protocol is Protocol.TCP:
         flags = {Leg.REQUEST: _SYNS[packet.ecn], Leg.REPLY: _SYN_ACK}[packet.leg]
-    return HookPacket(packet.flow, df=packet.df, tcp_flags=flags, tos=packet.tos)
+    return HookPacket(packet.flow, df=packet.df, tcp_flags=flags, tos=packet.tos, mss=packet.mss)
 
 
 def onward(name: str, packet: Packet, after: HookPacket) -> Packet:

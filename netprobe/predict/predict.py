@@ -181,6 +181,7 @@ def first_packet(ground: Ground, probe: Probe) -> Packet:
         reused=probe.reused,
         scope=probe.source.interface,
         ecn=probe.ecn,
+        mss=probe.mss,
     )
     decision = routing.decide(ground, namespace.name, routing.query_out(namespace, packet))
     ttl = probe.ttl or life(namespace, flow.version, decision).ttl
@@ -189,10 +190,18 @@ def first_packet(ground: Ground, probe: Probe) -> Packet:
 
 
 def _as_its_kernel(ground: Ground, probe: Probe) -> Probe:
-    """The probe as the sender's kernel would connect (net/ipv4/tcp_output.c, tcp_ecn_send_syn)."""
-    assert probe.source.namespace is not None
-    asks = ground.namespace(probe.source.namespace).sysctl("net.ipv4.tcp_ecn") == "1"
-    return replace(probe, ecn=asks and probe.protocol.connects)
+    """The probe as the sender's kernel would connect (net/ipv4/tcp_output.c, tcp_ecn_send_syn,
+    tcp_advertise_mss).
+    """
+    name, dst = probe.source.namespace, probe.destination.address
+    if not probe.protocol.connects or name is None or dst is None:
+        return probe
+    asked = RouteQuery(
+        probe.source.address, dst, mark=probe.mark, uid=probe.uid, oif=_interface(ground, probe)
+    )
+    route = fib.sought(ground.namespace(name), asked).route
+    asks = ground.namespace(name).sysctl("net.ipv4.tcp_ecn") == "1"
+    return replace(probe, ecn=asks, mss=route.advmss if route is not None else None)
 
 
 def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:

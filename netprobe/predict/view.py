@@ -66,7 +66,8 @@ class Packet(Struct, frozen=True):
     asked for, so that older connections may have them. `inside`: the tunnels (namespace, ifindex) whose
     packet it is. `tags`: what VLAN and MACsec devices have put around the frame, the outermost last. `scope`
     is the interface on which its sender knows a link-local destination, `via` the next hop that its frame is
-    for; `bound` the ifindex by which alone its sender, a tunnel, looks for a way. `ecn` as in Probe.
+    for; `bound` the ifindex by which alone its sender, a tunnel, looks for a way. `ecn` and `mss`
+    as in Probe.
     """
 
     flow: Flow
@@ -89,6 +90,7 @@ class Packet(Struct, frozen=True):
     tos: int | None = 0
     bound: int | None = None
     ecn: bool = False
+    mss: int | None = None
 
     @property
     def longest(self) -> int:

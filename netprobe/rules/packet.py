@@ -29,10 +29,11 @@ class HookPacket(Struct, frozen=True):
     `state` is conntrack's (new, established, related, invalid, untracked), None before connection tracking
     has seen the packet; `reply` its direction; `connection` its entry, with the ICMP id in the place of a
     source port. `pkttype` unicast, broadcast, multicast or other. `tos` is the whole byte of IPv4's TOS or
-    IPv6's traffic class: DSCP and ECN (RFC 2474, 3168). `clamped`: a rule has set its TCP MSS. `proxy`:
-    TPROXY has given it to the socket at this address and port (None: the interface's own address, the
-    packet's port). `answer`: the MAC with which a rule has answered the question that it is (ARP). `zone` is
-    the conntrack zone, `reply_zone` that of the other direction where a rule has parted them.
+    IPv6's traffic class: DSCP and ECN (RFC 2474, 3168). `clamped`: a rule has set its TCP MSS; `mss` is its
+    sender's, None the usual one. `proxy`: TPROXY has given it to the socket at this address and port (None:
+    the interface's own address, the packet's port). `answer`: the MAC with which a rule has answered the
+    question that it is (ARP). `zone` is the conntrack zone, `reply_zone` that of the other direction where a
+    rule has parted them.
     """
 
     flow: Flow
@@ -58,6 +59,7 @@ class HookPacket(Struct, frozen=True):
     vlan: int | None = None
     ipsec: bool = False
     proxy: tuple[str | None, int | None] | None = None
+    mss: int | None = None
     answer: str | None = None
 
     @property

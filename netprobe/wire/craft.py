@@ -29,7 +29,8 @@ SHORTEST_FRAME = 60  # bytes of an Ethernet frame without its checksum
 class Recipe(Struct, frozen=True):
     """A probe to craft: its mark, its addresses, and the sender's MAC for ARP and ND.
 
-    An address has no %interface. `ecn`: a SYN that asks for it (RFC 3168, 6.1.1).
+    An address has no %interface. `ecn`: a SYN that asks for it (RFC 3168, 6.1.1); `mss`: that it
+    tells, None the usual one.
     """
 
     mark: Mark
@@ -38,6 +39,7 @@ class Recipe(Struct, frozen=True):
     src_mac: str | None = None
     dst_mac: str = BROADCAST
     ecn: bool = False
+    mss: int | None = None
 
 
 Craft = Callable[[Recipe], Iterable[bytes]]
@@ -141,7 +143,7 @@ def _tcp(recipe: Recipe, sequence: int) -> bytes:
     sport, dport, number = mark.source_port(sequence), mark.port or 0, mark.tcp_sequence(sequence)
     flags = "SEC" if recipe.ecn else "S"
     options = [
-        ("MSS", MSS[6 if ":" in recipe.dst else 4])
+        ("MSS", recipe.mss or MSS[6 if ":" in recipe.dst else 4])
     ]  # as every stack's SYN: there are rules that drop others
     return _over_ip(
         recipe, TCP(sport=sport, dport=dport, seq=number, flags=flags, window=64240, options=options)

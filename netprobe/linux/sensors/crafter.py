@@ -270,7 +270,21 @@ def _load(six: bool) -> None:
 
 
 _Plain = tuple[
-    str, bytes, int, int, int, int, int, tuple[int, ...], int | None, str, str, str | None, str, bool
+    str,
+    bytes,
+    int,
+    int,
+    int,
+    int,
+    int,
+    tuple[int, ...],
+    int | None,
+    str,
+    str,
+    str | None,
+    str,
+    bool,
+    int | None,
 ]
 
 
@@ -281,6 +295,7 @@ def _as_plain(recipe: Recipe) -> _Plain:
         str(mark.protocol.value), mark.run, mark.count, mark.size, mark.icmp_id, mark.first, mark.isn,
         mark.source_ports, mark.port,
         recipe.src, recipe.dst, recipe.src_mac, recipe.dst_mac, recipe.ecn,
+        recipe.mss,
     )  # fmt: skip
 
 

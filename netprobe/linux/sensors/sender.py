@@ -115,7 +115,7 @@ class Sender:
 
     def recipe(self, mark: Mark) -> Recipe:
         """What to craft."""
-        return Recipe(mark, self.source, self.destination, ecn=self.probe.ecn)
+        return Recipe(mark, self.source, self.destination, ecn=self.probe.ecn, mss=self.probe.mss)
 
     def send(self, packet: bytes) -> int:
         """Hand one packet to the kernel: when it was, in ns since the epoch, where another host tells; else

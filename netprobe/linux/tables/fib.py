@@ -237,6 +237,7 @@ def _route_of(record: Record) -> Route:
         mtu=metrics.get("RTAX_MTU"),
         mtu_lock=bool(metrics.get("RTAX_LOCK", 0) & 1 << RTAX_MTU),
         hoplimit=metrics.get("RTAX_HOPLIMIT"),
+        advmss=metrics.get("RTAX_ADVMSS"),
         tunnel=ENCAPSULATIONS.get(encapsulation, str(encapsulation)) if encapsulation else None,
         by_object=record["type"] == BLACKHOLE and "RTA_NH_ID" in record,
         nhid=record.get("RTA_NH_ID"),

@@ -94,7 +94,7 @@ def _mss(packet: HookPacket, around: Surroundings) -> Seen:
     if not _is_syn(packet):
         return None
     chosen = packet.clamped or "ack" in (packet.tcp_flags or ())
-    return UNKNOWN if chosen else MSS[packet.flow.version]
+    return UNKNOWN if chosen else packet.mss or MSS[packet.flow.version]
 
 
 def _has_mss(packet: HookPacket, around: Surroundings) -> Seen:

@@ -13,7 +13,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Leg, Link, Namespace, Object, Stage, Stop
 from netprobe.model.link import name_of
 from netprobe.model.lookup import but, find, where
-from netprobe.predict import fixes
+from netprobe.predict import fib, fixes
 from netprobe.predict.drop import lost
 
 from .sets import REFUSED
@@ -82,6 +82,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _reflecting(loss)
     yield from _announcing(loss)
     yield from _asking_for_ecn(loss)
+    yield from _saying_little(loss)
 
 
 def _reflecting(loss: Loss) -> Iterator[Repair]:
@@ -111,6 +112,24 @@ def _asking_for_ecn(loss: Loss) -> Iterator[Repair]:
         place = replace(loss.stop.place, namespace=namespace.name, interface=None, stage=Stage.OUTPUT)
         thing, fix = Object("sysctl", key, f"{key} = 1"), fixes.sysctl(key, 2)
         stop = replace(loss.stop, place=place, text=text, object=thing, commands=fix, proof=(loss.stop.text,))
+        yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _saying_little(loss: Loss) -> Iterator[Repair]:
+    """A connection that takes only short segments, for its route says so, where something refuses it: such
+    were an attack once (CVE-2019-11477).
+    """
+    for routed in loss.asked(Leg.REQUEST)[:1] if loss.stop.code in REFUSED else ():
+        namespace, route, leg = loss.snapshot[routed.namespace], routed.decision.route, routed.decision.leg
+        if route is None or leg is None or loss.probe.mss is None:
+            continue
+        words = fib.words(route, leg, namespace.link_of(leg))
+        named = f"{' '.join(words)} advmss {route.advmss}"
+        text = f"the route {named} of {namespace.name} has it take short segments alone: {loss.stop.text}"
+        place = replace(loss.stop.place, namespace=namespace.name, interface=None, stage=Stage.ROUTE)
+        fix = (fixes.ip(route.dst, "route", "replace", *words, *fixes.option("metric", route.metric)),)
+        thing, proof = Object("route", named, named), (loss.stop.text,)
+        stop = replace(loss.stop, place=place, text=text, object=thing, commands=fix, proof=proof)
         yield from loss.repair(stop, Merit.RESTORES)
 
 
