@@ -106,7 +106,9 @@ def remade(sight: Sight, name: str, link: dict[str, Any]) -> tuple[Step, ...]:
         words += [f"dev {data['link']}"] if "link" in data else []
         return (shell(name, f"ip link add {device} type vxlan {' '.join(words)}"), *_set_up(name, link))
     if kind == "macvlan":
-        parent = next(each for where, each in sight.links if where == "host" and each["ifindex"] == link["link_index"])
+        # ip names the one below by its name in the same namespace, and else by its index
+        key, below = ("ifname", link["link"]) if "link" in link else ("ifindex", link["link_index"])
+        parent = next(each for where, each in sight.links if where == "host" and each[key] == below)
         made = shell("host", f"ip link add link {parent['ifname']} name {device} netns {handle(name)} type macvlan mode {data['mode']}")
         return (made, *_set_up(name, link))
     return ()

@@ -14,9 +14,9 @@ from mutations.mutation import Mutation, known, shell
 from mutations.page import kept_from, put_into, section
 from mutations.programs import deaf
 from mutations.repair import follow, lines
-from mutations.restoring import _missing
+from mutations.restoring import _missing, remade
 from mutations.settings import SETTINGS
-from mutations.sight import _MOVES, differences
+from mutations.sight import _MOVES, Sight, differences
 from mutations.trial import Trial, all_stand
 
 TRIAL = Trial(
@@ -287,3 +287,18 @@ def test_what_was_changed_is_known_by_the_new_name_of_its_interface() -> None:
     assert not dropped.is_named_by(cause)
     assert dropped.behind([dropped, renamed]).is_named_by(cause)
     assert not dropped.behind([replace(renamed, renamed=("red", "eth0", "new9"))]).is_named_by(cause)
+
+
+@pytest.mark.parametrize(("name", "below"), [("host", {"link": "eth0"}), ("nas", {"link_index": 7})])
+def test_a_macvlan_is_made_again_on_the_interface_below_however_ip_names_it(name: str, below: dict[str, object]) -> None:
+    """By its name in the same namespace, by its index in another one."""
+    link = {
+        "ifname": "shim",
+        "address": "02:00:00:00:00:09",
+        "mtu": 1500,
+        "linkinfo": {"info_kind": "macvlan", "info_data": {"mode": "bridge"}},
+    }
+    sight = Sight(("host", "nas"))
+    with patch.object(Sight, "links", [("host", {"ifname": "lo", "ifindex": 1}), ("host", {"ifname": "eth0", "ifindex": 7}), (name, link)]):
+        made = remade(sight, name, {**link, **below})
+    assert "link add link eth0 name shim" in str(made[0])
