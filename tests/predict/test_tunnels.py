@@ -35,6 +35,7 @@ from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.trace import Trail
 from netprobe.predict.view import Ground, Packet
 from netprobe.predict.walk import Walker
+from netprobe.rules.read.iptables_save import read_save
 
 
 def side(name: str, number: int) -> Namespace:
@@ -419,3 +420,26 @@ def test_a_group_that_may_be_heard_out_of_sight() -> None:
     outcome = predict(edited(snapshot, "sw", links=(*snapshot["sw"].links, uplink)), probe("a", "10.9.0.2"), ask=False)
     assert isinstance(outcome, Prediction)
     assert outcome.request.end is not End.DROP
+
+
+def test_a_gateway_to_whom_only_the_tunnels_packet_got_leads_on() -> None:
+    """A rule that refuses the tunnel at its far end is what is wrong; around the tunnel there is a way as well."""
+    closed = Ruleset(
+        tables=tuple(read_save("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p udp -m udp --dport 4789 -j DROP\nCOMMIT\n", "iptables", "ip")),
+        queues=(),
+    )
+    snapshot = pair()
+    behind = (via("10.50.0.0/24", "10.9.0.2", 3), *snapshot["a"].routes)
+    far = (*local("10.50.0.1"), *snapshot["b"].routes)
+    addresses = (*snapshot["b"].addresses, InterfaceAddress(1, "10.50.0.1", 32))
+    snapshot = edited(snapshot, "a", routes=behind)
+    snapshot = edited(snapshot, "b", routes=far, addresses=addresses, ruleset=closed, sysctls={"net.ipv4.ip_forward": "1"})
+    mac = MAC.format(8, 2)
+    entry = FdbEntry(3, mac, state="permanent", remote="192.168.0.2")
+    snapshot = edited(snapshot, "a", neighbours=(Neighbour(3, "10.9.0.2", mac, "permanent"),), fdb=(entry,))
+    lost = predict(snapshot, probe("a", "10.50.0.1"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    assert lost.stop.code == "filtered-by-rule"
+    found = choose(snapshot, lost, lost.stop)
+    assert {found.stop.code, *(each.stop.code for each in found.others)} == {"filtered-by-rule"}

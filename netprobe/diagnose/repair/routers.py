@@ -123,7 +123,8 @@ def leads_on(loss: Loss, routed: Routed) -> bool:
     """
     here = loss.snapshot[routed.namespace]
     walks = dict(zip(Leg, loss.prediction.walks, strict=False))
-    come = walks.get(routed.leg, loss.prediction.request).names
+    hops = walks.get(routed.leg, loss.prediction.request).hops
+    come = [hop.namespace for hop in hops if hop.flow.outer is None]  # not what a tunnel alone got there
     others = those_not_in(loss.bearers(routed.gateway or ""), (here.name, *come))
     return any(hints.leads(loss.snapshot[name], routed.dst, here) for name in others)
 

@@ -232,11 +232,12 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 def _is_somebody(loss: Loss, namespace: Namespace, link: Link, via: str | None) -> bool:
     """Whether a station of that segment bears the address of a gateway: another way leads around what is
-    wrong with it.
+    wrong with it. Those of a tunnel that is told its ends one by one are not found by asking all.
     """
     if via is None:
         return False
-    return has(loss.addresses_beside(namespace.name, link, prefix.version(via)), address=via)
+    near = has(loss.addresses_beside(namespace.name, link, prefix.version(via)), address=via)
+    return near or bool(kind_of(link) == "vxlan" and loss.bearers(via))
 
 
 def _leads_there(loss: Loss, routed: Routed) -> bool:
