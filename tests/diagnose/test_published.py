@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import networks
 import pytest
 from literal_rules import nft_table, payload, test
 from msgspec.structs import replace
@@ -333,3 +334,20 @@ def test_a_port_that_the_map_lacks_and_the_host_neither_opens_nor_serves(listeni
     snapshot = edited(tutorial(), "host", ruleset=rules, sockets=listening)
     said = cause(snapshot, "red", "203.0.113.2", 443)
     assert (said.code, said.place.namespace) == (code, "host")
+
+
+@pytest.mark.parametrize(
+    ("back", "fix_"),
+    [
+        (
+            "-A PREROUTING -d 10.101.0.0/31 -i eth0 -j NETMAP --to 172.17.0.0/24",
+            "iptables -t nat -R PREROUTING 1 -d 10.101.0.0/24 -i eth0 -j NETMAP --to 172.17.0.0/24",
+        ),
+        ("-A PREROUTING -j RETURN", "iptables -t nat -I PREROUTING -d 10.101.0.0/24 -j NETMAP --to 172.17.0.0/24"),
+    ],
+)
+def test_a_network_that_leaves_as_another_one_is_led_back(back: str, fix_: str) -> None:
+    snapshot = network(back, "-A POSTROUTING -s 172.17.0.0/24 -o eth0 -j NETMAP --to 10.101.0.0/24", listening=(web(80),))
+    routes = (networks.via("10.101.0.0/24", "203.0.113.2", 2), *snapshot["internet"].routes)
+    said = cause(edited(snapshot, "internet", routes=routes), "internet", "10.101.0.2", 80)
+    assert (said.code, said.place.namespace, fix(said)) == ("dnat-missing", "host", [fix_])
