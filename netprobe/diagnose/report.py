@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -335,8 +336,8 @@ def _unlearned(case: Case, stop: Stop) -> Stop:
     if stop.code != "mtu-exceeded" or not stop.commands:
         return stop
     sender = case.probe.source.namespace
-    before = [each.decision.learned for each in where(case.routed, namespace=sender)]
-    if not any(error.mtu for error in case.errors) and not any(before):
+    learned = (each.decision.learned for each in where(case.routed, namespace=sender))
+    if not any((*learned, *map(attrgetter("mtu"), case.errors))):
         return stop
     flushed = fixes.forget_path_mtu(case.probe.destination.address or "", sender)
     return replace(stop, commands=(*stop.commands, flushed))

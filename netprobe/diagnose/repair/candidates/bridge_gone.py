@@ -20,7 +20,7 @@ from netprobe.diagnose.repair.segment import (
     usual_length,
 )
 from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.model.lookup import among, not_among, where
+from netprobe.model.lookup import among, not_among, those_in, where
 from netprobe.predict import prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.prefix import version
@@ -54,7 +54,7 @@ def _between(loss: Loss, namespace: Namespace, named: list[str]) -> Iterator[Rep
     joined = {tuple(other for other in idle if meet(behind[link], behind[other])) for link in idle}
     known = loss.idle_ends(namespace.name)
     for ends in joined:
-        sought = _gateways(loss, {link: known[link] for link in ends if link in known}, loss.version)
+        sought = _gateways(loss, {link: known[link] for link in those_in(ends, known)}, loss.version)
         if len(ends) >= SEVERAL and not any(sought):
             yield from _made_again(loss, namespace, ends, named, "those behind do not reach each other")
 

@@ -6,6 +6,8 @@ See: net/ipv4/fib_frontend.c (fib_add_ifaddr); ip-address(8), noprefixroute.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -20,8 +22,8 @@ from netprobe.predict.drop import lost
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The routes that the kernel makes for addresses, where somebody took them away."""
-    for name in loss.around:
-        yield from _of_the_kernel(loss, loss.snapshot[name])
+    spaces = map(loss.snapshot.at, loss.around)
+    return chain.from_iterable(map(partial(_of_the_kernel, loss), spaces))
 
 
 def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Leg, Namespace, Object, Place, Rule, Statement, Stop, Table
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, indexed, not_among, where
+from netprobe.model.lookup import among, but, indexed, not_among, those_not_in, where
 from netprobe.model.pattern import pattern
 from netprobe.model.place import stage_of
 from netprobe.predict import fixes
@@ -35,9 +35,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     came = where(loss.prediction.routed, namespace=loss.here.name, leg=loss.prediction.leg)[-1:]
     for routed, table in product(came if refused else (), loss.here.tables):
         lost, hook = _orphans(table), loss.stop.place.stage.value
-        parents = [
-            each for each in among(table.chains, hook=(None, hook)) if _leads(each) and each not in lost
-        ]
+        leading = filter(_leads, among(table.chains, hook=(None, hook)))
+        parents = those_not_in(leading, lost)
         for parent, chain in islice(product(parents, lost), _MOST):
             yield from _led_to(loss, loss.stop, table, parent, chain, name_of(routed.iif, ""))
     for namespace in map(loss.snapshot.at, loss.way):

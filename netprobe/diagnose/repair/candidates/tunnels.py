@@ -7,7 +7,8 @@ See: ip-link(8), vxlan; bridge(8), fdb; drivers/net/vxlan/vxlan_core.c.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, permutations, product
 
 from msgspec.structs import replace
@@ -51,18 +52,19 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def devices(loss: Loss) -> Iterator[tuple[Namespace, Link, Vxlan]]:
     """The VXLAN devices of the namespaces read."""
-    for namespace in loss.snapshot.namespaces.values():
-        for link, vxlan in namespace.vxlans:
-            yield namespace, link, vxlan
+    return _devices(loss.snapshot.namespaces.values())
+
+
+def _devices(spaces: Iterable[Namespace]) -> Iterator[tuple[Namespace, Link, Vxlan]]:
+    return ((each, link, vxlan) for each in spaces for link, vxlan in each.vxlans)
 
 
 def _source(loss: Loss) -> Iterator[Repair]:
     """A tunnel that sends from an address that nothing there has: another one, or that address given back."""
-    for here in map(loss.snapshot.at, loss.way):
-        for device, vxlan in here.vxlans:
-            stop = without_source(here, here.name, device)
-            if stop is not None and vxlan.local is not None:
-                yield from _another_source(loss, here, device, vxlan.local, stop)
+    for here, device, vxlan in _devices(map(loss.snapshot.at, loss.way)):
+        stop = without_source(here, here.name, device)
+        if stop is not None and vxlan.local is not None:
+            yield from _another_source(loss, here, device, vxlan.local, stop)
 
 
 def _another_source(loss: Loss, here: Namespace, device: Link, local: str, told: Stop) -> Iterator[Repair]:
@@ -86,14 +88,13 @@ def _another_source(loss: Loss, here: Namespace, device: Link, local: str, told:
 
 def _bound(loss: Loss) -> Iterator[Repair]:
     """A tunnel that sends by one interface alone, to an end that routes lead to by another."""
-    for here in map(loss.snapshot.at, loss.way):
-        for device, _ in here.vxlans:
-            for entry in but(where(here.fdb, index=device.index), via=None):
-                way = fib.lookup(here, RouteQuery(None, entry.remote or "")).leg
-                out, bound = here.link(way.index if way is not None else None), here.link(entry.via)
-                if None not in (out, bound) and out != bound:
-                    stop = _let_go(here, device, entry, (name_of(bound), name_of(out)))
-                    yield from loss.repair(stop, Merit.RESTORES)
+    for here, device, _ in _devices(map(loss.snapshot.at, loss.way)):
+        for entry in but(where(here.fdb, index=device.index), via=None):
+            out = here.link_of(fib.lookup(here, RouteQuery(None, entry.remote or "")).leg)
+            bound = here.link(entry.via)
+            if out != bound and None not in (out, bound):
+                stop = _let_go(here, device, entry, (name_of(bound), name_of(out)))
+                yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _let_go(here: Namespace, device: Link, entry: FdbEntry, doors: tuple[str, str]) -> Stop:
@@ -114,11 +115,12 @@ def _let_go(here: Namespace, device: Link, entry: FdbEntry, doors: tuple[str, st
 def _of_one_group(loss: Loss) -> Iterator[Repair]:
     """Devices of one network that send what is for all to different groups: each in that of the others."""
     found = [each for each in devices(loss) if group_of(each[2])]
+    sizes = Counter(each.remote for *_, each in found)
     for (here, device, own), (_, _, other) in permutations(found, 2):
         lower = here.link(own.lower)
         if own.network != other.network or own.remote == other.remote or lower is None:
             continue
-        mine, same = (len([each for *_, each in found if each.remote == one.remote]) for one in (own, other))
+        mine, same = sizes[own.remote], sizes[other.remote]
         text = (
             f"{device.name} of {here.name} is of the group {own.remote}, and {same} other of its network of"
             f" {other.remote}"
