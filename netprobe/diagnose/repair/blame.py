@@ -11,7 +11,7 @@ from itertools import chain
 
 from netprobe.diagnose import dnat_rules
 from netprobe.diagnose.nat_rules import rewriting
-from netprobe.model import Command, Hop, Leg, Namespace, Object, Place, Stage, Stop
+from netprobe.model import Command, Flow, Hop, Leg, Namespace, Object, Place, Stage, Stop, Table
 from netprobe.model.lookup import but, has, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import rule_decision
@@ -141,23 +141,27 @@ def not_in_a_map(loss: Loss) -> Iterator[Stop]:
     """A port that a host neither opens nor listens on, and that the map lacks by which it publishes others:
     nothing else would make anything of it.
     """
-    here, look = loss.here, "the ports that are published"
+    here, flow = loss.here, loss.hops[-1].flow if loss.hops else Flow("", "", loss.probe.protocol)
     refused = loss.stop.code in REFUSED and loss.stop.place.stage is Stage.INPUT
-    for flow in (hop.flow for hop in loss.hops[-1:] if refused):
-        deaf = not has(here.waiting(flow.protocol.value), port=flow.dport)
-        for table in where(here.tables, engine="nft") if deaf and flow.dport else ():
-            for (placed, rule), named in maps_of_ports(table, flow.protocol.value):
-                ports = {pair.args[0].text for pair in where(named.known, kind="pair")}
-                thing = rule_decision(table, placed, rule, placed.hook or "").object
-                text = (
-                    f"{thing.id} of {here.name} publishes the ports of the map {named.name}, {flow.dport} is"
-                    f" none, and nothing in {here.name} listens on it: {loss.stop.text}"
-                )
-                shown = ("list", "map", table.family, table.name, named.name)
+    if not refused or flow.dport is None or has(here.waiting(flow.protocol.value), port=flow.dport):
+        return
+    for table in where(here.tables, engine="nft"):
+        for (placed, rule), named in maps_of_ports(table, flow.protocol.value):
+            ports = {pair.args[0].text for pair in where(named.known, kind="pair")}
+            thing = rule_decision(table, placed, rule, placed.hook or "").object
+            text = (
+                f"{thing.id} of {here.name} publishes the ports of the map {named.name}, {flow.dport} is"
+                f" none, and nothing in {here.name} listens on it: {loss.stop.text}"
+            )
+            if str(flow.dport) not in ports:
                 place = Place(here.name, loss.stop.place.interface, Stage.PREROUTING)
-                fix = (Command.look("nft", *shown, namespace=here.name, note=look),)
-                if str(flow.dport) not in ports:
-                    yield Stop("dnat-missing", place, text, thing, fix, (thing.text, loss.stop.text))
+                fix = (_shown(here, table, named.name),)
+                yield Stop("dnat-missing", place, text, thing, fix, (thing.text, loss.stop.text))
+
+
+def _shown(here: Namespace, table: Table, named: str) -> Command:
+    words = ("list", "map", table.family, table.name, named)
+    return Command.look("nft", *words, namespace=here.name, note="the ports that are published")
 
 
 def _wrong_source(loss: Loss) -> Stop | None:
