@@ -27,7 +27,7 @@ from netprobe.model.live import (
     SeenHop,
     VerdictEvent,
 )
-from netprobe.model.lookup import but, grouped, not_among, where
+from netprobe.model.lookup import but, grouped, not_among, those_not_in, where
 from netprobe.model.place import id_of
 
 from . import since
@@ -87,11 +87,11 @@ def passed(notices: Sequence[Notice], at_ns: int) -> tuple[tuple[LiveChange, ...
     """What was otherwise between two readings and is as before: an object of which two things were told by
     then; and the notices that are left.
     """
-    by_then = (each for each in but(notices, what="") if each.at_ns <= at_ns)
-    told = grouped(by_then, _object)
+    by_then = [each for each in notices if each.at_ns <= at_ns]
+    told = grouped(but(by_then, what=""), _object)
     twice = {thing: those for thing, those in told.items() if len(_said(those)) > 1}
-    left = [each for each in notices if _object(each) not in twice or each.at_ns > at_ns]
-    return tuple(map(_passing, twice.values())), left
+    heeded = {each for each in by_then if _object(each) in twice}
+    return tuple(map(_passing, twice.values())), [*those_not_in(notices, heeded)]
 
 
 def _object(each: Notice) -> tuple[str, str, str]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice, starmap
+from operator import attrgetter
 
 from netprobe.diagnose import hints
 from netprobe.model import Leg, Link, Namespace, Route, RouteQuery
@@ -105,7 +106,7 @@ def of_the_twin(loss: Loss, namespace: Namespace, link: Link, route: Route) -> I
         return
     other = where(namespace.routes, version=10 - route.version, is_default=True, table=fib.MAIN)
     legs = where(chain.from_iterable(each.nexthops for each in other), index=link.index)
-    used = {leg.via or "" for leg in legs}
+    used = {*filter(None, map(attrgetter("via"), legs))}
     for router, station in beside(loss, namespace.name, link):
         ends = {_last(each) for each in used if router.has_on(station, each)}
         own = own_addresses(router, station, route.version)

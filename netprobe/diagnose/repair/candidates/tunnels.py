@@ -63,8 +63,8 @@ def _source(loss: Loss) -> Iterator[Repair]:
     """A tunnel that sends from an address that nothing there has: another one, or that address given back."""
     for here, device, vxlan in _devices(map(loss.snapshot.at, loss.way)):
         stop = without_source(here, here.name, device)
-        if stop is not None and vxlan.local is not None:
-            yield from _another_source(loss, here, device, vxlan.local, stop)
+        if stop is not None:
+            yield from _another_source(loss, here, device, vxlan.local or "", stop)
 
 
 def _another_source(loss: Loss, here: Namespace, device: Link, local: str, told: Stop) -> Iterator[Repair]:
