@@ -55,6 +55,8 @@ _NTF_SELF, _NTF_MASTER = 0x02, 0x04  # linux/neighbour.h
 _NUD_PERMANENT = 0x80
 _RTPROT_BOOT = 3  # what `ip route add` leaves, linux/rtnetlink.h
 _RT_SCOPE_LINK = 253
+_IFF_LOWER_UP, _ARPHRD_ETHER = 0x10000, 1  # linux/if.h, linux/if_arp.h
+_IPV6_MTU = 1280
 _PATIENCE, _PAUSE = 3.0, 0.01  # seconds
 
 
@@ -197,16 +199,28 @@ def _set(talks: dict[str, Any], interface: Interface) -> None:
 
 
 def _wait_for_ipv6(conversation: Any) -> None:
-    """Until every link-local address may be used: a router without one asks nobody. The kernel makes and
-    tries them in a queue of its own, which is late on a busy machine (addrconf_dad_work).
+    """Until every interface that runs has a link-local address that may be used: a router without one asks
+    nobody. The kernel makes and tries them in queues of its own, up to a second late (linkwatch_event,
+    addrconf_dad_work).
     """
     end = monotonic() + _PATIENCE
-    while monotonic() < end:
+    wanted = {link["index"] for link in conversation.get_links() if _gets_a_link_local(link)}
+    while wanted and monotonic() < end:
         found = conversation.get_addr(family=socket.AF_INET6, scope=_RT_SCOPE_LINK)
-        states = {each["flags"] & (_IFA_F_TENTATIVE | _IFA_F_DADFAILED) for each in found}
-        if _IFA_F_TENTATIVE not in states:
-            return
-        sleep(_PAUSE)
+        wanted -= {each["index"] for each in found if not each["flags"] & _IFA_F_TENTATIVE}
+        wanted -= {each["index"] for each in found if each["flags"] & _IFA_F_DADFAILED}
+        sleep(_PAUSE if wanted else 0)
+
+
+def _gets_a_link_local(link: Any) -> bool:
+    """Whether the kernel makes an interface a link-local address of its MAC, once it runs
+    (addrconf_dev_config).
+    """
+    six = link.get_nested("IFLA_AF_SPEC", "AF_INET6")
+    if six is None or not link["flags"] & _IFF_LOWER_UP or link.get_attr("IFLA_MTU") < _IPV6_MTU:
+        return False
+    settings = six.get_attr("IFLA_INET6_CONF")
+    return link["ifi_type"] == _ARPHRD_ETHER and settings is not None and not settings["disable_ipv6"]
 
 
 def _add_entries(talks: dict[str, Any], topology: Topology) -> None:
