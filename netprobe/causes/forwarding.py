@@ -124,7 +124,7 @@ def _longer_life(case: Case) -> Command:
     name = hops[0].namespace if hops else case.probe.source.namespace
     sender = case.snapshot.namespaces.get(name or "")
     routed = case.prediction.routed if case.prediction is not None else ()
-    first = next((r.decision for r in routed if r.namespace == name), FibResult())
+    first = next((r.decision for r in routed if r.namespace == name and r.leg is case.leg), FibResult())
     if case.probe.ttl is None and sender is not None:
         own = life(sender, case.probe.version, first)
         if own.ttl < _ORDINARY_TTL:

@@ -19,7 +19,10 @@ from .order import Order, must, refuse_if
 _TYPES = ("unicast", "local", "blackhole", "unreachable", "prohibit", "throw")
 _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
 _METRIC6 = 1024  # IP6_RT_PRIO_USER
-_KNOWN = {"via", "dev", "table", "metric", "src", "scope", "proto", "mtu", "nhid", "from"}
+_KNOWN = {
+    "via", "dev", "table", "metric", "src", "scope", "proto", "mtu", "nhid", "from", "tos",
+    "mtu lock", "hoplimit", "advmss",
+}  # fmt: skip
 
 
 def flush_cache(order: Order) -> Snapshot:
@@ -52,16 +55,18 @@ def change_route(order: Order) -> Snapshot:
 def _route(order: Order) -> Route:
     """The route that the words describe; KeyError where the kernel refuses it."""
     kind, dst = _named(order)
-    via, source, mtu = order.address("via"), order.address("src"), order.option("mtu")
+    via, source = order.address("via"), order.address("src")
     refuse_if(source and order.namespace.owner_of(source) is None, source)  # EINVAL: Invalid prefsrc address
     six = prefix.version(dst) == 6
     table, nhid = _table(order, kind), order.option("nhid")
+    mtu, locked, hops, mss = map(order.number, ("mtu", "mtu lock", "hoplimit", "advmss"))
     legs = _legs(order, kind, six, table, via) if nhid is None else _of_object(order, int(nhid))
     return Route(
         dst, kind, table, legs, source,
         int(order.option("metric") or _METRIC6 * six),
-        scope=_scope(kind, via, six), mtu=int(mtu) if mtu else None, origin=_origin(order, six),
-        nhid=int(nhid) if nhid else None,
+        protocol=order.option("proto") or "boot", scope=_scope(kind, via, six), tos=order.number("tos") or 0,
+        mtu=mtu or locked, mtu_lock=bool(locked), hoplimit=hops, advmss=mss,
+        origin=_origin(order, six), nhid=int(nhid) if nhid else None,
     )  # fmt: skip
 
 
@@ -174,7 +179,8 @@ def as_table(word: str) -> int:
 def _deleted(order: Order) -> tuple[Route, ...]:
     kind, dst = _named(order)
     routes = order.namespace.routes
-    near = where(routes, dst=dst, table=_table(order, kind), origin=_origin(order, prefix.version(dst) == 6))
+    origin, tos = _origin(order, prefix.version(dst) == 6), order.number("tos") or 0
+    near = where(routes, dst=dst, table=_table(order, kind), origin=origin, tos=tos)
     if order.plain[1] in _TYPES:
         near = where(near, type=kind, by_object=False)
     gone = must(next((route for route in near if _is_meant(route, order)), None), dst)  # ESRCH

@@ -21,9 +21,12 @@ _KEYS = {
     "nud", "proto", "scope", "nhid", "id",
     "-p", "-s", "-d", "--orig-src", "--orig-dst", "--sport", "--dport", "to", "iif", "oif", "fwmark", "tos",
     "ipproto", "sport", "dport", "uidrange", "suppress_prefixlength", "mtu", "preferred_lft", "valid_lft",
-    "goto", "peer",
+    "goto", "peer", "hoplimit", "advmss",
 }  # fmt: skip
 
+
+# Keys of two words, and what stands for them
+_LONG = {"via inet6": "via", "mtu lock": "mtu lock"}
 
 # Whether what a verb is about may be there already, as the flags of netlink(7) say it
 _THERE = {
@@ -58,8 +61,9 @@ class Order(Struct, frozen=True):
         """The keys with their values, and the words beside them."""
         pairs, rest, at = [], [], 0
         while at < len(self.words):
-            if self.words[at : at + 2] == ("via", "inet6") and at + 2 < len(self.words):
-                pairs.append(("via", self.words[at + 2]))
+            long = _LONG.get(" ".join(self.words[at : at + 2]))
+            if long is not None and at + 2 < len(self.words):
+                pairs.append((long, self.words[at + 2]))
                 at += 3
             elif self.words[at] in _KEYS and at + 1 < len(self.words):
                 pairs.append((self.words[at], self.words[at + 1]))
@@ -82,6 +86,11 @@ class Order(Struct, frozen=True):
     def option(self, *keys: str) -> str | None:
         """The word behind the first of these keys that is there; None when none is."""
         return next((value for key, value in self.pairs if key in keys), None)
+
+    def number(self, key: str) -> int | None:
+        """The number behind a key, in whichever base it shows; None when it is missing."""
+        found = self.option(key)
+        return int(found, 0) if found is not None else None
 
     def needed(self, *keys: str) -> str:
         """The word behind one of these keys; KeyError when it is missing."""

@@ -130,6 +130,11 @@ class PolicyRule(Struct, frozen=True):
     suppress_prefixlen: int | None = None
     l3mdev: bool = False
 
+    @property
+    def is_for_all(self) -> bool:
+        """Whether it selects every packet, and takes every route of its table: as the kernel's own do."""
+        return self == PolicyRule(self.priority, self.version, self.action, self.table, mask=self.mask)
+
 
 class Neighbour(Struct, frozen=True):
     """An ARP or ND entry; `state` in ip-neighbour(8)'s words, lower case (reachable, stale, permanent,

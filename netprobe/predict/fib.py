@@ -8,7 +8,7 @@ ip-rule(8), ip-route(8).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, starmap
 
 from msgspec import Struct
 
@@ -25,6 +25,7 @@ from netprobe.model import (
 from netprobe.model.lookup import grouped, indexed
 
 from . import policy, prefix
+from .fixes import option
 from .view import Lacking
 
 LOCAL, MAIN, DEFAULT = 255, 254, 253
@@ -371,4 +372,16 @@ def words(route: Route, leg: Nexthop | None, link: Link | None) -> tuple[str, ..
         parts += ["dev", link.name]
     if route.table not in (MAIN, LOCAL):
         parts += ["table", str(route.table)]
-    return tuple(parts)
+    return (*parts, *option("tos", route.tos and hex(route.tos)))
+
+
+def in_full(route: Route, leg: Nexthop | None, link: Link | None) -> tuple[str, ...]:
+    """The same with all else that it was given: what `ip route replace` has to say to change one thing."""
+    mtu = ("mtu", *("lock",) * route.mtu_lock, str(route.mtu)) if route.mtu else ()
+    given = (
+        ("metric", route.metric), ("src", route.source),
+        ("advmss", route.advmss), ("hoplimit", route.hoplimit),
+        ("proto", None if route.protocol == "boot" else route.protocol),
+    )  # fmt: skip
+    onlink = ("onlink",) if leg is not None and "onlink" in leg.flags else ()
+    return (*words(route, leg, link), *chain.from_iterable(starmap(option, given)), *mtu, *onlink)

@@ -120,10 +120,8 @@ def _limit(
     if here.by == "route":
         named = fib.describe(decision.route, decision.leg, out)
         object = Object("route", named, f"{named} mtu {'lock ' if here.locked else ''}{here.mtu}")
-        words = fib.words(decision.route, decision.leg, out)
-        metric = ("metric", str(decision.route.metric)) if decision.route.metric else ()
-        source = ("src", decision.route.source) if decision.route.source else ()
-        change = fixes.ip(dst, "route", "replace", *words, *metric, *source, "mtu", str(max(size, out.mtu)))
+        roomy = replace(decision.route, mtu=max(size, out.mtu), mtu_lock=False)
+        change = fixes.ip(dst, "route", "replace", *fib.in_full(roomy, decision.leg, out))
         return f"the MTU {here.mtu} of the route {named}", object, (change,)
     single = replace(decision.route, dst=f"{dst}/{prefix.bits(dst)}")
     named = fib.describe(single, decision.leg, out)

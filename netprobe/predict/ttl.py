@@ -6,6 +6,7 @@ Kernel: include/net/route.h (ip4_dst_hoplimit), net/ipv6/output_core.c (ip6_dst_
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import Namespace, Object
 
@@ -32,9 +33,8 @@ def life(namespace: Namespace, version: int, decision: FibResult) -> Life:
     if route is not None and route.hoplimit:
         named = fib.describe(route, decision.leg, link)
         object = Object("route", named, f"{named} hoplimit {route.hoplimit}")
-        words = fib.words(route, decision.leg, link)
-        metric = ("metric", str(route.metric)) if route.metric else ()
-        fix = fixes.ip(route.dst, "route", "replace", *words, *metric, "hoplimit", str(ORDINARY))
+        words = fib.in_full(replace(route, hoplimit=None), decision.leg, link)
+        fix = fixes.ip(route.dst, "route", "replace", *words)
         return Life(route.hoplimit, object, (fix,))
     key = "net.ipv4.ip_default_ttl" if version == 4 else "net.ipv6.conf.all.hop_limit"
     own = f"net.ipv6.conf.{link.key}.hop_limit" if link is not None else ""

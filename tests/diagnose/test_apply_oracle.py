@@ -46,7 +46,8 @@ def parts(namespace: Namespace) -> Iterator[tuple[str, Any]]:
         if route.type in ("anycast", "multicast"):
             continue
         legs = tuple((known.get(leg.index or 0), leg.via, tuple(sorted(leg.flags))) for leg in route.nexthops)
-        more = (route.source, route.nhid, route.origin)
+        more = (route.source, route.nhid, route.origin, route.protocol, route.tos, route.mtu, route.mtu_lock)
+        more = (*more, route.hoplimit, route.advmss)
         yield f"route {route.type} {route.dst} {route.table} {route.metric} {legs} {more}", "there"
     for at, rule in enumerate(namespace.rules):
         yield f"rule {at}", (rule.version, rule.priority, rule.action, rule.table, rule.src, rule.dst, rule.iif, rule.mark)
@@ -200,6 +201,16 @@ ROUTES = [
     ("c1", "ip route add 192.0.2.0/24 via 172.17.0.1 dev eth0"),
     ("c1", "ip route add 192.0.2.0/24 via 172.17.0.1 dev eth0", "c1: ip route add 192.0.2.0/24 via 172.17.0.3 dev eth0"),
     ("c1", "ip route add 192.0.2.0/24 dev eth0 metric 7"),
+    ("c1", "ip route add 192.0.2.0/24 via 172.17.0.1 tos 0x10"),
+    (
+        "c1",
+        "ip route replace 192.0.2.0/24 via 172.17.0.1 hoplimit 64",
+        "c1: ip route add 192.0.2.0/24 via 172.17.0.1 hoplimit 1 advmss 500",
+    ),
+    ("c1", "ip -6 route replace 2001:db8::/32 via fd00:172:17::1 advmss 500 proto static mtu 1400 metric 9"),
+    ("c1", "ip route replace 192.0.2.0/24 dev eth0 mtu lock 700"),
+    ("c1", "ip route del 192.0.2.0/24", "c1: ip route add 192.0.2.0/24 via 172.17.0.1 tos 0x10"),
+    ("c1", "ip route del 192.0.2.0/24 tos 0x10", "c1: ip route add 192.0.2.0/24 via 172.17.0.1 tos 0x10"),
     ("c1", "ip route append 192.0.2.0/24 via 172.17.0.1", "c1: ip route add 192.0.2.0/24 via 172.17.0.3 dev eth0"),
     ("c1", "ip route change 192.0.2.0/24 via 172.17.0.1"),
     ("c1", "ip route replace default via 172.17.0.3"),

@@ -108,9 +108,12 @@ def is_meant(repair: Repair) -> bool:
     return repair.merit is not Merit.GOES_AROUND
 
 
+_EVERYWHERE = (fib.LOCAL, fib.MAIN, fib.DEFAULT)
+
+
 def is_special(rule: PolicyRule) -> bool:
     """Whether somebody made a policy rule: it is none of those that every namespace starts with."""
-    return not (rule.action == "lookup" and rule.table in (fib.LOCAL, fib.MAIN, fib.DEFAULT))
+    return not (rule.is_for_all and rule.action == "lookup" and rule.table in _EVERYWHERE)
 
 
 _FAR_ENDS = 32  # of one namespace

@@ -197,7 +197,9 @@ def _leads_there(loss: Loss, more: Repair) -> bool:
     if loss.stop.code != "no-route":
         return True
     name = more.stop.place.namespace
-    come = {*but(more.mended.at(name).routes, protocol="kernel")} - {*loss.snapshot.at(name).routes}
+    come = {*more.mended.at(name).routes} - {*loss.snapshot.at(name).routes}
+    if "route" not in more.stop.commands[-1].words:  # the kernel's own are there with an address
+        come = {*but(come, protocol="kernel")}
     routed = where(reversed(loss.prediction.routed), namespace=name)
     lacked = next((each.dst for each in routed if each.decision.route is None), None)
     if not come or lacked is None:

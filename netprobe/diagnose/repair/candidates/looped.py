@@ -35,11 +35,9 @@ def _led_out(loss: Loss, namespace: Namespace, routed: Routed, link: Link) -> It
         return
     named = " ".join(fib.words(route, leg, looped))
     text = f"the route {named} of {namespace.name} leads back to itself"
-    metric = fixes.option("metric", route.metric)
-    words = (*fib.words(route, replace(leg, index=link.index), link), *metric)
     near = leg.via is None or prefix.neighbours_of(leg.via, namespace.addresses_of(link))
-    onlink = () if near else ("onlink",)
-    fix = (fixes.ip(route.dst, "route", "replace", *words, *onlink),)
+    out = replace(leg, index=link.index, flags=() if near else ("onlink",))
+    fix = (fixes.ip(route.dst, "route", "replace", *fib.in_full(route, out, link)),)
     thing = Object("route", named, named)
     stop = lost("route-via-dead-device", namespace.name, looped, Stage.ROUTE, text, object=thing, fix=fix)
     agreeing = int(has(loss.addresses_beside(namespace.name, link, route.version), address=routed.via))

@@ -279,8 +279,8 @@ def _unused_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 
 def _missing(loss: Loss, namespace: Namespace, version: int) -> Iterator[Repair]:
-    rules = where(namespace.rules, version=version, action="lookup")
-    usurped = not has(policy.rules_for(namespace, version)[:1], table=fib.LOCAL)
+    rules = where(namespace.rules, version=version, action="lookup", is_for_all=True)
+    usurped = not has(policy.rules_for(namespace, version)[:1], table=fib.LOCAL, is_for_all=True)
     for priority, table in _DEFAULTS[version]:
         hidden = usurped and table == "local"
         if has(rules, table=_TABLES[table]) and not hidden:

@@ -190,7 +190,8 @@ def _without_source(
         " which cannot be answered"
     )
     thing = Object("route", f"{named} src {route.source}", f"{named} src {route.source}")
-    fix = (fixes.ip(route.dst, "route", "replace", *words),)
+    whole = fib.in_full(replace(route, source=None), routed.decision.leg, loss.out(routed))
+    fix = (fixes.ip(route.dst, "route", "replace", *whole),)
     stop = lost("route-wrong-src", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
     yield from loss.repair(stop, Merit.UNDOES, leg=Leg.REPLY)
 

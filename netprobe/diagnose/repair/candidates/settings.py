@@ -13,8 +13,9 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Leg, Link, Namespace, Object, Stage, Stop
 from netprobe.model.link import name_of
 from netprobe.model.lookup import but, find, where
-from netprobe.predict import fib, fixes
+from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
+from netprobe.predict.ttl import ORDINARY, life
 
 from .sets import REFUSED
 
@@ -83,6 +84,19 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _announcing(loss)
     yield from _asking_for_ecn(loss)
     yield from _saying_little(loss)
+    yield from _living_short(loss)
+
+
+def _living_short(loss: Loss) -> Iterator[Repair]:
+    """A sender whose route gives its packets few hops; what all routes give is a sysctl."""
+    for routed in (each for leg in Leg for each in loss.asked(leg)[:1]):
+        namespace, out = loss.snapshot[routed.namespace], loss.out(routed)
+        own = life(namespace, prefix.version(routed.dst), routed.decision)
+        if own.object.kind == "route" and own.ttl < ORDINARY:
+            text = f"the route {own.object.text} of {namespace.name} lets its packets go {own.ttl} hops"
+            name = namespace.name
+            stop = lost("ttl-expired", name, out, Stage.OUTPUT, text, object=own.object, fix=own.fix)
+            yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _reflecting(loss: Loss) -> Iterator[Repair]:
@@ -127,7 +141,8 @@ def _saying_little(loss: Loss) -> Iterator[Repair]:
         named = f"{' '.join(words)} advmss {route.advmss}"
         text = f"the route {named} of {namespace.name} has it take short segments alone: {loss.stop.text}"
         place = replace(loss.stop.place, namespace=namespace.name, interface=None, stage=Stage.ROUTE)
-        fix = (fixes.ip(route.dst, "route", "replace", *words, *fixes.option("metric", route.metric)),)
+        whole = fib.in_full(replace(route, advmss=None), leg, namespace.link_of(leg))
+        fix = (fixes.ip(route.dst, "route", "replace", *whole),)
         thing, proof = Object("route", named, named), (loss.stop.text,)
         stop = replace(loss.stop, place=place, text=text, object=thing, commands=fix, proof=proof)
         yield from loss.repair(stop, Merit.RESTORES)
