@@ -145,7 +145,7 @@ _VERBS = (
 )
 _SHOWS = ("show", "list", "lst", "get", "save")
 _NAMES = {"neighbour": "neigh", "neighbor": "neigh", "chg": "change", "delete": "del"}
-_MUTE = {"nodad": 0, "brd": 1, "broadcast": 1, "label": 1, "pref": 1, "proto": 1, "protocol": 1}
+_MUTE = {"nodad": 0, "brd": 1, "broadcast": 1, "label": 1, "pref": 1, "protocol": 1}
 
 
 def _ip(tool: str, words: Words) -> tuple[str | None, list[Words]]:
