@@ -330,12 +330,12 @@ def _shown(char: str) -> str:
 
 def _encoded(value: dict[str, Any]) -> bytes:
     try:
-        data = msgspec.json.encode(value)
+        data = msgspec.json.encode(value, enc_hook=dict)
         if b"\\\\" not in data:  # nothing that could be taken for one of our escapes
             return data
     except UnicodeEncodeError:
         pass
-    return msgspec.json.encode(_mapped(msgspec.to_builtins(value), _escaped))
+    return msgspec.json.encode(_mapped(msgspec.to_builtins(value, enc_hook=dict), _escaped))
 
 
 def _decode(data: bytes, kind: type[T], where: str) -> T:

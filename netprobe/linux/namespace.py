@@ -5,7 +5,7 @@ What cannot be read becomes a `Blind` with the reason; the rest stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
@@ -28,6 +28,7 @@ from netprobe.model import (
     RouteAnswer,
     RouteQuery,
     Ruleset,
+    Settings,
     Snapshot,
 )
 
@@ -90,13 +91,13 @@ def read_namespace(name: str, fd: Place) -> Namespace:
     # its tools print while we read on
     with netns.inside(fd), netfilter.RulesetReading(fd, name) as rules, Netlink() as route:
         reader = _Reader(name)
-        nothing: tuple[tuple[Link, ...], dict[str, str]] = ((), {})
+        nothing: tuple[tuple[Link, ...], dict[str, Mapping[str, str]]] = ((), {})
         none: dict[str, str] = {}
         no_routes: tuple[tuple[Route, ...], bool] = ((), True)
         no_entries: tuple[tuple[FdbEntry, ...], bool] = ((), True)
-        found, per_interface = reader.of("links", "interfaces", lambda: links.read_links(route), nothing)
+        found, tables = reader.of("links", "interfaces", lambda: links.read_links(route), nothing)
         found = reader.of("vlans", "VLANs of bridge ports", lambda: bridges.with_vlans(route, found), found)
-        per_interface |= reader.of(
+        asking = reader.of(
             "asking",
             "the settings of neighbours",
             lambda: neighbours.read_asking(route, found),
@@ -123,7 +124,7 @@ def read_namespace(name: str, fd: Place) -> Namespace:
             groups=reader.of(
                 "groups", "bridge multicast groups", lambda: bridges.read_groups(route, found), ()
             ),
-            sysctls=reader.of("sysctls", "sysctls", sysctl.read_globals, none) | per_interface,
+            sysctls=Settings(reader.of("sysctls", "sysctls", sysctl.read_globals, none) | asking, tables),
             ruleset=_ruleset(rules),
             sockets=reader.of("sockets", "sockets", sockets.read_sockets, None),
             xfrm=reader.of("xfrm", "IPsec policies", xfrm.read_policies, None, rare=True),

@@ -13,10 +13,10 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from netprobe.errors import is_short
 from netprobe.kernel.elsewhere import DistantNetlinkSocket, NetlinkSocket, current
@@ -53,6 +53,7 @@ SOL_NETLINK, GET_STRICT_CHK = 270, 12  # include/uapi/linux/netlink.h
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _ERROR = struct.Struct("=i")
 _SEQUENCE, _SEQUENCE_AT = struct.Struct("=I"), 8  # in a header
+_Read = TypeVar("_Read")
 _ENCODED: dict[tuple[type, int, str], bytes] = {}  # requests by what they say
 _MOST_ENCODED = 256
 
@@ -169,6 +170,14 @@ class Netlink:
         """
         messages = self._steady(request)
         return [self._record_in_time(messages[at]) for at in wanted([_body(each) for each in messages])]
+
+    def read_each(
+        self, request: Request, read: Callable[[bytes, Callable[[], Record]], _Read]
+    ) -> list[_Read]:
+        """As `dump`, of a table whose entries are mostly alike: what `read` makes of each. It is given what
+        follows the header, and what decodes the entry where that does not do.
+        """
+        return [read(_body(each), partial(self._record_in_time, each)) for each in self._steady(request)]
 
     def bodies(self, request: Request) -> list[bytes]:
         """As `dump`, but what follows the header is left as it came: for tables with thousands of entries,

@@ -88,6 +88,7 @@ from .ruleset import (
     Term,
 )
 from .run import Earlier, Run
+from .settings import Settings
 from .snapshot import (
     STARTED_IN,
     AskConnection,
@@ -211,6 +212,7 @@ __all__ = [
     "Run",
     "SeenBehind",
     "SetQuery",
+    "Settings",
     "Sighting",
     "Since",
     "Snapshot",

@@ -6,6 +6,8 @@ import struct
 
 import pytest
 from decoding import attribute, ip, record, u8, u16, u32
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from netprobe.linux.netfilter import ipset
@@ -25,6 +27,7 @@ from netprobe.model import (
     PortVlan,
     Route,
     RouteAnswer,
+    Settings,
 )
 
 
@@ -76,6 +79,54 @@ def info(kind: str, data: bytes = b"", slave: str = "", slave_data: bytes = b"")
     parts = attribute(1, kind.encode() + b"\0") + attribute(2, data)
     parts += attribute(4, slave.encode() + b"\0") + attribute(5, slave_data) if slave else b""
     return attribute(18, parts)
+
+
+KINDS, DATA = st.sampled_from(["veth", "bridge", "vlan", "macvlan"]), st.sampled_from([b"", attribute(1, u32(1)), attribute(5, u32(1))])
+PORT = [attribute(number, u8(value)) for number in (1, 4, 5, 8, 9, 10, 27, 30, 32, 33, 39) for value in (0, 1)]
+INSIDE = st.one_of(
+    st.builds(info, KINDS, DATA),
+    st.builds(
+        lambda parts: info("veth", b"", "bridge", b"".join(parts)),
+        st.lists(st.sampled_from([*PORT, attribute(2, u16(9)), attribute(2, u16(8)), attribute(29, u32(77))]), max_size=4),
+    ),
+    st.builds(lambda lower: info("vxlan", attribute(1, u32(42)) + attribute(3, u32(lower))), st.integers(1, 2)),
+)
+OUTSIDE = st.sampled_from([
+    attribute(1, b"\2\0\0\0\0\1"), attribute(1, ip("192.0.2.1")), attribute(3, b"eth0\0"), attribute(3, b"e\xe9\0"),
+    attribute(4, u32(1500)), attribute(4, u32(1400)), attribute(5, u32(0)), attribute(5, u32(3)), attribute(10, u32(0)),
+    attribute(10, u32(2)), attribute(13, u32(9)), attribute(37, struct.pack("=i", 0)), attribute(37, struct.pack("=i", 3)),
+    attribute(39, u8(0)), attribute(39, u8(1)), attribute(43, attribute(2, u8(2)) + attribute(4, u32(9))),
+    attribute(43, attribute(2, u8(0))),
+])  # fmt: skip
+MESSAGES = st.builds(
+    lambda flags, kind, parts, inside: link(flags, kind, *parts, inside),
+    st.sampled_from([0x11043, 0x1002, 0x49, 0x110C3]), st.sampled_from([1, 772]), st.lists(OUTSIDE, max_size=8), st.just(b"") | INSIDE,
+)  # fmt: skip
+
+
+@given(st.lists(MESSAGES, min_size=1, max_size=12))
+@settings(max_examples=300, deadline=None)
+def test_an_interface_that_is_like_another_is_read_as_it_would_be_alone(messages: list[bytes]) -> None:
+    alike = links.Alike()
+    read = [alike.read(each, lambda each=each: record("link", each))[0] for each in messages]  # type: ignore[misc]
+    assert read == [link_of(each) for each in messages]
+
+
+def test_most_interfaces_are_decoded_once() -> None:
+    decoded: list[bytes] = []
+    alike = links.Alike()
+    bodies = [
+        link(0x11043, 1, attribute(1, bytes([2, 0, 0, 0, 0, n])), attribute(3, b"v%d\0" % n), attribute(5, u32(n)), info("veth"))
+        for n in range(9)
+    ]
+
+    def decode(body: bytes) -> Record:
+        decoded.append(body)
+        return record("link", body)
+
+    found = [alike.read(each, lambda each=each: decode(each))[0] for each in bodies]  # type: ignore[misc]
+    assert [each.name for each in found] == [f"v{n}" for n in range(9)]
+    assert decoded == bodies[:1]
 
 
 def test_a_veth_and_its_far_end() -> None:
@@ -320,18 +371,45 @@ def af_spec(ipv4: bytes, ipv6: bytes) -> bytes:
     return attribute(2, ipv4) + attribute(10, ipv6)
 
 
+def settings_of(name: str, spec: bytes, mtu: int) -> Settings:
+    return Settings({}, dict(sysctl.of_interface(name, spec, mtu)))
+
+
 def test_sysctls_of_an_interface_with_a_dot() -> None:
     array = struct.pack("=33i", *range(100, 133))
-    found = sysctl.of_interface("eth0.100", af_spec(attribute(1, array), attribute(2, struct.pack("=3i", 1, 64, 1400))), 1500)
+    found = settings_of("eth0.100", af_spec(attribute(1, array), attribute(2, struct.pack("=3i", 1, 64, 1400))), 1500)
     assert found["net.ipv4.conf.eth0/100.forwarding"] == "100"
     assert found["net.ipv4.conf.eth0/100.rp_filter"] == "107"
     assert found["net.ipv6.conf.eth0/100.hop_limit"] == "64"
     assert "net.ipv6.conf.eth0/100.disable_ipv6" not in found  # an older kernel's shorter array
-    assert sysctl.of_interface("eth0", af_spec(b"", b""), 1500) == {}
+    assert settings_of("eth0", af_spec(b"", b""), 1500) == {}
     same = af_spec(b"", attribute(2, struct.pack("=3i", 1, 64, 1500)))
-    assert sysctl.of_interface("eth0", same, 1500) == {"net.ipv6.conf.eth0.forwarding": "1", "net.ipv6.conf.eth0.hop_limit": "64"}, (
-        "follows"
-    )
+    assert settings_of("eth0", same, 1500) == {"net.ipv6.conf.eth0.forwarding": "1", "net.ipv6.conf.eth0.hop_limit": "64"}, "follows"
+
+
+def test_settings_are_a_mapping_like_any() -> None:
+    table = {"forwarding": "1", "mtu": "1400"}
+    found = Settings({"net.ipv4.ip_forward": "1"}, {"net.ipv4.conf.a": table, "net.ipv4.conf.b/5": table})
+    plain = {
+        "net.ipv4.ip_forward": "1", "net.ipv4.conf.a.forwarding": "1", "net.ipv4.conf.a.mtu": "1400",
+        "net.ipv4.conf.b/5.forwarding": "1", "net.ipv4.conf.b/5.mtu": "1400",
+    }  # fmt: skip
+    assert found == plain == found == Settings(plain, {})
+    assert (list(found), len(found)) == (list(plain), len(plain))
+    assert [found[name] for name in plain] == list(plain.values())
+    for name in ("", "net", "net.ipv4.conf.a", "net.ipv4.conf.a.mtus", "net.ipv4.conf.c.mtu"):
+        assert name not in found
+        assert found.get(name) is None
+        assert found.get(name, "7") == "7"
+        with pytest.raises(KeyError):
+            found[name]
+    assert found != {**plain, "net.ipv4.ip_forward": "0"}
+    changed = Settings({"net.ipv4.ip_forward": "1"}, {"net.ipv4.conf.a": table, "net.ipv4.conf.b/5": {**table, "mtu": "9"}})
+    assert found != changed
+    assert Settings({"net.ipv4.conf.a.mtu": "7"}, {"net.ipv4.conf.a": table}) == {
+        "net.ipv4.conf.a.mtu": "7",
+        "net.ipv4.conf.a.forwarding": "1",
+    }
 
 
 def test_counters() -> None:

@@ -131,7 +131,7 @@ DIRECT, SKIP_SW = u32(1), u32(2)
     ],
 )
 def test_answers_of_filters(monkeypatch: pytest.MonkeyPatch, protocol: int, options: bytes, answers: tuple[str, ...] | None) -> None:
-    monkeypatch.setattr(tc, "direct_answers", {30: ("drop", "pass")}.get)
+    monkeypatch.setattr(tc.programs, "direct_answers", {30: ("drop", "pass")}.get)
     header = tcmsg(1, 0xFFFFFFF2, 1 << 16 | socket.htons(protocol)) + attribute(1, b"bpf\0")
     program = attribute(2, attribute(7, b"np\0") + options + attribute(11, u32(30)))
     found, behind = filter_of(header + program, "ingress"), filter_of(header + program + attribute(11, u32(4)), "ingress")

@@ -5,7 +5,10 @@ The instructions are written here (tests/rules/instructions.py): no compiler is 
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
@@ -36,7 +39,8 @@ from loading import load as loaded
 
 from netprobe.lab.lab import Lab
 from netprobe.lab.namespaces import entered
-from netprobe.linux.tables import programs
+from netprobe.linux.tables import programs, tc
+from netprobe.model import Link
 
 pytestmark = [
     pytest.mark.lab,
@@ -261,6 +265,51 @@ def test_a_program_whose_function_may_be_replaced(monkeypatch: pytest.MonkeyPatc
     """Only what BTF describes can be, and only by a program that is loaded for it; then its own instructions say nothing."""
     monkeypatch.setattr(programs, "_understood", lambda program: (frozenset({PASS}), program == 1))
     for replaced in (False, True):
-        monkeypatch.setattr(programs, "_extensions", lambda found=replaced: found)
+        monkeypatch.setattr(programs, "is_loaded", lambda _kind, found=replaced: found)
         assert programs.xdp_answers(1) == (None if replaced else ("pass",))
         assert programs.xdp_answers(2) == ("pass",)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "refused", "most", "answer"),
+    [
+        ([], errno.ENOENT, 9, False),
+        ([8, 15], errno.ENOENT, 9, False),
+        ([8, 3], errno.ENOENT, 9, True),
+        ([8, 15, 3], errno.ENOENT, 2, True),  # more than are looked at
+        ([], errno.ENOENT, 0, True),
+        ([8], errno.EPERM, 9, True),  # nobody may say
+        ([None, 8], errno.ENOENT, 9, False),  # gone since
+    ],
+)
+def test_whether_a_kind_of_program_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, kinds: list[int | None], refused: int, most: int, answer: bool
+) -> None:
+    def bpf(command: int, attributes: Any) -> bool:
+        assert command == programs.PROG_GET_NEXT_ID
+        [last] = struct.unpack_from("=I", attributes.raw)
+        if last == len(kinds):
+            ctypes.set_errno(refused)
+            return False
+        struct.pack_into("=I", attributes, 4, last + 1)
+        return True
+
+    def informed(program: int, _most: int) -> tuple[bytes, bytes]:
+        if (kind := kinds[program - 1]) is None:
+            raise FileNotFoundError
+        return struct.pack("=I", kind).ljust(256, b"\0"), b""
+
+    monkeypatch.setattr(programs, "bpf", bpf)
+    monkeypatch.setattr(programs, "_informed", informed)
+    assert programs.is_loaded(programs.CLASSIFIER, most) is answer
+
+
+def test_programs_of_many_interfaces_are_not_asked_for_one_by_one_where_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(tc, "tcx_filters", lambda index: asked.append(index) or ())
+    monkeypatch.setattr(tc, "_dumped", lambda _netlink: [])
+    many = tuple(Link(n, f"v{n}") for n in range(1, 41))
+    for is_there in (False, True):
+        monkeypatch.setattr(programs, "is_loaded", lambda kind, most, found=is_there: (kind, most) == (programs.CLASSIFIER, 10) and found)
+        assert tc.with_traffic_control(None, many) == many  # type: ignore[arg-type]
+        assert asked == ([*range(1, 41)] if is_there else [])

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import chain
 from struct import Struct
 
+from msgspec.structs import replace
+
 from netprobe.kernel.elsewhere import current
-from netprobe.linux.netlink import Netlink, Record, Request, address, attributes
+from netprobe.linux.netlink import Netlink, Record, Request, address, attributes, text
 from netprobe.model import Bridge, BridgePort, InterfaceAddress, Link, LinkRef, Vxlan
 
 from .programs import xdp_answers
@@ -27,6 +31,13 @@ XDP_MODES = {1: "xdp", 2: "xdpgeneric", 3: "xdpoffload", 4: "xdpmulti"}  # as ip
 IFF_UP, IFF_NOARP, IFF_LOWER_UP = 0x1, 0x80, 0x10000
 ARPHRD_LOOPBACK = 772
 _IFADDR = Struct("=BBBBI")  # struct ifaddrmsg
+_IFINFO = Struct("=2xHiI4x")  # struct ifinfomsg
+_INDEX, _NSID = Struct("=I"), Struct("=i")
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINK, IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_LINK_NETNSID = 1, 3, 5, 18, 26, 37
+IFLA_INFO_SLAVE_DATA = 5
+_OF_A_BRIDGE = b"\x04\x00bridge"  # IFLA_INFO_SLAVE_KIND
+_DECIDING = (4, 10, 39, 43)  # IFLA_MTU, IFLA_MASTER, IFLA_PROTO_DOWN, IFLA_XDP: what else a Link is made of
+_OF_A_PORT = (1, 4, 5, 8, 9, 10, 27, 30, 32, 33, 39)  # of IFLA_BRPORT_*, what a BridgePort is made of
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
 
 IFA_F_SECONDARY, IFA_F_PERMANENT = 0x01, 0x80
@@ -41,21 +52,67 @@ RTEXT_FILTER_SKIP_STATS = 0x8
 ALWAYS_A_ROUTER = 2  # MDB_RTR_TYPE_PERM
 
 
-def read_links(netlink: Netlink) -> tuple[tuple[Link, ...], dict[str, str]]:
-    """All interfaces in ifindex order, and the per-interface IP sysctls that the same messages carry."""
-    links = []
-    sysctls: dict[str, str] = {}
-    for record in netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)])):
-        link = link_of(record)
-        links.append(link)
-        sysctls |= of_interface(link.name, record.get("IFLA_AF_SPEC", b""), link.mtu)
-    return tuple(sorted(links, key=lambda link: link.index)), sysctls
+def read_links(netlink: Netlink) -> tuple[tuple[Link, ...], dict[str, Mapping[str, str]]]:
+    """All interfaces in ifindex order, and the tables of their IP sysctls, which the same messages carry."""
+    found = _read(netlink)
+    tables = (of_interface(link.name, af_spec, link.mtu) for link, af_spec in found)
+    return tuple(link for link, _ in found), dict(chain.from_iterable(tables))
 
 
 def list_links(netlink: Netlink) -> tuple[Link, ...]:
     """All interfaces in ifindex order, without what they have counted."""
-    records = netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]))
-    return tuple(sorted(map(link_of, records), key=lambda link: link.index))
+    return tuple(link for link, _ in _read(netlink))
+
+
+def _read(netlink: Netlink) -> list[tuple[Link, bytes]]:
+    """All interfaces in ifindex order, each with its IFLA_AF_SPEC."""
+    request = Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)])
+    return sorted(netlink.read_each(request, Alike().read), key=lambda found: found[0].index)
+
+
+class Alike:
+    """Interfaces of which most are like another: those that differ in nothing but what each has for its own
+    are decoded once.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], Link] = {}
+
+    def read(self, body: bytes, decoded: Callable[[], Record]) -> tuple[Link, bytes]:
+        """The interface, and its IFLA_AF_SPEC, of what follows the header of an RTM_NEWLINK message;
+        `decoded` is the message as `link_of` wants it.
+        """
+        found = attributes(body, _IFINFO.size)
+        get, (of_kind, index, flags) = found.get, _IFINFO.unpack_from(body)
+        like = (of_kind, flags, _alike(get(IFLA_LINKINFO, b"")), *map(get, _DECIDING))
+        known = self._known.get(like)
+        if known is None:
+            link = self._known[like] = link_of(decoded())
+        else:
+            lower, nsid = get(IFLA_LINK), get(IFLA_LINK_NETNSID)
+            link = replace(
+                known,
+                index=index,
+                name=text(get(IFLA_IFNAME, b"").rstrip(b"\0")),
+                mac=_mac(get(IFLA_ADDRESS, b"")),
+                link=_reference(
+                    0 if lower is None else _INDEX.unpack(lower)[0],
+                    None if nsid is None else _NSID.unpack(nsid)[0],
+                    known.vxlan,
+                ),
+            )
+        return link, get(IFLA_AF_SPEC, b"")
+
+
+def _alike(info: bytes) -> object:
+    """What two interfaces have the same whose IFLA_LINKINFO says the same of all that is asked for: a
+    bridge's ports have each a number besides.
+    """
+    if _OF_A_BRIDGE not in info:
+        return info
+    found = attributes(info, 0)
+    port = attributes(found.pop(IFLA_INFO_SLAVE_DATA, b""), 0)
+    return (*found.items(), *map(port.get, _OF_A_PORT))
 
 
 def interface_names() -> list[str]:
@@ -107,7 +164,10 @@ def _lower(record: Record, vxlan: Vxlan | None) -> LinkRef | None:
 
     Of a VXLAN device without one that was moved here, IFLA_LINK is its own index.
     """
-    index, nsid = record.get("IFLA_LINK", 0), record.get("IFLA_LINK_NETNSID")
+    return _reference(record.get("IFLA_LINK", 0), record.get("IFLA_LINK_NETNSID"), vxlan)
+
+
+def _reference(index: int, nsid: int | None, vxlan: Vxlan | None) -> LinkRef | None:
     if not index and nsid is None:
         return None
     return LinkRef(vxlan.lower if vxlan else index, nsid)

@@ -21,6 +21,7 @@ from netprobe.linux import files
 PROG_GET_NEXT_ID, PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD = 11, 13, 15
 SYSCALLS = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
 NAME_AT, NAME_SIZE = 64, 16  # struct bpf_prog_info
+CLASSIFIER = 3  # BPF_PROG_TYPE_SCHED_CLS: what tc and tcx run
 EXTENSION = 28  # BPF_PROG_TYPE_EXT: takes the place of a function of another program
 MOST = 4096  # programs of a machine that are looked through
 
@@ -73,7 +74,7 @@ def _answers(program: int) -> frozenset[int] | None:
     except OSError:
         return None
     # only what BTF describes can be replaced (bpf_check_attach_target)
-    return None if found is None or (is_described and _extensions()) else found
+    return None if found is None or (is_described and is_loaded(EXTENSION)) else found
 
 
 @cache
@@ -111,10 +112,10 @@ def _symbols() -> Mapping[int, str]:
     return {place - base: name for name, place in places.items() if base and place}
 
 
-def _extensions() -> bool:
-    """Whether any program is loaded that takes the place of a function of another, or that cannot be told."""
+def is_loaded(wanted: int, most: int = MOST) -> bool:
+    """Whether any program of this kind is loaded, or that cannot be told, by a look at so many at most."""
     program, request = 0, struct.Struct("=III")
-    for _ in range(MOST):
+    for _ in range(most):
         attributes = ctypes.create_string_buffer(request.pack(program, 0, 0), request.size)
         if not bpf(PROG_GET_NEXT_ID, attributes):
             return ctypes.get_errno() != errno.ENOENT
@@ -125,7 +126,7 @@ def _extensions() -> bool:
             continue
         except OSError:
             return True
-        if kind == EXTENSION:
+        if kind == wanted:
             return True
     return True
 

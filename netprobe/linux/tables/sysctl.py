@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from netprobe.errors import is_short
@@ -90,32 +90,33 @@ GLOBALS = (
 )
 
 
-def of_interface(name: str, af_spec: bytes, mtu: int) -> dict[str, str]:
-    """The IPv4 and IPv6 sysctls of one interface, from its IFLA_AF_SPEC.
+def of_interface(name: str, af_spec: bytes, mtu: int) -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """The tables of IPv4 and IPv6 sysctls of one interface, from its IFLA_AF_SPEC: what stands before their
+    names, and what they hold.
 
     IPv6's `mtu` is there where it is another than the interface's own: else it follows that
     (NETDEV_CHANGEMTU, net/ipv6/addrconf.c).
     """
-    stem = name.replace(".", "/")
-    of_family = attributes(af_spec, 0)
-    ipv4 = _values(4, attributes(of_family.get(AF_INET, b""), 0).get(INET_CONF, b""))
-    ipv6 = _values(6, attributes(of_family.get(AF_INET6, b""), 0).get(INET6_CONF, b""))
-    four, six = f"net.ipv4.conf.{stem}", f"net.ipv6.conf.{stem}"
-    found = {four + key: value for key, value in ipv4}
-    found.update([(six + key, value) for key, value in ipv6])
-    if found.get(f"{six}.mtu") == str(mtu):
-        del found[f"{six}.mtu"]
-    return found
+    stem, of_family = name.replace(".", "/"), attributes(af_spec, 0)
+    array = attributes(of_family.get(AF_INET6, b""), 0).get(INET6_CONF, b"")
+    ipv4, ipv6 = _ipv4(of_family.get(AF_INET, b"")), _values(6, array, mtu)
+    return (f"net.ipv4.conf.{stem}", ipv4), (f"net.ipv6.conf.{stem}", ipv6)
 
 
 @lru_cache(maxsize=256)
-def _values(version: int, array: bytes) -> tuple[tuple[str, str], ...]:
-    """The sysctls in a devconf array, each as the end of its name and its text: those of most interfaces are
-    alike.
-    """
+def _ipv4(settings: bytes) -> Mapping[str, str]:
+    return _values(4, attributes(settings, 0).get(INET_CONF, b""))
+
+
+@lru_cache(maxsize=256)
+def _values(version: int, array: bytes, mtu: int = 0) -> Mapping[str, str]:
+    """The sysctls in a devconf array: those of most interfaces are alike, and the same table."""
     places = IPV4_CONF if version == 4 else IPV6_CONF
     values = struct.unpack_from(f"={len(array) // 4}i", array)
-    return tuple((f".{key}", str(values[place])) for key, place in places.items() if place < len(values))
+    found = {key: str(values[place]) for key, place in places.items() if place < len(values)}
+    if found.get("mtu") == str(mtu):
+        del found["mtu"]
+    return found
 
 
 def read_globals() -> dict[str, str]:

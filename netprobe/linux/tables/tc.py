@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from netprobe.linux.netlink import Netlink, Record, Request
 from netprobe.model import Link, Qdisc, TcFilter
 
+from . import programs
 from .bpf import tcx_filters
-from .programs import direct_answers
 
 RTM_GETQDISC, RTM_GETTFILTER = 38, 46
 ROOT, INGRESS = 0xFFFFFFFF, 0xFFFFFFF1  # TC_H_ROOT, TC_H_INGRESS (clsact has the same parent)
@@ -29,6 +29,7 @@ FROM_WIRE, TO_WIRE = 0xFFFFFFF2, 0xFFFFFFF3
 PASSIVE = ("noqueue", "mq", "pfifo_fast", "pfifo", "fq_codel", "fq")
 
 _TCMSG_SIZE = 20  # of a struct tcmsg, behind which comes TCA_KIND
+_A_PROGRAM = 4  # interfaces are asked for theirs while the kind of one program is found out
 _NOQUEUE = struct.pack("=HH", 12, 1) + b"noqueue\0"
 
 ALL = 0x0003  # ETH_P_ALL
@@ -57,7 +58,12 @@ def with_traffic_control(netlink: Netlink, links: Sequence[Link]) -> tuple[Link,
     qdiscs: dict[int, list[tuple[Qdisc, int]]] = {}
     for record in _dumped(netlink):
         qdiscs.setdefault(record["index"], []).append((qdisc_of(record), record["handle"]))
-    return tuple(_equipped(netlink, link, qdiscs.get(link.index, [])) for link in links)
+    # of each interface the kernel is asked for programs, of programs for each: what is less
+    are_programs = programs.is_loaded(programs.CLASSIFIER, len(links) // _A_PROGRAM)
+    return tuple(
+        _equipped(netlink, link, qdiscs.get(link.index, [])) if are_programs or link.index in qdiscs else link
+        for link in links
+    )
 
 
 def _queues(bodies: Sequence[bytes]) -> Iterator[int]:
@@ -75,11 +81,11 @@ def _dumped(netlink: Netlink) -> list[Record]:
 
 
 def _equipped(netlink: Netlink, link: Link, found: Sequence[tuple[Qdisc, int]]) -> Link:
-    programs, filters = tcx_filters(link.index), list[TcFilter]()
+    attached, filters = tcx_filters(link.index), list[TcFilter]()
     sides = {"ingress": [FROM_WIRE], "clsact": [FROM_WIRE, TO_WIRE]}
     parents = {parent for qdisc, _ in found for parent in sides.get(qdisc.kind, ())}
     for direction, parent in (("ingress", FROM_WIRE), ("egress", TO_WIRE)):
-        first = [each for each in programs if each.direction == direction]
+        first = [each for each in attached if each.direction == direction]
         behind = _filters(netlink, link.index, parent, direction) if parent in parents else ()
         filters += in_turn([*first, *behind])
     for qdisc, handle in found:  # these choose a class, behind all the others
@@ -177,7 +183,7 @@ def _answers(options: Record) -> tuple[str, ...] | None:
     """What a program can answer that decides by itself, in software."""
     decides = options.get("TCA_BPF_FLAGS", 0) & ACT_DIRECT
     by_processor = not options.get("TCA_BPF_FLAGS_GEN", 0) & SKIP_SW
-    return direct_answers(options.get("TCA_BPF_ID", 0)) if decides and by_processor else None
+    return programs.direct_answers(options.get("TCA_BPF_ID", 0)) if decides and by_processor else None
 
 
 def _keys(options: Record) -> str:
