@@ -5,7 +5,7 @@ tc(8).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -21,6 +21,7 @@ from netprobe.model import (
     Snapshot,
 )
 from netprobe.model.lookup import all_but, but, find, has, those_not_in, where
+from netprobe.model.settings import joined
 from netprobe.predict import ipv6
 
 from .apply_addresses import with_addresses
@@ -184,7 +185,7 @@ def _is_of(key: str, stems: list[str]) -> bool:
     return any(stem in key for stem in stems)
 
 
-def with_defaults(order: Order, name: str) -> dict[str, str]:
+def with_defaults(order: Order, name: str) -> Mapping[str, str]:
     """The sysctls with those of an interface that is new here."""
     stem, known = f".conf.{name.replace('.', '/')}.", order.namespace.sysctls
     new = {
@@ -192,7 +193,7 @@ def with_defaults(order: Order, name: str) -> dict[str, str]:
         for key, value in known.items()
         if ".conf.default." in key and not key.endswith(".mtu")
     }
-    return {**known, **new}
+    return joined(known, new)
 
 
 def emptied(order: Order, link: Link) -> Order:

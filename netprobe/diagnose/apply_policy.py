@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from netprobe.model import ROUTED, Neighbour, PolicyRule, Snapshot
 from netprobe.model.lookup import all_but, not_among, where, without
+from netprobe.model.settings import joined
 from netprobe.predict import prefix
 
 from .apply_routes import as_prefix, as_table
@@ -153,7 +154,7 @@ def set_sysctl(order: Order) -> Snapshot:
     refuse_if(key.endswith("accept_ra"), key)  # what the next advertisement will bring is not in the model
     names = filter(ALONG[key].fullmatch, order.namespace.sysctls) if key in ALONG else ()
     along = dict.fromkeys((key, _BOTH.get(key, key), *names), value)
-    order = order.with_fields(sysctls={**order.namespace.sysctls, **along})
+    order = order.with_fields(sysctls=joined(order.namespace.sysctls, along))
     return _ipv6_switched(order, along)
 
 

@@ -19,6 +19,7 @@ from netprobe.model import (
     Need,
     Place,
     Probe,
+    ReadAsking,
     ReadChain,
     ReadFdb,
     ReadNamespace,
@@ -102,6 +103,8 @@ def _asked_of(namespace: Namespace) -> Iterator[Need]:
         yield ReadRoute(name, query)
     for entry in namespace.forwarded or ():
         yield ReadFdb(name, entry)
+    for stem in namespace.asking or ():
+        yield ReadAsking(name, stem)
     for rules in _chains(namespace):
         yield ReadChain(name, rules)
 

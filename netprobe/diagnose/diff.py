@@ -31,7 +31,8 @@ from .inventory import inventory, joined, some
 
 _COUNTER = re.compile(r"\b(packets|bytes|used) \d+")
 _NONE = Object("policy", "")
-_IN_PART = {"route": "routed", "fdb-entry": "forwarded"}  # what may be too many to be read whole
+# what may be too many to be read whole
+_IN_PART = {"route": "routed", "fdb-entry": "forwarded", "sysctl": "asking"}
 _ENTRIES = ("neighbour", "fdb-entry")
 _SHOWN = 8  # elements of a set that are named
 _READ = {True: "read", False: "not read"}

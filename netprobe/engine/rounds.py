@@ -23,6 +23,7 @@ from netprobe.model import (
     Need,
     Observation,
     Probe,
+    ReadAsking,
     ReadNamespace,
     Report,
     Snapshot,
@@ -248,4 +249,6 @@ def needed(needs: Sequence[Need]) -> str:
         return f"what stands on the interfaces of {need.namespace}"
     if isinstance(need, FindWire):
         return f"which host has {need.sought}"
+    if isinstance(need, ReadAsking):
+        return f"the settings of neighbours of {need.namespace}"
     return f"the routes of {need.namespace}"

@@ -32,6 +32,7 @@ from netprobe.model import (
     FindWire,
     FoundWire,
     Need,
+    ReadAsking,
     ReadChain,
     ReadFdb,
     ReadNamespace,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from netprobe.wire.craft import Craft
 
 # needs whose reading changes nothing here, so that it can be done again
-REPEATABLE = (ReadNamespace, AskRoute, ReadRoute, ReadFdb, AskConnection, ReadChain, AskSet)
+REPEATABLE = (ReadNamespace, AskRoute, ReadRoute, ReadFdb, ReadAsking, AskConnection, ReadChain, AskSet)
 
 
 LOOKUP_S = 2.0  # to look a host name up

@@ -36,6 +36,7 @@ from netprobe.model import (
     Namespace,
     Need,
     Observation,
+    ReadAsking,
     ReadChain,
     ReadFdb,
     ReadNamespace,
@@ -204,7 +205,9 @@ class Machine:
         exception.
         """
         for need in needs:
-            if isinstance(need, AskRoute | ReadRoute | ReadFdb | LookBehind | FindMacvlans | FindWire):
+            if isinstance(
+                need, AskRoute | ReadRoute | ReadFdb | ReadAsking | LookBehind | FindMacvlans | FindWire
+            ):
                 continue
             try:
                 deadline.check()
@@ -428,7 +431,7 @@ class Machine:
         return tidied([(each, self._here(each.namespace)) for each in members], plan.version)
 
 
-_AskedOf = TypeVar("_AskedOf", AskRoute, LookBehind, ReadRoute | ReadFdb)
+_AskedOf = TypeVar("_AskedOf", AskRoute, LookBehind, ReadRoute | ReadFdb | ReadAsking)
 
 
 def _networks(found: Found) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from netprobe.model import (
     FdbQuery,
     Link,
     Namespace,
+    ReadAsking,
     ReadChain,
     ReadFdb,
     ReadRoute,
@@ -31,6 +32,7 @@ from netprobe.model import (
     Settings,
     Snapshot,
 )
+from netprobe.model.settings import joined
 
 from . import netns
 from .netfilter import read as netfilter
@@ -47,6 +49,7 @@ PARTS = (
     "fdb",
     "groups",
     "sysctls",
+    "asking",
     "sockets",
     "xfrm",
 )
@@ -93,6 +96,7 @@ def read_namespace(name: str, fd: Place) -> Namespace:
         reader = _Reader(name)
         nothing: tuple[tuple[Link, ...], dict[str, Mapping[str, str]]] = ((), {})
         none: dict[str, str] = {}
+        unasked: dict[str, str] | None = {}
         no_routes: tuple[tuple[Route, ...], bool] = ((), True)
         no_entries: tuple[tuple[FdbEntry, ...], bool] = ((), True)
         found, tables = reader.of("links", "interfaces", lambda: links.read_links(route), nothing)
@@ -101,7 +105,7 @@ def read_namespace(name: str, fd: Place) -> Namespace:
             "asking",
             "the settings of neighbours",
             lambda: neighbours.read_asking(route, found),
-            none,
+            unasked,
             rare=True,
         )
         routes, are_all = reader.of("routes", "routes", lambda: fib.read_routes(route), no_routes)
@@ -124,7 +128,10 @@ def read_namespace(name: str, fd: Place) -> Namespace:
             groups=reader.of(
                 "groups", "bridge multicast groups", lambda: bridges.read_groups(route, found), ()
             ),
-            sysctls=Settings(reader.of("sysctls", "sysctls", sysctl.read_globals, none) | asking, tables),
+            sysctls=Settings(
+                reader.of("sysctls", "sysctls", sysctl.read_globals, none) | (asking or {}), tables
+            ),
+            asking=() if asking is None else None,
             ruleset=_ruleset(rules),
             sockets=reader.of("sockets", "sockets", sockets.read_sockets, None),
             xfrm=reader.of("xfrm", "IPsec policies", xfrm.read_policies, None, rare=True),
@@ -227,6 +234,22 @@ def with_entries(
     )
 
 
+def find_asking(snapshot: Snapshot, name: str, queries: Sequence[str], fd: Place) -> Snapshot:
+    """`snapshot` with the settings below these names of one namespace, of the open namespace `fd`."""
+    with netns.inside(fd):
+        found = neighbours.find_asking(queries)
+    return with_asking(snapshot, name, [*found.items()], queries)
+
+
+def with_asking(
+    snapshot: Snapshot, name: str, found: Sequence[tuple[str, str]], queries: Sequence[str]
+) -> Snapshot:
+    """`snapshot` with these settings of a namespace, which are all below these names."""
+    namespace = snapshot[name]
+    sysctls, asking = joined(namespace.sysctls, dict(found)), (*(namespace.asking or ()), *queries)
+    return snapshot.with_namespace(replace(namespace, sysctls=sysctls, asking=asking))
+
+
 def ask_routes(fd: Place, queries: Sequence[RouteQuery]) -> tuple[RouteAnswer, ...]:
     """What the kernel's FIB of the open namespace `fd` answers to each of `queries`."""
     with netns.inside(fd), Netlink() as route:
@@ -236,7 +259,7 @@ def ask_routes(fd: Place, queries: Sequence[RouteQuery]) -> tuple[RouteAnswer, .
 class LargeTable(NamedTuple):
     """A table of a namespace that may be too large to be read, and how what a walk needs of it is."""
 
-    need: type[ReadRoute | ReadFdb]
+    need: type[ReadRoute | ReadFdb | ReadAsking]
     part: str
     called: str
     find: Callable[[Snapshot, str, Sequence[Any], Place], Snapshot]
@@ -246,4 +269,5 @@ class LargeTable(NamedTuple):
 LARGE_TABLES = (
     LargeTable(ReadRoute, "routes", "routes", find_routes, with_routes),
     LargeTable(ReadFdb, "fdb", "bridge forwarding entries", find_entries, with_entries),
+    LargeTable(ReadAsking, "asking", "the settings of neighbours", find_asking, with_asking),
 )

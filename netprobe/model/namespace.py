@@ -38,8 +38,9 @@ class Namespace(Struct, frozen=True):
     each with the reason: what such a field holds means nothing, least of all "none". `routed`: the routes are
     too many to be read; those are here that the kernel makes, that refuse, defaults, and those for these
     queries. `forwarded`: the forwarding entries are too many to be read; those are here that VXLAN devices
-    keep, and the bridges' for these queries. `enter` are the words before a command that run it in here, from
-    the shell that netprobe was started from; None: not known.
+    keep, and the bridges' for these queries. `asking`: the interfaces are too many for the settings of their
+    neighbours to be read; those are here that stand below these names. `enter` are the words before a command
+    that run it in here, from the shell that netprobe was started from; None: not known.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Namespace(Struct, frozen=True):
     routed: tuple[RouteQuery, ...] | None = None
     enter: tuple[str, ...] | None = None
     forwarded: tuple[FdbQuery, ...] | None = None
+    asking: tuple[str, ...] | None = None
 
     def link(self, index: int | None) -> Link | None:
         """The interface with this ifindex, or None."""

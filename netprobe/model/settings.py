@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 
 
 class Settings(Mapping[str, str]):
@@ -10,10 +10,11 @@ class Settings(Mapping[str, str]):
     before its names (`net.ipv4.conf.eth0`); interfaces that are set alike have one table together.
     """
 
-    __slots__ = ("_alone", "_tables")
+    __slots__ = ("_all", "_alone", "_tables")
 
     def __init__(self, alone: Mapping[str, str], tables: Mapping[str, Mapping[str, str]]) -> None:
         self._alone, self._tables = alone, tables
+        self._all: dict[str, str] | None = None
 
     def __getitem__(self, name: str) -> str:
         found = self.get(name)
@@ -33,14 +34,22 @@ class Settings(Mapping[str, str]):
         return isinstance(name, str) and self.get(name) is not None
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._alone
-        for stem, table in self._tables.items():
-            for key in table:
-                if (name := f"{stem}.{key}") not in self._alone:
-                    yield name
+        return iter(self._written_out())
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self._written_out())
+
+    def items(self) -> ItemsView[str, str]:
+        """All names, each with its text."""
+        return self._written_out().items()
+
+    def _written_out(self) -> dict[str, str]:
+        """All of them, as few questions want them."""
+        if self._all is None:
+            named = ((stem, each) for stem, table in self._tables.items() for each in table.items())
+            of_interfaces = {f"{stem}.{key}": value for stem, (key, value) in named}
+            self._all = {**of_interfaces, **self._alone}
+        return self._all
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Settings) and (self._alone, self._tables) == (other._alone, other._tables):
@@ -48,3 +57,12 @@ class Settings(Mapping[str, str]):
         return isinstance(other, Mapping) and dict(self.items()) == dict(other.items())
 
     __hash__ = None  # type: ignore[assignment]
+
+    def joined(self, more: Mapping[str, str]) -> Settings:
+        """These and others, which count where both have one."""
+        return Settings({**self._alone, **more}, self._tables)
+
+
+def joined(settings: Mapping[str, str], more: Mapping[str, str]) -> Mapping[str, str]:
+    """Sysctls and others, which count where both have one."""
+    return settings.joined(more) if isinstance(settings, Settings) else {**settings, **more}

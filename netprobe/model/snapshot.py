@@ -277,6 +277,15 @@ class ReadFdb(Struct, frozen=True):
     query: FdbQuery
 
 
+class ReadAsking(Struct, frozen=True):
+    """Predict's request: read how the interface of `namespace` asks for neighbours whose settings stand below
+    the name `query` (`net.ipv4.neigh.eth0`); it has too many interfaces for all to be read.
+    """
+
+    namespace: str
+    query: str
+
+
 class AskConnection(Struct, frozen=True):
     """Predict's request: which tracked connections of `namespace` does `flow` belong to?"""
 
@@ -301,6 +310,7 @@ Need = (
     | ReadChain
     | ReadRoute
     | ReadFdb
+    | ReadAsking
     | AskConnection
     | AskEngines
 )

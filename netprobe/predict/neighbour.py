@@ -18,6 +18,7 @@ from netprobe.model import (
     Neighbour,
     Object,
     Protocol,
+    ReadAsking,
     Stage,
     Stop,
 )
@@ -31,7 +32,7 @@ from .drop import lost
 from .fixes import forget_neighbour
 from .outcome import BROADCAST, Carry
 from .unanswered import nobody
-from .view import Ground, Packet
+from .view import Ground, Lacking, Packet
 
 _USABLE = {"permanent", "reachable", "stale", "delay", "probe", "noarp"}
 
@@ -119,6 +120,8 @@ def _asks_nobody(namespace: Namespace, link: Link, address: str) -> Stop | None:
     (__neigh_event_send, arp_solicit; arp(7), mcast_solicit and app_solicit).
     """
     stem = f"net.ipv{prefix.version(address)}.neigh.{link.key}"
+    if namespace.asking is not None and stem not in namespace.asking:
+        raise Lacking(ReadAsking(namespace.name, stem))
     key, of_programs = f"{stem}.mcast_solicit", f"{stem}.app_solicit"
     if namespace.sysctl(key, "3") != "0":
         return None

@@ -18,7 +18,7 @@ PARTS = {
     "routes": ("routes", Stage.ROUTE),
     "rules": ("policy rules", Stage.ROUTE), "neighbours": ("neighbours", Stage.NEIGHBOUR),
     "fdb": ("bridge forwarding entries", Stage.BRIDGE), "groups": ("bridge multicast groups", Stage.BRIDGE),
-    "sysctls": ("sysctls", Stage.ROUTE),
+    "sysctls": ("sysctls", Stage.ROUTE), "asking": ("settings of neighbours", Stage.NEIGHBOUR),
     "sockets": ("sockets", Stage.SOCKET),
     "xfrm": ("IPsec policies", Stage.OUTPUT),
 }  # fmt: skip

@@ -33,8 +33,9 @@ READERS: dict[str, tuple[Any, str]] = {
     "links": (links, "read_links"), "qdiscs": (tc, "with_traffic_control"), "addresses": (links, "read_addresses"),
     "routes": (fib, "read_routes"), "rules": (fib, "read_rules"), "neighbours": (neighbours, "read_neighbours"),
     "fdb": (neighbours, "read_fdb"), "sysctls": (sysctl, "read_globals"), "sockets": (sockets, "read_sockets"),
-    "xfrm": (xfrm, "read_policies"), "groups": (bridges, "read_groups"),
+    "xfrm": (xfrm, "read_policies"), "asking": (neighbours, "read_asking"), "groups": (bridges, "read_groups"),
 }  # fmt: skip
+RARE = {"xfrm": "IPsec", "asking": "settings of neighbours"}
 
 
 def descriptors() -> set[str]:
@@ -59,19 +60,20 @@ def read_own(part: str, code: int) -> Namespace:
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EIO])
-@pytest.mark.parametrize("part", [part for part in READERS if part != "xfrm"])
+@pytest.mark.parametrize("part", [part for part in READERS if part not in RARE])
 def test_a_reader_that_is_refused_leaves_its_part_unread(part: str, code: int) -> None:
     found = read_own(part, code)
     assert found.unread[part] == os.strerror(code)
     assert os.strerror(code) in [spot.why for spot in found.blind]
 
 
-def test_policies_that_are_not_ours_to_read_are_a_blind_spot_alone() -> None:
+@pytest.mark.parametrize(("part", "called"), RARE.items())
+def test_what_few_packets_meet_and_is_not_ours_to_read_is_a_blind_spot_alone(part: str, called: str) -> None:
     for code in (errno.EPERM, errno.EPROTONOSUPPORT):
-        found = read_own("xfrm", code)
-        assert "xfrm" not in found.unread
-        assert any("IPsec" in spot.what for spot in found.blind)
-    assert read_own("xfrm", errno.ENOMEM).unread["xfrm"] == os.strerror(errno.ENOMEM)
+        found = read_own(part, code)
+        assert part not in found.unread
+        assert any(called in spot.what for spot in found.blind)
+    assert read_own(part, errno.ENOMEM).unread[part] == os.strerror(errno.ENOMEM)
 
 
 def test_the_parts_are_those_that_are_read() -> None:

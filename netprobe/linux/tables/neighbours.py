@@ -12,6 +12,8 @@ from struct import Struct, pack
 from netprobe.linux.netlink import Netlink, Record, Request, attributes
 from netprobe.model import FdbEntry, FdbQuery, Link, Neighbour
 
+from . import sysctl
+
 RTM_GETNEIGH, RTM_GETNEIGHTBL = 30, 66
 AF_INET, AF_BRIDGE, AF_INET6 = 2, 7, 10
 NTF_SELF, NTF_PROXY, NTF_STICKY, NTF_ROUTER = 0x02, 0x08, 0x40, 0x80
@@ -28,6 +30,7 @@ _NDM_FLAGS, _MAC, _FILTER = (
     24,
 )  # in a struct ndmsg, of the first attribute behind it; of that with one
 MOST_ENTRIES = 1000  # of bridges that are read, 5 us each; where there are more, those that are needed
+MOST_ASKING = 100  # interfaces whose settings of neighbours are read, 5 us each
 TABLES = {AF_INET: "arp_cache", AF_INET6: "ndisc_cache"}
 NDTA_PARMS, NDTPA_IFINDEX, NDTPA_APP_PROBES, NDTPA_MCAST_PROBES = 6, 1, 9, 11
 _TABLE_HEADER, _NUMBER = 4, Struct("=I")  # of a struct ndtmsg; an attribute that is a number
@@ -123,16 +126,23 @@ def fdb_entry_of(record: Record) -> FdbEntry:
     )
 
 
-def read_asking(netlink: Netlink, links: Iterable[Link]) -> dict[str, str]:
+def read_asking(netlink: Netlink, links: Sequence[Link]) -> dict[str, str] | None:
     """How often the interfaces ask for a neighbour, as sysctls, of those alone that do not ask everybody
-    three times: `net.ipv4.neigh.eth0.mcast_solicit`, and `app_solicit`. Raises OSError.
+    three times: `net.ipv4.neigh.eth0.mcast_solicit`, and `app_solicit`; None of very many. Raises OSError.
     """
+    if len(links) > MOST_ASKING:
+        return None
     names = {link.index: link.key for link in links}
     found: dict[str, str] = {}
     for family in TABLES:
         for body in netlink.bodies(Request(RTM_GETNEIGHTBL, {"family": family})):
             found |= asking_of(body, names)
     return found
+
+
+def find_asking(stems: Iterable[str]) -> dict[str, str]:
+    """The same of the interfaces whose settings stand below these names, whatever they are."""
+    return sysctl.read(f"{stem}.{each}" for stem in stems for each in ("mcast_solicit", "app_solicit"))
 
 
 def asking_of(body: bytes, names: Mapping[int, str]) -> dict[str, str]:
