@@ -19,6 +19,7 @@ from netprobe.model import (
     Chain,
     FdbEntry,
     FdbQuery,
+    InterfaceAddress,
     Link,
     Namespace,
     ReadAsking,
@@ -32,12 +33,13 @@ from netprobe.model import (
     Settings,
     Snapshot,
 )
+from netprobe.model.lookup import among
 from netprobe.model.settings import joined
 
 from . import netns
 from .netfilter import read as netfilter
 from .netlink import Netlink
-from .tables import bpf, bridges, counters, fib, links, neighbours, sockets, sysctl, tc, xfrm
+from .tables import bpf, bridges, counters, fib, links, neighbours, policy, sockets, sysctl, tc, xfrm
 
 PARTS = (
     "links",
@@ -108,7 +110,11 @@ def read_namespace(name: str, fd: Place) -> Namespace:
             unasked,
             rare=True,
         )
-        routes, are_all = reader.of("routes", "routes", lambda: fib.read_routes(route), no_routes)
+        addresses: tuple[InterfaceAddress, ...] = reader.of(
+            "addresses", "addresses", lambda: links.read_addresses(route), ()
+        )
+        own = among(addresses, index={link.index for link in found if link.up})
+        routes, are_all = reader.of("routes", "routes", lambda: fib.read_routes(route, len(own)), no_routes)
         fdb, is_whole = reader.of(
             "fdb", "bridge forwarding entries", lambda: neighbours.read_fdb(route, found), no_entries
         )
@@ -118,10 +124,10 @@ def read_namespace(name: str, fd: Place) -> Namespace:
             links=reader.of(
                 "qdiscs", "queueing disciplines", lambda: tc.with_traffic_control(route, found), found
             ),
-            addresses=reader.of("addresses", "addresses", lambda: links.read_addresses(route), ()),
+            addresses=addresses,
             routes=routes,
             routed=None if are_all else (),
-            rules=reader.of("rules", "policy rules", lambda: fib.read_rules(route), ()),
+            rules=reader.of("rules", "policy rules", lambda: policy.read_rules(route), ()),
             neighbours=reader.of("neighbours", "neighbours", lambda: neighbours.read_neighbours(route), ()),
             fdb=fdb,
             forwarded=None if is_whole else (),

@@ -289,6 +289,60 @@ def _learn(body: bytes, at: int) -> None:
     _layouts[length] = _Layout(struct.Struct(parts).unpack_from, tuple(headers), tuple(types))
 
 
+class Chosen:
+    """Some attributes of messages of one kind, of which there are thousands: those of the same types and
+    lengths are taken out at once. The attributes begin `at` in a message, or in an attribute that holds them.
+    """
+
+    def __init__(self, at: int, *wanted: int) -> None:
+        self._at, self._wanted = at, wanted
+        self._shapes: dict[int, list[_Shape]] = {}  # by the length of a message
+
+    def of(self, body: bytes) -> list[bytes | None]:
+        """Their values in the order in which they were named; None of one that is absent. Of a repeated one
+        the last counts.
+        """
+        shapes = self._shapes.get(len(body), ())
+        for heads, known, places in shapes:
+            if heads(body, self._at) == known:
+                return [None if place is None else body[place] for place in places]
+        if len(shapes) < _MOST_SHAPES:
+            self._learn(body)
+        return [*map(attributes(body, self._at).get, self._wanted)]
+
+    def _learn(self, body: bytes) -> None:
+        """Take down the shape of a message whose attributes reach to its end."""
+        at, end, layout, places = self._at, len(body), "=", dict[int, slice]()
+        heads = list[int]()
+        while at + _ATTRIBUTE.size <= end:
+            size, kind = _ATTRIBUTE.unpack_from(body, at)
+            after = at + (size + 3 & ~3)
+            if size < _ATTRIBUTE.size or at + size > end:
+                return
+            places[kind & _TYPE_MASK] = slice(at + _ATTRIBUTE.size, at + size)
+            heads.append(_HEAD.unpack_from(body, at)[0])
+            layout += f"I{min(after, end) - at - _ATTRIBUTE.size}x"
+            at = after
+        if at >= end:
+            if len(self._shapes) >= _MOST_LAYOUTS:
+                self._shapes.clear()
+            known = _Shape(struct.Struct(layout).unpack_from, tuple(heads), [*map(places.get, self._wanted)])
+            self._shapes.setdefault(end, []).append(known)
+
+
+class _Shape(NamedTuple):
+    """The headers of all attributes of a message, how they are taken out of it, and where those begin and end
+    that are wanted.
+    """
+
+    heads: Callable[[bytes, int], tuple[Any, ...]]
+    known: tuple[int, ...]
+    places: list[slice | None]
+
+
+_HEAD, _MOST_SHAPES = struct.Struct("=I"), 4  # of one length
+
+
 def each_attribute(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
     """The same one by one, (type, value); a length that cannot be true ends them."""
     header, unpack, end = _ATTRIBUTE.size, _ATTRIBUTE.unpack_from, len(body)

@@ -48,7 +48,7 @@ class Settings(Mapping[str, str]):
         if self._all is None:
             named = ((stem, each) for stem, table in self._tables.items() for each in table.items())
             of_interfaces = {f"{stem}.{key}": value for stem, (key, value) in named}
-            self._all = {**of_interfaces, **self._alone}
+            self._all = {**self._alone, **of_interfaces, **self._alone}
         return self._all
 
     def __eq__(self, other: object) -> bool:

@@ -7,7 +7,8 @@ ip-rule(8).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 from netprobe.model import Namespace, PolicyRule, RouteQuery
 from netprobe.model.lookup import grouped, indexed
@@ -24,12 +25,8 @@ def _by_version(rules: tuple[PolicyRule, ...]) -> dict[int, tuple[PolicyRule, ..
     return grouped(sorted(rules, key=_priority), _version)
 
 
-def _priority(rule: PolicyRule) -> int:
-    return rule.priority
-
-
-def _version(rule: PolicyRule) -> int:
-    return rule.version
+_priority: Callable[[PolicyRule], int] = attrgetter("priority")
+_version: Callable[[PolicyRule], int] = attrgetter("version")
 
 
 def selected(namespace: Namespace, query: RouteQuery) -> Iterator[PolicyRule]:
@@ -61,21 +58,22 @@ def _concerned(rules: tuple[PolicyRule, ...], src: str | None) -> list[int]:
     of which a machine may have one for each of its addresses.
     """
     of_source = indexed(_by_source, rules)
-    own = of_source.get(prefix.number(src), ()) if src else ()
+    own = of_source.get(prefix.canonical(src), ()) if src and len(of_source) > 1 else ()
     return sorted((*of_source.get(None, ()), *own))
 
 
-def _by_source(rules: tuple[PolicyRule, ...]) -> dict[int | None, tuple[int, ...]]:
+def _by_source(rules: tuple[PolicyRule, ...]) -> dict[str | None, tuple[int, ...]]:
     """The numbers of the rules by the one address that they select the packets of; None of those for any
     source or for many.
     """
     return grouped(range(len(rules)), lambda number: _single_source(rules[number]))
 
 
-def _single_source(rule: PolicyRule) -> int | None:
+def _single_source(rule: PolicyRule) -> str | None:
     address, _, length = (rule.src or "").partition("/")
-    is_single = length in ("32", "128") and prefix.length(rule.src or "") == prefix.bits(address)
-    return prefix.number(address) if is_single and not rule.inverted else None
+    if rule.inverted or length != ("128" if ":" in address else "32"):
+        return None
+    return prefix.canonical(address)
 
 
 def matches(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> bool:

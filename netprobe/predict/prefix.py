@@ -9,8 +9,10 @@ from ipaddress import ip_address
 from netprobe.model import InterfaceAddress
 from netprobe.model.address import bits as bits
 from netprobe.model.address import version as version
+from netprobe.model.pattern import pattern
 
 MOST = 1 << 16  # texts whose numbers are kept
+_DOTTED = pattern(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}")
 WHOLE = {4: "0.0.0.0/0", 6: "::/0"}  # the prefix of all addresses of a version
 
 
@@ -18,6 +20,13 @@ WHOLE = {4: "0.0.0.0/0", 6: "::/0"}  # the prefix of all addresses of a version
 def number(address: str) -> int:
     """The address as an integer. Raises ValueError for anything else than an IPv4 or IPv6 address."""
     return int(ip_address(address))
+
+
+def canonical(address: str) -> str:
+    """The address as everybody writes it. Raises ValueError as `number` does, but for four numbers with dots,
+    which stay as they are.
+    """
+    return address if _DOTTED.fullmatch(address) else str(ip_address(address))
 
 
 @lru_cache(maxsize=MOST)

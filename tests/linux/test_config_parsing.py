@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from netprobe.linux.netfilter import ipset
-from netprobe.linux.netlink import Record, address, text
-from netprobe.linux.tables import bridges, counters, fib, links, neighbours, sysctl
+from netprobe.linux.netlink import Record, address, attributes, text
+from netprobe.linux.record import Chosen
+from netprobe.linux.tables import bridges, counters, fib, links, neighbours, policy, sysctl
 from netprobe.model import (
     BridgePort,
     FdbEntry,
@@ -49,7 +50,7 @@ def route_of(payload: bytes) -> Route:
 
 
 def rule_of(payload: bytes) -> PolicyRule:
-    return fib.rule_of(payload)
+    return policy.rule_of(payload)
 
 
 def neighbour_of(payload: bytes) -> Neighbour:
@@ -62,6 +63,38 @@ def fdb_entry_of(payload: bytes) -> FdbEntry:
 
 def link(flags: int = 0x11043, arphrd: int = 1, *parts: bytes) -> bytes:
     return struct.pack("=BxHiII", 0, arphrd, 7, flags, 0) + b"".join(parts)
+
+
+RULES = st.builds(
+    lambda head, length, parts: struct.pack("=BBBBB2xBI", *head, *length, 0, 254, 1, 0) + b"".join(parts),
+    st.sampled_from([(2, 0), (2, 32), (10, 0)]), st.sampled_from([(0,), (24,), (32,)]),
+    st.lists(st.sampled_from([
+        attribute(6, u32(7)), attribute(6, u32(9)), attribute(2, ip("10.0.0.1")), attribute(2, ip("10.0.0.2")),
+        attribute(1, ip("10.1.0.0")),
+        attribute(15, u32(99)), attribute(15, u32(1000)), attribute(14, b"\xff" * 4), attribute(14, u32(0)), attribute(3, b"eth0\0"),
+        attribute(10, u32(5)), attribute(16, u32(15)), attribute(4, u32(40)), attribute(17, b"lo\0"), attribute(19, u8(1)),
+        attribute(20, u32(1) + u32(2)), attribute(22, u8(6)), attribute(23, u16(1) + u16(9)), attribute(24, u16(2) + u16(3)),
+    ]), max_size=6),
+)  # fmt: skip
+
+
+@given(st.lists(RULES, min_size=1, max_size=12))
+@settings(max_examples=300, deadline=None)
+def test_a_policy_rule_that_is_like_another_is_read_as_it_would_be_alone(bodies: list[bytes]) -> None:
+    alike = policy.AlikeRules()
+    assert [alike.read(each) for each in bodies] == [rule_of(each) for each in bodies]
+
+
+WELL_FORMED = st.lists(st.builds(attribute, st.integers(0, 6) | st.just(0x8002), st.binary(max_size=9)), max_size=6).map(b"".join)
+
+
+@given(st.lists(WELL_FORMED | st.binary(max_size=40), max_size=30), st.sampled_from([0, 4]))
+@settings(max_examples=300, deadline=None)
+def test_attributes_taken_out_at_once_are_those_of_any_message(bodies: list[bytes], at: int) -> None:
+    chosen = Chosen(at, 2, 5, 1, 9)
+    for body in [*bodies, *bodies]:
+        found = attributes(bytes(at) + body, at)
+        assert chosen.of(bytes(at) + body) == [found.get(each) for each in (2, 5, 1, 9)]
 
 
 def test_a_record() -> None:

@@ -25,13 +25,13 @@ from netprobe.linux.names.namespaces import Directory, opened
 from netprobe.linux.netfilter.tools import run
 from netprobe.linux.sensors import crafter
 from netprobe.linux.sensors.crafter import Crafter
-from netprobe.linux.tables import bridges, fib, links, neighbours, sockets, sysctl, tc, xfrm
+from netprobe.linux.tables import bridges, fib, links, neighbours, policy, sockets, sysctl, tc, xfrm
 from netprobe.model import AskRoute, AskSet, FindMacvlans, FindPeer, Namespace, ReadNamespace, RouteQuery, SetQuery, Snapshot
 from netprobe.predict.unread import PARTS
 
 READERS: dict[str, tuple[Any, str]] = {
     "links": (links, "read_links"), "qdiscs": (tc, "with_traffic_control"), "addresses": (links, "read_addresses"),
-    "routes": (fib, "read_routes"), "rules": (fib, "read_rules"), "neighbours": (neighbours, "read_neighbours"),
+    "routes": (fib, "read_routes"), "rules": (policy, "read_rules"), "neighbours": (neighbours, "read_neighbours"),
     "fdb": (neighbours, "read_fdb"), "sysctls": (sysctl, "read_globals"), "sockets": (sockets, "read_sockets"),
     "xfrm": (xfrm, "read_policies"), "asking": (neighbours, "read_asking"), "groups": (bridges, "read_groups"),
 }  # fmt: skip

@@ -15,7 +15,7 @@ import struct
 
 from netprobe.kernel.elsewhere import current
 from netprobe.linux.netlink import Netlink
-from netprobe.linux.tables.fib import read_rules
+from netprobe.linux.tables.policy import read_rules
 from netprobe.model import Probe, Protocol
 
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21  # include/uapi/linux/tcp.h

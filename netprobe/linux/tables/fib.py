@@ -1,27 +1,24 @@
-"""Routes, policy rules and nexthop objects (RTM_GETROUTE, RTM_GETRULE, RTM_GETNEXTHOP), and questions to the
-kernel's FIB.
+"""Routes and nexthop objects (RTM_GETROUTE, RTM_GETNEXTHOP), and questions to the kernel's FIB.
 
-Numbers are those of include/uapi/linux/{rtnetlink,fib_rules,nexthop}.h; words are ip-route(8)'s and
-ip-rule(8)'s.
+Numbers are those of include/uapi/linux/{rtnetlink,nexthop}.h; words are ip-route(8)'s.
 """
 
 from __future__ import annotations
 
 import errno
 import ipaddress
-import sys
 from collections.abc import Collection, Iterable, Mapping
-from struct import Struct
 
 from msgspec.structs import replace
 
 from netprobe.errors import is_short
-from netprobe.linux.netlink import Netlink, Record, Request, address, attributes, text
-from netprobe.model import InterfaceAddress, Nexthop, PolicyRule, Route, RouteAnswer, RouteQuery
+from netprobe.linux.netlink import Netlink, Record, Request
+from netprobe.model import InterfaceAddress, Nexthop, Route, RouteAnswer, RouteQuery
 
 from .links import RTM_GETADDR, address_of
+from .policy import RTM_GETRULE
 
-RTM_GETROUTE, RTM_GETRULE, RTM_GETNEXTHOP = 26, 34, 106
+RTM_GETROUTE, RTM_GETNEXTHOP = 26, 106
 AF_INET, AF_INET6 = 2, 10
 
 RTAX_MTU = 2
@@ -35,13 +32,6 @@ KERNEL, BY_HAND = 2, (3, 4)  # RTPROT_KERNEL; RTPROT_BOOT, RTPROT_STATIC
 UNICAST, OWN, BLACKHOLE, THROW = 1, 2, 6, 9  # RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE, RTN_THROW
 # of a route of the types blackhole, unreachable and prohibit (fib_props, net/ipv4/fib_semantics.c)
 REFUSALS = {errno.EINVAL: BLACKHOLE, errno.EHOSTUNREACH: 7, errno.EACCES: 8}
-
-_RULE = Struct("=BBBBB2xBI")  # struct fib_rule_hdr
-FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_GOTO, FRA_PRIORITY, FRA_FWMARK = 1, 2, 3, 4, 6, 10
-FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_FWMASK, FRA_OIFNAME, FRA_L3MDEV, FRA_UID_RANGE = 14, 15, 16, 17, 19, 20
-FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE = 22, 23, 24
-FIB_RULE_INVERT = 0x2
-NO_SUPPRESSION = 0xFFFFFFFF  # -1 of FRA_SUPPRESS_PREFIXLEN
 
 TYPES = {
     0: "unspec", 1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole",
@@ -76,16 +66,16 @@ ENCAPSULATIONS = {
     9: "ioam6",
     10: "xfrm",
 }
-ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 
 
-def read_routes(netlink: Netlink) -> tuple[tuple[Route, ...], bool]:
-    """The IPv4 and IPv6 routes of all tables, `local` among them; and whether they are all.
+def read_routes(netlink: Netlink, at_least: int = 0) -> tuple[tuple[Route, ...], bool]:
+    """The IPv4 and IPv6 routes of all tables, `local` among them; and whether they are all. `at_least`: how
+    many there must be, as far as is known; each address that is in use has one.
 
     Without the cache: what the kernel has learned of single destinations (path MTUs, redirects) comes and
     goes with packets, and is in its answers to questions (`ask_route`). A dump has IPv6's (inet6_dump_fib).
     """
-    records = netlink.at_most(Request(RTM_GETROUTE), MOST)
+    records = netlink.at_most(Request(RTM_GETROUTE), MOST) if at_least <= MOST else None
     if records is not None:
         return _routes(netlink, records), True
     with Netlink(strict=True) as strict:
@@ -293,61 +283,6 @@ def _resolved(route: Route, objects: Mapping[int, Record]) -> Route:
 
 def _object_leg(found: Record) -> Nexthop:
     return Nexthop(found.get("NHA_OIF") or None, found.get("NHA_GATEWAY"), _words(found["flags"]))
-
-
-def read_rules(netlink: Netlink) -> tuple[PolicyRule, ...]:
-    """The IPv4, then the IPv6 policy rules, each in the order in which the kernel tries them."""
-    bodies = netlink.bodies(Request(RTM_GETRULE))
-    rules = [rule_of(body) for body in bodies if body[0] in (AF_INET, AF_INET6)]
-    return tuple(sorted(rules, key=lambda rule: (rule.version, rule.priority)))
-
-
-def rule_of(body: bytes) -> PolicyRule:
-    """One policy rule, from what follows the header of an RTM_NEWRULE message. By hand: a host may have
-    thousands.
-    """
-    family, dst_len, src_len, tos, table, action, flags = _RULE.unpack_from(body)
-    found = attributes(body, _RULE.size)
-    get = found.get
-    word = ACTIONS.get(action, str(action))
-    suppress = _number(get(FRA_SUPPRESS_PREFIXLEN), NO_SUPPRESSION)
-    return PolicyRule(
-        priority=_number(get(FRA_PRIORITY)),
-        version=6 if family == AF_INET6 else 4,
-        action=word,
-        table=(_number(get(FRA_TABLE), table) or None) if word == "lookup" else None,
-        src=f"{address(found[FRA_SRC])}/{src_len}" if FRA_SRC in found else None,
-        dst=f"{address(found[FRA_DST])}/{dst_len}" if FRA_DST in found else None,
-        iif=_name(get(FRA_IIFNAME)),
-        oif=_name(get(FRA_OIFNAME)),
-        mark=_number(get(FRA_FWMARK)),
-        mask=_number(get(FRA_FWMASK), 0xFFFFFFFF if FRA_FWMARK in found else 0),
-        uids=_range(get(FRA_UID_RANGE)),
-        protocol=_number(get(FRA_IP_PROTO)) or None,
-        sports=_range(get(FRA_SPORT_RANGE)),
-        dports=_range(get(FRA_DPORT_RANGE)),
-        tos=tos,
-        inverted=bool(flags & FIB_RULE_INVERT),
-        goto=_number(found[FRA_GOTO]) if FRA_GOTO in found else None,
-        suppress_prefixlen=None if suppress == NO_SUPPRESSION else suppress,
-        l3mdev=bool(_number(get(FRA_L3MDEV))),
-    )
-
-
-def _number(value: bytes | None, default: int = 0) -> int:
-    return default if value is None else int.from_bytes(value, sys.byteorder)
-
-
-def _name(value: bytes | None) -> str | None:
-    return text(value.rstrip(b"\0")) if value else None
-
-
-def _range(value: bytes | None) -> tuple[int, int] | None:
-    """The first and the last of two numbers: of uids of four bytes, of ports of two."""
-    if value is None:
-        return None
-    half = len(value) // 2
-    return _number(value[:half]), _number(value[half:])
 
 
 def ask_route(netlink: Netlink, query: RouteQuery) -> RouteAnswer:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from netprobe.kernel.elsewhere import current
 from netprobe.linux.netlink import Netlink, Record, Request, address, attributes, text
+from netprobe.linux.record import Chosen
 from netprobe.model import Bridge, BridgePort, InterfaceAddress, Link, LinkRef, Vxlan
 
 from .programs import xdp_answers
@@ -33,12 +34,13 @@ ARPHRD_LOOPBACK = 772
 _IFADDR = Struct("=BBBBI")  # struct ifaddrmsg
 _IFINFO = Struct("=2xHiI4x")  # struct ifinfomsg
 _INDEX, _NSID = Struct("=I"), Struct("=i")
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINK, IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_LINK_NETNSID = 1, 3, 5, 18, 26, 37
 IFLA_INFO_SLAVE_DATA = 5
 _OF_A_BRIDGE = b"\x04\x00bridge"  # IFLA_INFO_SLAVE_KIND
-_DECIDING = (4, 10, 39, 43)  # IFLA_MTU, IFLA_MASTER, IFLA_PROTO_DOWN, IFLA_XDP: what else a Link is made of
-_OF_A_PORT = (1, 4, 5, 8, 9, 10, 27, 30, 32, 33, 39)  # of IFLA_BRPORT_*, what a BridgePort is made of
-IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
+# of IFLA_*: ADDRESS, IFNAME, LINK, LINK_NETNSID, LINKINFO, AF_SPEC; what else a Link is made of, which are
+# MTU, MASTER, PROTO_DOWN, XDP
+_OF_A_LINK = Chosen(_IFINFO.size, 1, 3, 5, 37, 18, 26, 4, 10, 39, 43)
+_OF_A_PORT = Chosen(0, 1, 4, 5, 8, 9, 10, 27, 30, 32, 33, 39)  # of IFLA_BRPORT_*, what one is made of
+_OF_AN_ADDRESS = Chosen(_IFADDR.size, 1, 2, 4, 8)  # IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS
 
 IFA_F_SECONDARY, IFA_F_PERMANENT = 0x01, 0x80
 ADDRESS_FLAGS = {
@@ -82,26 +84,25 @@ class Alike:
         """The interface, and its IFLA_AF_SPEC, of what follows the header of an RTM_NEWLINK message;
         `decoded` is the message as `link_of` wants it.
         """
-        found = attributes(body, _IFINFO.size)
-        get, (of_kind, index, flags) = found.get, _IFINFO.unpack_from(body)
-        like = (of_kind, flags, _alike(get(IFLA_LINKINFO, b"")), *map(get, _DECIDING))
+        mac, name, lower, nsid, info, af_spec, *deciding = _OF_A_LINK.of(body)
+        of_kind, index, flags = _IFINFO.unpack_from(body)
+        like = (of_kind, flags, _alike(info or b""), *deciding)
         known = self._known.get(like)
         if known is None:
             link = self._known[like] = link_of(decoded())
         else:
-            lower, nsid = get(IFLA_LINK), get(IFLA_LINK_NETNSID)
             link = replace(
                 known,
                 index=index,
-                name=text(get(IFLA_IFNAME, b"").rstrip(b"\0")),
-                mac=_mac(get(IFLA_ADDRESS, b"")),
+                name=text((name or b"").rstrip(b"\0")),
+                mac=_mac(mac or b""),
                 link=_reference(
                     0 if lower is None else _INDEX.unpack(lower)[0],
                     None if nsid is None else _NSID.unpack(nsid)[0],
                     known.vxlan,
                 ),
             )
-        return link, get(IFLA_AF_SPEC, b"")
+        return link, af_spec or b""
 
 
 def _alike(info: bytes) -> object:
@@ -111,8 +112,8 @@ def _alike(info: bytes) -> object:
     if _OF_A_BRIDGE not in info:
         return info
     found = attributes(info, 0)
-    port = attributes(found.pop(IFLA_INFO_SLAVE_DATA, b""), 0)
-    return (*found.items(), *map(port.get, _OF_A_PORT))
+    port = found.pop(IFLA_INFO_SLAVE_DATA, b"")
+    return (*found.items(), *_OF_A_PORT.of(port))
 
 
 def interface_names() -> list[str]:
@@ -271,11 +272,11 @@ def address_of(body: bytes) -> InterfaceAddress:
     thousands.
     """
     family, length, flags, scope, index = _IFADDR.unpack_from(body)
-    found = attributes(body, _IFADDR.size)
-    remote = found.get(IFA_ADDRESS, b"")
-    own, broadcast = found.get(IFA_LOCAL, remote), found.get(IFA_BROADCAST)
-    if IFA_FLAGS in found:
-        flags = int.from_bytes(found[IFA_FLAGS], sys.byteorder)
+    remote, own, broadcast, more = _OF_AN_ADDRESS.of(body)
+    remote = remote or b""
+    own = remote if own is None else own
+    if more is not None:
+        flags = int.from_bytes(more, sys.byteorder)
     return InterfaceAddress(
         index,
         address(own),

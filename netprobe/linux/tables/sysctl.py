@@ -16,10 +16,12 @@ from functools import lru_cache
 from netprobe.errors import is_short
 from netprobe.linux import files
 from netprobe.linux.netlink import attributes
+from netprobe.linux.record import Chosen
 
 FORWARDING = "net.ipv4.ip_forward"
 AF_INET, AF_INET6 = 2, 10
-INET_CONF, INET6_CONF = 1, 2  # IFLA_INET_CONF, IFLA_INET6_CONF
+INET_CONF = 1  # IFLA_INET_CONF
+_OF_IPV6 = Chosen(0, 2)  # IFLA_INET6_CONF
 
 # positions in the arrays: include/uapi/linux/ip.h (IPV4_DEVCONF_*, from 1) and include/uapi/linux/ipv6.h
 # (DEVCONF_*, from 0)
@@ -98,8 +100,8 @@ def of_interface(name: str, af_spec: bytes, mtu: int) -> tuple[tuple[str, Mappin
     (NETDEV_CHANGEMTU, net/ipv6/addrconf.c).
     """
     stem, of_family = name.replace(".", "/"), attributes(af_spec, 0)
-    array = attributes(of_family.get(AF_INET6, b""), 0).get(INET6_CONF, b"")
-    ipv4, ipv6 = _ipv4(of_family.get(AF_INET, b"")), _values(6, array, mtu)
+    [array] = _OF_IPV6.of(of_family.get(AF_INET6, b""))
+    ipv4, ipv6 = _ipv4(of_family.get(AF_INET, b"")), _values(6, array or b"", mtu)
     return (f"net.ipv4.conf.{stem}", ipv4), (f"net.ipv6.conf.{stem}", ipv6)
 
 
