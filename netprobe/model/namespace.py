@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
+from operator import attrgetter
 
 from msgspec import Struct, field
 
@@ -101,8 +102,12 @@ class Namespace(Struct, frozen=True):
 
     def addresses_of(self, link: Link | None, version: int | None = None) -> tuple[InterfaceAddress, ...]:
         """The addresses on `link`, of one IP version where it is given; none where there is no interface."""
-        found = indexed(_by_interface, self.addresses).get(link.index, ()) if link is not None else ()
+        found = self.addresses_at(link.index) if link is not None else ()
         return found if version is None else where(found, version=version)
+
+    def addresses_at(self, index: int | None) -> tuple[InterfaceAddress, ...]:
+        """The addresses on the interface with this ifindex."""
+        return indexed(_by_interface, self.addresses).get(index, ())
 
     def waiting(self, protocol: str) -> tuple[Socket, ...]:
         """The sockets of a protocol that take what comes from anybody; none where they were not read."""
@@ -188,15 +193,15 @@ class Namespace(Struct, frozen=True):
 
 
 def _by_index(links: tuple[Link, ...]) -> dict[int | None, Link]:
-    return first(links, lambda link: link.index)
+    return first(links, attrgetter("index"))
 
 
 def _by_name(links: tuple[Link, ...]) -> dict[str | None, Link]:
-    return first(links, lambda link: link.name)
+    return first(links, attrgetter("name"))
 
 
 def _by_kind(links: tuple[Link, ...]) -> dict[str, tuple[Link, ...]]:
-    return grouped(links, lambda link: link.kind)
+    return grouped(links, attrgetter("kind"))
 
 
 def _gateways(routes: tuple[Route, ...]) -> frozenset[str | None]:
@@ -205,15 +210,15 @@ def _gateways(routes: tuple[Route, ...]) -> frozenset[str | None]:
 
 
 def _by_master(links: tuple[Link, ...]) -> dict[int | None, tuple[Link, ...]]:
-    return grouped(links, lambda link: link.master)
+    return grouped(links, attrgetter("master"))
 
 
-def _by_interface(addresses: tuple[InterfaceAddress, ...]) -> dict[int, tuple[InterfaceAddress, ...]]:
-    return grouped(addresses, lambda address: address.index)
+def _by_interface(addresses: tuple[InterfaceAddress, ...]) -> dict[int | None, tuple[InterfaceAddress, ...]]:
+    return grouped(addresses, attrgetter("index"))
 
 
 def _by_address(addresses: tuple[InterfaceAddress, ...]) -> dict[str | None, InterfaceAddress]:
-    return first(addresses, lambda address: address.address)
+    return first(addresses, attrgetter("address"))
 
 
 def _by_mac(entries: tuple[FdbEntry, ...]) -> dict[str, tuple[FdbEntry, ...]]:

@@ -272,11 +272,15 @@ def select_address(
     """
     if prefix.version(towards) == 6:
         return _select_v6(namespace, index, towards)
-    own = indexed(_primary, namespace.addresses)
-    near = [a for a in own.get(index, ()) if a.scope in scopes]
+    near = [a for a in namespace.addresses_at(index) if _is_primary(a) and a.scope in scopes]
     nearest = (a for a in near if prefix.contains(prefix.connected(a), towards))
-    elsewhere = (a for a in chain.from_iterable(own.values()) if a.index != index and a.scope == "global")
-    return next((a.address for a in chain(nearest, near, elsewhere)), None)
+    return next((a.address for a in chain(nearest, near, _elsewhere(namespace, index))), None)
+
+
+def _elsewhere(namespace: Namespace, index: int | None) -> Iterator[InterfaceAddress]:
+    """The global primary addresses of all other interfaces."""
+    own = indexed(_primary, namespace.addresses)
+    yield from (a for a in chain.from_iterable(own.values()) if a.index != index and a.scope == "global")
 
 
 def _primary(addresses: tuple[InterfaceAddress, ...]) -> dict[int | None, tuple[InterfaceAddress, ...]]:

@@ -58,7 +58,8 @@ def _concerned(rules: tuple[PolicyRule, ...], src: str | None) -> list[int]:
     of which a machine may have one for each of its addresses.
     """
     of_source = indexed(_by_source, rules)
-    own = of_source.get(prefix.canonical(src), ()) if src and len(of_source) > 1 else ()
+    any_of_one = len(of_source) > (None in of_source)
+    own = of_source.get(prefix.canonical(src), ()) if src and any_of_one else ()
     return sorted((*of_source.get(None, ()), *own))
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from netprobe.linux import deadline, netlink
 from netprobe.linux.netlink import CONNTRACK, LONGEST, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, Netlink, Request
+from netprobe.linux.tables import fib
 from netprobe.linux.tables.bpf import cgroup_programs, tcx_filters
 
 NLM_F_MULTI = 2
@@ -248,3 +249,18 @@ def test_where_no_program_is_there_is_none() -> None:
     assert tcx_filters(1 << 30) == ()
     assert cgroup_programs(0) == ()
     assert cgroup_programs(1 << 60) == ()
+
+
+def test_where_there_are_more_addresses_than_routes_are_read_the_dump_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+
+    class Counted:
+        def at_most(self, _request: object, most: int) -> list[object]:
+            begun.append(most)
+            return []
+
+    monkeypatch.setattr(fib, "_few", lambda _netlink, _strict: [])
+    for at_least, whole in ((0, True), (fib.MOST, True), (fib.MOST + 1, False)):
+        begun.clear()
+        assert fib.read_routes(Counted(), at_least) == ((), whole)  # type: ignore[arg-type]
+        assert begun == ([fib.MOST] if whole else [])

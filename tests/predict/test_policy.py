@@ -56,3 +56,12 @@ def test_of_many_rules_for_others_none_is_asked(monkeypatch) -> None:
     namespace = Namespace("n", rules=(*theirs, *everybodys))
     assert tuple(policy.selected(namespace, RouteQuery("10.66.1.7", "8.8.8.8"))) == (everybodys[0], theirs[263], everybodys[1])
     assert len(asked) == 3
+
+
+def test_where_every_rule_is_of_one_source_it_is_found() -> None:
+    rule = PolicyRule(5, 4, "lookup", 254, src="10.0.0.1/32")
+    for src, found in (("10.0.0.1", [rule]), ("10.0.0.2", []), (None, [])):
+        assert list(policy.selected(Namespace("n", rules=(rule,)), RouteQuery(src, "8.8.8.8"))) == found
+    six = PolicyRule(5, 6, "lookup", 254, src="fd00::a:0:0:1/128")
+    assert list(policy.selected(Namespace("n", rules=(six,)), RouteQuery("fd00::a:0:0:1", "fd00::9"))) == [six]
+    assert list(policy.selected(Namespace("n", rules=(six,)), RouteQuery("fd00:0:0:0:a::1", "fd00::9"))) == [six]

@@ -103,8 +103,10 @@ def _few(netlink: Netlink, strict: Netlink) -> list[Record]:
         told = _of_networks(netlink, others) if family == AF_INET else None
         found += _all_of(strict, family, KERNEL, UNICAST) if told is None else told
         own = _of_table(strict, family, LOCAL, MOST_OWN)
-        for protocol in BY_HAND if len(own) == MOST_OWN else ():
-            found += _all_of(strict, family, protocol, OWN)
+        if len(own) == MOST_OWN:
+            own = own[:FIRST]
+            for protocol in BY_HAND:
+                found += _all_of(strict, family, protocol, OWN)
         found += own
         if others:  # a throw leads on to the next of them
             found += strict.first(Request(RTM_GETROUTE, {"family": family, "type": THROW}), MOST)

@@ -271,24 +271,31 @@ def address_of(body: bytes) -> InterfaceAddress:
     """One address, from what follows the header of an RTM_NEWADDR message. By hand: a host may have
     thousands.
     """
-    family, length, flags, scope, index = _IFADDR.unpack_from(body)
     remote, own, broadcast, more = _OF_AN_ADDRESS.of(body)
     remote = remote or b""
     own = remote if own is None else own
-    if more is not None:
-        flags = int.from_bytes(more, sys.byteorder)
+    index, length, scope, flags = _kept(body[: _IFADDR.size], more)
     return InterfaceAddress(
         index,
         address(own),
         length,
         address(broadcast) if broadcast is not None else None,
         address(remote) if remote != own else None,
-        SCOPES.get(scope, str(scope)),
-        _address_flags(family, flags),
+        scope,
+        flags,
     )
 
 
 @lru_cache(maxsize=256)
+def _kept(header: bytes, more: bytes | None) -> tuple[int, int, str, tuple[str, ...]]:
+    """The ifindex, prefix length, scope and flags of an address, which are mostly the same for those of an
+    interface; `more` are all flags, as IFA_FLAGS.
+    """
+    family, length, flags, scope, index = _IFADDR.unpack(header)
+    flags = flags if more is None else int.from_bytes(more, sys.byteorder)
+    return index, length, SCOPES.get(scope, str(scope)), _address_flags(family, flags)
+
+
 def _address_flags(family: int, flags: int) -> tuple[str, ...]:
     words = [word for bit, word in ADDRESS_FLAGS.items() if flags & bit]
     if flags & IFA_F_SECONDARY:
