@@ -12,7 +12,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, Route, Snapshot
-from netprobe.model.lookup import all_but, but, exchanged, first, not_among, those_not_in
+from netprobe.model.lookup import all_but, but, exchanged, first, not_among, those_not_in, where
 from netprobe.predict import fib, ipv6, prefix
 
 from .order import Order, elsewhere, refuse_if
@@ -121,9 +121,19 @@ def with_addresses(order: Order, link: Link, addresses: tuple[InterfaceAddress, 
     lost = {a.address for a in before.addresses_of(link)} - {a.address for a in addresses}
     routes = with_made(before.routes, made(before, link), made(after, link))
     routes = not_among(routes, source=lost)
+    order = order.with_fields(addresses=addresses, routes=routes)
     if before.addresses_of(link, 4) and not after.addresses_of(link, 4):
-        routes = without_legs(routes, link.index, 4)
-    return order.with_fields(addresses=addresses, routes=routes).snapshot
+        order = _without_ip(order, link)
+    return order.snapshot
+
+
+def _without_ip(order: Order, link: Link) -> Order:
+    """The namespace without what an interface of no IPv4 address loses: its routes, and its neighbours, those
+    too that somebody wrote (fib_disable_ip, neigh_ifdown).
+    """
+    routes, known = order.namespace.routes, order.namespace.neighbours
+    gone = where(known, index=link.index, version=4)
+    return order.with_fields(routes=without_legs(routes, link.index, 4), neighbours=all_but(known, gone))
 
 
 def with_made(routes: tuple[Route, ...], old: list[Route], new: list[Route]) -> tuple[Route, ...]:

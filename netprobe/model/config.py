@@ -148,6 +148,11 @@ class Neighbour(Struct, frozen=True):
     proxy: bool = False
     router: bool = False
 
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return version(self.address)
+
 
 class FdbEntry(Struct, frozen=True):
     """A forwarding entry: frames for `mac` leave by `index`.

@@ -182,6 +182,11 @@ ADDRESSES = [
     ),
     ("c1", "ip address del 172.17.0.2/16 dev eth0", "c1: ip address add 192.0.2.1/24 dev eth0"),
     ("c1", "ip address del 172.17.0.9/16 dev eth0", "c1: ip address add 172.17.0.9/16 dev eth0"),
+    (
+        "c1",
+        "ip address del 172.17.0.2/16 dev eth0",
+        "c1: ip neigh add 172.17.0.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent; ip route add 10.65.0.3 dev eth0",
+    ),
     ("c1", "ip address add 172.17.0.2/24 dev eth0"),
     ("c1", "ip address del 172.17.0.99/16 dev eth0"),
     ("c1", "ip address add fd00:9::1/64 dev eth0"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import cached_property
@@ -93,9 +93,19 @@ class Repair(Struct, frozen=True):
     def also(self, more: Repair) -> Repair:
         """This repair with another one, of the same namespace, that was made behind it."""
         name = self.stop.place.namespace
-        commands = (*self.stop.commands, *(replace(c, namespace=name) for c in more.stop.commands))
-        done = (*self.done, *(replace(c, namespace=name) for c in more.done))
-        return replace(self, stop=replace(self.stop, commands=commands), mended=more.mended, trial=done)
+        both = (more.stop.commands, more.done)
+        commands, done = ([replace(each, namespace=name) for each in those] for those in both)
+        return self.with_more(commands, more.mended, done)
+
+    def with_more(
+        self, commands: Sequence[Command], mended: Snapshot, done: Sequence[Command] | None = None
+    ) -> Repair:
+        """This repair with more commands behind its own, and what comes of them; `done` was carried out in
+        their place.
+        """
+        stop = replace(self.stop, commands=(*self.stop.commands, *commands))
+        trial = (*self.done, *(commands if done is None else done))
+        return replace(self, stop=stop, mended=mended, trial=trial)
 
     @property
     def done(self) -> tuple[Command, ...]:

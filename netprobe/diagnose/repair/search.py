@@ -13,6 +13,7 @@ from netprobe.predict.prediction import Prediction
 from .candidates import candidates
 from .candidates.told import is_waited_for
 from .harm import harmless
+from .kept import with_what_it_takes
 from .rank import ranked
 from .repair import Loss, Merit, Repair
 from .tried import Tried, tried
@@ -90,9 +91,14 @@ def _what(repair: Repair) -> tuple[object, ...]:
 
 
 def _try(loss: Loss, repair: Repair) -> Tried | None:
-    """The repair and what comes of it; with what went along with its object where that is needed too."""
+    """The repair and what comes of it, with what it would take along itself, and with what went along with
+    its object where that is needed too.
+    """
     first = tried(loss, repair)
-    return None if first is None else whole(loss, first) or first
+    if first is None:
+        return None
+    kept = with_what_it_takes(loss, first)
+    return whole(loss, kept) or kept
 
 
 def _passes(loss: Loss, outcome: Prediction, beyond: bool) -> bool:

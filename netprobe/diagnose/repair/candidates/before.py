@@ -159,7 +159,7 @@ _REFUSING = {
 
 
 def _routes(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
-    old, new = _typed(then), _typed(now)
+    old, new = typed_routes(then), typed_routes(now)
     places = {_place(route): route for route in new.values()}
     kept = {_place(route) for route in old.values()}
     for words, route in old.items():
@@ -195,7 +195,7 @@ def _back(
     return _route(now, code, named, text, fix)
 
 
-def _typed(namespace: Namespace) -> dict[tuple[str, ...], Route]:
+def typed_routes(namespace: Namespace) -> dict[tuple[str, ...], Route]:
     """The routes that somebody made, by the words of ip-route(8); multipath ones have no such words here."""
     found = {}
     for route in namespace.routes:
@@ -273,7 +273,7 @@ def _neighbours(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
             continue
         fix, said = (fixes.forget_neighbour(address, link),), "no permanent one"
         if was is not None:
-            fix, said = (_neighbour(address, was, link),), f"lladdr {was}, permanent,"
+            fix, said = (with_neighbour(address, was, link),), f"lladdr {was}, permanent,"
         text = f"the neighbour entry of {now.name} for {address} on {device} was {said} when the probe passed"
         id = f"{address} dev {device} lladdr {mac or was}"
         code = "neigh-wrong-entry" if mac is not None else "neigh-no-answer"
@@ -290,7 +290,8 @@ def _permanent(namespace: Namespace) -> dict[tuple[str, str], str]:
     return found
 
 
-def _neighbour(address: str, mac: str, link: Link) -> Command:
+def with_neighbour(address: str, mac: str, link: Link) -> Command:
+    """`ip neigh replace ADDRESS lladdr MAC dev IFACE nud permanent`."""
     words = (address, "lladdr", mac, "dev", link.name, "nud", "permanent")
     return Command.of("ip", "neigh", "replace", *words)
 
