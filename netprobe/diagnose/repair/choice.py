@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,7 +25,8 @@ from .other import Other
 from .rank import reason
 from .repair import Loss, Merit, Repair, is_meant
 from .search import Results
-from .several import Searches
+from .several import Searches, is_doubtful
+from .tried import tried
 from .whole import in_both_families
 
 _ALTERNATIVES = 3
@@ -56,13 +58,15 @@ def choose(
         return Choice(told)
     found = searches.alone(snapshot, prediction, stop, before)
     loss = Loss.of(snapshot, prediction, stop, before)
-    first = _passing(found.repairs)
-    for lacking_element in not_in_a_map(loss) if first is None else ():
+    single = _passing(found.repairs)
+    for lacking_element in not_in_a_map(loss) if single is None else ():
         return Choice(lacking_element)
-    first = first or _together(loss, found, searches) or _plainly_off(found) or _instead(found, stop)
+    several = _together(loss, found, searches) if is_doubtful(found) else None
+    first = several or single or _plainly_off(found) or _instead(found, stop)
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
-        return Choice(blamed(loss) or _honest(loss, stop, found), others=_others(found, None))
+        end = blamed(loss) or _astray(loss, found) or _honest(loss, stop, found)
+        return Choice(end, others=_others(found, None))
     first = in_both_families(loss, _blamed(loss, first) if first.put_back else first)
     if searches is not _PLAIN and first.stop.is_to_fill_in:
         searches.supposed[first.stop.commands] = first.done
@@ -95,8 +99,8 @@ def _honest(loss: Loss, stop: Stop, found: Results) -> Stop:
         return replace(stop, commands=on.stop.commands, advice="")
     whole = completed(loss, _without_announcements(loss, stop))
     helps = any(repair.stop.commands == whole.commands for repair in (*found.repairs, *found.partial))
-    tried = mend(loss.snapshot, whole) is not None
-    return whole if helps or not tried else replace(whole, commands=())
+    known = mend(loss.snapshot, whole) is not None
+    return whole if helps or not known else replace(whole, commands=())
 
 
 def _without_announcements(loss: Loss, stop: Stop) -> Stop:
@@ -143,6 +147,21 @@ def _instead(found: Results, stop: Stop) -> Repair | None:
     if not here or any(map(is_meant, here)):
         return None
     return lookup.find(found.aside, merit=Merit.RESTORES)
+
+
+def _astray(loss: Loss, found: Results) -> Stop | None:
+    """What is to be taken away for the probe to get to who has its destination, whatever it lacks there,
+    where the walk's end names nothing by itself.
+    """
+    undone = filter(partial(_gets_there, loss), lookup.where(found.partial, merit=Merit.UNDOES))
+    first = next(undone, None) if loss.stop.object is None else None
+    return None if first is None else _explaining(first, loss.stop)
+
+
+def _gets_there(loss: Loss, repair: Repair) -> bool:
+    """Whether the probe gets to who has its destination with a repair."""
+    then = tried(loss, repair)
+    return then is not None and then.outcome.request.end is End.DELIVER
 
 
 def _explaining(repair: Repair, end: Stop) -> Stop:

@@ -8,7 +8,8 @@ of a network the others there go (inet_del_ifa).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from functools import partial
+from itertools import filterfalse, islice
 
 from msgspec.structs import replace
 
@@ -32,10 +33,9 @@ def with_what_it_takes(loss: Loss, found: Tried) -> Tried:
     mended = repair.mended
     for command in islice(_taken(loss, repair), _MOST):
         back = mend(mended, replace(repair.stop, commands=(command,), advice=""))
-        mended, more = (mended, more) if back is None else (back, [*more, command])
-    if not more:
-        return found
-    again = tried(loss, repair.with_more(tuple(more), mended))
+        if back is not None:
+            mended, more = back, [*more, command]
+    again = tried(loss, repair.with_more(more, mended)) if more else None
     return again if again is not None and again.outcome.stop == found.outcome.stop else found
 
 
@@ -48,7 +48,12 @@ def _taken(loss: Loss, repair: Repair) -> Iterator[Command]:
         then, now = loss.snapshot.at(name), repair.mended.at(name)
         if _resting(then) != _resting(now):
             gone = those_not_in(_making(then, now), {*_making(now, now)})
-            yield from (replace(each, namespace=name) for each in gone if _about(each) not in said)
+            unsaid = filterfalse(partial(_is_said, said), gone)
+            yield from map(partial(replace, namespace=name), unsaid)
+
+
+def _is_said(said: set[str], command: Command) -> bool:
+    return _about(command) in said
 
 
 def _resting(namespace: Namespace) -> tuple[object, ...]:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from netprobe.diagnose.dnat_rules import ENGINES
 from netprobe.diagnose.nat_rules import rewriting
 from netprobe.model import Command, Hop, Need, Snapshot
+from netprobe.model.lookup import among, not_among, where
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
 
@@ -29,6 +30,7 @@ _BREADTH = 5  # repairs that are followed from each place
 _ASIDE = 2  # of those, with which the probe gets no further, but is lost elsewhere
 _DEPTH = 4  # things at once
 _TOO_MUCH = 1 << 30
+_UNKNOWN = 2  # how a repair stands to what has changed since the probe passed, of which nothing is known
 _BY_HAND = 5  # what a program costs that the reader has to start: as much as what is added
 
 
@@ -61,8 +63,37 @@ class Searches:
 
 
 def of_several(loss: Loss, found: Results) -> tuple[Repair | None, tuple[Need, ...]]:
-    """`first_of_several`, and what it lacked."""
-    return first_of_several(loss, found), tuple(loss.needs)
+    """`first_of_several`, or `first_of_two` where a single one would do, and what it lacked."""
+    asked = first_of_two if any(map(is_meant, found.repairs)) else first_of_several
+    return asked(loss, found), tuple(loss.needs)
+
+
+def is_doubtful(found: Results) -> bool:
+    """Whether no single repair would do, or those that would add something though another thing is plainly
+    not as it should be: that and one more may be what is wrong.
+    """
+    off = where((*found.partial, *found.idle), merit=Merit.RESTORES)
+    best = next(filter(is_meant, found.repairs), None)
+    return best is None or ((best.merit, best.near) == (Merit.ADDS, _UNKNOWN) and bool(off))
+
+
+def first_of_two(loss: Loss, alone: Results) -> Repair | None:
+    """The first of two repairs that together let the probe pass, of which neither adds anything and neither
+    would do alone: it restores what is plainly not as it should be.
+    """
+    off = (*alone.partial[:_BREADTH], *alone.idle[:_ASIDE])
+    known = {each.done for each in alone.repairs}
+    for repair, cost, outcome in _lost_behind(loss, _costs(where(off, merit=Merit.RESTORES), 0)):
+        _, found = _looked_behind(loss, _Sequence(cost, 2, repair, repair, outcome))
+        if not_among(_sound(loss, found), done=known):
+            return repair
+    return None
+
+
+def _sound(loss: Loss, found: Results) -> tuple[Repair, ...]:
+    """The repairs that let the probe pass and add nothing."""
+    given = filterfalse(partial(gives_to_the_asker, loss), found.repairs)
+    return among(given, merit=(Merit.RESTORES, Merit.UNDOES))
 
 
 def first_of_several(loss: Loss, alone: Results) -> Repair | None:
@@ -121,7 +152,7 @@ def _last_step(loss: Loss, way: _Sequence, found: Results) -> int | None:
     """
     repairs = [*filterfalse(partial(gives_to_the_asker, loss), found.repairs)]
     if way.idle:
-        return next((_cost(each) for each in repairs if each.merit < Merit.ADDS), None)
+        return next(map(_cost, _sound(loss, found)), None)
     by_hand = _BY_HAND if _arrives(loss, way) else None
     return next(map(_cost, filter(is_meant, repairs)), by_hand)
 

@@ -126,7 +126,7 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
 def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) -> Merit:
     """What speaks for a route that is taken away: it goes in a circle, or by a station to its own neighbours;
     its gateway knows the way; it is the kernel's own, with stations of its network there; a policy rule chose
-    its table.
+    its table, or it has led to the destination.
     """
     if loops or leads_around_neighbours(loss, routed):
         return Merit.RESTORES
@@ -134,7 +134,17 @@ def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) ->
         return Merit.GOES_AROUND
     if route.protocol == "kernel" and _has_stations(loss, routed, route):
         return Merit.GOES_AROUND
-    return Merit.ADDS if rests_on_a_rule(routed) else Merit.UNDOES
+    return Merit.ADDS if rests_on_a_rule(routed) or _leads_home(loss, routed) else Merit.UNDOES
+
+
+def _leads_home(loss: Loss, routed: Routed) -> bool:
+    """Whether the request got by a route to who has its destination, and only its answer is lost: without the
+    route it would go to another who has it.
+    """
+    if routed.leg is not Leg.REQUEST or loss.prediction.leg is not Leg.REPLY:
+        return False
+    reached = {hop.namespace for hop in loss.prediction.request.hops[-1:]}
+    return not reached.isdisjoint({*loss.bearers(routed.gateway)} & {*loss.bearers(loss.goal)})
 
 
 def _stands_before_another(namespace: Namespace, route: Route) -> bool:
