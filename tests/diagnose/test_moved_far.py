@@ -4,15 +4,17 @@ for, and gets it back.
 
 from __future__ import annotations
 
+import pytest
 from diagnose.test_repair_whole import after, ask, chosen, healthy, lost, said
 from diagnose.test_two_at_once import named
+from diagnose.test_two_by_two import square
 from msgspec.structs import replace
 from predict.networks import tutorial
 
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.candidates import moved
 from netprobe.diagnose.repair.repair import Loss
-from netprobe.model import FindOthers, Namespace, ReadNamespace, Snapshot
+from netprobe.model import FindOthers, Link, Namespace, ReadNamespace, Snapshot
 
 
 def without(network: Snapshot, *names: str) -> Snapshot:
@@ -112,6 +114,22 @@ def test_an_end_where_cables_are_made_is_nobody_elses_without_a_sign() -> None:
     assert moved._may_have_been_in(loss, idle["pc"], "host", far)
     assert not moved._may_have_been_in(loss, idle["r2"], "host", far)
     assert moved._may_have_been_in(loss, idle["r2"], "server", far)
+
+
+@pytest.mark.parametrize(
+    ("home", "name", "given"), [("r1", "lan", "10.1.1.1/24"), ("server", "eth0", "172.16.1.10/24")], ids=["a router", "the destination"]
+)
+def test_an_end_where_cables_are_made_is_of_who_leads_to_the_destination(home: str, name: str, given: str) -> None:
+    """By no other way to its station; what is there has no name for it."""
+    loopback = Link(1, "lo", "loopback")
+    network = square()
+    network = replace(network, namespaces={**network.namespaces, "host": Namespace("host", links=(loopback,))})
+    network = after(network, f"{home}: ip link set dev {name} netns host")
+    assert said(chosen(network, ask("pc", "192.0.2.80")))[:3] == [
+        f"host: ip link set dev {name} netns {home}",
+        f"{home}: ip link set dev {name} up",
+        f"{home}: ip address add {given} dev {name}",
+    ]
 
 
 def test_the_asker_does_not_get_the_address_that_it_asks_for() -> None:

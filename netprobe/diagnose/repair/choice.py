@@ -68,7 +68,7 @@ def choose(
         end = blamed(loss) or _astray(loss, found) or _honest(loss, stop, found)
         return Choice(end, others=_others(found, None))
     first = in_both_families(loss, _blamed(loss, first) if first.put_back else first)
-    if searches is not _PLAIN and first.stop.is_to_fill_in:
+    if searches is not _PLAIN and first.is_to_fill_in:
         searches.supposed[first.stop.commands] = first.done
     return Choice(_explaining(first, stop), first.leg, _others(found, first))
 

@@ -57,7 +57,7 @@ def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:
         repair.near,
         repair.merit,
         not named,
-        repair.stop.is_to_fill_in,
+        repair.is_to_fill_in,
         _distance(loss, repair),
         -repair.agreeing,
         len(repair.stop.commands),

@@ -81,6 +81,11 @@ class Repair(Struct, frozen=True):
         return self.stop.code
 
     @property
+    def is_to_fill_in(self) -> bool:
+        """Whether a word of its commands is for the reader to know."""
+        return self.stop.is_to_fill_in
+
+    @property
     def about(self) -> tuple[str | None, str, str]:
         """The object that it changes."""
         return self.stop.about

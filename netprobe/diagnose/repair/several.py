@@ -83,7 +83,8 @@ def first_of_two(loss: Loss, alone: Results) -> Repair | None:
     """
     off = (*alone.partial[:_BREADTH], *alone.idle[:_ASIDE])
     known = {each.done for each in alone.repairs}
-    for repair, cost, outcome in _lost_behind(loss, _costs(where(off, merit=Merit.RESTORES), 0)):
+    plain = where(off, merit=Merit.RESTORES, is_to_fill_in=False)
+    for repair, cost, outcome in _lost_behind(loss, _costs(plain, 0)):
         _, found = _looked_behind(loss, _Sequence(cost, 2, repair, repair, outcome))
         if not_among(_sound(loss, found), done=known):
             return repair

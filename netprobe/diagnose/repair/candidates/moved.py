@@ -12,6 +12,7 @@ from itertools import chain, islice
 
 from msgspec.structs import replace
 
+from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses
 from netprobe.model import (
@@ -47,12 +48,18 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _of_rules(loss)
     routers = [each.name for each in loss.snapshot.namespaces.values() if is_router(each, loss.version)]
     bare = [each.name for each in loss.bare]
+    leading = filter(partial(_leads, loss), loss.snapshot.namespaces)
     stations = those_not_in(bare, {start(loss.snapshot, loss.here.name)})
     if loss.stop.code == "link-no-carrier" and not stations and loss.goal not in loss.owned:
         loss.needs[FindBare(loss.here.name)] = None
-    lacking = {loss.here.name, *routers, *bare}
-    for home in those_in(islice(dict.fromkeys((*loss.way, *bare, *routers)), _MOST), lacking):
+    able = dict.fromkeys((*bare, *leading, *routers))
+    for home in those_in(islice(dict.fromkeys((*loss.way, *able)), _MOST), {loss.here.name, *able}):
         yield from _lacked(loss, loss.snapshot[home])
+
+
+def _leads(loss: Loss, name: str) -> bool:
+    """Whether a namespace has the destination, or knows the way to it."""
+    return hints.leads(loss.snapshot[name], loss.goal, loss.here)
 
 
 def _ask_whose(loss: Loss) -> None:
@@ -140,13 +147,15 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
 
 def _may_have_been_in(loss: Loss, home: Namespace, there: str, far: Station) -> bool:
     """Whether an idle end may belong to a namespace. Where cables are made, one lies that nobody has set up
-    yet: it is of who has none, of the way, or of who others send to for the network of its station.
+    yet: it is of who has none, of the way, of who others send to for the network of its station, or of who
+    leads to the destination and has no other way to that network.
     """
     if home in (*loss.bare, *map(loss.snapshot.at, loss.way)) or there != start(loss.snapshot, home.name):
         return True
-    led = [*networks_behind(loss, home)]
     own = all_addresses(loss.snapshot[far[0]], far[1])
-    return any(prefix.within(led, each.address) for each in own)
+    led, known = [*networks_behind(loss, home)], [each.dst for each in but(home.routes, is_default=True)]
+    near = [each.address for each in own if not prefix.within(known, each.address)]
+    return any(prefix.within(led, each.address) for each in own) or bool(near and _leads(loss, home.name))
 
 
 def networks_behind(loss: Loss, home: Namespace) -> Iterator[str]:
