@@ -180,6 +180,11 @@ def said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
     return [*filter(None, (each.value for each in among(compared, op=_IS)))]
 
 
+def said_by(rules: Iterable[Rule], key: str) -> list[str]:
+    """The same of several rules."""
+    return [*chained.from_iterable(said(rule.statements, key) for rule in rules)]
+
+
 def networks(statements: tuple[Statement, ...], *keys: str) -> list[str]:
     """The addresses and networks among that."""
     return [*filter(is_prefix, said(statements, *keys))]

@@ -1,4 +1,4 @@
-"""A rule as its tool has it, with other words or in another place. Pure.
+"""A rule as its tool has it, with other words, in another place, or once more. Pure.
 
 See: iptables(8), -R, -I; nft(8), replace rule, insert rule.
 """
@@ -15,13 +15,22 @@ def reworded(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
     """The rule with one interface or network in the place of another; nothing where its tool cannot replace
     one.
     """
+    return _written(thing, rule, {old: new}, ("replace", "handle", "-R"))
+
+
+def copied(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
+    """The same rule for another interface or network, before it."""
+    return _written(thing, rule, {old: new}, ("insert", "position", "-I"))
+
+
+def _written(thing: Object, rule: Rule, new: dict[str, str], how: tuple[str, str, str]) -> fixes.Fix:
     match thing.line:
         case ("nft", family, table, chain, "handle", handle):
-            text = nat_rules.swapped(rule.text, old, new)
-            return fixes.nft((table, chain), "replace", "rule", family, table, chain, "handle", handle, text)
+            text = nat_rules.swapped(rule.text, *next(iter(new.items())))
+            return fixes.nft((table, chain), how[0], "rule", family, table, chain, how[1], handle, text)
         case (tool, table, chain, number) if tool.startswith(("iptables", "ip6tables")):
-            words = [{old: new}.get(word, word) for word in fixes.xt_words(chain, rule.text)]
-            return fixes.xtables(tool, table, chain, "-R", chain, number, *words)
+            words = [new.get(word, word) for word in fixes.xt_words(chain, rule.text)]
+            return fixes.xtables(tool, table, chain, how[2], chain, number, *words)
     return ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, count
 
 from msgspec.structs import replace
@@ -129,6 +129,27 @@ def free_address(addresses: Iterable[InterfaceAddress]) -> InterfaceAddress | No
         if text not in taken:
             return InterfaceAddress(0, text, first.prefixlen)
     return None
+
+
+def slipped(own: InterfaceAddress, other: InterfaceAddress) -> str | None:
+    """The address in another's network that a person meant who wrote `own`: one slip of the fingers away,
+    with the same part for the host; None where there is none.
+    """
+    from ipaddress import ip_address
+
+    bits = prefix.bits(own.address) - other.prefixlen
+    network = prefix.number(prefix.network_of(other).partition("/")[0])
+    host = prefix.number(own.address) & ((1 << bits) - 1)
+    meant = str(type(ip_address(own.address))(network | host))
+    return meant if own.address in _slips(meant) else None
+
+
+def _slips(text: str) -> Iterator[str]:
+    """What becomes of a text by one slip: a character left out, doubled or another one, or two exchanged."""
+    for at in range(len(text)):
+        head, here, tail = text[:at], text[at], text[at + 1 :]
+        yield from (head + tail, head + here + here + tail, head + tail[:1] + here + tail[1:])
+        yield from (head + digit + tail for digit in "0123456789abcdef")
 
 
 def pointing_at(snapshot: Snapshot, address: str) -> int:

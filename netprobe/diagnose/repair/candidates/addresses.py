@@ -19,6 +19,7 @@ from netprobe.diagnose.repair.segment import (
     meet,
     own_addresses,
     pointing_at,
+    slipped,
     usual_length,
 )
 from netprobe.model import (
@@ -154,6 +155,7 @@ def _of_another_network(
     text = f"{own.written} of {namespace.name}/{link.name} is of another network than {theirs} beside it"
     networks = [prefix.network_of(address) for _, _, address in others]
     missing = [address for address in asked_for(loss) if prefix.within(networks, address)]
+    missing += those_not_in(filter(None, (slipped(own, other),)), loss.owned)
     free = free_address(address for _, _, address in others)
     if free is None:
         return

@@ -1,6 +1,6 @@
-"""The IPv6 address that a packet is sent from, where an interface has several: another one is meant. Pure.
+"""The address that a packet is sent from, where an interface has several: another one is meant. Pure.
 
-See: RFC 6724, 5; net/ipv6/addrconf.c (ipv6_get_saddr_eval).
+See: RFC 6724, 5; net/ipv6/addrconf.c (ipv6_get_saddr_eval); net/ipv4/devinet.c (inet_select_addr).
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Command, Object, Stage
-from netprobe.model.lookup import holding, where
+from netprobe.diagnose.repair.segment import own_addresses
+from netprobe.model import Command, Link, Object, Stage
+from netprobe.model.lookup import but, holding, where
 from netprobe.predict import fib, fixes
 from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
 
 from . import sets
 
@@ -22,6 +24,41 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """Each address that would be the source, but for what it is, or for what is preferred to it."""
     yield from _deprecated(loss)
     yield from _lasting(loss)
+    refused = loss.stop.code in sets.REFUSED and loss.version == 4
+    for routed in where(loss.decisions, iif=None) if refused else ():
+        yield from _known_there(loss, routed)
+
+
+def _known_there(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """Another IPv4 address of the interface by which a machine sends, for itself or for a tunnel of its own,
+    that the rules know which refuse it for the one that the kernel took, the first of the network.
+    """
+    namespace, flow = loss.snapshot[routed.namespace], replace(loss.probe.flow(), dst=routed.dst)
+    src = routed.src or fib.source_for(namespace, routed.decision, routed.dst) or ""
+    link = loss.out(routed)
+    if link is None or sets.names(loss.here, replace(flow, src=src)):
+        return
+    for other in but(own_addresses(namespace, link, 4), address=src):
+        if sets.names(loss.here, replace(flow, src=other.address)):
+            yield from _sent_from(loss, routed, link, src, other.address)
+
+
+def _sent_from(loss: Loss, routed: Routed, link: Link, src: str, other: str) -> Iterator[Repair]:
+    """The route that a packet took, with the source that it is to have."""
+    route, leg = routed.decision.route, routed.decision.leg
+    assert route is not None
+    assert leg is not None
+    named = fib.describe(route, leg, link)
+    text = (
+        f"{routed.namespace} sends from {src} by the route {named}, and {loss.here.name} knows its address"
+        f" {other}: {loss.stop.text}"
+    )
+    made = {"kernel": ("proto", "kernel", "scope", "link")}.get(route.protocol, ())
+    onlink = filter("onlink".__eq__, leg.flags)
+    words = (*fib.words(route, leg, link), *fixes.option("metric", route.metric), *made, "src", other)
+    thing, fix = Object("route", named, named), (fixes.ip(route.dst, "route", "replace", *words, *onlink),)
+    stop = lost("route-wrong-src", routed.namespace, link, Stage.ROUTE, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _lasting(loss: Loss) -> Iterator[Repair]:

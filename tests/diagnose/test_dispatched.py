@@ -1,0 +1,102 @@
+"""Rules lead what comes in by one interface to a chain, and nothing of another one of its kind; a sender has two addresses."""
+
+from __future__ import annotations
+
+import pytest
+from networks import edited, local, tutorial, via
+from test_beside import chosen, lines
+
+from netprobe.diagnose.repair.segment import slipped
+from netprobe.model import Chain, InterfaceAddress, Rule, Ruleset, Snapshot, Statement, Table, Term
+from netprobe.rules.read.iptables_save import read_save
+
+
+def dropping(hook: str, *rules: str) -> Ruleset:
+    """The rules of a chain whose policy is DROP, and chains DOCKER and WEB."""
+    text = "\n".join(("*filter", f":{hook} DROP [0:0]", ":DOCKER - [0:0]", ":WEB - [0:0]", *rules, "COMMIT", ""))
+    return Ruleset(tables=tuple(read_save(text, "iptables", "ip")))
+
+
+def forwarding(*rules: str) -> Snapshot:
+    return edited(tutorial(), "host", ruleset=dropping("FORWARD", *rules))
+
+
+ZONE = ("-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-A DOCKER -j ACCEPT")
+
+
+@pytest.mark.parametrize("verb", ["-g", "-j"])
+def test_a_bridge_is_led_where_the_other_bridges_are(verb: str) -> None:
+    refusing = ("-A FORWARD -j REJECT --reject-with icmp-admin-prohibited",)
+    cause = chosen(forwarding(*ZONE, f"-A FORWARD -i docker0 {verb} DOCKER", *refusing), "red", "172.17.0.2")
+    assert (cause.code, cause.thing.text) == ("rejected-by-rule", "no rule leads br0 to DOCKER")
+    assert lines(cause) == [f"iptables -I FORWARD 2 -i br0 {verb} DOCKER"]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ("-A FORWARD -i eth0 -g DOCKER",),  # no bridge
+        ("-A FORWARD -i docker0 -p tcp -g DOCKER",),  # for some of it
+        ("-A FORWARD -i docker0 -g DOCKER", "-A FORWARD -i br0 -g WEB"),  # it has its own
+        ("-A FORWARD -i docker0 -g WEB",),  # that would not help
+    ],
+)
+def test_where_none_of_its_kind_is_led_anywhere_it_is_let_pass_alone(rules: tuple[str, ...]) -> None:
+    cause = chosen(forwarding(*ZONE, *rules), "red", "172.17.0.2")
+    assert cause.code == "policy-drop"
+    assert not any("-g" in line for line in lines(cause))
+
+
+def test_the_same_in_nft() -> None:
+    name = Statement("match", Term("key", "meta iifname"), "==", Term("value", "docker0"))
+    zone = Rule(1, 'iifname "docker0" goto fwd_docker', (name, Statement("goto", target="fwd_docker")), handle=7)
+    last = Rule(2, "reject with icmpx admin-prohibited", (Statement("reject"),), handle=8)
+    accept = Rule(1, "accept", (Statement("accept"),), handle=9)
+    chains = (Chain("fwd", (zone, last), "forward"), Chain("fwd_docker", (accept,)))
+    cause = chosen(edited(tutorial(), "host", ruleset=Ruleset((), (Table("nft", "inet", "fw", chains),))), "red", "172.17.0.2")
+    # the answer of c1 comes in by docker0, and has a chain of its own
+    assert lines(cause) == ['nft insert rule inet fw fwd position 7 iifname "br0" goto fwd_docker']
+
+
+def with_two_addresses() -> Snapshot:
+    red = tutorial()["red"]
+    own = (*red.addresses, InterfaceAddress(2, "10.0.0.9", 32))
+    return edited(
+        tutorial(),
+        "red",
+        addresses=own,
+        routes=(*local("10.0.0.2", "10.0.0.9"), via("10.0.0.0/16", None, 2), via("0.0.0.0/0", "10.0.0.1", 2)),
+    )
+
+
+@pytest.mark.parametrize("known", ["10.0.0.9", "10.0.0.8/30"])
+def test_the_other_address_of_a_sender_is_its_source_where_the_rules_know_that_one(known: str) -> None:
+    rules = dropping("INPUT", f"-A INPUT -s {known} -j ACCEPT")
+    cause = chosen(edited(with_two_addresses(), "c1", ruleset=rules), "red", "172.17.0.2")
+    assert (cause.code, cause.place.namespace) == ("route-wrong-src", "red")
+    assert lines(cause) == ["ip route replace default via 10.0.0.1 dev eth0 src 10.0.0.9"]
+
+
+@pytest.mark.parametrize("known", ["192.0.2.7", "10.0.0.2"])
+def test_it_is_left_alone_where_they_know_neither_or_both(known: str) -> None:
+    rules = dropping("INPUT", "-A INPUT -s 10.0.0.9 -p tcp -j ACCEPT", f"-A INPUT -s {known} -p tcp -j ACCEPT")
+    cause = chosen(edited(with_two_addresses(), "c1", ruleset=rules), "red", "172.17.0.2")
+    assert cause.code == "policy-drop"
+
+
+@pytest.mark.parametrize(
+    ("written", "beside", "meant"),
+    [
+        ("192.186.66.11/24", "192.168.66.1/24", "192.168.66.11"),
+        ("192.16.66.11/24", "192.168.66.1/24", "192.168.66.11"),
+        ("10.9.0.5/24", "10.0.0.1/24", "10.0.0.5"),
+        ("172.16.0.5/24", "10.0.0.1/24", None),
+        ("fd00:12::5/64", "fd00:21::1/64", "fd00:21::5"),
+    ],
+)
+def test_an_address_one_slip_away_from_the_network_beside_it(written: str, beside: str, meant: str | None) -> None:
+    def of(text: str) -> InterfaceAddress:
+        address, _, length = text.partition("/")
+        return InterfaceAddress(2, address, int(length))
+
+    assert slipped(of(written), of(beside)) == meant
