@@ -6,10 +6,12 @@ See: bridge(8); net/bridge/br_forward.c, br_fdb.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, product
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import Station
 from netprobe.model import Command, Link, Namespace, Object, Stage
 from netprobe.model.lookup import but, where
 from netprobe.predict import bridge, fixes
@@ -38,6 +40,34 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _opened(loss, namespace)
         yield from _written(loss, namespace)
         yield from _calling(loss, namespace)
+    if loss.stop.code == "macvlan-mode-isolated":
+        yield from _reflecting(loss)
+
+
+def _reflecting(loss: Loss) -> Iterator[Repair]:
+    """The port to which the parent of macvlans is plugged, sending back what came by it, where all of them
+    count on that.
+    """
+    found = (*filter(None, (loss.snapshot.link_at(loss.stop.place),)),)
+    for parent in filter(None, (loss.far_end(namespace.name, link) for namespace, link in found)):
+        modes = _modes_on(loss, parent)
+        for there, port in filter(None, (loss.far_end(*parent),)):
+            text = (
+                f"{port.name} of {there} does not send back what came by it: the {len(modes)} macvlans"
+                " behind it are of mode vepa, and reach each other so"
+            )
+            thing = Object("bridge-port", port.name, f"{port.name} hairpin off")
+            fix = (fixes.bridge_port(port, "hairpin", "on"),)
+            stop = lost("port-not-forwarding", there, port, Stage.BRIDGE_FORWARD, text, object=thing, fix=fix)
+            merit = Merit.RESTORES if {*modes} == {"vepa"} else Merit.GOES_AROUND
+            yield from loss.repair(stop, merit, agreeing=len(modes))
+
+
+def _modes_on(loss: Loss, parent: Station) -> list[str | None]:
+    """The modes of the macvlans on an interface."""
+    spaces = loss.snapshot.namespaces.values()
+    every = chain.from_iterable(product((each.name,), each.links_of("macvlan")) for each in spaces)
+    return [link.macvlan_mode for name, link in every if loss.far_end(name, link) == parent]
 
 
 def _calling(loss: Loss, namespace: Namespace) -> Iterator[Repair]:

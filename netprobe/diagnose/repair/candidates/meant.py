@@ -115,17 +115,33 @@ def _odd(loss: Loss, routed: Routed, statements: tuple[Statement, ...], gone: se
             yield _Odd(name, name_of(link), "an interface that is not there")
     for keys, address in ((_FROM, routed.src), (_TO, routed.dst)):
         for old in filter(partial(_is_of_nobody, loss), nat_rules.networks(statements, *keys)):
-            yield _Odd(old, _network(loss.here, address), "a network that nobody is of")
+            yield _Odd(old, _instead(loss.here, old, address), "which is nobody's")
+
+
+def _instead(namespace: Namespace, old: str, address: str) -> str:
+    """What a rule is to name in the place of one address, or of a network."""
+    length = prefix.bits(address)
+    return f"{address}/{length}" if prefix.length(old) == length else _network(namespace, address)
 
 
 def _is_of_nobody(loss: Loss, network: str) -> bool:
-    """Whether a network is that of no address in sight, and of no route but that of all the world."""
+    """Whether a network is that of no address in sight, and of no route but that of all the world; or the one
+    address of nobody on a segment.
+    """
     first = network.partition("/")[0]
     several = loss.owned if prefix.length(network) < prefix.bits(first) else ()
     if first in loss.owned or any(map(partial(prefix.contains, network), several)):
         return False
-    route = fib.lookup(loss.here, RouteQuery(None, first)).route
-    return route is None or route.is_default
+    sought = fib.lookup(loss.here, RouteQuery(None, first))
+    if sought.route is None or sought.route.is_default:
+        return True
+    return prefix.length(network) == prefix.bits(first) and _is_missed(loss, sought)
+
+
+def _is_missed(loss: Loss, sought: fib.FibResult) -> bool:
+    """Whether an address would be right beside, where all stations were read: none of them has it."""
+    near = filter(None, map(loss.here.link_of, where(filter(None, (sought.leg,)), via=None)))
+    return any(loss.others(loss.here.name, each) for each in near)
 
 
 def _network(namespace: Namespace, address: str) -> str:

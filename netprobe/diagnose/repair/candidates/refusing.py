@@ -15,15 +15,19 @@ from netprobe.predict import fib, fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
+from . import routes
+
 _CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "prohibit": "route-prohibit"}
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each route that refused the packet, by way of each router that may be meant."""
     for routed in loss.decisions:
-        if routed.decision.type in _CODES:
+        route = routed.decision.route
+        if route is not None and route.type in _CODES:
+            kept = routes.is_of_a_block(loss.snapshot[routed.namespace], route)
             for hop in routers_for(loss, routed.namespace, routed.dst):
-                yield from loss.repair(_by_way_of(routed, hop), Merit.ADDS)
+                yield from loss.repair(_by_way_of(routed, hop), Merit.GOES_AROUND if kept else Merit.ADDS)
 
 
 def _by_way_of(routed: Routed, hop: hints.Gateway) -> Stop:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 
 from msgspec.structs import replace
 
@@ -23,7 +24,7 @@ from netprobe.diagnose.repair.routers import (
 )
 from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import but, has, those_not_in, where
+from netprobe.model.lookup import among, but, has, not_among, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -125,12 +126,12 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) -> Merit:
     """What speaks for a route that is taken away: it goes in a circle, or by a station to its own neighbours;
-    its gateway knows the way; it is the kernel's own, with stations of its network there; a policy rule chose
-    its table, or it has led to the destination.
+    its gateway knows the way; a daemon keeps it for the rest of a block; it is the kernel's own, with
+    stations of its network there; a policy rule chose its table, or it has led to the destination.
     """
     if loops or leads_around_neighbours(loss, routed):
         return Merit.RESTORES
-    if leads_on(loss, routed):
+    if leads_on(loss, routed) or is_of_a_block(loss.snapshot[routed.namespace], route):
         return Merit.GOES_AROUND
     if route.protocol == "kernel" and _has_stations(loss, routed, route):
         return Merit.GOES_AROUND
@@ -145,6 +146,25 @@ def _leads_home(loss: Loss, routed: Routed) -> bool:
         return False
     reached = {hop.namespace for hop in loss.prediction.request.hops[-1:]}
     return not reached.isdisjoint({*loss.bearers(routed.gateway)} & {*loss.bearers(loss.goal)})
+
+
+def is_of_a_block(namespace: Namespace, route: Route | None) -> bool:
+    """Whether a routing daemon refuses with it what is left of a block, some of which has routes of its own:
+    without it, what nobody has would go out into the world.
+    """
+    kept = not_among(among(filter(None, (route,)), type=_REFUSING), protocol=_BY_HAND)
+    return any(_is_part(*each) for each in product(where(namespace.routes, type="unicast"), kept))
+
+
+def _is_part(one: Route, other: Route) -> bool:
+    """Whether a route is for some of what another one of its table is for."""
+    same = (one.table, one.version) == (other.table, other.version)
+    longer = prefix.length(one.dst) > prefix.length(other.dst)
+    return same and longer and prefix.contains(other.dst, one.dst.partition("/")[0])
+
+
+_BY_HAND = ("kernel", "boot", "static")
+_REFUSING = ("blackhole", "unreachable", "prohibit")
 
 
 def _stands_before_another(namespace: Namespace, route: Route) -> bool:

@@ -12,11 +12,11 @@ from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import came_from, routers_for
 from netprobe.model import Command, Leg, Link, Namespace, Stop
-from netprobe.model.lookup import but
+from netprobe.model.lookup import but, where
 from netprobe.predict import prefix
 from netprobe.predict.fixes import GATEWAY
 
-from . import settings
+from . import routes, settings
 
 _ADDING = {"add", "append", "-A", "-I", "insert"}
 
@@ -31,12 +31,25 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _merit(loss: Loss, stop: Stop) -> Merit:
     if stop.thing.kind == "sysctl":
         return settings.merit(loss.snapshot.at(stop.place.namespace), stop.thing.id)
+    if _is_of_a_block(loss, stop):
+        return Merit.GOES_AROUND
     if any(_leads_past(loss.snapshot.at(stop.place.namespace), command) for command in stop.commands):
         return Merit.GOES_AROUND
     adds = any(_ADDING & {*command.words} for command in stop.commands)
     if adds or _in_a_table_of_a_rule(stop):
         return Merit.ADDS
     return Merit.UNDOES
+
+
+def _is_of_a_block(loss: Loss, stop: Stop) -> bool:
+    """Whether a route is the end that a routing daemon keeps for what is left of a block."""
+    taken = (
+        where(loss.prediction.routed, namespace=stop.place.namespace)[-1:]
+        if stop.thing.kind == "route"
+        else ()
+    )
+    decided = (each.decision.route for each in taken)
+    return any(routes.is_of_a_block(loss.here, route) for route in decided if route is not None)
 
 
 def _leads_past(namespace: Namespace, command: Command) -> bool:
