@@ -44,3 +44,16 @@ def put_first(thing: Object, rule: Rule) -> fixes.Fix:
             words = ("-I", chain, *fixes.xt_words(chain, rule.text))
             return (*fixes.without(thing), *fixes.xtables(tool, table, chain, *words))
     return ()
+
+
+def exempting(thing: Object, source: str, target: str) -> fixes.Fix:
+    """A rule before this one that accepts what goes from one network to another: it is passed over then."""
+    match thing.line:
+        case ("nft", family, table, chain, "handle", handle):
+            into = ("insert", "rule", family, table, chain, "position", handle)
+            ends = nat_rules.family(source), "saddr", source, nat_rules.family(target), "daddr", target
+            return fixes.nft((table, chain), *into, *ends, "accept")
+        case (tool, table, chain, number):
+            ends = "-s", source, "-d", target, "-j", "ACCEPT"
+            return fixes.xtables(tool, table, chain, "-I", chain, number, *ends)
+    return ()

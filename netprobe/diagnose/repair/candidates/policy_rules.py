@@ -11,8 +11,8 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
-from netprobe.diagnose.repair.routers import leads_on
-from netprobe.model import Leg, Namespace, Object, PolicyRule, Route, RouteQuery, Stage, Stop
+from netprobe.diagnose.repair.routers import leads_on, routers_for
+from netprobe.model import Leg, Namespace, Nexthop, Object, PolicyRule, Route, RouteQuery, Stage, Stop
 from netprobe.model.lookup import but, grouped, has, where
 from netprobe.predict import fib, fixes, policy, prefix, routing, rp_filter
 from netprobe.predict.drop import lost
@@ -38,6 +38,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from _lacking_default(loss, routed, rule)
         if routed.leg is Leg.REPLY:
             yield from _unused_table(loss, routed)
+        yield from _of_a_sender(loss, routed)
         yield from _passing_over(loss, routed)
         yield from _orphan_table(loss, routed)
     version = loss.version
@@ -155,6 +156,23 @@ def _lacking_default(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[R
                 yield from _with_default(loss, namespace, route, len(others))
 
 
+def _of_a_sender(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """A table to which a rule leads what this sender sends, and that has networks beside, and no way to a
+    router on one of them, so that main is asked.
+    """
+    namespace, query = loss.snapshot[routed.namespace], RouteQuery(routed.src or None, routed.dst)
+    own = f"{routed.src}/{prefix.bits(routed.dst)}"
+    tables = {each.table or 0 for each in where(namespace.rules, src=own, action="lookup")}
+    for table in tables - {*_TABLES.values()}:
+        near = {index for each in where(namespace.routes, table=table) for index in each.indexes}
+        known = fib.best(namespace, table, query)
+        for hop in routers_for(loss, namespace.name, routed.dst) if near and known is None else ():
+            if hop.link.index in near:
+                leg = Nexthop(hop.link.index, hop.via)
+                whole = prefix.WHOLE[prefix.version(routed.dst)]
+                yield from _with_default(loss, namespace, Route(whole, table=table, nexthops=(leg,)), 1)
+
+
 def _holds(route: Route, address: str | None) -> bool:
     return address is not None and prefix.contains(route.dst, address)
 
@@ -165,7 +183,7 @@ def _with_default(loss: Loss, namespace: Namespace, route: Route, agreeing: int)
     named = " ".join(words)
     text = (
         f"table {route.table} of {namespace.name} has the network of {route.nexthops[0].via} and no default"
-        f" route, as {agreeing} other of its tables have"
+        " route by it"
     )
     thing = Object("route", named, f"{named} (missing)")
     fix = (fixes.ip(route.dst, "route", "add", *words),)

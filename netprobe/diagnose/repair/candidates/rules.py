@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.dnat_rules import ENGINES
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import (
@@ -19,6 +20,7 @@ from netprobe.model import (
     Namespace,
     Object,
     Place,
+    RouteQuery,
     Rule,
     Statement,
     Stop,
@@ -27,7 +29,7 @@ from netprobe.model import (
 )
 from netprobe.model.lookup import among, but, where
 from netprobe.model.place import stage_of
-from netprobe.predict import fixes
+from netprobe.predict import fib, fixes
 from netprobe.rules.naming import rule_decision
 
 from . import sets
@@ -46,6 +48,7 @@ _CODES = {
 # What a rule sets without a hop that shows it, and what it does to the packet.
 _LIFE = "sets the TTL of packets"
 _ZONE = "sets the conntrack zone of packets, in which their answer's is not"
+_OUT = ("oifname", "meta oifname")
 _STATION = "gives frames to another station"
 _SETS = {
     "ether daddr": _STATION,
@@ -121,8 +124,24 @@ def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
     if loss.stop.code == "martian-source" and change.field == "src":  # the address itself is what is refused
         given = tuple(replace(command, namespace=hop.namespace) for command in fix)
         stop = replace(loss.stop, commands=given, proof=(text, thing.text))
+    expected = _is_let_in_as(loss, hop, change)
+    exempted = [*_exempted(loss, hop, change, stop)] if expected else []
+    yield from exempted
     if change.field not in ("dst", "dport") or not _is_an_engines(loss, hop):
-        yield from loss.repair(stop, Merit.RESTORES if _is_let_in_as(loss, hop, change) else Merit.UNDOES)
+        yield from loss.repair(stop, Merit.RESTORES if expected and not exempted else Merit.UNDOES)
+
+
+def _exempted(loss: Loss, hop: Hop, change: Change, stop: Stop) -> Iterator[Repair]:
+    """The rule passed over for what goes from one network beside to another, where it is for the way out into
+    the world as well.
+    """
+    namespace, ends = loss.snapshot.at(hop.namespace), (change.before, hop.flow.dst)
+    routes = [fib.lookup(namespace, RouteQuery(None, each)).route for each in ends]
+    networks = [each.dst for each in routes if each is not None and each.is_to_a_network]
+    if len(networks) == len(ends) and not nat_rules.said(nat_rules.statements(namespace, hop.thing), *_OUT):
+        fix = rule_words.exempting(hop.thing, *networks)
+        text = f"{stop.text}; it is for what goes out of these networks, not for what stays"
+        yield from loss.repair(replace(stop, text=text, commands=fix), Merit.RESTORES, agreeing=1)
 
 
 def _is_let_in_as(loss: Loss, hop: Hop, change: Change) -> bool:

@@ -1,0 +1,73 @@
+"""A policy rule that others of its kind have, each for a sender or an interface of its own, and that one
+lacks. Pure.
+
+Containers with addresses of another network, and interfaces of a cloud, are given their table one by one.
+See: ip-rule(8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from operator import attrgetter
+
+from msgspec.structs import replace
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Link, Namespace, Object, PolicyRule, RouteQuery, Stage
+from netprobe.model.link import name_of
+from netprobe.model.lookup import but, grouped, where
+from netprobe.predict import fib, fixes, prefix, routing
+from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
+
+_WORDS = {"src": "from", "iif": "iif"}
+_NAMES = {fib.LOCAL: "local", fib.MAIN: "main", fib.DEFAULT: "default"}
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """For each packet that is forwarded, what the rules for other senders or ways in would be for its own."""
+    for routed in but(loss.prediction.routed, iif=None):
+        yield from _as_others(loss, routed, "src", f"{routed.src}/{prefix.bits(routed.dst)}")
+        yield from _as_others(loss, routed, "iif", name_of(routed.iif, ""))
+
+
+def _as_others(loss: Loss, routed: Routed, field: str, value: str) -> Iterator[Repair]:
+    namespace, said = loss.snapshot[routed.namespace], attrgetter(field)
+    asking = but(where(namespace.rules, version=prefix.version(routed.dst)), **{field: None})
+    alone = (each for each in asking if _is_alone(replace(each, **{field: None})))
+    alike = filter(partial(_is_alike, namespace, field, value), alone)
+    for shape, rules in grouped(alike, lambda each: replace(each, **{field: None})).items():
+        known = where(asking, priority=shape.priority, table=shape.table)
+        if value not in {*map(said, known)}:
+            yield from _copied(loss, routed, field, replace(shape, **{field: value}), len(rules))
+
+
+def _is_alone(shape: PolicyRule) -> bool:
+    """Whether a rule asks for nothing any more, and leads to a table."""
+    return shape == PolicyRule(shape.priority, shape.version, table=shape.table, mask=shape.mask)
+
+
+def _is_alike(namespace: Namespace, field: str, value: str, rule: PolicyRule) -> bool:
+    """Whether a rule is for an interface of the kind of this one, or for one address that is behind such."""
+    other, find = getattr(rule, field), {"src": _way_to, "iif": Namespace.link_named}[field]
+    links = find(namespace, value), find(namespace, other)
+    kinds = [(each.kind, each.master) for each in links if each is not None]
+    return len(kinds) == len(links) and kinds[0] == kinds[1]
+
+
+def _way_to(namespace: Namespace, written: str) -> Link | None:
+    """The interface by which one address is reached; None for a network."""
+    address, _, length = written.partition("/")
+    alone = address and length == str(prefix.bits(address))
+    return namespace.link_of(fib.lookup(namespace, RouteQuery(None, address)).leg) if alone else None
+
+
+def _copied(loss: Loss, routed: Routed, field: str, rule: PolicyRule, agreeing: int) -> Iterator[Repair]:
+    named = routing.describe_rule(rule)
+    table = _NAMES.get(rule.table or 0, str(rule.table))
+    words = ("rule", "add", "pref", str(rule.priority), _WORDS[field], getattr(rule, field), "lookup", table)
+    text = f"{routed.namespace} lacks the policy rule «{named}», of which it has {agreeing} for others"
+    thing, fix = Object("policy-rule", named, f"{named} (missing)"), (fixes.ip(routed.dst, *words),)
+    stop = lost("rule-wrong-table", routed.namespace, None, Stage.ROUTE, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing)

@@ -1,0 +1,92 @@
+"""A policy rule that its siblings have, a table of a sender that knows no way out, a translation for what stays at home."""
+
+from __future__ import annotations
+
+import pytest
+from networks import edited, tutorial, via
+from test_beside import chosen, kernel, lines
+from test_dispatched import dropping
+
+from netprobe.model import PolicyRule, Route, Ruleset, Snapshot
+from netprobe.rules.read.iptables_save import read_save
+
+
+def by_table(*rules: PolicyRule) -> Snapshot:
+    """The host's way out is in table 220 alone, main refuses; internet knows both networks."""
+    host, internet = tutorial()["host"], tutorial()["internet"]
+    out = via("0.0.0.0/0", "203.0.113.1", 4, table=220)
+    routes = (*(each for each in host.routes if not each.is_default), Route("0.0.0.0/0", "blackhole"), out)
+    known = (*internet.routes, via("172.17.0.0/16", "203.0.113.2", 2))
+    return edited(edited(tutorial(), "internet", routes=known), "host", routes=routes, rules=sorted_rules(*host.rules, *rules))
+
+
+def sorted_rules(*rules: PolicyRule) -> tuple[PolicyRule, ...]:
+    """As the kernel lists them."""
+    return tuple(sorted(rules, key=lambda each: (each.version, each.priority)))
+
+
+def rule(**fields: object) -> PolicyRule:
+    return PolicyRule(220, 4, table=220, mask=0, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "known", "line"),
+    [
+        ("c1", {"src": "172.17.0.3/32"}, "ip rule add pref 220 from 172.17.0.2/32 lookup 220"),
+        ("red", {"iif": "docker0"}, "ip rule add pref 220 iif br0 lookup 220"),
+    ],
+)
+def test_a_rule_that_a_sibling_has_is_made_for_the_other(source: str, known: dict[str, str], line: str) -> None:
+    cause = chosen(by_table(rule(**known)), source, "8.8.8.8")
+    assert (cause.code, lines(cause)) == ("rule-wrong-table", [line])
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"src": "10.9.0.0/16"},  # a network is no station
+        {"src": "203.0.113.1/32"},  # behind another kind of interface
+        {"iif": "eth0"},
+        {"src": "172.17.0.3/32", "mark": 5},  # and of something else
+    ],
+)
+def test_what_is_of_another_kind_says_nothing(known: dict[str, object]) -> None:
+    cause = chosen(by_table(rule(**known)), "red", "8.8.8.8")
+    assert not any("rule add pref 220" in line for line in lines(cause))
+
+
+def test_a_table_of_a_sender_gets_the_router_of_its_network() -> None:
+    c1 = tutorial()["c1"]
+    table = Route("172.17.0.0/16", nexthops=kernel("172.17.0.0/16", 2).nexthops, table=100)
+    routes = (*(each for each in c1.routes if not each.is_default), table)
+    rules = sorted_rules(*c1.rules, PolicyRule(100, 4, table=100, src="172.17.0.2/32"))
+    cause = chosen(edited(tutorial(), "c1", routes=routes, rules=rules), "red", "172.17.0.2")
+    assert lines(cause) == ["ip route add default via 172.17.0.1 dev eth0 table 100"]
+
+
+def translating(*rules: str) -> Ruleset:
+    text = "\n".join(("*nat", ":POSTROUTING ACCEPT [0:0]", *rules, "COMMIT", ""))
+    return Ruleset(tables=tuple(read_save(text, "iptables", "ip")))
+
+
+@pytest.mark.parametrize(
+    ("known", "line"),
+    [
+        ("10.0.0.0/16", "iptables -t nat -I POSTROUTING 1 -s 10.0.0.0/16 -d 172.17.0.0/16 -j ACCEPT"),
+        ("192.0.2.0/24", "iptables -I INPUT -i eth0 -p icmp -j ACCEPT"),
+    ],
+)
+def test_what_stays_at_home_is_exempted_where_it_is_known_by_its_own_address(known: str, line: str) -> None:
+    snapshot = edited(tutorial(), "c1", ruleset=dropping("INPUT", f"-A INPUT -s {known} -j ACCEPT"))
+    nat = translating("-A POSTROUTING -s 10.0.0.0/16 ! -d 10.0.0.0/16 -j MASQUERADE")
+    cause = chosen(edited(snapshot, "host", ruleset=nat), "red", "172.17.0.2")
+    assert lines(cause) == [line]
+
+
+def test_a_translation_of_what_comes_from_the_world_is_taken_away() -> None:
+    snapshot = edited(tutorial(), "c1", ruleset=dropping("INPUT", "-A INPUT -s 8.8.8.8 -j ACCEPT"))
+    nat = translating("-A POSTROUTING -o docker0 -j MASQUERADE")
+    internet = tutorial()["internet"]
+    snapshot = edited(snapshot, "internet", routes=(*internet.routes, via("172.17.0.0/16", "203.0.113.2", 2, source="8.8.8.8")))
+    cause = chosen(edited(snapshot, "host", ruleset=nat), "internet", "172.17.0.2")
+    assert lines(cause) == ["iptables -t nat -D POSTROUTING -o docker0 -j MASQUERADE"]
