@@ -351,3 +351,13 @@ def test_a_network_that_leaves_as_another_one_is_led_back(back: str, fix_: str) 
     routes = (networks.via("10.101.0.0/24", "203.0.113.2", 2), *snapshot["internet"].routes)
     said = cause(edited(snapshot, "internet", routes=routes), "internet", "10.101.0.2", 80)
     assert (said.code, said.place.namespace, fix(said)) == ("dnat-missing", "host", [fix_])
+
+
+@pytest.mark.parametrize(("target", "line"), [("8.8.8.8", "-R KUBE-SERVICES 1"), ("172.17.0.3", "ss -lntp")])
+def test_a_service_of_this_machine_that_leads_to_a_far_one(target: str, line: str) -> None:
+    """To a station beside its engine leads because it is there, whatever listens."""
+    rule = f"-A KUBE-SERVICES -d 10.43.0.1/32 -p tcp -m tcp --dport 443 -j DNAT --to-destination {target}:6443"
+    snapshot = edited(network("-A PREROUTING -j KUBE-SERVICES", rule), "host", sockets=(web(6443),))
+    found = fix(cause(edited(edited(snapshot, "internet", sockets=()), "c2", sockets=()), "red", "10.43.0.1", 443))
+    assert line in found[0]
+    assert ("10.0.0.1:6443" in found[0]) == (target == "8.8.8.8")

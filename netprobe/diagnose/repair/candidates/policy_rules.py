@@ -6,6 +6,7 @@ See: ip-rule(8); net/ipv4/fib_rules.c (fib_default_rules_init).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from operator import attrgetter
 
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import leads_on, routers_for
 from netprobe.model import Leg, Namespace, Nexthop, Object, PolicyRule, Route, RouteQuery, Stage, Stop
-from netprobe.model.lookup import but, grouped, has, where
+from netprobe.model.lookup import but, grouped, has, holding, where
 from netprobe.predict import fib, fixes, policy, prefix, routing, rp_filter
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -161,16 +162,13 @@ def _of_a_sender(loss: Loss, routed: Routed) -> Iterator[Repair]:
     router on one of them, so that main is asked.
     """
     namespace, query = loss.snapshot[routed.namespace], RouteQuery(routed.src or None, routed.dst)
-    own = f"{routed.src}/{prefix.bits(routed.dst)}"
-    tables = {each.table or 0 for each in where(namespace.rules, src=own, action="lookup")}
-    for table in tables - {*_TABLES.values()}:
-        near = {index for each in where(namespace.routes, table=table) for index in each.indexes}
-        known = fib.best(namespace, table, query)
-        for hop in routers_for(loss, namespace.name, routed.dst) if near and known is None else ():
-            if hop.link.index in near:
-                leg = Nexthop(hop.link.index, hop.via)
-                whole = prefix.WHOLE[prefix.version(routed.dst)]
-                yield from _with_default(loss, namespace, Route(whole, table=table, nexthops=(leg,)), 1)
+    led = where(namespace.rules, src=f"{routed.src}/{prefix.bits(routed.dst)}", action="lookup")
+    routers = [*routers_for(loss, namespace.name, routed.dst)] if led else []
+    for table, hop in product({*map(attrgetter("table"), led)} - {*_TABLES.values()}, routers):
+        near = holding(where(namespace.routes, table=table), indexes=hop.link.index)
+        if near and fib.best(namespace, table, query) is None:
+            leg, whole = Nexthop(hop.link.index, hop.via), prefix.WHOLE[prefix.version(routed.dst)]
+            yield from _with_default(loss, namespace, Route(whole, table=table, nexthops=(leg,)), 1)
 
 
 def _holds(route: Route, address: str | None) -> bool:

@@ -35,16 +35,16 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _as_others(loss: Loss, routed: Routed, field: str, value: str) -> Iterator[Repair]:
     namespace, said = loss.snapshot[routed.namespace], attrgetter(field)
     asking = but(where(namespace.rules, version=prefix.version(routed.dst)), **{field: None})
-    alone = (each for each in asking if _is_alone(replace(each, **{field: None})))
-    alike = filter(partial(_is_alike, namespace, field, value), alone)
+    alike = filter(partial(_is_alike, namespace, field, value), filter(partial(_is_alone, field), asking))
     for shape, rules in grouped(alike, lambda each: replace(each, **{field: None})).items():
         known = where(asking, priority=shape.priority, table=shape.table)
         if value not in {*map(said, known)}:
             yield from _copied(loss, routed, field, replace(shape, **{field: value}), len(rules))
 
 
-def _is_alone(shape: PolicyRule) -> bool:
-    """Whether a rule asks for nothing any more, and leads to a table."""
+def _is_alone(field: str, rule: PolicyRule) -> bool:
+    """Whether a rule asks for that alone, and leads to a table."""
+    shape = replace(rule, **{field: None})
     return shape == PolicyRule(shape.priority, shape.version, table=shape.table, mask=shape.mask)
 
 

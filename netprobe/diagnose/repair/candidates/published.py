@@ -151,9 +151,11 @@ def _to_another(loss: Loss) -> Iterator[Repair]:
     """A published port whose target is elsewhere by now: behind which station of its network it listens."""
     for namespace, made, thing, rule in _led_by(loss) if loss.prediction.leg is Leg.REQUEST else ():
         target, alive = made.flow.dst, made.flow.dst in loss.owned
-        if alive and thing.owner in dnat_rules.ENGINES:
+        beside = bool(prefix.neighbours_of(target, where(namespace.addresses, scope="global")))
+        if alive and beside and thing.owner in dnat_rules.ENGINES:
             continue  # it knows whom it has started
-        for name, address in dnat_rules.listeners(loss.snapshot, made.flow, but=namespace.name):
+        skipped = namespace.name if beside else ""  # one that is far away may mean this machine
+        for name, address in dnat_rules.listeners(loss.snapshot, made.flow, but=skipped):
             if address != target and _is_beside(namespace, address, target):
                 to = f"sends the packet to {target}, and {name} has {address}"
                 fix = nat_rules.retargeted(namespace, thing, rule, target, address)

@@ -6,6 +6,7 @@ What a rule refuses is the end of the walk itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -136,9 +137,10 @@ def _exempted(loss: Loss, hop: Hop, change: Change, stop: Stop) -> Iterator[Repa
     the world as well.
     """
     namespace, ends = loss.snapshot.at(hop.namespace), (change.before, hop.flow.dst)
-    routes = [fib.lookup(namespace, RouteQuery(None, each)).route for each in ends]
-    networks = [each.dst for each in routes if each is not None and each.is_to_a_network]
-    if len(networks) == len(ends) and not nat_rules.said(nat_rules.statements(namespace, hop.thing), *_OUT):
+    found = (fib.lookup(namespace, RouteQuery(None, each)).route for each in ends)
+    networks = [*map(attrgetter("dst"), where(filter(None, found), is_to_a_network=True))]
+    bound = nat_rules.said(nat_rules.statements(namespace, hop.thing), *_OUT)
+    if len(networks) == len(ends) and not bound:
         fix = rule_words.exempting(hop.thing, *networks)
         text = f"{stop.text}; it is for what goes out of these networks, not for what stays"
         yield from loss.repair(replace(stop, text=text, commands=fix), Merit.RESTORES, agreeing=1)
