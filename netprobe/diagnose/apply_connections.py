@@ -90,11 +90,14 @@ def delete_ipsec_policy(order: Order) -> Snapshot:
 
 
 def add_ipsec_policy(order: Order) -> Snapshot:
-    """`ip xfrm policy add [src PREFIX] [dst PREFIX] dir DIRECTION [action allow|block]`, no templates."""
+    """`ip xfrm policy add [src PREFIX] [dst PREFIX] dir DIRECTION [priority N] [action allow|block]`, no
+    templates.
+    """
     rest = order.plain
     if rest not in ([], ["action", "block"], ["action", "allow"]):
         raise KeyError(" ".join(rest))
     whole = "::/0" if ":" in f"{order.option('src')}{order.option('dst')}" else "0.0.0.0/0"
+    number = int(order.option("priority") or 0)
     src, dst = (as_prefix(order.option(key) or whole, order.six) for key in ("src", "dst"))
-    policy = XfrmPolicy(order.needed("dir"), src, dst, rest[-1] if rest else "allow")
+    policy = XfrmPolicy(order.needed("dir"), src, dst, rest[-1] if rest else "allow", priority=number)
     return order.with_fields(xfrm=(*order.namespace.policies, policy)).snapshot

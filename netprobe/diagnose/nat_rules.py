@@ -40,7 +40,7 @@ PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "16
 _INSIDE = ("bridge", "vxlan", "geneve", "tun", "wireguard", "gre", "ipip", "sit")
 _EXEMPTIONS = 8  # rules that are tried
 _WAYS = 64  # steps from rule to rule that leads there
-_IS = ("", "==", "in")
+IS = ("", "==", "in")
 _SOURCE = ("snat", "masquerade")
 _FROM, _TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
 
@@ -177,7 +177,7 @@ def _for_neighbours(namespace: Namespace, statements: tuple[Statement, ...], tar
 def said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
     """What the statements of a rule compare some keys with."""
     compared = among(statements, key=keys)
-    return [*filter(None, (each.value for each in among(compared, op=_IS)))]
+    return [*filter(None, (each.value for each in among(compared, op=IS)))]
 
 
 def said_by(rules: Iterable[Rule], key: str) -> list[str]:
@@ -261,6 +261,19 @@ def found(namespace: Namespace, thing: Object) -> Rule | None:
             tables = tuple(t for t in where(namespace.tables, name=table) if naming.tool(t) == tool)
             return find(_rules_of(tables, chain), number=int(number))
     return None
+
+
+def from_on(namespace: Namespace, thing: Object) -> tuple[NatRule, ...]:
+    """The rule that an object names, and those behind it in its chain; nothing for other objects."""
+    rule, named = found(namespace, thing), {*thing.line}
+    tables = among(namespace.tables, name=named)
+    chains = ((table, chain) for table in tables for chain in among(table.chains, name=named))
+    rules = ((*each, each[1].rules) for each in chains if rule in each[1].rules)
+    return tuple(
+        NatRule(table, chain, each, chain.hook or "")
+        for table, chain, every in islice(rules, 1)
+        for each in every[every.index(rule) :]
+    )
 
 
 def statements(namespace: Namespace, thing: Object) -> tuple[Statement, ...]:

@@ -34,6 +34,30 @@ def _written(thing: Object, rule: Rule, new: dict[str, str], how: tuple[str, str
     return ()
 
 
+def copied(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
+    """A rule more, behind the others of its chain, with one word in the place of another."""
+    match thing.line:
+        case ("nft", family, table, chain, *_):
+            text = nat_rules.swapped(rule.text, old, new)
+            return fixes.nft((table, chain), "add", "rule", family, table, chain, text)
+        case (tool, table, chain, _):
+            words = [{old: new}.get(word, word) for word in fixes.xt_words(chain, rule.text)]
+            return fixes.xtables(tool, table, chain, "-A", chain, *words)
+    return ()
+
+
+def put_before(thing: Object, rule: Rule, first: Rule) -> fixes.Fix:
+    """The rule taken away, and put before an earlier one of its chain."""
+    match thing.line:
+        case ("nft", family, table, chain, *_):
+            at = (family, table, chain, "handle", str(first.handle))
+            return (*fixes.without(thing), *fixes.nft((table, chain), "insert", "rule", *at, rule.text))
+        case (tool, table, chain, _):
+            words = ("-I", chain, str(first.number), *fixes.xt_words(chain, rule.text))
+            return (*fixes.without(thing), *fixes.xtables(tool, table, chain, *words))
+    return ()
+
+
 def put_first(thing: Object, rule: Rule) -> fixes.Fix:
     """The rule taken away, and put before all others of its chain."""
     match thing.line:

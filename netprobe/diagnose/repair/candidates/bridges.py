@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station
-from netprobe.model import Command, Link, Namespace, Object, Stage
-from netprobe.model.lookup import but, where
+from netprobe.model import BridgePort, Command, Link, Namespace, Object, Stage
+from netprobe.model.lookup import but, has, where
 from netprobe.predict import bridge, fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.outcome import is_group
@@ -38,6 +38,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         for link in but(namespace.links, port=None):
             yield from _switched(loss, namespace, link)
         yield from _opened(loss, namespace)
+        yield from _unwritten(loss, namespace)
         yield from _written(loss, namespace)
         yield from _calling(loss, namespace)
     if loss.stop.code == "macvlan-mode-isolated":
@@ -108,6 +109,31 @@ def _switched(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
             fix=(fixes.bridge_port(link, word, then),),
         )
         yield from loss.repair(stop, Merit.UNDOES)
+
+
+def _unwritten(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
+    """A station behind a port that neither learns nor is flooded to, and that has no entry, as those behind
+    other such ports have one.
+    """
+    ends = [*loss.known_ends(namespace.name, filter(_is_told_by_hand, namespace.links))]
+    known = {link.index for link, (_, far) in ends if has(namespace.fdb, index=link.index, mac=far.mac)}
+    for link, (there, far) in ends if known else ():
+        if link.index not in known:
+            named = f"{far.mac} dev {link.name}"
+            text = (
+                f"{namespace.name} has no forwarding entry for {there} behind {link.name}, which neither"
+                f" learns nor is flooded to, as it has for {len(known)} others"
+            )
+            fix = (Command.of("bridge", "fdb", "add", far.mac, "dev", link.name, "master", "static"),)
+            thing = Object("fdb-entry", named, f"{named} (missing)")
+            stop = lost(
+                "port-flood-off", namespace.name, link, Stage.BRIDGE_FORWARD, text, object=thing, fix=fix
+            )
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=len(known))
+
+
+def _is_told_by_hand(link: Link) -> bool:
+    return has([link.port or BridgePort()], learning=False, unicast_flood=False)
 
 
 def _written(loss: Loss, namespace: Namespace) -> Iterator[Repair]:

@@ -29,6 +29,7 @@ _REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
 _MOST = 16  # rules of a table: who has more of them has left them for others
 _IN, _OUT = ("iifname", "meta iifname"), ("oifname", "meta oifname")
 _FROM, _TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
+_STATUS = ("ct status", "xt ctstatus", "xt ctstate", "ct state")
 _ASKED = (*_IN, *_OUT, *_FROM, *_TO, *PORT_KEYS)
 
 
@@ -49,17 +50,25 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         rules = (nat_rules.NatRule(table, *each) for each in indexed(_particular, table.chains))
         every = [*rules]
         corrected = map(partial(_corrected, loss, routed, gone), every)
-        late = map(partial(_moved_up, loss), filter(partial(_is_for, routed), every))
+        late = map(partial(_moved_up, loss), filter(partial(_is_for, loss, routed), every))
         yield from islice(joined.from_iterable(corrected), _MOST)
         yield from islice(joined.from_iterable(late), _MOST)
 
 
-def _is_for(routed: Routed, rule: nat_rules.NatRule) -> bool:
-    """Whether a rule names the sender, the goal or the way in of a packet, as far as its words tell."""
+def _is_for(loss: Loss, routed: Routed, rule: nat_rules.NatRule) -> bool:
+    """Whether a rule names the sender, the goal or the way in of a packet, as far as its words tell; or
+    accepts what is published, where it is.
+    """
     steps = rule.statements
     networks = nat_rules.networks(steps, *_FROM), nat_rules.networks(steps, *_TO)
     named = prefix.within(networks[0], routed.src) or prefix.within(networks[1], routed.dst)
-    return named or name_of(routed.iif) in nat_rules.said(steps, *_IN)
+    return named or name_of(routed.iif) in nat_rules.said(steps, *_IN) or _is_published(loss, rule)
+
+
+def _is_published(loss: Loss, rule: nat_rules.NatRule) -> bool:
+    """Whether a rule accepts what was led to another goal, and the packet was, in the same namespace."""
+    led = nat_rules.changed(loss.hops, loss.here.name, "dst")
+    return led is not None and "dnat" in nat_rules.said(rule.statements, *_STATUS)
 
 
 def _particular(chains: tuple[Chain, ...]) -> tuple[tuple[Chain, Rule, str], ...]:
@@ -69,10 +78,10 @@ def _particular(chains: tuple[Chain, ...]) -> tuple[tuple[Chain, Rule, str], ...
 
 
 def _is_particular(placed: tuple[Chain, Rule, str]) -> bool:
-    """Whether a rule accepts, and asks for several things."""
+    """Whether a rule accepts, and asks for several things, or for what is published."""
     steps = placed[1].statements
     accepts = has(steps, kind="accept")
-    return accepts and len(nat_rules.said(steps, *_ASKED)) > 1
+    return accepts and (len(nat_rules.said(steps, *_ASKED)) > 1 or "dnat" in nat_rules.said(steps, *_STATUS))
 
 
 def _moved_up(loss: Loss, rule: nat_rules.NatRule) -> Iterator[Repair]:
@@ -85,7 +94,8 @@ def _moved_up(loss: Loss, rule: nat_rules.NatRule) -> Iterator[Repair]:
     # what ends its chain has exceptions; what was put before others is odd itself
     excepted = any({"-I", "insert"} & {*command.words} for command in loss.stop.commands)
     ends = excepted or _ends(rule.chain, nat_rules.found(loss.here, loss.stop.thing))
-    yield from loss.repair(stop, Merit.RESTORES if ends else Merit.ADDS, agreeing=1)
+    meant = ends or _is_published(loss, rule)
+    yield from loss.repair(stop, Merit.RESTORES if meant else Merit.ADDS, agreeing=1)
 
 
 def _ends(chain: Chain, refusing: Rule | None) -> bool:

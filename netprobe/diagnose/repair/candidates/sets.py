@@ -41,6 +41,7 @@ from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS
 
 REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
+_QUESTION = "nd-filtered"  # of IPv6, who has an address: it is from one of the asker's, most often link-local
 
 
 class _Lookup(Struct, frozen=True):
@@ -95,7 +96,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """
     for router in but(loss.asked(Leg.REQUEST), iif=None):
         yield from _untranslated(loss, router)
-    if loss.stop.code not in REFUSED:
+    if loss.stop.code not in REFUSED | {_QUESTION}:
         return
     namespace = loss.here
     tests = nat_rules.statements(namespace, loss.stop.thing)
@@ -126,7 +127,12 @@ def _untranslated(loss: Loss, router: Routed) -> Iterator[Repair]:
 
 
 def _flows(loss: Loss, namespace: Namespace) -> Iterator[Flow]:
-    """The packet as it came there, and what a tunnel of the namespace would carry it in."""
+    """The packet as it came there, and what a tunnel of the namespace would carry it in; a question as any
+    station beside would send it.
+    """
+    for name, link in loss.hearers() if loss.stop.code == _QUESTION else ():
+        for own in loss.snapshot[name].addresses_of(link, 6):
+            yield Flow(own.address, loss.goal, Protocol.ICMPV6)
     for hop in where(loss.hops, namespace=namespace.name)[-1:]:
         yield hop.flow
     for link, vxlan in namespace.vxlans:

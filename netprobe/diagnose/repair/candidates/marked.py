@@ -1,0 +1,56 @@
+"""A port that rules do not mark as they mark others: what is marked goes another way. Pure.
+
+See: ip-rule(8), fwmark; iptables-extensions(8), MARK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from netprobe.diagnose import nat_rules, rule_words
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Flow, Leg, Object, Stage, Stop
+from netprobe.model.lookup import but, where
+from netprobe.model.place import Place
+from netprobe.predict.trace import Routed
+from netprobe.rules.naming import PORT_KEYS, SOURCE_PORT_KEYS
+
+_MOST = 16  # rules of a namespace
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each rule that marks another port, for the packet's, where what is marked is routed by a rule."""
+    for routed in loss.prediction.routed:
+        rules = where(loss.snapshot[routed.namespace].rules, version=loss.version)
+        if but(rules, mark=0):
+            yield from _of_ports(loss, routed)
+
+
+def _of_ports(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    namespace, flow = loss.snapshot[routed.namespace], _sent(loss, routed)
+    for rule in islice(nat_rules.of_kind(namespace.tables, "set"), _MOST):
+        for old, new in _ports(rule, flow):
+            thing = rule.decision.object
+            text = f"{thing.id} of {namespace.name} marks port {old}, and no rule marks {new}"
+            fix = rule_words.copied(thing, rule.rule, old, new)
+            named = " ".join(word for command in fix for word in command.words)
+            place, missing = (
+                Place(namespace.name, None, Stage.ROUTE),
+                Object("rule", named, f"{named} (missing)"),
+            )
+            stop = Stop("rule-wrong-table", place, text, missing, fix, (thing.text, loss.stop.text))
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _sent(loss: Loss, routed: Routed) -> Flow:
+    """The packet of a routing decision, its ports as they are there."""
+    came = where(loss.prediction.request.hops, namespace=routed.namespace)
+    flow = came[-1].flow if came else loss.probe.flow()
+    return flow.reversed() if routed.leg is Leg.REPLY else flow
+
+
+def _ports(rule: nat_rules.NatRule, flow: Flow) -> Iterator[tuple[str, str]]:
+    """The port that a rule asks for, and that of the packet."""
+    for keys, port in ((SOURCE_PORT_KEYS, flow.sport), (PORT_KEYS, flow.dport)):
+        yield from ((old, str(port)) for old in nat_rules.said(rule.statements, *keys))

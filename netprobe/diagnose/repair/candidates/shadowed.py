@@ -1,0 +1,94 @@
+"""A rule that can never match: an earlier one of its chain takes all that it asks for. It is the exception,
+and was to stand before that rule. Pure.
+
+See: iptables(8), -I; nft(8), insert rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice, product, starmap
+from operator import attrgetter
+
+from msgspec.structs import replace
+
+from netprobe.diagnose import nat_rules, rule_words
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Rule, Statement, Stop
+from netprobe.model.lookup import among, but, not_among, where
+from netprobe.predict import prefix
+from netprobe.rules.naming import TRANSLATIONS
+
+from .sets import REFUSED
+
+_MOST = 16  # rules that are tried
+_TESTS = {"match", "vmap"}
+_ENDS = {(kind,) for kind in ("accept", "drop", "reject", "goto", "jump", *TRANSLATIONS)}
+_CODES = {"src": "nat-wrong-address", "dst": "dnat-dead-target", "dport": "dnat-dead-target"}
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each rule behind one that decided, and for less than that, put before it."""
+    found = (each for stop in _decided(loss) for each in _overtaken(loss, stop))
+    yield from islice(found, _MOST)
+
+
+def _decided(loss: Loss) -> Iterator[Stop]:
+    """Each rule that the packet met where it was refused, and those that gave it other addresses, as the
+    cause that it would be.
+    """
+    met = where(reversed(loss.prediction.rules), namespace=loss.here.name, leg=loss.prediction.leg)[:1]
+    for passed in met if loss.stop.code in REFUSED else ():
+        yield from (replace(loss.stop, object=thing) for thing in (*passed.rules, loss.stop.thing))
+    for hop in but(loss.hops, object=None):
+        for change in among(hop.changes, field=_CODES):
+            yield Stop(_CODES[change.field], hop.place, loss.stop.text, hop.object)
+
+
+def _overtaken(loss: Loss, stop: Stop) -> Iterator[Repair]:
+    first, *later = nat_rules.from_on(loss.snapshot.at(stop.place.namespace), stop.thing) or (None,)
+    for each in later:
+        if first is not None and _is_for_less(each.rule, first.rule):
+            yield from _put_before(loss, stop, first, each)
+
+
+def _put_before(
+    loss: Loss, stop: Stop, first: nat_rules.NatRule, later: nat_rules.NatRule
+) -> Iterator[Repair]:
+    thing = later.decision.object
+    text = f"{thing.id} of {stop.place.namespace} stands behind a rule that takes all that it asks for"
+    fix, proof = rule_words.put_before(thing, later.rule, first.rule), (first.rule.text, loss.stop.text)
+    stop = replace(stop, text=text, object=thing, commands=fix, proof=proof, advice="")
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _is_for_less(later: Rule, first: Rule) -> bool:
+    """Whether all that a rule would take is taken by another one, which takes more: both end their chain.
+    What refuses everything is odd itself.
+    """
+    asked, before = _tests(later), _tests(first)
+    excepting = before or among(first.statements, kind=TRANSLATIONS)
+    taken = all(map(partial(_is_implied, asked), before))
+    return all((excepting, taken, asked != before, _ends(later), _ends(first)))
+
+
+def _tests(rule: Rule) -> tuple[Statement, ...]:
+    return among(rule.statements, kind=_TESTS)
+
+
+def _ends(rule: Rule) -> bool:
+    """Whether a rule is nothing but tests and an end: one that has a limit does not take all."""
+    steps = not_among(rule.statements, kind={"note", *_TESTS})
+    return tuple(map(attrgetter("kind"), steps)) in _ENDS
+
+
+def _is_implied(asked: tuple[Statement, ...], test: Statement) -> bool:
+    """Whether what has passed some tests passes another one as well."""
+    outer, inner = nat_rules.networks((test,), test.key), nat_rules.networks(asked, test.key)
+    return test in asked or any(starmap(_holds, product(outer, inner)))
+
+
+def _holds(network: str, other: str) -> bool:
+    inside = prefix.contains(network, other.partition("/")[0])
+    return inside and prefix.length(other) >= prefix.length(network)

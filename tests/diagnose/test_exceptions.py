@@ -1,0 +1,238 @@
+"""An exception that stands too late, is missing one way, or is missing where others of its kind are there: it is put right, and what it
+is excepted from stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from msgspec.structs import replace
+from networks import RULES, edited, local, probe, relinked, tutorial, via, with_link_locals
+from test_beside import chosen, lines
+from test_meant import tables
+from test_sets import by_iptables
+
+from netprobe.diagnose.repair import choice
+from netprobe.model import (
+    BridgePort,
+    Chain,
+    Endpoint,
+    FdbEntry,
+    InterfaceAddress,
+    NamedSet,
+    Nexthop,
+    PolicyRule,
+    Protocol,
+    Route,
+    Rule,
+    Ruleset,
+    Snapshot,
+    Table,
+    Term,
+    XfrmPolicy,
+)
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+from netprobe.rules.read.iptables_save import read_save
+from netprobe.rules.read.nft_text import rule_statements
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        ("-A INPUT -s 10.0.0.0/8 -j DROP", "-A INPUT -s 10.0.0.0/16 -j ACCEPT"),
+        ("-A INPUT -s 10.0.0.0/8 -j REJECT", "-A INPUT -s 10.0.0.2/32 -p icmp -j ACCEPT"),
+        ("-A INPUT -i eth0 -j DROP", "-A INPUT -i eth0 -p icmp -j ACCEPT"),
+        ("-A INPUT -s 10.0.0.0/8 -g CLOSED", "-A INPUT -s 10.0.0.2/32 -g OPEN"),
+        ("-A INPUT -s 10.0.0.0/8 -j CLOSED", "-A INPUT -s 10.0.0.2/32 -j OPEN"),
+    ],
+)
+def test_a_rule_for_less_comes_before_the_one_that_takes_all_of_it(first: str, later: str) -> None:
+    chains = (":CLOSED - [0:0]", ":OPEN - [0:0]", "-A CLOSED -j DROP", "-A OPEN -p icmp -j ACCEPT")
+    cause = chosen(by_iptables(*chains, "-A INPUT -p udp -j ACCEPT", first, later), "red", "172.17.0.2")
+    words = later.removeprefix("-A INPUT ")
+    assert lines(cause) == [f"iptables -D INPUT {words}", f"iptables -I INPUT 2 {words}"]
+    assert cause.thing.id == "iptables filter INPUT 3"
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        ("-A INPUT -s 10.0.0.0/16 -j DROP", "-A INPUT -s 10.0.0.0/8 -j ACCEPT"),  # for more
+        ("-A INPUT -s 10.0.0.0/16 -j DROP", "-A INPUT -p icmp -j ACCEPT"),  # for something else
+        ("-A INPUT -s 10.0.0.0/16 -m limit --limit 1/sec --limit-burst 1 -j DROP", "-A INPUT -s 10.0.0.2/32 -j DROP"),
+    ],
+)
+def test_a_rule_that_is_for_more_or_for_something_else_stays_where_it_is(first: str, later: str) -> None:
+    cause = chosen(by_iptables(first, later), "red", "172.17.0.2")
+    assert not [line for line in lines(cause) if line.startswith("iptables -I INPUT ")]
+
+
+@pytest.mark.parametrize(
+    ("later", "wanted"),
+    [
+        ("-A POSTROUTING -s 10.0.0.0/16 -o docker0 -j ACCEPT", "10.0.0.0/16"),
+        ("-A POSTROUTING -s 10.0.0.2/32 -o docker0 -j SNAT --to-source 203.0.113.2", "203.0.113.2"),
+    ],
+)
+def test_a_translation_for_less_comes_before_the_one_for_all(later: str, wanted: str) -> None:
+    nat = tables("-A POSTROUTING -o docker0 -j MASQUERADE", later, table="nat")
+    snapshot = by_iptables(f"-A INPUT -s {wanted} -j ACCEPT", policy="DROP")
+    cause = chosen(edited(snapshot, "host", ruleset=Ruleset(tables=nat, queues=())), "red", "172.17.0.2")
+    words = later.removeprefix("-A POSTROUTING ")
+    told = ["iptables -t nat -D POSTROUTING", "iptables -t nat -I POSTROUTING 1"]
+    assert (cause.code, lines(cause)) == ("nat-wrong-address", [f"{each} {words}" for each in told])
+
+
+PUBLISHED = "-A PREROUTING -d 203.0.113.2/32 -j DNAT --to-destination 172.17.0.2"
+
+
+def published(filtering: Sequence[Table]) -> Snapshot:
+    nat = tables(PUBLISHED, table="nat")
+    return edited(tutorial(), "host", ruleset=Ruleset(tables=(*nat, *filtering), queues=()))
+
+
+def test_what_lets_in_what_is_published_comes_before_what_refuses() -> None:
+    accepting = "-m conntrack --ctstate DNAT -j ACCEPT"
+    shut = ":SHUT - [0:0]", "-A SHUT -j REJECT", "-A FORWARD -i eth0 -j ACCEPT", "-A FORWARD -o docker0 -j SHUT"
+    cause = chosen(published(tables(*shut, f"-A FORWARD {accepting}", "-A FORWARD -i docker0 -j ACCEPT")), "red", "203.0.113.2")
+    assert lines(cause) == [f"iptables -D FORWARD {accepting}", f"iptables -I FORWARD {accepting}"]
+
+
+def test_the_same_of_nft() -> None:
+    said = ("ct state established accept", "oifname docker0 jump shut", "ct status dnat accept", "drop", "reject")
+    *rules, last = (Rule(n, text, tuple(rule_statements(text)), handle=n) for n, text in enumerate(said, 1))
+    chain, shut = Chain("forward", tuple(rules), "forward"), Chain("shut", (last,))
+    cause = chosen(published((Table("nft", "inet", "fw4", (chain, shut)),)), "red", "203.0.113.2")
+    assert lines(cause)[1] == "nft insert rule inet fw4 forward ct status dnat accept"
+
+
+TUNNEL = "tmpl src 10.0.0.2 dst 203.0.113.1 proto esp mode tunnel"
+OUT = XfrmPolicy("out", "10.0.0.2/32", "0.0.0.0/0", "allow", (TUNNEL,), "everything", 2000, keyed=False)
+
+
+@pytest.mark.parametrize("priority", [0, 1000])
+def test_an_exception_from_ipsec_that_one_direction_has_is_given_the_other(priority: int) -> None:
+    known = XfrmPolicy("in", "8.8.8.0/24", "10.0.0.0/16", "allow", priority=priority)
+    cause = chosen(edited(tutorial(), "red", xfrm=(OUT, known)), "red", "8.8.8.8")
+    number = f" priority {priority}" if priority else ""
+    assert cause.code == "xfrm-policy-block"
+    assert lines(cause) == [f"ip xfrm policy add src 10.0.0.0/16 dst 8.8.8.0/24 dir out{number}"]
+
+
+def test_an_exception_from_ipsec_for_others_says_nothing() -> None:
+    known = XfrmPolicy("in", "9.9.9.0/24", "10.0.0.0/16", "allow")
+    cause = chosen(edited(tutorial(), "red", xfrm=(OUT, known)), "red", "8.8.8.8")
+    assert lines(cause) == ["ip xfrm policy delete src 10.0.0.2/32 dst 0.0.0.0/0 dir out"]
+
+
+FAR = Nexthop(4, "203.0.113.9")
+
+
+def with_a_table(*routes: Route) -> Snapshot:
+    """host asks table 220, with a default route to a gateway that is gone, before main."""
+    own = tuple(replace(route, protocol="kernel") if route.nexthops[0].via is None else route for route in tutorial()["host"].routes)
+    into = Route("0.0.0.0/0", table=220, nexthops=(FAR,))
+    rules = (PolicyRule(220, 4, table=220), *RULES)
+    return edited(tutorial(), "host", routes=(*own, into, *routes), rules=rules)
+
+
+def thrown(dst: str) -> Route:
+    return Route(dst, "throw", table=220)
+
+
+@pytest.mark.parametrize("lacking", [(), (Route("172.17.0.0/16", table=220, nexthops=(FAR,)),)])
+def test_a_network_beside_is_thrown_back_to_main_as_others_are(lacking: tuple[Route, ...]) -> None:
+    snapshot = with_a_table(thrown("10.0.0.0/16"), thrown("203.0.113.0/24"), *lacking)
+    cause = chosen(snapshot, "red", "172.17.0.2")
+    assert (cause.code, lines(cause)) == ("rule-wrong-table", ["ip route replace throw 172.17.0.0/16 table 220"])
+
+
+def by_hand(*known: tuple[int, str]) -> Snapshot:
+    """The ports of docker0 neither learn nor are flooded to; those of these indexes have entries."""
+    snapshot = tutorial()
+    for name in ("vethc1", "vethc2"):
+        snapshot = relinked(snapshot, "host", name, port=BridgePort(learning=False, unicast_flood=False))
+    return edited(snapshot, "host", fdb=tuple(FdbEntry(index, mac, 5, state="static") for index, mac in known))
+
+
+def test_a_station_without_an_entry_gets_one_where_others_have_theirs() -> None:
+    others, own = tutorial()["c2"].links[1].mac, tutorial()["c1"].links[1].mac
+    cause = chosen(by_hand((7, others)), "red", "172.17.0.2")
+    assert (cause.code, lines(cause)) == ("port-flood-off", [f"bridge fdb add {own} dev vethc1 master static"])
+
+
+def test_without_such_entries_the_port_is_what_is_off() -> None:
+    assert lines(chosen(by_hand(), "red", "172.17.0.2")) == ["bridge link set dev vethc1 flood on"]
+
+
+def with_ipv6(*elsewhere: str) -> Snapshot:
+    """red asks the internet by host's address, which failed duplicate address detection; these are internet's and c1's."""
+    snapshot = with_link_locals(tutorial())
+    failed = InterfaceAddress(2, "fd00:10::1", 64, flags=("dadfailed", "tentative"))
+    own = InterfaceAddress(2, "fd00:10::2", 64)
+    near = via("fd00:10::/64", None, 2)
+    snapshot = edited(snapshot, "host", addresses=(*snapshot["host"].addresses, failed), routes=(*snapshot["host"].routes, near))
+    return edited(snapshot, "red", addresses=(*snapshot["red"].addresses, own), routes=(*snapshot["red"].routes, near))
+
+
+def test_an_address_that_nobody_else_has_any_more_is_given_anew() -> None:
+    cause = chosen(with_ipv6(), "red", "fd00:10::1")
+    assert cause.code == "addr-dad-failed"
+    assert lines(cause) == [f"ip address {what} fd00:10::1/64 dev br0" for what in ("del", "add")]
+
+
+@pytest.mark.parametrize(("element", "line"), [
+    ("fd00::/8", "nft delete element inet fw bogons { fd00::/8 }"),
+    ("fec0::/10", "nft delete rule inet fw input handle 2"),
+])  # fmt: skip
+def test_what_asks_for_neighbours_is_taken_out_of_a_set_of_bogons(element: str, line: str) -> None:
+    bogons = NamedSet("bogons", ("ipv6_addr",), flags=("interval",), elements=(Term("value", "fe80::/10"), Term("value", element)))
+    said = ("ip6 saddr @bogons drop", "ip6 saddr fd00::/8 drop")[element != "fd00::/8" :]
+    rule = Rule(1, said[0], tuple(rule_statements(said[0])), handle=2)
+    fw = Table("nft", "inet", "fw", (Chain("input", (rule,), "input"),), sets=(bogons,))
+    snapshot = with_link_locals(tutorial())
+    for name, address in (("red", "fd00:10::2"), ("host", "fd00:10::1")):
+        own, near = InterfaceAddress(2, address, 64), via("fd00:10::/64", None, 2)
+        snapshot = edited(
+            snapshot, name, addresses=(*snapshot[name].addresses, own), routes=(*snapshot[name].routes, near, *local(address)[1:])
+        )
+    failing = edited(snapshot, "host", ruleset=Ruleset((), (fw,)))
+    cause = chosen(failing, "red", "fd00:10::1")
+    assert lines(cause) == [line]
+
+
+def of_ports(*rules: str) -> Snapshot:
+    """red gives what is not marked to a table whose gateway is gone, and marks some of what it sends."""
+    red = tutorial()["red"]
+    lines = ("*mangle", ":PREROUTING ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", *rules, "COMMIT", "")
+    away = (PolicyRule(100, 4, table=205, mark=57841, inverted=True), *RULES)
+    into = Route("0.0.0.0/0", table=205, nexthops=(Nexthop(2, "10.0.0.9"),))
+    marking = Ruleset(tables=tuple(read_save("\n".join(lines), "iptables", "ip")), queues=())
+    return edited(tutorial(), "red", ruleset=marking, rules=away, routes=(*red.routes, into))
+
+
+def by_tcp(snapshot: Snapshot, port: int) -> list[str]:
+    asked = replace(
+        probe("red", "8.8.8.8", Protocol.TCP, source_port=40000),
+        icmp_id=None,
+        destination=Endpoint("8.8.8.8", address="8.8.8.8", port=port),
+    )
+    found = predict(snapshot, asked, ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    return lines(choice.choose(snapshot, found, found.stop).stop)
+
+
+MARKS = "-A OUTPUT -p tcp -m tcp --dport {} -j MARK --set-xmark 0xe1f1/0xffffffff"
+
+
+def test_a_port_that_is_not_marked_as_another_one_is_gets_its_rule() -> None:
+    rule = MARKS.format(22).removeprefix("-A ")
+    assert by_tcp(of_ports(MARKS.format(443)), 22) == [f"iptables -t mangle -A {rule}"]
+
+
+def test_rules_that_mark_other_things_say_nothing_of_ports() -> None:
+    other = "-A OUTPUT -d 192.0.2.0/24 -j MARK --set-xmark 0xe1f1/0xffffffff"
+    assert by_tcp(of_ports(other), 22)[0].startswith("ip rule del")
