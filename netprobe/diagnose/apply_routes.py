@@ -41,6 +41,8 @@ def change_route(order: Order) -> Snapshot:
     new = _route(order)
     same = find(routes, dst=new.dst, table=new.table, metric=new.metric, tos=new.tos, origin=new.origin)
     verb = order.permit(same, "add", "append", "change", "replace")
+    alike = find(routes, **_of_one_way(new))
+    refuse_if(alike != same and alike is not None, new.dst)  # EEXIST: it is there behind another one
     if same is None:
         routes = (*routes, new)
     elif verb != "append":
@@ -50,6 +52,12 @@ def change_route(order: Order) -> Snapshot:
     else:
         routes = (*routes, new)
     return order.with_fields(routes=routes).snapshot
+
+
+def _of_one_way(new: Route) -> dict[str, object]:
+    """What two routes have in common that the kernel takes for one (fib_table_insert, fib_find_info)."""
+    read = ("dst", "table", "metric", "tos", "origin", "type", "nexthops", "source")
+    return {name: getattr(new, name) for name in read}
 
 
 def _route(order: Order) -> Route:

@@ -18,8 +18,8 @@ def reworded(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
     return _written(thing, rule, {old: new}, ("replace", "handle", "-R"))
 
 
-def copied(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
-    """The same rule for another interface or network, before it."""
+def put_beside(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
+    """A rule more, before the one that it is like, for another interface or network."""
     return _written(thing, rule, {old: new}, ("insert", "position", "-I"))
 
 
@@ -34,7 +34,7 @@ def _written(thing: Object, rule: Rule, new: dict[str, str], how: tuple[str, str
     return ()
 
 
-def copied(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
+def appended(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
     """A rule more, behind the others of its chain, with one word in the place of another."""
     match thing.line:
         case ("nft", family, table, chain, *_):

@@ -13,10 +13,12 @@ from test_beside import chosen, lines
 from test_meant import tables
 from test_sets import by_iptables
 
+from netprobe.diagnose.apply import carry_out
 from netprobe.diagnose.repair import choice
 from netprobe.model import (
     BridgePort,
     Chain,
+    Command,
     Endpoint,
     FdbEntry,
     InterfaceAddress,
@@ -28,6 +30,7 @@ from netprobe.model import (
     Rule,
     Ruleset,
     Snapshot,
+    Statement,
     Table,
     Term,
     XfrmPolicy,
@@ -236,3 +239,69 @@ def test_a_port_that_is_not_marked_as_another_one_is_gets_its_rule() -> None:
 def test_rules_that_mark_other_things_say_nothing_of_ports() -> None:
     other = "-A OUTPUT -d 192.0.2.0/24 -j MARK --set-xmark 0xe1f1/0xffffffff"
     assert by_tcp(of_ports(other), 22)[0].startswith("ip rule del")
+
+
+def forwarding(*rules: str) -> Snapshot:
+    return edited(tutorial(), "host", ruleset=Ruleset(tables=tables(*rules), queues=()))
+
+
+def test_a_port_that_is_open_by_the_other_protocol_is_opened_by_this_one() -> None:
+    """Not the isolation of the network goes, and nothing else is let through."""
+    opened = "-A FORWARD -d 8.8.8.8/32 -i br0 -p udp -m udp --dport 53 -j ACCEPT"
+    answers = "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+    snapshot = forwarding(answers, opened, "-A FORWARD -i br0 -o eth0 -j DROP")
+    assert by_tcp(snapshot, 53) == ["iptables -I FORWARD 2 -d 8.8.8.8/32 -i br0 -p tcp -m tcp --dport 53 -j ACCEPT"]
+
+
+def test_another_port_says_nothing() -> None:
+    opened = "-A FORWARD -d 8.8.8.8/32 -i br0 -p udp -m udp --dport 53 -j ACCEPT"
+    assert not by_tcp(forwarding(opened, "-A FORWARD -i br0 -o eth0 -j DROP"), 443)[0].endswith("--dport 53 -j ACCEPT")
+
+
+def test_a_binding_of_arp_that_is_missing_is_added() -> None:
+    """c1's port is bound to an address that c1 does not have."""
+    pair = Term("concat", args=(Term("value", "vethc1"), Term("value", "172.17.0.9")))
+    looked = Term("concat", args=(Term("key", "iifname"), Term("key", "arp saddr ip")))
+    bound = Statement("match", looked, "==", Term("ref", "bindings"))
+    text = "ether type arp iifname vethc1 drop"
+    rules = (Rule(1, "", (bound, Statement("accept")), handle=1), Rule(2, text, tuple(rule_statements(text)), handle=2))
+    bindings = NamedSet("bindings", ("ifname", "ipv4_addr"), elements=(pair,))
+    dai = Table("nft", "bridge", "dai", (Chain("arpin", rules, "prerouting", -300),), sets=(bindings,))
+    cause = chosen(edited(tutorial(), "host", ruleset=Ruleset((), (dai,))), "red", "172.17.0.2")
+    assert (cause.code, lines(cause)) == ("arp-filtered", ['nft add element bridge dai bindings { "vethc1" . 172.17.0.2 }'])
+
+
+def test_a_default_route_that_refuses_goes_as_its_table_has_it_for_the_other_version() -> None:
+    """red's table has a way out by IPv4, and by IPv6 nothing but an end; without it all would go by main."""
+    snapshot = with_link_locals(tutorial())
+    for name, address in (("red", "fd00:10::2"), ("host", "fd00:10::1")):
+        own, near = InterfaceAddress(2, address, 64), via("fd00:10::/64", None, 2)
+        snapshot = edited(
+            snapshot, name, addresses=(*snapshot[name].addresses, own), routes=(*snapshot[name].routes, near, *local(address)[1:])
+        )
+    six = via("fd00:8::/64", None, 4)
+    snapshot = edited(
+        snapshot, "host", routes=(*snapshot["host"].routes, six), sysctls={"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
+    )
+    out = (Route("::/0", "unreachable", table=257, metric=1024), via("0.0.0.0/0", "10.0.0.1", 2, table=257), via("::/0", "fd00:10::1", 2))
+    snapshot = edited(snapshot, "red", routes=(*snapshot["red"].routes, *out), rules=(PolicyRule(100, 6, table=257), *RULES))
+    there = InterfaceAddress(2, "fd00:8::8", 64)
+    back = (via("fd00:8::/64", None, 2), via("::/0", snapshot["host"].addresses_of(snapshot["host"].links[3], 6)[0].address, 2))
+    internet = snapshot["internet"]
+    snapshot = edited(
+        snapshot, "internet", addresses=(*internet.addresses, there), routes=(*internet.routes, *back, *local("fd00:8::8")[1:])
+    )
+    cause = chosen(snapshot, "red", "fd00:8::8")
+    assert (cause.code, lines(cause)) == (
+        "route-unreachable",
+        ["ip -6 route replace default via fd00:10::1 dev eth0 table 257 metric 1024"],
+    )
+
+
+def test_a_route_that_is_there_behind_another_one_cannot_take_its_place() -> None:
+    """The kernel answers EEXIST (fib_table_insert)."""
+    first, later = via("172.30.0.0/16", None, 4, source="203.0.113.2"), via("172.30.0.0/16", None, 2, source="10.0.0.1")
+    snapshot = edited(tutorial(), "host", routes=(*tutorial()["host"].routes, first, later))
+    words = Command.of("ip", "route", "replace", "172.30.0.0/16", "dev", "br0", "src", "10.0.0.1")
+    assert carry_out(snapshot, "host", words) is None
+    assert carry_out(snapshot, "host", replace(words, words=(*words.words[:-1], "172.17.0.1"))) is not None

@@ -99,12 +99,12 @@ def beside(loss: Loss, name: str, link: Link) -> tuple[tuple[Namespace, Link], .
 
 
 def of_the_twin(loss: Loss, namespace: Namespace, link: Link, route: Route) -> Iterator[str]:
-    """The addresses of the router to which the same station sends what is for all the world by the other IP
+    """The addresses of the router to which the same table sends what is for all the world by the other IP
     version: that end as that router's other address, as people give both versions the same last number.
     """
     if not route.is_default:
         return
-    other = where(namespace.routes, version=10 - route.version, is_default=True, table=fib.MAIN)
+    other = where(namespace.routes, version=10 - route.version, is_default=True, table=route.table)
     legs = where(chain.from_iterable(each.nexthops for each in other), index=link.index)
     used = {*filter(None, map(attrgetter("via"), legs))}
     for router, station in beside(loss, namespace.name, link):

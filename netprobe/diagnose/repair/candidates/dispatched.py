@@ -64,7 +64,7 @@ def _with(
 ) -> Iterator[Repair]:
     others = nat_rules.said_by(rules, key)
     thing = rule_decision(table, chain, rules[0], loss.stop.place.stage.value).object
-    fix = rule_words.copied(thing, rules[0], others[0], link.name)
+    fix = rule_words.put_beside(thing, rules[0], others[0], link.name)
     led = ", ".join(others[:3])
     text = f"{chain.name} of {loss.here.name} leads {led} to {target}, but not {link.name}: {loss.stop.text}"
     missing = replace(thing, id=f"{thing.id} for {link.name}", text=f"no rule leads {link.name} to {target}")

@@ -21,7 +21,7 @@ _MOST = 16  # rules of a namespace
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each rule that marks another port, for the packet's, where what is marked is routed by a rule."""
-    for routed in loss.prediction.routed:
+    for routed in but(loss.prediction.routed, src=""):  # without a source there is no packet
         rules = where(loss.snapshot[routed.namespace].rules, version=loss.version)
         if but(rules, mark=0):
             yield from _of_ports(loss, routed)
@@ -33,7 +33,7 @@ def _of_ports(loss: Loss, routed: Routed) -> Iterator[Repair]:
         for old, new in _ports(rule, flow):
             thing = rule.decision.object
             text = f"{thing.id} of {namespace.name} marks port {old}, and no rule marks {new}"
-            fix = rule_words.copied(thing, rule.rule, old, new)
+            fix = rule_words.appended(thing, rule.rule, old, new)
             named = " ".join(word for command in fix for word in command.words)
             place, missing = (
                 Place(namespace.name, None, Stage.ROUTE),

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.routers import routers_for
+from netprobe.diagnose.repair.routers import of_the_twin, routers_for
 from netprobe.model import Object, Stage, Stop
+from netprobe.model.lookup import where
 from netprobe.predict import fib, fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -21,13 +22,22 @@ _CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "p
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """Each route that refused the packet, by way of each router that may be meant."""
-    for routed in loss.decisions:
-        route = routed.decision.route
-        if route is not None and route.type in _CODES:
-            kept = routes.is_of_a_block(loss.snapshot[routed.namespace], route)
-            for hop in routers_for(loss, routed.namespace, routed.dst):
-                yield from loss.repair(_by_way_of(routed, hop), Merit.GOES_AROUND if kept else Merit.ADDS)
+    """Each route that refused the packet, by way of each router that may be meant: first of the one that its
+    table has for the other IP version.
+    """
+    for routed in (each for each in loss.decisions if each.decision.type in _CODES):
+        kept = routes.is_of_a_block(loss.snapshot[routed.namespace], routed.decision.route)
+        for hop in _of_the_other_version(loss, routed):
+            yield from loss.repair(_by_way_of(routed, hop), Merit.RESTORES)
+        for hop in routers_for(loss, routed.namespace, routed.dst):
+            yield from loss.repair(_by_way_of(routed, hop), Merit.GOES_AROUND if kept else Merit.ADDS)
+
+
+def _of_the_other_version(loss: Loss, routed: Routed) -> Iterator[hints.Gateway]:
+    namespace = loss.snapshot[routed.namespace]
+    for route in filter(None, (routed.decision.route,)):
+        for link in where(namespace.outward, up=True):
+            yield from (hints.Gateway(via, link) for via in of_the_twin(loss, namespace, link, route))
 
 
 def _by_way_of(routed: Routed, hop: hints.Gateway) -> Stop:

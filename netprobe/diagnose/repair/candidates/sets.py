@@ -41,7 +41,7 @@ from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS
 
 REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
-_QUESTION = "nd-filtered"  # of IPv6, who has an address: it is from one of the asker's, most often link-local
+_QUESTIONS = {"arp-filtered": 4, "nd-filtered": 6}  # who has an address, and the answer, by their version
 
 
 class _Lookup(Struct, frozen=True):
@@ -96,12 +96,12 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """
     for router in but(loss.asked(Leg.REQUEST), iif=None):
         yield from _untranslated(loss, router)
-    if loss.stop.code not in REFUSED | {_QUESTION}:
+    if loss.stop.code not in {*REFUSED, *_QUESTIONS}:
         return
     namespace = loss.here
     tests = nat_rules.statements(namespace, loss.stop.thing)
     unwanted = _turned_away(namespace)
-    hops = where(loss.hops, namespace=namespace.name)
+    hops = (*where(loss.hops, namespace=namespace.name), *_asked_at(loss))
     for flow in _flows(loss, namespace):
         for lookup in (*_of_nft(namespace, flow, hops), *_of_ipset(namespace, flow)):
             if lookup.test in tests:
@@ -126,13 +126,19 @@ def _untranslated(loss: Loss, router: Routed) -> Iterator[Repair]:
                 yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
+def _asked_at(loss: Loss) -> Iterator[Hop]:
+    """The hop at which a question or its answer was lost, as any other packet's."""
+    for last in loss.hops[-1:] if loss.stop.code in _QUESTIONS else ():
+        yield replace(last, interface=loss.stop.place.interface, bound="in")
+
+
 def _flows(loss: Loss, namespace: Namespace) -> Iterator[Flow]:
     """The packet as it came there, and what a tunnel of the namespace would carry it in; a question as any
     station beside would send it.
     """
-    for name, link in loss.hearers() if loss.stop.code == _QUESTION else ():
-        for own in loss.snapshot[name].addresses_of(link, 6):
-            yield Flow(own.address, loss.goal, Protocol.ICMPV6)
+    for name, link in loss.hearers() if loss.stop.code in _QUESTIONS else ():
+        for own in loss.snapshot[name].addresses_of(link, _QUESTIONS[loss.stop.code]):
+            yield Flow(own.address, loss.goal, Protocol.ARP, src_mac=link.mac)
     for hop in where(loss.hops, namespace=namespace.name)[-1:]:
         yield hop.flow
     for link, vxlan in namespace.vxlans:
@@ -313,5 +319,11 @@ def _seen(flow: Flow, hops: Iterable[Hop] = ()) -> _Seen:
     inward = dict.fromkeys(("meta iifname", "iifname"), next(iter(names), None))
     frame = next((each.flow for each in came), flow)  # a router has taken it off when it forwards
     macs = {"ether saddr": frame.src_mac, "ether daddr": frame.dst_mac}
-    known = {f"{family} saddr": flow.src, f"{family} daddr": flow.dst, **dict.fromkeys(PORT_KEYS, port)}
+    asked = {"arp saddr ip": flow.src, "arp saddr ether": flow.src_mac}
+    known = {
+        **asked,
+        f"{family} saddr": flow.src,
+        f"{family} daddr": flow.dst,
+        **dict.fromkeys(PORT_KEYS, port),
+    }
     return {**known, **protocols, **inward, **macs}
