@@ -305,3 +305,19 @@ def test_a_route_that_is_there_behind_another_one_cannot_take_its_place() -> Non
     words = Command.of("ip", "route", "replace", "172.30.0.0/16", "dev", "br0", "src", "10.0.0.1")
     assert carry_out(snapshot, "host", words) is None
     assert carry_out(snapshot, "host", replace(words, words=(*words.words[:-1], "172.17.0.1"))) is not None
+
+
+def test_a_mark_without_a_mask_keeps_the_bits_by_which_others_are_routed() -> None:
+    """host marks for its second way out, and then for something else; main leads to where nobody answers."""
+    host = tutorial()["host"]
+    marks = ("-A PREROUTING -i br0 -j MARK --set-xmark 0x200/0xff00", "-A PREROUTING -i br0 -j MARK --set-xmark 0x1/0xffffffff")
+    lines_ = ("*mangle", ":PREROUTING ACCEPT [0:0]", *marks, "COMMIT", "")
+    marking = Ruleset(tables=tuple(read_save("\n".join(lines_), "iptables", "ip")), queues=())
+    away = tuple(via("0.0.0.0/0", "203.0.113.9", 4) if route.is_default else route for route in host.routes)
+    rules = (PolicyRule(200, 4, table=2, mark=0x200, mask=0xFF00), *RULES)
+    snapshot = edited(tutorial(), "host", ruleset=marking, routes=(*away, via("0.0.0.0/0", "203.0.113.1", 4, table=2)), rules=rules)
+    cause = chosen(snapshot, "red", "8.8.8.8")
+    assert (cause.code, lines(cause)) == (
+        "rule-wrong-table",
+        ["iptables -t mangle -R PREROUTING 2 -i br0 -j MARK --set-xmark 0x1/0xffff00ff"],
+    )

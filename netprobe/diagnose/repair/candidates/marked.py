@@ -1,4 +1,5 @@
-"""A port that rules do not mark as they mark others: what is marked goes another way. Pure.
+"""Marks, by which packets go another way: a port that rules do not mark as they mark others, and a mark that
+wipes the bits of another one. Pure.
 
 See: ip-rule(8), fwmark; iptables-extensions(8), MARK.
 """
@@ -6,7 +7,9 @@ See: ip-rule(8), fwmark; iptables-extensions(8), MARK.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from itertools import islice
+from operator import attrgetter, methodcaller, or_
 
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
@@ -17,14 +20,18 @@ from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS, SOURCE_PORT_KEYS
 
 _MOST = 16  # rules of a namespace
+_ALL = 0xFFFFFFFF
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """Each rule that marks another port, for the packet's, where what is marked is routed by a rule."""
+    """Each rule that marks another port, for the packet's, where what is marked is routed by a rule; each
+    that marks without a mask, where such rules look at some bits.
+    """
     for routed in but(loss.prediction.routed, src=""):  # without a source there is no packet
         rules = where(loss.snapshot[routed.namespace].rules, version=loss.version)
         if but(rules, mark=0):
             yield from _of_ports(loss, routed)
+            yield from _wiping(loss, routed)
 
 
 def _of_ports(loss: Loss, routed: Routed) -> Iterator[Repair]:
@@ -43,6 +50,24 @@ def _of_ports(loss: Loss, routed: Routed) -> Iterator[Repair]:
             yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
+def _wiping(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """The rules that set all bits of a mark, with a mask that keeps those at which policy rules look."""
+    namespace = loss.snapshot[routed.namespace]
+    looked_at = but(where(namespace.rules, version=loss.version), mask=_ALL)
+    kept = reduce(or_, map(attrgetter("mask"), looked_at), 0)
+    for rule in islice(nat_rules.of_kind(namespace.tables, "set"), _MOST * bool(kept)):
+        for word in filter(methodcaller("endswith", f"/{_ALL:#x}"), rule.rule.text.split()):
+            thing = rule.decision.object
+            text = f"{thing.id} of {namespace.name} wipes the bits {kept:#x} of marks, which route others"
+            masked = f"{word.partition('/')[0]}/{_ALL & ~kept:#x}"
+            fix, place = (
+                rule_words.reworded(thing, rule.rule, word, masked),
+                Place(namespace.name, None, Stage.ROUTE),
+            )
+            stop = Stop("rule-wrong-table", place, text, thing, fix, (thing.text, loss.stop.text))
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
 def _sent(loss: Loss, routed: Routed) -> Flow:
     """The packet of a routing decision, its ports as they are there."""
     came = where(loss.prediction.request.hops, namespace=routed.namespace)
@@ -53,4 +78,4 @@ def _sent(loss: Loss, routed: Routed) -> Flow:
 def _ports(rule: nat_rules.NatRule, flow: Flow) -> Iterator[tuple[str, str]]:
     """The port that a rule asks for, and that of the packet."""
     for keys, port in ((SOURCE_PORT_KEYS, flow.sport), (PORT_KEYS, flow.dport)):
-        yield from ((old, str(port)) for old in nat_rules.said(rule.statements, *keys))
+        yield from ((old, str(port)) for old in {*nat_rules.said(rule.statements, *keys)} - {str(port)})
