@@ -32,7 +32,8 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     With `noprefixroute` it makes none for the network, which who added the address was to do; where nobody
     did it for any interface, it is as if it were gone.
     """
-    there = {(route.dst, route.table, index) for route in namespace.routes for index in route.indexes}
+    direct = where(namespace.routes, gateways=[None])  # one by a gateway stands in the place of the kernel's
+    there = {(route.dst, route.table, index) for route in direct for index in route.indexes}
     networks = {route.dst for route in where(namespace.routes, type="unicast")}
     namespace = _with_prefix_routes(namespace, networks)
     for link in where(namespace.links, up=True):
