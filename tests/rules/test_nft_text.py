@@ -68,6 +68,10 @@ tcp flags syn accept
 ip length > 1000 drop
 tcp dport 80 accept comment "a # of: words"
 udp length <= 100 continue
+ip saddr . tcp dport @pairs accept
+ip saddr . tcp dport vmap @ways
+meta mark set ct mark
+meta mark set tcp dport map @marks
 """
 NAT = """\
 dnat ip to 10.0.0.2
@@ -79,10 +83,15 @@ snat ip to 192.0.2.1
 snat ip to 192.0.2.1:1024-2048 random
 snat ip6 to fd00::1
 dnat ip6 to [fd00::2]:80
+dnat ip to tcp dport map @ports
 """
 SCRIPT = """\
 table inet t {
     set known { type ipv4_addr; elements = { 10.0.0.1 }; }
+    set pairs { type ipv4_addr . inet_service; elements = { 10.0.0.1 . 80 }; }
+    map ways { type ipv4_addr . inet_service : verdict; }
+    map marks { type inet_service : mark; }
+    map ports { type inet_service : ipv4_addr; }
     chain web { }
     chain c { }
     chain pre { type nat hook prerouting priority 0; }
@@ -123,7 +132,7 @@ def test_rules_of_recordings_are_read_alike_or_refused() -> None:
 @pytest.mark.parametrize(
     "text",
     ["tcp", "tcp dport", "tcp port 80 accept", "ip saddr", "frobnicate", "tcp dport { 80", "jump", "dnat",
-     "ip daddr . tcp dport @x accept", "fib saddr oif missing drop", "limit rate x/second",
+     "ip daddr . @x accept", "fib saddr oif missing drop", "limit rate x/second",
      "ct original saddr 10.0.0.1 drop", "@th,16,16 80 drop", "queue num 1"],
 )  # fmt: skip
 def test_what_is_not_known_is_an_error(text: str) -> None:

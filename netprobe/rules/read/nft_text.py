@@ -114,7 +114,7 @@ class _Words:
             self._has(family)
         inside: Json = {}
         if self._has("to"):
-            inside = _socket(self._next())
+            inside = {"addr": self._looked_up()} if self._is_key() else _socket(self._next())
         elif word != "redirect":
             raise ValueError(word)
         return {word: {**inside, "flags": self._nat_flags()}}
@@ -143,7 +143,8 @@ class _Words:
     def _test(self) -> Json:
         name, left = self._key()
         if self._has("set"):
-            return {"mangle": {"key": left, "value": self._value()}}
+            value = self._looked_up() if self._is_key() else self._value()
+            return {"mangle": {"key": left, "value": value}}
         if self._has("vmap"):
             return {"vmap": {"key": left, "data": self._value()}}
         op = self._next() if self._left and self._left[0] in _OPERATORS else "=="
@@ -154,7 +155,25 @@ class _Words:
                 right = [*(right if isinstance(right, list) else [right]), self._value()]
         return {"match": {"op": op, "left": left, "right": right}}
 
+    def _is_key(self) -> bool:
+        """Whether a selector comes next."""
+        return self._left[:1] != [] and self._left[0] in (*_BARE_META, *_FIELDS, "meta", "ct")
+
+    def _looked_up(self) -> Json:
+        """What a selector finds in the packet, or a map has for that: `KEY map @NAME`, `KEY map { … }`."""
+        _, key = self._key()
+        return {"map": {"key": key, "data": self._value()}} if self._has("map") else key
+
     def _key(self) -> tuple[str, Json]:
+        """A selector, or several one after the other, as text and as JSON."""
+        parts = [self._selector()]
+        while self._has("."):
+            parts.append(self._selector())
+        if len(parts) == 1:
+            return parts[0]
+        return " . ".join(name for name, _ in parts), {"concat": [part for _, part in parts]}
+
+    def _selector(self) -> tuple[str, Json]:
         """A selector, as text and as JSON."""
         word = self._next()
         if word in _BARE_META:

@@ -1,0 +1,75 @@
+"""Sets and maps of nft in which no rule looks any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from literal_rules import ACCEPT, nft_table, payload, test
+from msgspec.structs import replace
+from networks import edited, probe, tutorial
+from test_beside import chosen, lines
+
+from netprobe.diagnose.repair import choice
+from netprobe.model import Protocol, Ruleset, Snapshot, Socket, Stop
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+
+NAMES, PORT = ["ifname", "ifname", "inet_service"], 22
+ANSWERS = {"rule": {"chain": "pass", "handle": 10, "expr": [test({"meta": {"key": "iifname"}}, "docker0"), ACCEPT]}}
+
+
+def connecting(snapshot: Snapshot, source: str, address: str, port: int) -> Stop:
+    """What is named where a connection is lost."""
+    asked = probe(source, address, Protocol.TCP)
+    asked = replace(asked, destination=replace(asked.destination, port=port))
+    found = predict(snapshot, asked, ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    return choice.choose(snapshot, found, found.stop).stop
+
+
+def hooked(name: str, hook: str, kind: str, policy: str = "accept") -> dict[str, Any]:
+    return {"chain": {"name": name, "handle": 1, "type": kind, "hook": hook, "prio": 0, "policy": policy}}
+
+
+def held(name: str, kinds: Any, *elements: Any) -> dict[str, Any]:
+    return {"set": {"name": name, "type": kinds, "handle": 5, "elem": [*elements]}}
+
+
+def mapped(name: str, kinds: Any, data: str, *elements: Any) -> dict[str, Any]:
+    return {"map": {"name": name, "type": kinds, "map": data, "handle": 6, "elem": [*elements]}}
+
+
+def firewall(*sets: dict[str, Any]) -> Ruleset:
+    return nft_table(hooked("pass", "forward", "filter", "drop"), *sets, ANSWERS)
+
+
+def test_a_set_of_what_may_pass() -> None:
+    known = held("flows", NAMES, {"concat": ["br0", "docker0", PORT]}, {"concat": ["br0", "docker0", 80]})
+    network = edited(edited(tutorial(), "host", ruleset=firewall(known)), "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    cause = connecting(network, "red", "172.17.0.3", 80)
+    assert lines(cause) == ["nft add rule inet t pass iifname . oifname . th dport @flows accept"]
+
+
+@pytest.mark.parametrize("banned", ["10.0.0.2", "172.17.0.3"])
+def test_no_set_of_addresses_alone(banned: str) -> None:
+    """Those may be who is banned."""
+    network = edited(tutorial(), "host", ruleset=firewall(held("some", "ipv4_addr", banned)))
+    cause = chosen(network, "red", "172.17.0.3")
+    assert "@some" not in " ".join(lines(cause))
+
+
+def test_a_map_of_where_services_are() -> None:
+    """The chain that looked there is empty, and the one at the hook still leads to it."""
+    jump = {"rule": {"chain": "pre", "handle": 11, "expr": [{"jump": {"target": "services"}}]}}
+    there = payload("tcp", "dport")
+    pod = {"dnat": {"family": "ip", "addr": "172.17.0.3", "port": 80}}
+    pods = {"rule": {"chain": "pod", "handle": 12, "expr": [test(there, 8080), pod]}}
+    known = mapped("ports", ["inet_proto", "inet_service"], "verdict", [{"concat": ["tcp", 8080]}, {"goto": {"target": "pod"}}])
+    chains = ({"chain": {"name": "services", "handle": 2}}, {"chain": {"name": "pod", "handle": 3}})
+    ruleset = nft_table(hooked("pre", "prerouting", "nat"), *chains, known, jump, pods, family="ip")
+    network = edited(edited(tutorial(), "host", ruleset=ruleset), "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    network = edited(network, "host", sockets=(Socket("tcp", "0.0.0.0", 22, "listen"),))
+    cause = connecting(network, "red", "10.0.0.1", 8080)
+    assert (cause.code, lines(cause)) == ("dnat-missing", ["nft add rule ip t services meta l4proto . th dport vmap @ports"])
