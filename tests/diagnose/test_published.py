@@ -343,7 +343,7 @@ def test_a_port_that_the_map_lacks_and_the_host_neither_opens_nor_serves(listeni
             "-A PREROUTING -d 10.101.0.0/31 -i eth0 -j NETMAP --to 172.17.0.0/24",
             "iptables -t nat -R PREROUTING 1 -d 10.101.0.0/24 -i eth0 -j NETMAP --to 172.17.0.0/24",
         ),
-        ("-A PREROUTING -j RETURN", "iptables -t nat -I PREROUTING -d 10.101.0.0/24 -j NETMAP --to 172.17.0.0/24"),
+        ("-A PREROUTING -j RETURN", "iptables -t nat -I PREROUTING -d 10.101.0.0/24 -i eth0 -j NETMAP --to 172.17.0.0/24"),
     ],
 )
 def test_a_network_that_leaves_as_another_one_is_led_back(back: str, fix_: str) -> None:

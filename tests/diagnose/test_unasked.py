@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from literal_rules import ACCEPT, nft_table, payload, test
 from msgspec.structs import replace
-from networks import edited, probe, tutorial
+from networks import edited, probe, tutorial, via
 from test_beside import chosen, lines
 
 from netprobe.diagnose.repair import choice
-from netprobe.model import Protocol, Ruleset, Snapshot, Socket, Stop
+from netprobe.model import Chain, Protocol, Rule, Ruleset, Snapshot, Socket, Stop, Table
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
+from netprobe.rules.read.nft_text import rule_statements
 
 NAMES, PORT = ["ifname", "ifname", "inet_service"], 22
 ANSWERS = {"rule": {"chain": "pass", "handle": 10, "expr": [test({"meta": {"key": "iifname"}}, "docker0"), ACCEPT]}}
@@ -49,7 +50,7 @@ def test_a_set_of_what_may_pass() -> None:
     known = held("flows", NAMES, {"concat": ["br0", "docker0", PORT]}, {"concat": ["br0", "docker0", 80]})
     network = edited(edited(tutorial(), "host", ruleset=firewall(known)), "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
     cause = connecting(network, "red", "172.17.0.3", 80)
-    assert lines(cause) == ["nft add rule inet t pass iifname . oifname . th dport @flows accept"]
+    assert lines(cause) == ["nft add rule inet t pass iifname . oifname . tcp dport @flows accept"]
 
 
 @pytest.mark.parametrize("banned", ["10.0.0.2", "172.17.0.3"])
@@ -73,3 +74,18 @@ def test_a_map_of_where_services_are() -> None:
     network = edited(network, "host", sockets=(Socket("tcp", "0.0.0.0", 22, "listen"),))
     cause = connecting(network, "red", "10.0.0.1", 8080)
     assert (cause.code, lines(cause)) == ("dnat-missing", ["nft add rule ip t services meta l4proto . th dport vmap @ports"])
+
+
+@pytest.mark.parametrize(("hook", "rule", "fix"), [
+    ("postrouting", "oifname eth0 ip saddr 172.17.0.0/24 snat ip prefix to 10.101.0.0/24",
+     'nft insert rule ip t prerouting iifname "eth0" ip daddr 10.101.0.0/24 dnat ip prefix to 172.17.0.0/24'),
+    ("postrouting", "snat ip prefix to ip saddr map { 172.17.0.0/24 : 10.101.0.0/24 }",
+     "nft insert rule ip t prerouting ip daddr 10.101.0.0/24 dnat ip prefix to 172.17.0.0/24"),
+])  # fmt: skip
+def test_a_network_that_leaves_as_another_one_is_led_back(hook: str, rule: str, fix: str) -> None:
+    there = Chain(hook, (Rule(1, rule, rule_statements(rule), handle=7),), hook, type="nat")
+    table = Table("nft", "ip", "t", (Chain("prerouting", (), "prerouting", type="nat"), there))
+    network = edited(tutorial(), "host", ruleset=Ruleset((), (table,)))
+    routes = (via("10.101.0.0/24", "203.0.113.2", 2), *network["internet"].routes)
+    cause = chosen(edited(network, "internet", routes=routes), "internet", "10.101.0.3")
+    assert (cause.code, lines(cause)) == ("dnat-missing", [fix])

@@ -84,6 +84,7 @@ snat ip to 192.0.2.1:1024-2048 random
 snat ip6 to fd00::1
 dnat ip6 to [fd00::2]:80
 dnat ip to tcp dport map @ports
+dnat ip prefix to 10.0.0.0/24
 """
 SCRIPT = """\
 table inet t {

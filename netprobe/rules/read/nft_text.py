@@ -112,12 +112,13 @@ class _Words:
     def _nat(self, word: str) -> Json:
         for family in ("ip", "ip6"):
             self._has(family)
+        mapped = ["netmap"] if self._has("prefix") else []
         inside: Json = {}
         if self._has("to"):
             inside = {"addr": self._looked_up()} if self._is_key() else _socket(self._next())
         elif word != "redirect":
             raise ValueError(word)
-        return {word: {**inside, "flags": self._nat_flags()}}
+        return {word: {**inside, "flags": [*mapped, *self._nat_flags()]}}
 
     def _nat_flags(self) -> list[str]:
         found = []

@@ -31,7 +31,6 @@ from netprobe.model import (
 )
 from netprobe.model.lookup import among, but, first, where
 from netprobe.predict import fixes, prefix
-from netprobe.rules import naming
 from netprobe.rules.naming import rule_decision
 from netprobe.rules.ruling import Decision
 
@@ -44,7 +43,6 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """What would lead the packet to a program, where a rule leads others there; a target that moved."""
     yield from _to_another(loss)
     yield from _to_another_network(loss)
-    yield from _mapped_one_way(loss)
     yield from _on_another_port(loss) if loss.stop.code == "port-closed" else ()
     for namespace, flow in _asked(loss):
         yield from _not_for_this(loss, namespace, flow)
@@ -175,41 +173,6 @@ def _to_another_network(loss: Loss) -> Iterator[Repair]:
                 fix = rule_words.reworded(thing, rule, onto.value, network)
                 if {target, address} & loss.owned == {address}:
                     yield from _retargeted(loss, made, thing, to, fix, Merit.RESTORES)
-
-
-def _mapped_one_way(loss: Loss) -> Iterator[Repair]:
-    """A network as which a router lets its own leave, address for address, and for which it leads none back
-    to them: its rule for that is for another network, or is not there.
-    """
-    for hop in first(among(loss.prediction.request.hops, namespace=loss.snapshot), _namespace).values():
-        namespace, dst = loss.snapshot[hop.namespace], hop.flow.dst
-        for rule in nat_rules.rules_of_nat(namespace, "postrouting", dst, "netmap"):
-            outer = where(rule.statements, kind="netmap")[0].value
-            for inner in nat_rules.networks(rule.statements, "ip saddr", "ip6 saddr"):
-                if prefix.contains(outer, dst):
-                    yield from _mapped_back(loss, namespace, rule, outer, inner)
-
-
-def _namespace(hop: Hop) -> str:
-    return hop.namespace
-
-
-def _mapped_back(
-    loss: Loss, namespace: Namespace, leaving: nat_rules.NatRule, outer: str, inner: str
-) -> Iterator[Repair]:
-    tool = naming.tool(leaving.table)
-    made = ("-I", "PREROUTING", "-d", outer, "-j", "NETMAP", "--to", inner)
-    found = [(leaving.decision.object, fixes.xtables(tool, "nat", "PREROUTING", *made))]
-    for back in nat_rules.rules_of_nat(namespace, "prerouting", outer.partition("/")[0], "netmap"):
-        for old in nat_rules.networks(back.statements, "ip daddr", "ip6 daddr"):
-            if where(back.statements, kind="netmap")[0].value == inner:
-                thing = back.decision.object
-                found.insert(0, (thing, rule_words.reworded(thing, back.rule, old, outer)))
-    for thing, fix in found[:1]:
-        text = f"{namespace.name} lets {inner} leave as {outer}, and does not lead back what comes for that"
-        place = Place(namespace.name, None, Stage.PREROUTING)
-        proof = (leaving.decision.object.text, loss.stop.text)
-        yield from loss.repair(Stop("dnat-missing", place, text, thing, fix, proof), Merit.RESTORES)
 
 
 def _is_beside(namespace: Namespace, address: str, target: str) -> bool:

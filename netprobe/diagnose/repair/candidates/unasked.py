@@ -13,6 +13,7 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
+from netprobe.diagnose.nat_rules import family
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, NamedSet, Object, Place, Rule, Table
 from netprobe.model.lookup import among, but, find, indexed, not_among, where
@@ -66,10 +67,15 @@ def _tried(
     loss: Loss, table: Table, named: NamedSet
 ) -> Iterator[tuple[NamedSet, Chain, str, tuple[str, ...]]]:
     """Where such a rule would stand, with the hook from which packets come there, and by which key."""
-    parts = [_SELECTORS.get(each, ()) for each in named.types]
+    protocol = "th" if "inet_proto" in named.types else loss.probe.protocol.value
+    parts = [_selectors(each, protocol) for each in named.types]
     for chain, hook in _places(loss, table, named):
         for key in product(*parts):
             yield named, chain, hook, key
+
+
+def _selectors(kind: str, protocol: str) -> list[str]:
+    return [each.replace("th ", f"{protocol} ") for each in _SELECTORS.get(kind, ())]
 
 
 def _places(loss: Loss, table: Table, named: NamedSet) -> Iterator[tuple[Chain, str]]:
@@ -95,7 +101,7 @@ def _with_rule(
     loss: Loss, table: Table, named: NamedSet, chain: Chain, key: tuple[str, ...], place: Place
 ) -> Iterator[Repair]:
     target = (table.family, table.name, chain.name)
-    before, behind = _ASKING.get(named.data, (("dnat", "to"), ("map", "@")))
+    before, behind = _ASKING.get(named.data, (_leading(loss, table), ("map", "@")))
     asked = " . ".join(key).split()
     rule = (*before, *asked, *(word.replace("@", f"@{named.name}") for word in behind))
     last = find(chain.rules[-1:], asks={})  # what ends the chain for all is to stay behind it
@@ -115,6 +121,11 @@ def _with_rule(
     if loss.stop.code not in REFUSED:
         stop = replace(stop, code="dnat-missing", place=place)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _leading(loss: Loss, table: Table) -> tuple[str, ...]:
+    """The words for another destination, of which a table of both IP versions wants to know the version."""
+    return ("dnat", *{"inet": (family(loss.goal),)}.get(table.family, ()), "to")
 
 
 _ASKING: dict[str | None, tuple[tuple[str, ...], tuple[str, ...]]] = {
