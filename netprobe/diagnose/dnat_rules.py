@@ -22,7 +22,7 @@ ENGINES = ("docker", "podman", "kubernetes")  # who publish ports of what they h
 _PORTS = (*naming.PORT_KEYS, *naming.SOURCE_PORT_KEYS)  # who took one for the other spoke of it as well
 
 
-def _speaks_of(statements: tuple[Statement, ...], port: int) -> bool:
+def speaks_of(statements: tuple[Statement, ...], port: int | None) -> bool:
     """Whether a rule names a port: by itself, among others or in a range, or to leave it out."""
     compared = [each.right for each in among(statements, key=_PORTS) if each.right is not None]
     said = chain.from_iterable((each.text, *(element.text for element in each.args)) for each in compared)
@@ -107,7 +107,7 @@ def _anywhere(words: tuple[str, ...]) -> tuple[str, ...]:
 def publishing(namespace: Namespace, flow: Flow) -> Iterable[NatRule]:
     """The rules of a namespace that publish the destination port of a flow, each once."""
     rules = _rules(namespace, flow)
-    found = (each for each in rules if _publishes(each.statements, flow.dport or 0))
+    found = (each for each in rules if _publishes(each.statements, flow.dport))
     return first(found, _identity).values()
 
 
@@ -115,8 +115,8 @@ def _identity(rule: NatRule) -> str:
     return rule.decision.object.id
 
 
-def _publishes(statements: tuple[Statement, ...], port: int) -> bool:
-    return bool(among(statements, kind=PUBLISHING)) and _speaks_of(statements, port)
+def _publishes(statements: tuple[Statement, ...], port: int | None) -> bool:
+    return bool(among(statements, kind=PUBLISHING)) and speaks_of(statements, port)
 
 
 def published(rule: NatRule, flow: Flow, *, made_here: bool, target: str | None = None) -> fixes.Fix:
@@ -135,14 +135,29 @@ def published(rule: NatRule, flow: Flow, *, made_here: bool, target: str | None 
     return _by_iptables(tool, flow, _CHAINS[made_here], xt)
 
 
+def led_to(namespace: Namespace, tool: str, flow: Flow, to: str, port: str) -> Iterator[fixes.Fix]:
+    """The rule that leads what comes for the destination and the port of a flow to a station, by the tool of
+    another rule: by nft, in each table that has a chain for it.
+    """
+    if tool != "nft":
+        yield _by_iptables(tool, flow, "PREROUTING", _station(Table(tool, "", ""), flow, to, port)[0])
+        return
+    for table in where(namespace.tables, engine="nft"):
+        yield _by_nft(table, flow, "prerouting", _station(table, flow, to, port)[1])
+
+
 _Words = tuple[str, ...]
 
 
 def _to_station(table: Table, flow: Flow, to: str, port: str) -> tuple[_Words, _Words] | None:
     """What leads to a station, in the words of iptables and of nft; None without its address."""
+    return _station(table, flow, to, port) if to else None
+
+
+def _station(table: Table, flow: Flow, to: str, port: str) -> tuple[_Words, _Words]:
     at = _at(to, port) if port else to
     family = {"inet": ({4: "ip", 6: "ip6"}[flow.version],)}.get(table.family, ())
-    return (("DNAT", "--to-destination", at), ("dnat", *family, "to", at)) if to else None
+    return ("DNAT", "--to-destination", at), ("dnat", *family, "to", at)
 
 
 def _by_iptables(tool: str, flow: Flow, chain: str, goal: _Words) -> fixes.Fix:

@@ -6,28 +6,15 @@ from typing import Any
 
 import pytest
 from literal_rules import ACCEPT, nft_table, payload, test
-from msgspec.structs import replace
-from networks import edited, probe, tutorial, via
+from networks import edited, tutorial, via
 from test_beside import chosen, lines
+from test_published import cause as connecting
 
-from netprobe.diagnose.repair import choice
-from netprobe.model import Chain, Protocol, Rule, Ruleset, Snapshot, Socket, Stop, Table
-from netprobe.predict.predict import predict
-from netprobe.predict.prediction import Prediction
+from netprobe.model import Chain, Rule, Ruleset, Socket, Table
 from netprobe.rules.read.nft_text import rule_statements
 
 NAMES, PORT = ["ifname", "ifname", "inet_service"], 22
 ANSWERS = {"rule": {"chain": "pass", "handle": 10, "expr": [test({"meta": {"key": "iifname"}}, "docker0"), ACCEPT]}}
-
-
-def connecting(snapshot: Snapshot, source: str, address: str, port: int) -> Stop:
-    """What is named where a connection is lost."""
-    asked = probe(source, address, Protocol.TCP)
-    asked = replace(asked, destination=replace(asked.destination, port=port))
-    found = predict(snapshot, asked, ask=False)
-    assert isinstance(found, Prediction)
-    assert found.stop is not None
-    return choice.choose(snapshot, found, found.stop).stop
 
 
 def hooked(name: str, hook: str, kind: str, policy: str = "accept") -> dict[str, Any]:

@@ -44,14 +44,14 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _to_another(loss)
     yield from _to_another_network(loss)
     yield from _on_another_port(loss) if loss.stop.code == "port-closed" else ()
-    for namespace, flow in _asked(loss):
+    for namespace, flow in asked(loss):
         yield from _not_for_this(loss, namespace, flow)
     yield from _in_the_other_family(loss)
     yield from _not_in_the_map(loss)
     yield from _name_server(loss)
 
 
-def _asked(loss: Loss) -> Iterator[tuple[Namespace, Flow]]:
+def asked(loss: Loss) -> Iterator[tuple[Namespace, Flow]]:
     """Each namespace that could lead the request elsewhere, with the request as it comes there.
 
     One to whose own address it went and found no program, or was refused; one on the way whose rules speak of
@@ -223,7 +223,7 @@ def _in_the_other_family(loss: Loss) -> Iterator[Repair]:
     """A closed port that is published in the other IP version: to the address that the target has in this
     one.
     """
-    for namespace, flow in _asked(loss):
+    for namespace, flow in asked(loss):
         other = replace(flow, src="", dst="0.0.0.0" if flow.version == 6 else "::")
         own = namespace.owner_of(flow.dst) is not None
         for rule in dnat_rules.publishing(namespace, other) if own else ():
@@ -259,7 +259,7 @@ def _not_in_the_map(loss: Loss) -> Iterator[Repair]:
     """A closed port that is none of those in the map by which a rule of nft publishes others, to a station
     that listens on it.
     """
-    for namespace, flow in _asked(loss):
+    for namespace, flow in asked(loss):
         for table in where(namespace.tables, engine="nft"):
             for rule, named in maps_of_ports(table, flow.protocol.value):
                 targets = {pair.args[1].text for pair in where(named.elements or (), kind="pair")}
