@@ -12,6 +12,7 @@ from netprobe.model.lookup import exchanged, find, not_among, where, without
 from netprobe.predict import prefix
 from netprobe.predict.allow import LIMITS, REFUSING, turned, without_limit
 from netprobe.rules.read.nft_chain import chain_of
+from netprobe.rules.read.nft_expression import VERDICTS
 from netprobe.rules.read.nft_text import rule_statements
 
 from .apply_tables import edited, ruleset, unused, with_chain, with_rules, with_table, without_rule
@@ -190,8 +191,13 @@ def _element(text: str) -> Term:
     """`KEY`, or `KEY : DATUM` of a map."""
     key, _, data = (part.strip() for part in text.partition(" : "))
     if data:
-        return Term("pair", args=(_term(key), _term(data)))
+        return Term("pair", args=(_term(key), _datum(data)))
     return _term(key)
+
+
+def _datum(text: str) -> Term:
+    """What a map has for a key: a verdict, or a value."""
+    return Term("verdict", text) if text.split()[0] in VERDICTS else _term(text)
 
 
 def _term(text: str) -> Term:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from literal_rules import ACCEPT, nft_table, payload, test
+from literal_rules import ACCEPT, DROP, nft_table, payload, test
 from networks import edited, tutorial, via
 from test_beside import chosen, lines
 from test_published import cause as connecting
@@ -76,3 +76,23 @@ def test_a_network_that_leaves_as_another_one_is_led_back(hook: str, rule: str, 
     routes = (via("10.101.0.0/24", "203.0.113.2", 2), *network["internet"].routes)
     cause = chosen(edited(network, "internet", routes=routes), "internet", "10.101.0.3")
     assert (cause.code, lines(cause)) == ("dnat-missing", [fix])
+
+
+SERVICES = {"rule": {"chain": "pre", "handle": 11, "expr": [{"vmap": {"key": {"concat": [
+    {"meta": {"key": "l4proto"}}, payload("th", "dport")]}, "data": "@ports"}}]}}  # fmt: skip
+
+
+@pytest.mark.parametrize("other", [8081, None])
+def test_a_map_that_lacks_a_service(other: int | None) -> None:
+    """Its element is for another port, or gone, and nothing leads to its chain any more."""
+    pod = {"rule": {"chain": "pod", "handle": 12, "expr": [{"dnat": {"family": "ip", "addr": "172.17.0.3", "port": 80}}]}}
+    away = {"rule": {"chain": "away", "handle": 13, "expr": [DROP]}}
+    chains = ({"chain": {"name": "pod", "handle": 3}}, {"chain": {"name": "away", "handle": 4}})
+    elements = [[{"concat": ["udp", 53]}, {"goto": {"target": "away"}}]]
+    elements += [[{"concat": ["tcp", other]}, {"goto": {"target": "pod"}}]] if other else []
+    known = mapped("ports", ["inet_proto", "inet_service"], "verdict", *elements)
+    ruleset = nft_table(hooked("pre", "prerouting", "nat"), *chains, known, SERVICES, pod, away, family="ip")
+    network = edited(edited(tutorial(), "host", ruleset=ruleset), "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    network = edited(network, "host", sockets=(Socket("tcp", "0.0.0.0", 22, "listen"),))
+    cause = connecting(network, "red", "10.0.0.1", 8080)
+    assert (cause.code, lines(cause)) == ("dnat-missing", ["nft add element ip t ports { tcp . 8080 : goto pod }"])

@@ -73,10 +73,10 @@ def _orphans(table: Table) -> list[Chain]:
     maps = but(table.sets, data=None)  # they may lead anywhere
     if not own or maps or table.partial:
         return []
-    return [*not_among(own, name=indexed(_named, table.chains))]
+    return [*not_among(own, name=indexed(named, table.chains))]
 
 
-def _named(chains: tuple[Chain, ...]) -> frozenset[str]:
+def named(chains: tuple[Chain, ...]) -> frozenset[str]:
     """The words of all rules: what they lead to, and whatever else."""
     rules = [*joined.from_iterable(map(attrgetter("rules"), chains))]
     said = map(_words, rules)
@@ -105,8 +105,8 @@ def _led_to(loss: Loss, base: Stop, table: Table, parent: Chain, chain: Chain, c
         of = ("iifname", f'"{came}"') if came else ()
         insert = ("insert", "rule", table.family, table.name, parent.name)
         fix = fixes.nft((table.name, parent.name), *insert, *of, "jump", chain.name)
-    named = " ".join((*words, chain.name))
-    text = f"no rule of {base.place.namespace} leads to {named}, by which it would pass: {loss.stop.text}"
-    thing = Object("nat-rule" if parent.type == "nat" else "rule", named, f"no rule leads to {chain.name}")
+    called = " ".join((*words, chain.name))
+    text = f"no rule of {base.place.namespace} leads to {called}, by which it would pass: {loss.stop.text}"
+    thing = Object("nat-rule" if parent.type == "nat" else "rule", called, f"no rule leads to {chain.name}")
     stop = replace(base, text=text, object=thing, commands=fix, proof=(loss.stop.text,), advice="")
     yield from loss.repair(stop, Merit.RESTORES, agreeing=int(parent.hook is None))

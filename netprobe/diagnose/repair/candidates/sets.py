@@ -119,7 +119,7 @@ def _untranslated(loss: Loss, router: Routed) -> Iterator[Repair]:
     place = Place(namespace.name, name_of(out), Stage.POSTROUTING)
     for rule in nat_rules.rules_of_nat(namespace, "postrouting", router.src, "snat", "masquerade"):
         thing = rule.decision.object
-        for lookup in _tested(rule.table, rule.statements, _seen(flow), _plain):
+        for lookup in _tested(rule.table, rule.statements, seen(flow), _plain):
             text = f"{lookup.words} of {namespace.name} keeps {thing.id} from translating {lookup.value}"
             for fix in lookup.amended():
                 stop = Stop("nat-wrong-match", place, text, thing, fix, (thing.text, loss.stop.text))
@@ -215,15 +215,15 @@ def _tests(table: Table) -> Iterator[Statement]:
 def _of_nft(namespace: Namespace, flow: Flow, hops: Iterable[Hop] = ()) -> Iterator[_Lookup]:
     """Each test of a rule that looks into a set of nft whose elements were read."""
     for table in where(namespace.tables, engine="nft"):
-        yield from _tested(table, _tests(table), _seen(flow, hops), _set_of)
+        yield from _tested(table, _tests(table), seen(flow, hops), _set_of)
 
 
-def _tested(table: Table, steps: Iterable[Statement], seen: _Seen, of: _Set) -> Iterator[_Lookup]:
+def _tested(table: Table, steps: Iterable[Statement], packet: _Seen, of: _Set) -> Iterator[_Lookup]:
     """The tests of what a packet has by a set of a table of nft, of the sets that `of` gives."""
     for test in where(steps, kind="match"):
-        named, value = of(table, test), _value(test, seen)
-        if named and value:
-            yield _Lookup(test, named, value, table)
+        named, wanted = of(table, test), value(test, packet)
+        if named and wanted:
+            yield _Lookup(test, named, wanted, table)
 
 
 _Seen = dict[str, str | None]
@@ -297,19 +297,19 @@ def _plain(table: Table, statement: Statement) -> NamedSet | None:
     return None
 
 
-def _value(statement: Statement, seen: _Seen) -> str | None:
+def value(statement: Statement, known: _Seen) -> str | None:
     """What the packet has where the test looks, as an element; of several things at once, one after the
     other.
     """
     keys = statement.left.args if statement.left is not None and statement.left.args else (statement.left,)
-    parts = [seen.get(each.text) for each in keys if each is not None]
+    parts = [known.get(each.text) for each in keys if each is not None]
     return _AND.join(filter(None, parts)) if parts and all(parts) else None
 
 
 _AND = " . "
 
 
-def _seen(flow: Flow, hops: Iterable[Hop] = ()) -> _Seen:
+def seen(flow: Flow, hops: Iterable[Hop] = ()) -> _Seen:
     """What a test finds in a packet, by what it looks at; the interface by that of its last hop inwards."""
     family = nat_rules.family(flow.dst)
     port = None if flow.dport is None else str(flow.dport)

@@ -1,0 +1,85 @@
+"""A map of nft that lacks the packet: its element is gone, or is for another one. Pure.
+
+See: nft(8), VERDICT MAPS, MAPS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain as joined
+from itertools import islice, product
+from operator import attrgetter
+
+from msgspec.structs import replace
+
+from netprobe.diagnose.nat_rules import written
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Hop, NamedSet, Namespace, Object, Place, Statement, Stop, Table, Term
+from netprobe.model.lookup import among, but, first, indexed, not_among, where
+from netprobe.model.pattern import pattern
+from netprobe.model.place import stage_of
+from netprobe.predict import fixes
+
+from . import orphans, sets
+
+_MOST = 8  # elements that are tried, of a namespace
+_VERB, _LED = pattern(r"'(jump|goto) "), pattern(r"'(?:jump|goto) ([^']+)'")
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The element that the packet asked for, in each map in which rules on its way look."""
+    hops = among(loss.hops, namespace=loss.snapshot)
+    for hop in first(hops, attrgetter("namespace")).values():
+        namespace = loss.snapshot[hop.namespace]
+        lacked = joined.from_iterable(_lacked(table, hop) for table in where(namespace.tables, engine="nft"))
+        for table, named, key, data in islice(lacked, _MOST):
+            yield from _entered(loss, namespace, table, named, f"{key} : {data}")
+
+
+def _lacked(table: Table, hop: Hop) -> Iterator[tuple[Table, NamedSet, str, str]]:
+    """The maps of a table that lack a packet, with its key and what they could have for that."""
+    for test in filter(
+        None, map(_looked_up, joined.from_iterable(map(attrgetter("statements"), table.rules)))
+    ):
+        key = sets.value(test, sets.seen(hop.flow, (hop,))) or ""
+        for named in where(but(table.sets, data=None), name=test.value) if key else ():
+            known = {written(each.args[0]): each.args[1] for each in where(named.known, kind="pair")}
+            if key not in known:
+                yield from product((table,), (named,), (key,), _data(table, key, known))
+
+
+def _looked_up(statement: Statement) -> Statement | None:
+    """What a statement looks for in a named map, as a test of it."""
+    match statement:
+        case Statement(kind="vmap", right=Term(kind="ref")):
+            return statement
+        case Statement(right=Term(kind="map", args=(key, Term(kind="ref") as named))):
+            return Statement("vmap", key, right=named)
+    return None
+
+
+def _data(table: Table, key: str, known: dict[str, Term]) -> Iterable[str]:
+    """What a map could have for a key: a chain to which nothing leads any more; what it has for one that is
+    the same but for one part of it.
+    """
+    verbs = [*_VERB.findall(repr(known)), "goto"]
+    led = {*_LED.findall(repr(table.sets)), *indexed(orphans.named, table.chains)}
+    lost = not_among(but(where(table.chains, hook=None), rules=()), name=led)
+    parts = {*key.split(" . ")}
+    near = [written(data) for other, data in known.items() if len(parts - {*other.split(" . ")}) == 1]
+    return dict.fromkeys((*(f"{verbs[0]} {each.name}" for each in lost), *near))
+
+
+def _entered(
+    loss: Loss, namespace: Namespace, table: Table, named: NamedSet, element: str
+) -> Iterator[Repair]:
+    what = " ".join(("nft", table.family, table.name, named.name))
+    words = ("add", "element", table.family, table.name, named.name, f"{{ {element} }}")
+    text = f"the map {named.name} of {namespace.name} lacks {element.partition(' : ')[0]}: {loss.stop.text}"
+    place = loss.stop.place
+    if loss.stop.code not in sets.REFUSED:
+        place = Place(namespace.name, None, stage_of("prerouting"))
+    code = {True: loss.stop.code}.get(loss.stop.code in sets.REFUSED, "dnat-missing")
+    fix = fixes.nft((table.name, named.name), *words)
+    stop = Stop(code, place, text, Object("set", what, what), fix, (loss.stop.text,))
+    yield from loss.repair(replace(stop, advice=""), Merit.RESTORES, agreeing=1 + (named.known == ()))
