@@ -46,7 +46,7 @@ def _taken(loss: Loss, repair: Repair) -> Iterator[Command]:
     said = {*map(_about, repair.done)}
     for name in sorted(repair.mended.changed_from(loss.snapshot)):
         then, now = loss.snapshot.at(name), repair.mended.at(name)
-        if _resting(then) != _resting(now):
+        if then.unread.keys().isdisjoint(_RESTING) and _resting(then) != _resting(now):
             gone = those_not_in(_making(then, now), {*_making(now, now)})
             unsaid = filterfalse(partial(_is_said, said), gone)
             yield from map(partial(replace, namespace=name), unsaid)
@@ -54,6 +54,9 @@ def _taken(loss: Loss, repair: Repair) -> Iterator[Command]:
 
 def _is_said(said: set[str], command: Command) -> bool:
     return _about(command) in said
+
+
+_RESTING = ("links", "addresses", "routes", "neighbours")
 
 
 def _resting(namespace: Namespace) -> tuple[object, ...]:
