@@ -46,6 +46,7 @@ def test_a_rule_that_a_sibling_has_is_made_for_the_other(source: str, known: dic
     [
         {"src": "10.9.0.0/16"},  # a network is no station
         {"src": "203.0.113.1/32"},  # behind another kind of interface
+        {"src": "172.17.0.1/32"},  # its own
         {"iif": "eth0"},
         {"src": "172.17.0.3/32", "mark": 5},  # and of something else
     ],

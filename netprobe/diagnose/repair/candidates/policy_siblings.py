@@ -57,10 +57,11 @@ def _is_alike(namespace: Namespace, field: str, value: str, rule: PolicyRule) ->
 
 
 def _way_to(namespace: Namespace, written: str) -> Link | None:
-    """The interface by which one address is reached; None for a network."""
+    """The interface by which the station of one address is reached; None for a network, and its own."""
     address, _, length = written.partition("/")
     alone = address and length == str(prefix.bits(address))
-    return namespace.link_of(fib.lookup(namespace, RouteQuery(None, address)).leg) if alone else None
+    sought = (fib.lookup(namespace, RouteQuery(None, address)),) if alone else ()
+    return next((namespace.link_of(each.leg) for each in where(sought, type="unicast")), None)
 
 
 def _copied(loss: Loss, routed: Routed, field: str, rule: PolicyRule, agreeing: int) -> Iterator[Repair]:
