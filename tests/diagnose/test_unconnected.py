@@ -9,7 +9,7 @@ from test_repair_whole import after, ask, chosen, firewall, healthy, lost, rule,
 
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.search import search
-from netprobe.model import FindBare, Nexthop, ReadNamespace, Snapshot, Socket, Statement, Term
+from netprobe.model import FindBare, FindOthers, Nexthop, ReadNamespace, Snapshot, Socket, Statement, Term
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -48,6 +48,13 @@ def test_whoever_has_no_cable_is_asked_for_where_nobody_has_an_address() -> None
     network = without_cable()
     away = replace(network, namespaces={name: each for name, each in network.namespaces.items() if name != "c2"})
     assert choice.lacking(away, lost(away, ask("c1", "172.17.0.3"))[0]) == (FindBare("c1"),)
+
+
+@pytest.mark.parametrize(("sockets", "asked"), [((), (FindOthers("c2"),)), ((Socket("tcp", "172.17.0.3", 80, "listen"),), ())])
+def test_who_nobody_has_come_to_may_have_the_address(sockets: tuple[Socket, ...], asked: tuple[FindOthers, ...]) -> None:
+    """Unless a program of the station without a cable waits on it."""
+    network = without_cable(*sockets)
+    assert choice.lacking(network, lost(network, ask("c1", "172.17.0.3"))[0]) == asked
 
 
 def test_a_sender_without_a_cable_belongs_to_the_bridge_that_has_nobody() -> None:

@@ -23,7 +23,17 @@ from netprobe.diagnose.repair.segment import (
     own_addresses,
     usual_length,
 )
-from netprobe.model import Blank, Command, FindBare, InterfaceAddress, Link, Namespace, Object, Stage
+from netprobe.model import (
+    Blank,
+    Command,
+    FindBare,
+    FindOthers,
+    InterfaceAddress,
+    Link,
+    Namespace,
+    Object,
+    Stage,
+)
 from netprobe.model.lookup import but, those_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import forwards, is_router
@@ -68,6 +78,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             begun = loss.snapshot.at(start(loss.snapshot, station.name))
             yield from _with_any_address(loss, station, where(homes, namespace=begun))
         elif len(stations) == 1:
+            # who nobody has come to yet may have the address
+            loss.needs.update(dict.fromkeys([FindOthers(station.name)][: len(asked)]))
             yield from _belonging(loss, station, homes, asked, Merit.ADDS)
 
 
