@@ -46,6 +46,15 @@ def same_mac(port: int = 6) -> Snapshot:
     return ruled(base=snapshot)
 
 
+def test_who_took_the_mac_of_another_gets_the_one_that_is_missed() -> None:
+    """An entry that somebody made still tells of it."""
+    [own] = [link.mac for link in tutorial()["c2"].links if link.name == "eth0"]
+    network = same_mac()
+    network = edited(network, "host", fdb=(*network["host"].fdb, FdbEntry(7, own, 5, state="static")))
+    cause = asked(network, networks.probe("c2", "172.17.0.2", Protocol.ICMP)).causes[0]
+    assert (cause.code, [" ".join(each.words) for each in cause.commands]) == ("mac-duplicate", [f"ip link set dev eth0 address {own}"])
+
+
 def bridge_without_ports() -> Snapshot:
     """veth0 is no port of br0, which has no other: its MAC is zero, as those of loopbacks are."""
     snapshot = relinked(relinked(tutorial(), "host", "veth0", master=None, port=None), "host", "br0", mac="00:00:00:00:00:00")

@@ -96,3 +96,15 @@ def test_a_map_that_lacks_a_service(other: int | None) -> None:
     network = edited(network, "host", sockets=(Socket("tcp", "0.0.0.0", 22, "listen"),))
     cause = connecting(network, "red", "10.0.0.1", 8080)
     assert (cause.code, lines(cause)) == ("dnat-missing", ["nft add element ip t ports { tcp . 8080 : goto pod }"])
+
+
+def test_what_maps_a_network_and_is_passed_over() -> None:
+    texts = ("snat ip prefix to ip saddr map { 172.17.0.0/24 : 10.101.0.0/24 }", "ip daddr 10.101.0.0/24 dnat ip prefix to 172.17.0.0/24")
+    out, back = (Rule(2, text, rule_statements(text), handle=7) for text in texts)
+    first = Rule(1, "accept", rule_statements("accept"), handle=8)
+    hooks = (("prerouting", (first, back)), ("postrouting", (out,)))
+    table = Table("nft", "ip", "t", tuple(Chain(hook, rules, hook, type="nat") for hook, rules in hooks))
+    network = edited(tutorial(), "host", ruleset=Ruleset((), (table,)))
+    routes = (via("10.101.0.0/24", "203.0.113.2", 2), *network["internet"].routes)
+    cause = chosen(edited(network, "internet", routes=routes), "internet", "10.101.0.3")
+    assert (cause.code, lines(cause)) == ("dnat-missing", ["nft delete rule ip t prerouting handle 8"])

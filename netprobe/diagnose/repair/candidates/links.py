@@ -22,6 +22,7 @@ from netprobe.model.lookup import all_but, but, gathered, has, where
 from netprobe.predict import fixes, ipv6, prefix
 from netprobe.predict.drop import link_down, lost
 
+from . import macs
 from .told import waits
 from .tunnels import devices
 
@@ -229,17 +230,19 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
                 Place(name, link.name, Stage.BRIDGE),
                 text,
                 Object("link", link.name, f"{link.name} link/ether {mac}"),
-                _of_its_own(loss.snapshot[name], link),
+                _of_its_own(loss.snapshot[name], link, macs.missed(loss.snapshot)),
                 (loss.stop.text,),
             )
             for repair in loss.repair(stop, Merit.RESTORES, agreeing=_meant(loss, name, link)):
                 yield replace(repair, mended=_unlearned(repair.mended, mac))
 
 
-def _of_its_own(namespace: Namespace, link: Link) -> tuple[Command, ...]:
-    """The commands that give an interface a MAC of its own; and its bridge, which may have been named by it
-    (br_stp_recalculate_bridge_id) or called so by somebody.
+def _of_its_own(namespace: Namespace, link: Link, missed: str | None) -> tuple[Command, ...]:
+    """The commands that give an interface a MAC of its own, the one that is `missed`; and its bridge, which
+    may have been named by it (br_stp_recalculate_bridge_id) or called so by somebody.
     """
+    if missed is not None and link.port is None:
+        return (fixes.link_set(link, "address", missed),)
     bridges = where(namespace.links, index=link.master, mac=link.mac)
     return tuple(
         fixes.link_set(each, "address", _own_mac(namespace.name, namespace, each))

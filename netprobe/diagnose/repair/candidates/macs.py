@@ -1,4 +1,5 @@
-"""A rule that lets one MAC address pass, which the sender's interface does not have, and its port has. Pure.
+"""MAC addresses of which somebody tells: a rule that lets one pass, which the sender's interface does not
+have, and its port has. Pure.
 
 A bridge takes over the MAC of a port by itself, until somebody gives it one (br_stp_recalculate_bridge_id).
 """
@@ -9,12 +10,27 @@ from collections.abc import Iterator
 
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Object, Stage
+from netprobe.model import Object, Snapshot, Stage
 from netprobe.model.lookup import among, not_among, where
+from netprobe.model.pattern import pattern
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 
 from .sets import REFUSED
+
+_MAC = pattern(r"'([0-9a-f][02468ace](?::[0-9a-f]{2}){5})'")  # of one station: its first octet is even
+_NOBODYS = {"00:00:00:00:00:00"}
+
+
+def missed(snapshot: Snapshot) -> str | None:
+    """The one MAC that rules, sets, or entries that somebody made tell of, and that no interface in sight
+    has; None where there is none, or several.
+    """
+    spaces = snapshot.namespaces.values()
+    told = [*(each.tables for each in spaces), *(where(each.fdb, static=True) for each in spaces)]
+    had = {link.mac for each in spaces for link in each.links}
+    found = {*_MAC.findall(repr(told))} - had - _NOBODYS
+    return min(found) if len(found) == 1 else None
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:

@@ -81,6 +81,10 @@ def _led_back(
     loss: Loss, namespace: Namespace, known: NatRule, way: _Mapping, old: str, new: str
 ) -> Iterator[Repair]:
     """The rule of the other way that is for another network, for this one; or a new one."""
+    there = [*nat_rules.rules_of_nat(namespace, way.stage.value, new.partition("/")[0], "netmap", way.verb)]
+    if any((new, old) in _mapped(each.statements, way.keys) for each in there):
+        yield from _passed_over(loss, namespace, way, new)
+        return
     found = [(known.decision.object, fix) for fix in _added(known, way, old, new)]
     for back in nat_rules.rules_of_nat(namespace, way.stage.value, new.partition("/")[0], "netmap"):
         for other in nat_rules.networks(back.statements, *way.keys):
@@ -92,6 +96,16 @@ def _led_back(
         place = Place(namespace.name, None, way.stage)
         proof = (known.decision.object.text, loss.stop.text)
         yield from loss.repair(Stop(way.code, place, text, thing, fix, proof), Merit.RESTORES)
+
+
+def _passed_over(loss: Loss, namespace: Namespace, way: _Mapping, network: str) -> Iterator[Repair]:
+    """The rules that end the search before the one that maps a network."""
+    address, place = network.partition("/")[0], Place(namespace.name, None, way.stage)
+    for each in nat_rules.exempting(namespace, address, address, way.stage.value):
+        thing = each.object
+        text = f"{thing.id} of {namespace.name} ends the search before what maps {network}"
+        stop = Stop(way.code, place, text, thing, fixes.without(thing), (thing.text, loss.stop.text))
+        yield from loss.repair(stop, Merit.UNDOES)
 
 
 def _added(known: NatRule, way: _Mapping, old: str, new: str) -> Iterator[fixes.Fix]:
