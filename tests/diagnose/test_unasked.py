@@ -108,3 +108,13 @@ def test_what_maps_a_network_and_is_passed_over() -> None:
     routes = (via("10.101.0.0/24", "203.0.113.2", 2), *network["internet"].routes)
     cause = chosen(edited(network, "internet", routes=routes), "internet", "10.101.0.3")
     assert (cause.code, lines(cause)) == ("dnat-missing", ["nft delete rule ip t prerouting handle 8"])
+
+
+def test_a_set_of_those_who_alone_are_not_turned_away() -> None:
+    """The rule that refuses says who may speak at a door."""
+    who = {"concat": [{"meta": {"key": "iifname"}}, payload("ip", "saddr")]}
+    refuses = {"rule": {"chain": "pass", "handle": 12, "expr": [test(who, "@known", "!="), DROP]}}
+    known = held("known", ["ifname", "ipv4_addr"], {"concat": ["br0", "10.0.0.77"]}, {"concat": ["docker0", "172.17.0.3"]})
+    ruleset = nft_table(hooked("pass", "forward", "filter"), known, refuses)
+    cause = chosen(edited(tutorial(), "host", ruleset=ruleset), "red", "172.17.0.3")
+    assert lines(cause) == ['nft add element inet t known { "br0" . 10.0.0.2 }']

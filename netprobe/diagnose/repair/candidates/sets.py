@@ -35,7 +35,7 @@ from netprobe.model import (
     Table,
 )
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, where
+from netprobe.model.lookup import among, but, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS
@@ -103,6 +103,9 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     unwanted = _turned_away(namespace)
     hops = (*where(loss.hops, namespace=namespace.name), *_asked_at(loss))
     for flow in _flows(loss, namespace):
+        for table in where(namespace.tables, engine="nft"):
+            others = _tested(table, not_among(tests, op=_WANTED), seen(flow, hops), _plain)
+            yield from chain.from_iterable(map(partial(_with, loss), others))
         for lookup in (*_of_nft(namespace, flow, hops), *_of_ipset(namespace, flow)):
             if lookup.test in tests:
                 yield from _without(loss, lookup)
