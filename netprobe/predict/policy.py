@@ -90,7 +90,9 @@ def _selects(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> bool:
         return False
     if not _is_device(namespace, rule.oif, query.oif):
         return False
-    ranges = ((rule.uids, query.uid), (rule.sports, query.sport), (rule.dports, query.dport))
+    # what is forwarded counts as sent by root (ip_route_input_slow: sock_net_uid of no socket)
+    uid = query.uid if query.iif is None else 0
+    ranges = ((rule.uids, uid), (rule.sports, query.sport), (rule.dports, query.dport))
     if not all(_in_range(wanted, value) for wanted, value in ranges):
         return False
     return _is_in(rule.src, query.src) and _is_in(rule.dst, query.dst)

@@ -22,3 +22,9 @@ def test_a_route_by_a_gateway_in_the_place_of_the_kernels() -> None:
     routes = tuple(astray if each is own else each for each in host.routes)
     cause = chosen(edited(network, "host", routes=routes), "red", "172.17.0.3")
     assert lines(cause) == [f"ip route replace {own.dst} dev docker0 proto kernel scope link src 172.17.0.1"]
+
+
+def test_a_rule_for_what_root_sends_is_for_what_is_forwarded() -> None:
+    rule = PolicyRule(5, 4, "blackhole", uids=(0, 0))
+    cause = chosen(edited(tutorial(), "host", rules=(rule, *RULES)), "red", "8.8.8.8")
+    assert lines(cause) == ["ip rule del pref 5 from all uidrange 0-0 blackhole"]

@@ -20,7 +20,7 @@ from netprobe.predict import fixes, prefix
 from netprobe.rules import naming
 
 
-class _Mapping(Struct, frozen=True):
+class _Direction(Struct, frozen=True):
     """One of the two ways: where its rules stand, what they look at and do; the words for an interface and
     for the address, of nft and of iptables.
     """
@@ -41,8 +41,8 @@ class _Mapping(Struct, frozen=True):
         return {"s": flow.src, "d": flow.dst}[self.field]
 
 
-_OUT = _Mapping(Stage.POSTROUTING, "s", "snat", ("oifname", "-o"), "nat-missing")
-_IN = _Mapping(Stage.PREROUTING, "d", "dnat", ("iifname", "-i"), "dnat-missing")
+_OUT = _Direction(Stage.POSTROUTING, "s", "snat", ("oifname", "-o"), "nat-missing")
+_IN = _Direction(Stage.PREROUTING, "d", "dnat", ("iifname", "-i"), "dnat-missing")
 _TOLD = {
     Stage.PREROUTING: "{name} lets {old} leave as {new}, and does not lead back what comes for that",
     Stage.POSTROUTING: "{name} leads what comes for {old} to {new}, and does not let that leave as it",
@@ -78,7 +78,7 @@ def _mapped(statements: tuple[Statement, ...], keys: tuple[str, str]) -> Iterato
 
 
 def _led_back(
-    loss: Loss, namespace: Namespace, known: NatRule, way: _Mapping, old: str, new: str
+    loss: Loss, namespace: Namespace, known: NatRule, way: _Direction, old: str, new: str
 ) -> Iterator[Repair]:
     """The rule of the other way that is for another network, for this one; or a new one."""
     there = [*nat_rules.rules_of_nat(namespace, way.stage.value, new.partition("/")[0], "netmap", way.verb)]
@@ -98,7 +98,7 @@ def _led_back(
         yield from loss.repair(Stop(way.code, place, text, thing, fix, proof), Merit.RESTORES)
 
 
-def _passed_over(loss: Loss, namespace: Namespace, way: _Mapping, network: str) -> Iterator[Repair]:
+def _passed_over(loss: Loss, namespace: Namespace, way: _Direction, network: str) -> Iterator[Repair]:
     """The rules that end the search before the one that maps a network."""
     address, place = network.partition("/")[0], Place(namespace.name, None, way.stage)
     for each in nat_rules.exempting(namespace, address, address, way.stage.value):
@@ -108,7 +108,7 @@ def _passed_over(loss: Loss, namespace: Namespace, way: _Mapping, network: str) 
         yield from loss.repair(stop, Merit.UNDOES)
 
 
-def _added(known: NatRule, way: _Mapping, old: str, new: str) -> Iterator[fixes.Fix]:
+def _added(known: NatRule, way: _Direction, old: str, new: str) -> Iterator[fixes.Fix]:
     """The rule that is lacking, in the words of the tool of the one that is there: for the same interface."""
     table, tool = known.table, naming.tool(known.table)
     named = nat_rules.said(known.statements, *(f"meta {key}" for key in ("iifname", "oifname")))[:1]
@@ -126,5 +126,5 @@ def _added(known: NatRule, way: _Mapping, old: str, new: str) -> Iterator[fixes.
         yield fixes.nft((table.name, base.name), *words)
 
 
-def _bases(known: NatRule, way: _Mapping) -> tuple[Chain, ...]:
+def _bases(known: NatRule, way: _Direction) -> tuple[Chain, ...]:
     return where(known.table.chains, type="nat", hook=way.stage.value)[:1]
