@@ -17,6 +17,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
 from typing import TypeVar
 
 from msgspec import Struct
@@ -63,17 +64,24 @@ def settings() -> Iterator[Callable[[str], bytes]]:
         folders: dict[str, int] = {}
 
         def value(path: str) -> bytes:
-            folder, _, name = path.rpartition("/")
-            if folder not in folders:
-                folders[folder] = os.open(folder, LOOK)
-                held.callback(os.close, folders[folder])
-            fd = os.open(name, READ, dir_fd=folders[folder])
+            folder, name = _parts(path)
+            at = folders.get(folder)
+            if at is None:
+                at = folders[folder] = os.open(folder, LOOK)
+                held.callback(os.close, at)
+            fd = os.open(name, READ, dir_fd=at)
             try:
                 return os.read(fd, 4096)
             finally:
                 os.close(fd)
 
         yield value
+
+
+@lru_cache(maxsize=1024)  # those of every namespace
+def _parts(path: str) -> tuple[str, str]:
+    folder, _, name = path.rpartition("/")
+    return folder, name
 
 
 def at(folder: int | None, name: str, limit: int = SMALL) -> bytes:

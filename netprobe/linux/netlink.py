@@ -129,6 +129,17 @@ class Netlink:
         """As `dump`, of a table that has no more than so many entries; None of a larger one, which is not
         heard to its end. Entries that do not count, by what follows the header, are left out.
         """
+        found = self._at_most(request, most, counts)
+        return None if found is None else [self._record_in_time(message) for message in found]
+
+    def read_at_most(
+        self, request: Request, most: int, read: Callable[[bytes, Callable[[], Record]], _Read]
+    ) -> list[_Read] | None:
+        """As `read_each`, of a table that has no more than so many entries; None of a larger one."""
+        found = self._at_most(request, most, bool)
+        return None if found is None else [read(_body(m), partial(self._record_in_time, m)) for m in found]
+
+    def _at_most(self, request: Request, most: int, counts: Callable[[bytes], bool]) -> list[_Message] | None:
         enough = most + 1 if counts is bool else 0
         for _ in range(DUMP_TRIES):
             heard = (
@@ -145,7 +156,7 @@ class Netlink:
                 break
         else:
             self.unsteady = True
-        return [self._record_in_time(message) for message in messages if message.kind != NLMSG_DONE]
+        return [message for message in messages if message.kind != NLMSG_DONE]
 
     def first(self, request: Request, most: int) -> list[Record]:
         """The first entries of a table, which may have more."""

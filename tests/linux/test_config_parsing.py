@@ -85,6 +85,28 @@ def test_a_policy_rule_that_is_like_another_is_read_as_it_would_be_alone(bodies:
     assert [alike.read(each) for each in bodies] == [rule_of(each) for each in bodies]
 
 
+ROUTES = st.builds(
+    lambda head, rest, parts: struct.pack("=8BI", *head, 0, 0, 254, *rest) + b"".join(parts),
+    st.sampled_from([(2, 0), (2, 24), (2, 32), (10, 64), (10, 0), (28, 0)]).map(lambda each: (*each,)),
+    st.sampled_from([(3, 0, 1, 0), (2, 253, 1, 0), (2, 254, 2, 0), (3, 0, 6, 0), (3, 0, 1, 0x200), (3, 0, 1, 4)]),
+    st.lists(st.sampled_from([
+        attribute(1, ip("10.1.0.0")), attribute(1, ip("10.2.0.0")), attribute(7, ip("10.0.0.1")), attribute(7, ip("10.0.0.2")),
+        attribute(4, u32(2)), attribute(4, u32(3)), attribute(5, ip("10.0.0.9")), attribute(5, ip("10.0.0.8")), attribute(6, u32(1)),
+        attribute(15, u32(254)), attribute(15, u32(300)), attribute(8, attribute(2, u32(1400))), attribute(8, attribute(2, u32(1300))),
+        attribute(12, u32(7)), attribute(12, u32(8)), attribute(21, u16(1)), attribute(30, u32(4)), attribute(2, ip("10.3.0.0")),
+    ]), max_size=7),
+)  # fmt: skip
+
+
+@given(st.lists(ROUTES, min_size=1, max_size=12))
+@settings(max_examples=300, deadline=None)
+def test_a_route_that_is_like_another_is_read_as_it_would_be_alone(bodies: list[bytes]) -> None:
+    alike = fib.AlikeRoutes()
+    read = [alike.read(each, lambda each=each: record("route", each)) for each in bodies]  # type: ignore[misc]
+    alone = [(record("route", each), route_of(each)) for each in bodies]
+    assert read == [route if raw["family"] in (2, 10) and not raw["flags"] & 0x200 else None for raw, route in alone]
+
+
 WELL_FORMED = st.lists(st.builds(attribute, st.integers(0, 6) | st.just(0x8002), st.binary(max_size=9)), max_size=6).map(b"".join)
 
 

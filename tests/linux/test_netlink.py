@@ -255,7 +255,7 @@ def test_where_there_are_more_addresses_than_routes_are_read_the_dump_is_not_beg
     begun: list[int] = []
 
     class Counted:
-        def at_most(self, _request: object, most: int) -> list[object]:
+        def read_at_most(self, _request: object, most: int, _read: object) -> list[object]:
             begun.append(most)
             return []
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from struct import Struct
 
 from msgspec.structs import replace
 
 from netprobe.errors import is_short
-from netprobe.linux.netlink import Netlink, Record, Request
+from netprobe.linux.netlink import Netlink, Record, Request, address
+from netprobe.linux.record import Chosen
 from netprobe.model import InterfaceAddress, Nexthop, Route, RouteAnswer, RouteQuery
 
 from .links import RTM_GETADDR, address_of
@@ -32,6 +34,11 @@ KERNEL, BY_HAND = 2, (3, 4)  # RTPROT_KERNEL; RTPROT_BOOT, RTPROT_STATIC
 UNICAST, OWN, BLACKHOLE, THROW = 1, 2, 6, 9  # RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE, RTN_THROW
 # of a route of the types blackhole, unreachable and prohibit (fib_props, net/ipv4/fib_semantics.c)
 REFUSALS = {errno.EINVAL: BLACKHOLE, errno.EHOSTUNREACH: 7, errno.EACCES: 8}
+
+_ROUTE, _PREFIXLEN = Struct("=BB6xI"), 1  # struct rtmsg
+# of RTA_*: DST, PREFSRC; what else a Route is made of, which are SRC, OIF, GATEWAY, PRIORITY, METRICS,
+# MULTIPATH, TABLE, VIA, ENCAP_TYPE, NH_ID
+_OF_A_ROUTE = Chosen(_ROUTE.size, 1, 7, 2, 4, 5, 6, 8, 9, 15, 18, 21, 30)
 
 TYPES = {
     0: "unspec", 1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole",
@@ -75,9 +82,10 @@ def read_routes(netlink: Netlink, at_least: int = 0) -> tuple[tuple[Route, ...],
     Without the cache: what the kernel has learned of single destinations (path MTUs, redirects) comes and
     goes with packets, and is in its answers to questions (`ask_route`). A dump has IPv6's (inet6_dump_fib).
     """
-    records = netlink.at_most(Request(RTM_GETROUTE), MOST) if at_least <= MOST else None
-    if records is not None:
-        return _routes(netlink, records), True
+    read = AlikeRoutes().read
+    found = netlink.read_at_most(Request(RTM_GETROUTE), MOST, read) if at_least <= MOST else None
+    if found is not None:
+        return _told(netlink, [*filter(None, found)]), True
     with Netlink(strict=True) as strict:
         return _routes(netlink, _few(netlink, strict)), False
 
@@ -156,15 +164,47 @@ def _of_table(strict: Netlink, family: int, table: int, most: int) -> list[Recor
 
 
 def _routes(netlink: Netlink, records: Iterable[Record]) -> tuple[Route, ...]:
-    found = [
-        route_of(record)
-        for record in records
-        if record["family"] in (AF_INET, AF_INET6) and not record["flags"] & RTM_F_CLONED
-    ]
+    return _told(netlink, [route_of(each) for each in records if _is_wanted(each["family"], each["flags"])])
+
+
+def _is_wanted(family: int, flags: int) -> bool:
+    return family in (AF_INET, AF_INET6) and not flags & RTM_F_CLONED
+
+
+def _told(netlink: Netlink, found: list[Route]) -> tuple[Route, ...]:
+    """These routes, each once, with the legs of nexthop objects."""
     if any(route.nhid and not route.nexthops for route in found):
         objects = _read_nexthops(netlink)
         found = [_resolved(route, objects) for route in found]
     return tuple(dict.fromkeys(found))
+
+
+class AlikeRoutes:
+    """Routes of which most are like another: those that differ in nothing but where they lead to, and the
+    address that is preferred, are decoded once.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], Route] = {}
+
+    def read(self, body: bytes, decoded: Callable[[], Record]) -> Route | None:
+        """The route, of what follows the header of an RTM_NEWROUTE message, as `route_of` would; `decoded` is
+        the message as that wants it. None of one that does not count.
+        """
+        family, length, flags = _ROUTE.unpack_from(body)
+        if not _is_wanted(family, flags):
+            return None
+        dst, source, *others = _OF_A_ROUTE.of(body)
+        like = (body[:1], body[_PREFIXLEN + 1 : _ROUTE.size], source is None, *others)
+        known = self._known.get(like)
+        if known is None:
+            known = self._known[like] = route_of(decoded())
+            return known
+        return replace(
+            known,
+            dst=_prefix(None if dst is None else address(dst), length, family),
+            source=None if source is None else address(source),
+        )
 
 
 def find_routes(netlink: Netlink, query: RouteQuery) -> tuple[Route, ...]:

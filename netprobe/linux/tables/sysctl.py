@@ -128,10 +128,15 @@ def read_globals() -> dict[str, str]:
 
     Raises OSError when it could not be read for want of resources, or not at all.
     """
-    values = read([*GLOBALS, *_conf("ipv4", IPV4_CONF), *_conf("ipv6", IPV6_CONF)])
+    values = read(_all())
     if FORWARDING not in values:  # which every kernel has
         raise OSError(errno.ENOENT, "/proc/sys/net cannot be read")
     return values
+
+
+@lru_cache(maxsize=1)
+def _all() -> tuple[str, ...]:
+    return (*GLOBALS, *_conf("ipv4", IPV4_CONF), *_conf("ipv6", IPV6_CONF))
 
 
 def _conf(family: str, keys: Iterable[str]) -> list[str]:
