@@ -4,8 +4,9 @@ then. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
-from itertools import chain, filterfalse
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from itertools import chain, filterfalse, repeat
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -96,15 +97,19 @@ def questions(snapshot: Snapshot, names: Sequence[str]) -> tuple[Need, ...]:
     )
 
 
+# what of a namespace may be too much to be read whole, and is asked for
+_ONE_BY_ONE: Mapping[str, Callable[[str, Any], Need]] = {
+    "routed": ReadRoute,
+    "forwarded": ReadFdb,
+    "asking": ReadAsking,
+}
+
+
 def _asked_of(namespace: Namespace) -> Iterator[Need]:
     """What was read of a namespace one by one."""
     name = namespace.name
-    for query in namespace.routed or ():
-        yield ReadRoute(name, query)
-    for entry in namespace.forwarded or ():
-        yield ReadFdb(name, entry)
-    for stem in namespace.asking or ():
-        yield ReadAsking(name, stem)
+    for part, need in _ONE_BY_ONE.items():
+        yield from map(need, repeat(name), getattr(namespace, part) or ())
     for rules in _chains(namespace):
         yield ReadChain(name, rules)
 
