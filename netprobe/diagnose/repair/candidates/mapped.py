@@ -34,13 +34,14 @@ class _Direction(Struct, frozen=True):
     @property
     def keys(self) -> tuple[str, str]:
         """By what its rules name the network."""
-        return f"ip {self.field}addr", f"ip6 {self.field}addr"
+        return _SAID[self.field]
 
     def address(self, flow: Flow) -> str:
         """The address that its rules change."""
         return {"s": flow.src, "d": flow.dst}[self.field]
 
 
+_SAID = {"s": ("ip saddr", "ip6 saddr"), "d": ("ip daddr", "ip6 daddr")}
 _OUT = _Direction(Stage.POSTROUTING, "s", "snat", ("oifname", "-o"), "nat-missing")
 _IN = _Direction(Stage.PREROUTING, "d", "dnat", ("iifname", "-i"), "dnat-missing")
 _TOLD = {
