@@ -26,7 +26,7 @@ from netprobe.model import (
     Stage,
     Verdict,
 )
-from netprobe.model.lookup import all_but, find, where
+from netprobe.model.lookup import all_but, find, has, where
 from netprobe.model.place import id_of
 from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.sockets import PROGRAMS
@@ -59,7 +59,7 @@ def with_outlook(
         return report
     found = _look(report, snapshot, explain, earlier, searches)
     request = _to_the_end(report, found.way) if report.direction is Leg.REQUEST else report.path.request
-    notes = (*report.notes, *([_note(len(found.causes))] if found.passes else []))
+    notes = (*report.notes, *([_note(report.causes[0], len(found.causes))] if found.passes else []))
     return replace(report, blockers=found.causes, notes=notes, path=replace(report.path, request=request))
 
 
@@ -237,6 +237,14 @@ def _thing(cause: Cause) -> tuple[str, str | None, str]:
     return cause.code, cause.place.namespace, id_of(cause.object)
 
 
-def _note(further: int) -> str:
-    what = "after this fix" if not further else "after this fix and those of what stands behind it"
+def _note(first: Cause, further: int) -> str:
+    """A program that is missing nobody starts by a command of ours."""
+    mends = has(first.commands, looks=False)
+    what, more = (
+        ("after this fix", " and those")
+        if mends
+        else ("once a program answers there", " and after the fixes")
+    )
+    if further:
+        what += f"{more} of what stands behind it"
     return f"{what} the probe should pass (predicted)"

@@ -133,7 +133,7 @@ def icmp_errors(report: Report, pen: Pen) -> list[str]:
     return pen.listed(said, "error from ", YELLOW)
 
 
-_OUTLOOK = "after this fix"
+_OUTLOOK = ("after this fix", "once a program answers there")
 
 
 def notes(report: Report, pen: Pen) -> list[str]:

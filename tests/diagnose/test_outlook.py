@@ -87,6 +87,18 @@ def test_an_interface_that_is_switched_on_again_gets_its_route_back() -> None:
     assert report.notes == (PASSES,)
 
 
+def test_a_program_that_is_missing_is_started_by_no_command_of_ours() -> None:
+    """There is no fix to be foretold about, but what the port lacks."""
+    known = read(edited(tutorial(), "internet", sockets=()))
+    probe = networks.probe(protocol=Protocol.TCP, source_port=40000)
+    probe = replace(probe, destination=replace(probe.destination, port=80))
+    outcome = predict(known, probe, ask=False)
+    assert isinstance(outcome, Prediction)
+    found = with_outlook(diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain), known, explain)
+    assert found.causes[0].code == "port-closed"
+    assert found.notes == ("once a program answers there the probe should pass (predicted)",)
+
+
 def test_where_the_packet_did_not_do_what_was_predicted_nothing_is_foretold() -> None:
     report = told(edited(tutorial(), "host", sysctls=OFF))
     odd = replace(report, agreement=Agreement.DISAGREE, notes=())
@@ -171,7 +183,7 @@ def test_behind_a_program_that_is_missing_there_may_be_more() -> None:
     report = diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain)
     found = with_outlook(report, known, explain)
     assert [cause.code for cause in (*found.causes, *found.blockers)] == ["port-closed", "nat-missing"]
-    assert found.notes == (ALL_PASS,)
+    assert found.notes == ("once a program answers there and after the fixes of what stands behind it the probe should pass (predicted)",)
 
 
 def changed(*lines: str) -> Snapshot:
