@@ -103,6 +103,9 @@ def read_namespace(name: str, fd: Place) -> Namespace:
         no_entries: tuple[tuple[FdbEntry, ...], bool] = ((), True)
         found, tables = reader.of("links", "interfaces", lambda: links.read_links(route), nothing)
         found = reader.of("vlans", "VLANs of bridge ports", lambda: bridges.with_vlans(route, found), found)
+        addresses: tuple[InterfaceAddress, ...] = reader.of(
+            "addresses", "addresses", lambda: links.read_addresses(route), ()
+        )
         asking = reader.of(
             "asking",
             "the settings of neighbours",
@@ -110,8 +113,9 @@ def read_namespace(name: str, fd: Place) -> Namespace:
             unasked,
             rare=True,
         )
-        addresses: tuple[InterfaceAddress, ...] = reader.of(
-            "addresses", "addresses", lambda: links.read_addresses(route), ()
+        stems = neighbours.askers(found, addresses) if asking is None else ()
+        asked = reader.of(
+            "asking", "the settings of neighbours", lambda: neighbours.find_asking(stems), none, rare=True
         )
         own = among(addresses, index={link.index for link in found if link.up})
         routes, are_all = reader.of("routes", "routes", lambda: fib.read_routes(route, len(own)), no_routes)
@@ -135,9 +139,9 @@ def read_namespace(name: str, fd: Place) -> Namespace:
                 "groups", "bridge multicast groups", lambda: bridges.read_groups(route, found), ()
             ),
             sysctls=Settings(
-                reader.of("sysctls", "sysctls", sysctl.read_globals, none) | (asking or {}), tables
+                reader.of("sysctls", "sysctls", sysctl.read_globals, none) | (asking or asked), tables
             ),
-            asking=() if asking is None else None,
+            asking=stems if asking is None else None,
             ruleset=_ruleset(rules),
             sockets=reader.of("sockets", "sockets", sockets.read_sockets, None),
             xfrm=reader.of("xfrm", "IPsec policies", xfrm.read_policies, None, rare=True),

@@ -497,3 +497,11 @@ def test_a_route_that_refuses_by_its_nexthop_object() -> None:
 def test_what_a_device_listens_to_is_no_forwarding_entry(flags: int, mac: str, more: bytes, counts: bool) -> None:
     body = struct.pack("=BxxxiHBB", 7, 3, 0x80, flags, 0) + attribute(2, bytes.fromhex(mac.replace(":", ""))) + more
     assert neighbours._leads_somewhere(body) is counts
+
+
+def test_of_very_many_interfaces_those_with_an_address_are_the_ones_that_ask() -> None:
+    many = tuple(Link(n, f"v.{n}") for n in range(1, 200))
+    own = [InterfaceAddress(n, f"10.0.0.{n}", 24) for n in (7, 9, 7, 999)]
+    assert neighbours.askers(many, own) == tuple(f"net.ipv{v}.neigh.v/{n}" for n in (7, 9) for v in (4, 6))
+    crowd = [InterfaceAddress(n, f"10.0.0.{n}", 24) for n in range(1, 200)]
+    assert len(neighbours.askers(many, crowd)) == 2 * neighbours.MOST_ASKERS

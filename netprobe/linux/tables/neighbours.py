@@ -7,10 +7,11 @@ Numbers are those of include/uapi/linux/neighbour.h; words are ip-neighbour(8)'s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from struct import Struct, pack
 
 from netprobe.linux.netlink import Netlink, Record, Request, attributes
-from netprobe.model import FdbEntry, FdbQuery, Link, Neighbour
+from netprobe.model import FdbEntry, FdbQuery, InterfaceAddress, Link, Neighbour
 
 from . import sysctl
 
@@ -31,6 +32,7 @@ _NDM_FLAGS, _MAC, _FILTER = (
 )  # in a struct ndmsg, of the first attribute behind it; of that with one
 MOST_ENTRIES = 1000  # of bridges that are read, 5 us each; where there are more, those that are needed
 MOST_ASKING = 100  # interfaces whose settings of neighbours are read, 5 us each
+MOST_ASKERS = 16  # of more interfaces those whose settings are read all the same, 30 us each
 TABLES = {AF_INET: "arp_cache", AF_INET6: "ndisc_cache"}
 NDTA_PARMS, NDTPA_IFINDEX, NDTPA_APP_PROBES, NDTPA_MCAST_PROBES = 6, 1, 9, 11
 _TABLE_HEADER, _NUMBER = 4, Struct("=I")  # of a struct ndtmsg; an attribute that is a number
@@ -138,6 +140,15 @@ def read_asking(netlink: Netlink, links: Sequence[Link]) -> dict[str, str] | Non
         for body in netlink.bodies(Request(RTM_GETNEIGHTBL, {"family": family})):
             found |= asking_of(body, names)
     return found
+
+
+def askers(links: Iterable[Link], addresses: Iterable[InterfaceAddress]) -> tuple[str, ...]:
+    """Below which names the settings stand of those that ask, of very many interfaces: of the first that have
+    an address.
+    """
+    known = {link.index: link.key for link in links}
+    own = dict.fromkeys(each.index for each in addresses if each.index in known)
+    return tuple(f"net.ipv{v}.neigh.{known[index]}" for index in islice(own, MOST_ASKERS) for v in (4, 6))
 
 
 def find_asking(stems: Iterable[str]) -> dict[str, str]:
