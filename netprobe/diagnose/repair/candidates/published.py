@@ -149,7 +149,7 @@ def _to_another(loss: Loss) -> Iterator[Repair]:
     """A published port whose target is elsewhere by now: behind which station of its network it listens."""
     for namespace, made, thing, rule in _led_by(loss) if loss.prediction.leg is Leg.REQUEST else ():
         target, alive = made.flow.dst, made.flow.dst in loss.owned
-        beside = bool(prefix.neighbours_of(target, where(namespace.addresses, scope="global")))
+        beside = bool(prefix.neighbours_of(target, namespace.addresses))
         if alive and beside and thing.owner in dnat_rules.ENGINES:
             continue  # it knows whom it has started
         skipped = namespace.name if beside else ""  # one that is far away may mean this machine
