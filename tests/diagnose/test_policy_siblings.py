@@ -25,6 +25,15 @@ def sorted_rules(*rules: PolicyRule) -> tuple[PolicyRule, ...]:
     return tuple(sorted(rules, key=lambda each: (each.version, each.priority)))
 
 
+def test_what_is_for_a_station_goes_where_that_for_the_others_goes() -> None:
+    """A later rule takes what comes in by br0 to the provider, who sends it back."""
+    host = tutorial()["host"]
+    astray = via("0.0.0.0/0", "203.0.113.1", 4, table=7)
+    rules = sorted_rules(*host.rules, PolicyRule(512, 4, table=254, mask=0, dst="172.17.0.3/32"), PolicyRule(900, 4, table=7, iif="br0"))
+    cause = chosen(edited(tutorial(), "host", routes=(*host.routes, astray), rules=rules), "red", "172.17.0.2")
+    assert lines(cause) == ["ip rule add pref 512 to 172.17.0.2/32 lookup main"]
+
+
 def rule(**fields: object) -> PolicyRule:
     return PolicyRule(220, 4, table=220, mask=0, **fields)  # type: ignore[arg-type]
 
@@ -47,6 +56,7 @@ def test_a_rule_that_a_sibling_has_is_made_for_the_other(source: str, known: dic
         {"src": "10.9.0.0/16"},  # a network is no station
         {"src": "203.0.113.1/32"},  # behind another kind of interface
         {"src": "172.17.0.1/32"},  # its own
+        {"dst": "1.1.1.1/32"},  # the world
         {"iif": "eth0"},
         {"src": "172.17.0.3/32", "mark": 5},  # and of something else
     ],

@@ -1,4 +1,4 @@
-"""A policy rule that others of its kind have, each for a sender or an interface of its own, and that one
+"""A policy rule that others of its kind have, each for a station or an interface of its own, and that one
 lacks. Pure.
 
 Containers with addresses of another network, and interfaces of a cloud, are given their table one by one.
@@ -21,7 +21,7 @@ from netprobe.predict import fib, fixes, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
-_WORDS = {"src": "from", "iif": "iif"}
+_WORDS = {"src": "from", "dst": "to", "iif": "iif"}
 _NAMES = {fib.LOCAL: "local", fib.MAIN: "main", fib.DEFAULT: "default"}
 
 
@@ -29,6 +29,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """For each packet that is forwarded, what the rules for other senders or ways in would be for its own."""
     for routed in but(loss.prediction.routed, iif=None):
         yield from _as_others(loss, routed, "src", f"{routed.src}/{prefix.bits(routed.dst)}")
+        yield from _as_others(loss, routed, "dst", f"{routed.dst}/{prefix.bits(routed.dst)}")
         yield from _as_others(loss, routed, "iif", name_of(routed.iif, ""))
 
 
@@ -50,18 +51,19 @@ def _is_alone(field: str, rule: PolicyRule) -> bool:
 
 def _is_alike(namespace: Namespace, field: str, value: str, rule: PolicyRule) -> bool:
     """Whether a rule is for an interface of the kind of this one, or for one address that is behind such."""
-    other, find = getattr(rule, field), {"src": _way_to, "iif": Namespace.link_named}[field]
+    other, find = getattr(rule, field), {"iif": Namespace.link_named}.get(field, _way_to)
     links = find(namespace, value), find(namespace, other)
     kinds = [(each.kind, each.master) for each in links if each is not None]
     return len(kinds) == len(links) and kinds[0] == kinds[1]
 
 
 def _way_to(namespace: Namespace, written: str) -> Link | None:
-    """The interface by which the station of one address is reached; None for a network, and its own."""
+    """The interface beside which the station of one address is; None for a network, its own and the world."""
     address, _, length = written.partition("/")
     alone = address and length == str(prefix.bits(address))
     sought = (fib.lookup(namespace, RouteQuery(None, address)),) if alone else ()
-    return next((namespace.link_of(each.leg) for each in where(sought, type="unicast")), None)
+    legs = filter(None, map(attrgetter("leg"), where(sought, type="unicast")))
+    return next(map(namespace.link_of, where(legs, via=None)), None)
 
 
 def _copied(loss: Loss, routed: Routed, field: str, rule: PolicyRule, agreeing: int) -> Iterator[Repair]:
