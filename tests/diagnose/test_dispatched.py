@@ -28,7 +28,7 @@ ZONE = ("-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-A D
 def test_a_bridge_is_led_where_the_other_bridges_are(verb: str) -> None:
     refusing = ("-A FORWARD -j REJECT --reject-with icmp-admin-prohibited",)
     cause = chosen(forwarding(*ZONE, f"-A FORWARD -i docker0 {verb} DOCKER", *refusing), "red", "172.17.0.2")
-    assert (cause.code, cause.thing.text) == ("rejected-by-rule", "no rule leads br0 to DOCKER")
+    assert (cause.code, cause.thing.text) == ("rejected-by-rule", "FORWARD leads docker0 to DOCKER, but not br0")
     assert lines(cause) == [f"iptables -I FORWARD 2 -i br0 {verb} DOCKER"]
 
 
@@ -56,6 +56,18 @@ def test_the_same_in_nft() -> None:
     cause = chosen(edited(tutorial(), "host", ruleset=Ruleset((), (Table("nft", "inet", "fw", chains),))), "red", "172.17.0.2")
     # the answer of c1 comes in by docker0, and has a chain of its own
     assert lines(cause) == ['nft insert rule inet fw fwd position 7 iifname "br0" goto fwd_docker']
+
+
+def test_an_interface_that_a_map_lacks() -> None:
+    held = [
+        Term("pair", args=(Term("value", name), Term("verdict", f"goto {to}"))) for name, to in (("docker0", "inside"), ("eth0", "out"))
+    ]
+    looked = Statement("vmap", Term("key", "meta iifname"), right=Term("set", args=tuple(held)))
+    accept = Rule(1, "accept", (Statement("accept"),), handle=9)
+    first = Rule(1, 'iifname vmap { "docker0" : goto inside, "eth0" : goto out }', (looked,), handle=7)
+    chains = (Chain("forw", (first,), "forward", policy="drop"), Chain("inside", (accept,)), Chain("out"))
+    cause = chosen(edited(tutorial(), "host", ruleset=Ruleset((), (Table("nft", "inet", "fw", chains),))), "red", "172.17.0.2")
+    assert lines(cause) == ['nft insert rule inet fw forw position 7 iifname "br0" goto inside']
 
 
 def with_two_addresses() -> Snapshot:

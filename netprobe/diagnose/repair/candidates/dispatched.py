@@ -15,8 +15,10 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Chain, Link, Rule, Table
+from netprobe.model import Chain, Link, Object, Rule, Table
 from netprobe.model.lookup import among, grouped, where
+from netprobe.model.pattern import pattern
+from netprobe.predict import fixes
 from netprobe.rules.naming import rule_decision
 
 from .sets import REFUSED
@@ -32,6 +34,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for (key, link), table in product(doors, loss.here.tables):
         for chain in among(table.chains, hook=(None, hook)):
             yield from _copied(loss, key, link, table, chain)
+            yield from _looked_up(loss, key, link, table, chain)
 
 
 def _doors(loss: Loss) -> Iterator[tuple[str, Link]]:
@@ -40,17 +43,33 @@ def _doors(loss: Loss) -> Iterator[tuple[str, Link]]:
     """
     came = where(loss.prediction.routed, namespace=loss.here.name, leg=loss.prediction.leg)[-1:]
     beside = where(loss.here.links, name=loss.stop.place.interface)
-    yield from product(("meta iifname",), filter(None, (*map(attrgetter("iif"), came), *beside)))
-    yield from product(("meta oifname",), filter(None, (*map(loss.out, came), *beside)))
+    sides = {"meta iifname": map(attrgetter("iif"), came), "meta oifname": map(loss.out, came)}
+    for key, links in sides.items():
+        plain = filter(_is_plain, filter(None, (*links, *beside)))
+        yield from product((key,), plain)
+
+
+def _is_plain(link: Link) -> bool:
+    """Whether a name means itself in a rule: anybody may have chosen it."""
+    return _PLAIN.fullmatch(link.name) is not None
+
+
+_PLAIN = pattern(r"[A-Za-z0-9_.-]+")
+
+
+def _alike(loss: Loss, link: Link) -> set[str]:
+    """The names of the interfaces of a kind."""
+    return {*map(attrgetter("name"), where(loss.here.links, kind=link.kind, master=link.master))}
 
 
 def _copied(loss: Loss, key: str, link: Link, table: Table, chain: Chain) -> Iterator[Repair]:
     """What the rules of a chain lead others of a kind to, which speak of this one nowhere."""
-    alike = {*map(attrgetter("name"), where(loss.here.links, kind=link.kind, master=link.master))}
     said = {*nat_rules.said_by(chain.rules, key)}
-    leading = [*filter(partial(_leads, key, alike), chain.rules)] if link.name not in said else []
+    leading = filter(partial(_leads, key, _alike(loss, link)), chain.rules if link.name not in said else ())
     for target, rules in grouped(leading, attrgetter("leads_to")).items():
-        yield from _with(loss, key, link, table, chain, target, rules)
+        thing, others = _named(loss, table, chain, rules[0]), nat_rules.said_by(rules, key)
+        fix = rule_words.put_beside(thing, rules[0], others[0], link.name)
+        yield from _led(loss, link, thing, f"{chain.name} leads {', '.join(others[:3])} to {target}", fix)
 
 
 def _leads(key: str, names: set[str], rule: Rule) -> bool:
@@ -59,14 +78,27 @@ def _leads(key: str, names: set[str], rule: Rule) -> bool:
     return bool(said and rule.leads_to) and said <= names and len(rule.asks) == 1
 
 
-def _with(
-    loss: Loss, key: str, link: Link, table: Table, chain: Chain, target: str, rules: tuple[Rule, ...]
-) -> Iterator[Repair]:
-    others = nat_rules.said_by(rules, key)
-    thing = rule_decision(table, chain, rules[0], loss.stop.place.stage.value).object
-    fix = rule_words.put_beside(thing, rules[0], others[0], link.name)
-    led = ", ".join(others[:3])
-    text = f"{chain.name} of {loss.here.name} leads {led} to {target}, but not {link.name}: {loss.stop.text}"
-    missing = replace(thing, id=f"{thing.id} for {link.name}", text=f"no rule leads {link.name} to {target}")
+def _looked_up(loss: Loss, key: str, link: Link, table: Table, chain: Chain) -> Iterator[Repair]:
+    """The same where a rule of nft has others of a kind in a map."""
+    for rule in chain.rules:
+        maps = filter(None, map(attrgetter("right"), where(rule.statements, kind="vmap", key=key)))
+        pairs = [each.args for held in maps for each in where(held.args, kind="pair")]
+        led = {name.text: verdict.text for name, verdict in pairs}
+        near = _alike(loss, link).intersection(led) if link.name not in led else ()
+        for verdict, others in grouped(sorted(near), led.__getitem__).items():
+            thing = _named(loss, table, chain, rule)
+            into = ("insert", "rule", table.family, table.name, chain.name, "position", str(rule.handle))
+            text = f'{key.partition(" ")[2]} "{link.name}" {verdict}'
+            fix = fixes.nft((table.name, chain.name), *into, text)
+            yield from _led(loss, link, thing, f"{chain.name} has {', '.join(others[:3])} {verdict}", fix)
+
+
+def _named(loss: Loss, table: Table, chain: Chain, rule: Rule) -> Object:
+    return rule_decision(table, chain, rule, loss.stop.place.stage.value).object
+
+
+def _led(loss: Loss, link: Link, thing: Object, does: str, fix: fixes.Fix) -> Iterator[Repair]:
+    text = f"{does} in {loss.here.name}, but not {link.name}: {loss.stop.text}"
+    missing = replace(thing, id=f"{thing.id} for {link.name}", text=f"{does}, but not {link.name}")
     stop = replace(loss.stop, text=text, object=missing, commands=fix, proof=(loss.stop.text,), advice="")
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=len(rules))
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
