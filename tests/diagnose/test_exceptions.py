@@ -321,3 +321,21 @@ def test_a_mark_without_a_mask_keeps_the_bits_by_which_others_are_routed() -> No
         "rule-wrong-table",
         ["iptables -t mangle -R PREROUTING 2 -i br0 -j MARK --set-xmark 0x1/0xffff00ff"],
     )
+
+
+def test_a_redirection_that_is_masqueraded_by_the_other_protocol_is_by_this_one() -> None:
+    """c1 asks for a name server far away, is led to c2 beside it, and would get c2's own answer."""
+    leading = [
+        f"-A PREROUTING -i docker0 ! -d 172.17.0.3/32 -p {each} -m {each} --dport 53 -j DNAT --to-destination 172.17.0.3"
+        for each in ("tcp", "udp")
+    ]
+    back = "-A POSTROUTING -s 172.17.0.0/16 -d 172.17.0.3/32 -p udp -m udp --dport 53 -j MASQUERADE"
+    snapshot = edited(tutorial(), "host", ruleset=Ruleset(tables=tables(*leading, back, table="nat"), queues=()))
+    asked = replace(
+        probe("c1", "8.8.8.8", Protocol.TCP, source_port=40000), icmp_id=None, destination=Endpoint("8.8.8.8", address="8.8.8.8", port=53)
+    )
+    found = predict(snapshot, asked, ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    [line] = lines(choice.choose(snapshot, found, found.stop).stop)
+    assert line == "iptables -t nat -I POSTROUTING 1 -s 172.17.0.0/16 -d 172.17.0.3/32 -p tcp -m tcp --dport 53 -j MASQUERADE"

@@ -51,10 +51,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         every = [*rules]
         corrected = map(partial(_corrected, loss, routed, gone), every)
         late = map(partial(_moved_up, loss), filter(partial(_is_for, loss, routed), every))
-        halves = map(partial(_other_half, loss), filter(partial(_is_to, routed), every))
         yield from islice(joined.from_iterable(corrected), _MOST)
         yield from islice(joined.from_iterable(late), _MOST)
-        yield from islice(joined.from_iterable(halves), _MOST)
 
 
 def _is_for(loss: Loss, routed: Routed, rule: nat_rules.NatRule) -> bool:
@@ -65,24 +63,6 @@ def _is_for(loss: Loss, routed: Routed, rule: nat_rules.NatRule) -> bool:
     networks = nat_rules.networks(steps, *_FROM), nat_rules.networks(steps, *_TO)
     named = prefix.within(networks[0], routed.src) or prefix.within(networks[1], routed.dst)
     return named or name_of(routed.iif) in nat_rules.said(steps, *_IN) or _is_published(loss, rule)
-
-
-def _is_to(routed: Routed, rule: nat_rules.NatRule) -> bool:
-    """Whether a rule names the goal of a packet."""
-    return prefix.within(nat_rules.networks(rule.statements, *_TO), routed.dst)
-
-
-def _other_half(loss: Loss, rule: nat_rules.NatRule) -> Iterator[Repair]:
-    """A rule for a port of the goal, for the other one of the two protocols that people open together."""
-    protocol, thing = loss.probe.protocol.value, rule.decision.object
-    other = _HALVES.get(protocol, protocol)
-    text = f"{thing.id} of {loss.here.name} accepts {other} for the goal, and no rule {protocol}"
-    fix = rule_words.put_beside(thing, rule.rule, other, protocol)
-    stop = replace(loss.stop, commands=fix, proof=(text, loss.stop.text), advice="")
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
-
-
-_HALVES = {"tcp": "udp", "udp": "tcp"}
 
 
 def _is_published(loss: Loss, rule: nat_rules.NatRule) -> bool:
