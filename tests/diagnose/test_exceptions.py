@@ -339,3 +339,15 @@ def test_a_redirection_that_is_masqueraded_by_the_other_protocol_is_by_this_one(
     assert found.stop is not None
     [line] = lines(choice.choose(snapshot, found, found.stop).stop)
     assert line == "iptables -t nat -I POSTROUTING 1 -s 172.17.0.0/16 -d 172.17.0.3/32 -p tcp -m tcp --dport 53 -j MASQUERADE"
+
+
+def test_the_switch_that_hands_bridged_packets_to_iptables_is_told_behind_the_exception() -> None:
+    """Engines want it on: an exception comes first."""
+    switch = {"net.ipv4.ip_forward": "1", "net.bridge.bridge-nf-call-iptables": "1"}
+    snapshot = edited(tutorial(), "host", ruleset=Ruleset(tables=tables(policy="DROP"), queues=()), sysctls=switch)
+    found = predict(snapshot, probe("c1", "172.17.0.3"), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    chosen_ = choice.choose(snapshot, found, found.stop)
+    assert chosen_.stop.code == "policy-drop"
+    assert [lines(each.stop) for each in chosen_.others] == [["sysctl -w net.bridge.bridge-nf-call-iptables=0"]]

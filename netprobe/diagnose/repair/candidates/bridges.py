@@ -72,10 +72,16 @@ def _modes_on(loss: Loss, parent: Station) -> list[str | None]:
 
 
 def _calling(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
-    """Each bridge that hands what it bridges to the rules for what is routed, which no bridge does by
-    itself.
+    """Each bridge that hands what it bridges to the rules for what is routed, which no bridge does by itself;
+    and the namespace that makes all of its bridges do so, as container engines want it.
     """
     tables = {4: "iptables", 6: "ip6tables"}[loss.version]
+    key = f"net.bridge.bridge-nf-call-{tables}"
+    if loss.stop.place.namespace == namespace.name and namespace.sysctl(key, "0") != "0":
+        text = f"{namespace.name} hands what its bridges forward to {tables} ({key}): {loss.stop.text}"
+        said = {"object": Object("sysctl", key, f"{key} = 1"), "commands": fixes.sysctl(key, 0)}
+        stop = replace(loss.stop, text=text, proof=(loss.stop.text,), advice="", **said)
+        yield from loss.repair(stop, Merit.ADDS, agreeing=-1)  # after any exception
     for link in but(namespace.links_of("bridge"), bridge=None):
         if loss.stop.place.namespace == namespace.name and getattr(link.bridge, f"nf_call_{tables}"):
             text = f"{link.name} of {namespace.name} hands what it bridges to {tables}: {loss.stop.text}"
