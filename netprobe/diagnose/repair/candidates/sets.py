@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, starmap
-from operator import methodcaller
+from operator import attrgetter, methodcaller
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -156,7 +156,20 @@ def _with(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
     changes = chain.from_iterable(hop.changes for hop in loss.hops)
     former = (each.before for each in where(changes, after=lookup.value))
     merit = Merit.ADDS if any(map(lookup.has, former)) else Merit.RESTORES
-    yield from _repair(loss, text, thing, lookup.change("add", lookup.value), merit, 1 + _left(loss, lookup))
+    added = next(_network(loss.here, lookup), lookup.value)
+    yield from _repair(loss, text, thing, lookup.change("add", added), merit, 1 + _left(loss, lookup))
+
+
+def _network(namespace: Namespace, lookup: _Lookup) -> Iterator[str]:
+    """The network of the packet's address, where a set has networks alone and none of it."""
+    texts = _texts(lookup.named)
+    counts = map(methodcaller("count", "/"), texts)
+    alone = {len(lookup.value.split()), *counts} != {1}  # of single addresses, or of several things
+    starts = [text.partition("/")[0] for text in texts]
+    routes = where(namespace.routes, is_to_a_network=True, gateways=[None])
+    for network in map(attrgetter("dst"), () if alone else routes):
+        if prefix.contains(network, lookup.value) and not any(map(partial(prefix.contains, network), starts)):
+            yield network
 
 
 def _left(loss: Loss, lookup: _Lookup) -> int:
