@@ -121,12 +121,12 @@ def test_a_set_of_those_who_alone_are_not_turned_away() -> None:
 
 
 @pytest.mark.parametrize(("others", "added"), [
-    (("10.9.0.0", 16), "10.0.0.0/16"), (("10.0.5.0", 24), "10.0.0.2"),
+    (["10.9.0.0/16"], "10.0.0.0/16"), (["10.0.5.0/24"], "10.0.0.2"), ([], "10.0.0.2"),
 ])  # fmt: skip
-def test_a_set_of_networks_gets_the_network(others: tuple[str, int], added: str) -> None:
+def test_a_set_of_networks_gets_the_network(others: list[str], added: str) -> None:
     """Unless one that it has is of it."""
     known = {"set": {"name": "known", "type": "ipv4_addr", "handle": 5, "flags": ["interval"],
-                     "elem": [{"prefix": {"addr": others[0], "len": others[1]}}]}}  # fmt: skip
+                     "elem": [{"prefix": {"addr": each.partition("/")[0], "len": int(each[-2:])}} for each in others]}}  # fmt: skip
     lets = {"rule": {"chain": "pass", "handle": 12, "expr": [test(payload("ip", "saddr"), "@known"), ACCEPT]}}
     ruleset = nft_table(hooked("pass", "forward", "filter", "drop"), known, lets, ANSWERS)
     cause = chosen(edited(tutorial(), "host", ruleset=ruleset), "red", "172.17.0.3")

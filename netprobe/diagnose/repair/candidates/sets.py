@@ -164,7 +164,7 @@ def _network(namespace: Namespace, lookup: _Lookup) -> Iterator[str]:
     """The network of the packet's address, where a set has networks alone and none of it."""
     texts = _texts(lookup.named)
     counts = map(methodcaller("count", "/"), texts)
-    alone = {len(lookup.value.split()), *counts} != {1}  # of single addresses, or of several things
+    alone = [len(lookup.value.split()), *{*counts}] != [1, 1]  # of single addresses, or of several things
     starts = [text.partition("/")[0] for text in texts]
     routes = where(namespace.routes, is_to_a_network=True, gateways=[None])
     for network in map(attrgetter("dst"), () if alone else routes):
