@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Link, Object, Rule, Table
-from netprobe.model.lookup import among, grouped, where
+from netprobe.model.lookup import among, grouped, has, indexed, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import fixes
 from netprobe.rules.naming import rule_decision
@@ -24,6 +24,7 @@ from netprobe.rules.naming import rule_decision
 from .sets import REFUSED
 
 _HOOKS = ("input", "forward", "output")
+_KEYS = ("meta iifname", "meta oifname")
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -32,9 +33,25 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     refused = loss.stop.code in REFUSED and hook in _HOOKS
     doors = dict.fromkeys(_doors(loss)) if refused else {}
     for (key, link), table in product(doors, loss.here.tables):
-        for chain in among(table.chains, hook=(None, hook)):
+        for chain in among(indexed(_dispatching, table.chains), hook=(None, hook)):
             yield from _copied(loss, key, link, table, chain)
             yield from _looked_up(loss, key, link, table, chain)
+
+
+def _dispatching(chains: tuple[Chain, ...]) -> tuple[Chain, ...]:
+    """The chains that lead on by interfaces, with the rules that speak of some: a cluster's node has
+    thousands of others.
+    """
+    speaking = (replace(chain, rules=tuple(filter(_speaks, chain.rules))) for chain in chains)
+    return tuple(chain for chain in speaking if any(map(_leads_on, chain.rules)))
+
+
+def _speaks(rule: Rule) -> bool:
+    return any(map(_KEYS.__contains__, map(attrgetter("key"), rule.statements)))
+
+
+def _leads_on(rule: Rule) -> bool:
+    return bool(rule.leads_to or has(rule.statements, kind="vmap"))
 
 
 def _doors(loss: Loss) -> Iterator[tuple[str, Link]]:
@@ -43,8 +60,7 @@ def _doors(loss: Loss) -> Iterator[tuple[str, Link]]:
     """
     came = where(loss.prediction.routed, namespace=loss.here.name, leg=loss.prediction.leg)[-1:]
     beside = where(loss.here.links, name=loss.stop.place.interface)
-    sides = {"meta iifname": map(attrgetter("iif"), came), "meta oifname": map(loss.out, came)}
-    for key, links in sides.items():
+    for key, links in zip(_KEYS, (map(attrgetter("iif"), came), map(loss.out, came)), strict=True):
         plain = filter(_is_plain, filter(None, (*links, *beside)))
         yield from product((key,), plain)
 

@@ -36,9 +36,10 @@ def _known_there(loss: Loss, routed: Routed) -> Iterator[Repair]:
     namespace, flow = loss.snapshot[routed.namespace], replace(loss.probe.flow(), dst=routed.dst)
     src = routed.src or fib.source_for(namespace, routed.decision, routed.dst) or ""
     link = loss.out(routed)
-    if link is None or sets.names(loss.here, replace(flow, src=src)):
+    others = but(own_addresses(namespace, link, 4), address=src) if link is not None else ()
+    if link is None or not others or sets.names(loss.here, replace(flow, src=src)):
         return
-    for other in but(own_addresses(namespace, link, 4), address=src):
+    for other in others:
         if sets.names(loss.here, replace(flow, src=other.address)):
             yield from _sent_from(loss, routed, link, src, other.address)
 
