@@ -10,7 +10,7 @@ from networks import edited, tutorial, via
 from test_beside import chosen, lines
 from test_published import cause as connecting
 
-from netprobe.model import Chain, Rule, Ruleset, Socket, Table
+from netprobe.model import Chain, Rule, Ruleset, Socket, Statement, Table, Term
 from netprobe.rules.read.nft_text import rule_statements
 
 NAMES, PORT = ["ifname", "ifname", "inet_service"], 22
@@ -131,3 +131,14 @@ def test_a_set_of_networks_gets_the_network(others: list[str], added: str) -> No
     ruleset = nft_table(hooked("pass", "forward", "filter", "drop"), known, lets, ANSWERS)
     cause = chosen(edited(tutorial(), "host", ruleset=ruleset), "red", "172.17.0.3")
     assert lines(cause) == [f"nft add element inet t known {{ {added} }}"]
+
+
+def test_a_map_of_services_maps_no_network() -> None:
+    """What it has for a key may be an address with a port."""
+    there = Term("concat", args=(Term("value", "172.17.0.3"), Term("value", "80")))
+    pairs = Term("set", args=(Term("pair", args=(Term("value", "80"), there)),))
+    leads = Statement("dnat", right=Term("map", args=(Term("key", "tcp dport"), pairs)))
+    table = Table("nft", "ip", "t", (Chain("prerouting", (Rule(1, "", (leads,), handle=3),), "prerouting", type="nat"),))
+    network = edited(tutorial(), "host", ruleset=Ruleset((), (table,)))
+    routes = (via("10.101.0.0/24", "203.0.113.2", 2), *network["internet"].routes)
+    assert chosen(edited(network, "internet", routes=routes), "internet", "10.101.0.3").code == "route-loop"

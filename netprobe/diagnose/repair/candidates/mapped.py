@@ -14,8 +14,9 @@ from msgspec import Struct
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Chain, Flow, Hop, Namespace, Place, Stage, Statement, Stop
+from netprobe.model import Chain, Flow, Hop, Namespace, Place, Stage, Statement, Stop, Term
 from netprobe.model.lookup import among, first, where
+from netprobe.model.pattern import pattern
 from netprobe.predict import fixes, prefix
 from netprobe.rules import naming
 
@@ -70,12 +71,22 @@ def _mapped(statements: tuple[Statement, ...], keys: tuple[str, str]) -> Iterato
     for each in among(statements, kind=("netmap", "snat", "dnat")):
         onto = each.right
         if onto is not None and onto.kind == "map":
-            pairs = where(onto.args[1].args, kind="pair")
-            yield from (
-                (nat_rules.written(key), nat_rules.written(data)) for key, data in (p.args for p in pairs)
-            )
+            pairs = map(_pair, where(onto.args[1].args, kind="pair"))
+            yield from filter(_is_of_networks, pairs)
         elif "/" in each.value:
             yield from product(nat_rules.networks(statements, *keys), (each.value,))
+
+
+def _pair(element: Term) -> tuple[str, str]:
+    return nat_rules.written(element.args[0]), nat_rules.written(element.args[1])
+
+
+def _is_of_networks(pair: tuple[str, str]) -> bool:
+    """Whether both are networks, and not an address, or one with a port."""
+    return all(map(nat_rules.is_prefix, pair)) and all(map(_SLASH.search, pair))
+
+
+_SLASH = pattern("/")
 
 
 def _led_back(
