@@ -59,7 +59,7 @@ def _ports(flow: Flow, rule: NatRule) -> Iterable[str]:
 
 def _stations(loss: Loss, namespace: Namespace, flow: Flow, rule: NatRule) -> Iterator[tuple[str, Merit]]:
     """The station that a rule is for; where it is for all that is translated, those beside that listen."""
-    named = nat_rules.networks(rule.statements, "ip daddr", "ip6 daddr")
+    named = nat_rules.networks(rule.statements, f"{nat_rules.family(flow.dst)} daddr")
     yield from product(filter(_is_behind, map(_alone, named)), (Merit.RESTORES,))
     if not named and loss.stop.code in sets.REFUSED and _is_of_translated(rule.statements):
         yield from product(_beside(loss, namespace, flow), (Merit.ADDS,))
