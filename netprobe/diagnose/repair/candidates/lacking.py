@@ -10,12 +10,10 @@ from itertools import chain as joined
 from itertools import islice, product
 from operator import attrgetter
 
-from msgspec.structs import replace
-
 from netprobe.diagnose.nat_rules import written
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Hop, NamedSet, Namespace, Object, Place, Statement, Stop, Table, Term
-from netprobe.model.lookup import among, but, first, indexed, not_among, where
+from netprobe.model.lookup import among, but, first, has, indexed, not_among, where
 from netprobe.model.pattern import pattern
 from netprobe.model.place import stage_of
 from netprobe.predict import fixes
@@ -32,8 +30,16 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for hop in first(hops, attrgetter("namespace")).values():
         namespace = loss.snapshot[hop.namespace]
         lacked = joined.from_iterable(_lacked(table, hop) for table in where(namespace.tables, engine="nft"))
+        merit = Merit.ADDS if _serves(namespace, hop) else Merit.RESTORES
         for table, named, key, data in islice(lacked, _MOST):
-            yield from _entered(loss, namespace, table, named, f"{key} : {data}")
+            stop = _entered(loss, namespace, table, named, f"{key} : {data}")
+            yield from loss.repair(stop, merit, agreeing=1 + (named.known == ()))
+
+
+def _serves(namespace: Namespace, hop: Hop) -> bool:
+    """Whether a program waits there itself for what comes: a map leads on what is for others."""
+    flow = hop.flow
+    return flow.dport is not None and has(namespace.waiting(flow.protocol.value), port=flow.dport)
 
 
 def _lacked(table: Table, hop: Hop) -> Iterator[tuple[Table, NamedSet, str, str]]:
@@ -70,16 +76,12 @@ def _data(table: Table, key: str, known: dict[str, Term]) -> Iterable[str]:
     return dict.fromkeys((*(f"{verbs[0]} {each.name}" for each in lost), *near))
 
 
-def _entered(
-    loss: Loss, namespace: Namespace, table: Table, named: NamedSet, element: str
-) -> Iterator[Repair]:
+def _entered(loss: Loss, namespace: Namespace, table: Table, named: NamedSet, element: str) -> Stop:
     what = " ".join(("nft", table.family, table.name, named.name))
     words = ("add", "element", table.family, table.name, named.name, f"{{ {element} }}")
     text = f"the map {named.name} of {namespace.name} lacks {element.partition(' : ')[0]}: {loss.stop.text}"
-    place = loss.stop.place
-    if loss.stop.code not in sets.REFUSED:
-        place = Place(namespace.name, None, stage_of("prerouting"))
-    code = {True: loss.stop.code}.get(loss.stop.code in sets.REFUSED, "dnat-missing")
+    code, place = loss.stop.code, loss.stop.place
+    if code not in sets.REFUSED or named.data != "verdict":  # what gives addresses lets nobody through
+        code, place = "dnat-missing", Place(namespace.name, None, stage_of("prerouting"))
     fix = fixes.nft((table.name, named.name), *words)
-    stop = Stop(code, place, text, Object("set", what, what), fix, (loss.stop.text,))
-    yield from loss.repair(replace(stop, advice=""), Merit.RESTORES, agreeing=1 + (named.known == ()))
+    return Stop(code, place, text, Object("set", what, what), fix, (loss.stop.text,), advice="")
