@@ -150,12 +150,16 @@ def _may_have_been_in(loss: Loss, home: Namespace, there: str, far: Station) -> 
     yet: it is of who has none, of the way, of who others send to for the network of its station, or of who
     leads to the destination and has no other way to that network.
     """
-    if home in (*loss.bare, *map(loss.snapshot.at, loss.way)) or there != start(loss.snapshot, home.name):
+    begun = there == start(loss.snapshot, home.name)
+    elsewhere = is_router(home, loss.version) and not begun
+    if home in (*loss.bare, *map(loss.snapshot.at, loss.way)) or elsewhere:
         return True
     own = all_addresses(loss.snapshot[far[0]], far[1])
     led, known = [*networks_behind(loss, home)], [each.dst for each in but(home.routes, is_default=True)]
     near = [each.address for each in own if not prefix.within(known, each.address)]
-    return any(prefix.within(led, each.address) for each in own) or bool(near and _leads(loss, home.name))
+    return any(prefix.within(led, each.address) for each in own) or bool(
+        begun and near and _leads(loss, home.name)
+    )
 
 
 def networks_behind(loss: Loss, home: Namespace) -> Iterator[str]:
