@@ -181,8 +181,8 @@ def _moved(order: Order, link: Link, name: str) -> Snapshot:
     return there.snapshot if far is None else tied(there, bare, far)
 
 
-def _is_of(key: str, stems: list[str]) -> bool:
-    return any(stem in key for stem in stems)
+def _is_of(key: str, link: Link, stems: list[str]) -> bool:
+    return f".{link.key}." in key and any(stem in key for stem in stems)
 
 
 def with_defaults(order: Order, name: str) -> Mapping[str, str]:
@@ -202,7 +202,7 @@ def emptied(order: Order, link: Link) -> Order:
     order = replace(order, snapshot=bare)
     namespace, stems = order.namespace, [f".{table}.{link.key}." for table in _OF_INTERFACES]
     return order.with_fields(
-        sysctls={key: value for key, value in namespace.sysctls.items() if not _is_of(key, stems)},
+        sysctls={key: value for key, value in namespace.sysctls.items() if not _is_of(key, link, stems)},
         links=elsewhere(namespace.links, link),
         routes=tuple(route for route in namespace.routes if link.index not in route.indexes),
         neighbours=elsewhere(namespace.neighbours, link),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,18 @@ def test_what_one_repair_does_and_the_next_undoes_is_searched_once(monkeypatch: 
     monkeypatch.setattr(several, "search", look)
     assert choice.choose(snapshot, lost, lost.stop).stop.code == "dnat-dead-target"
     assert len(searched) > 2
+
+
+@pytest.mark.parametrize("far", [None, 0, 77], ids=["with their other ends", "of a station", "of whom nobody knows"])
+def test_very_many_interfaces_that_are_down_keep_nothing_else_from_being_tried(far: int | None) -> None:
+    """They lie idle, and the router's own default route refuses."""
+    host = tutorial()["host"]
+    idle = tuple(veth(100 + n, f"idle{n}", MAC.format(8, n % 256), 100 + (n ^ 1), far, up=False) for n in range(600))
+    refusing = tuple(replace(route, type="prohibit", nexthops=()) if route.is_default else route for route in host.routes)
+    snapshot = edited(tutorial(), "host", links=(*host.links, *idle), routes=refusing)
+    lost = predict(snapshot, probe("red", "8.8.8.8"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    found = list(islice(candidates(Loss.of(snapshot, lost, lost.stop)), search._MOST))
+    assert "route-prohibit" in {each.stop.code for each in found}
+    assert len([each for each in found if "idle" in each.stop.text]) < 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from netprobe.diagnose.repair.repair import Loss, Repair
 
@@ -121,8 +122,11 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
+_SHARE = 200  # of one kind
+
+
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """All that could be wrong; the order does not matter."""
+    """All that could be wrong; the order does not matter, and no kind keeps the others from being tried."""
     loss.ask_the_hosts()
     for kind in KINDS:
-        yield from kind(loss)
+        yield from islice(kind(loss), _SHARE)

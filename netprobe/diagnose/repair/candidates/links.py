@@ -53,14 +53,23 @@ def far_end(loss: Loss, name: str, link: Link) -> Station | None:
 
 def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
     """An interface that is down though it has addresses, ports or a far end: what is used is meant to be
-    up. One that arrived so from a station that lacks one is not, nor one whose cable leads to where it is.
+    up. One that arrived so from a station that lacks one is not, nor one whose cable leads to where it is: of
+    those a host may have thousands, of which the first are tried.
     """
     addressed, plugged = has(namespace.addresses_of(link), scope="global"), link.master is not None
-    if link.up or not any((addressed, plugged, link.kind == "veth", namespace.ports(link))):
+    used = any((addressed, plugged, namespace.ports(link)))
+    if link.up or not (used or (link.kind == "veth" and _is_one_of_few(loss, namespace, link))):
         return
     down = link_down(namespace.name, link, Stage.ROUTE)
     idle = not any((addressed, plugged)) and _is_of_another(loss, namespace, link)
     yield from loss.repair(down, Merit.ADDS if idle else Merit.RESTORES, agreeing=int(addressed))
+
+
+def _is_one_of_few(loss: Loss, namespace: Namespace, link: Link) -> bool:
+    """Whether a cable is one of the first of its namespace, or leads to the way."""
+    far = loss.known_end(namespace.name, link)
+    leads = far is not None and far[0] != namespace.name and far[0] in loss.way
+    return leads or link.index in loss.first_cables(namespace.name)
 
 
 def _is_of_another(loss: Loss, namespace: Namespace, link: Link) -> bool:
@@ -78,9 +87,9 @@ def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]
     """A cable that is a port of no bridge, or of another one than its far end's addresses belong to."""
     if link.kind not in _PLUGGED or all_addresses(namespace, link):
         return
-    far = _cable_end(loss, namespace.name, link)
-    unknown = link.kind == "veth" and far is None
-    if unknown or _is_at_home(loss, namespace, link, far):
+    far, cable = _cable_end(loss, namespace.name, link), link.kind == "veth"
+    known = far is not None and (link.master is not None or _is_one_of_few(loss, namespace, link))
+    if (cable and not known) or _is_at_home(loss, namespace, link, far):
         return
     for bridge in but(namespace.links_of("bridge"), index=link.master):
         yield from _plugged_into(loss, namespace, link, bridge, far)
