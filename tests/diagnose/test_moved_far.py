@@ -170,3 +170,12 @@ def test_who_started_netprobe_needs_no_interface() -> None:
     )
     network = after(replace(network, namespaces={"host": host, **network.namespaces}), "pc: ip link set dev eth0 netns r1")
     assert said(chosen(network, ask("r2", "10.1.0.10")))[0] == "r1: ip link set dev eth0 netns pc"
+
+
+def test_a_station_to_which_a_default_route_led_did_not_lose_the_end() -> None:
+    """Whoever has the destination is then asked for by a router that lost it."""
+    network = square()
+    network = replace(network, namespaces={**network.namespaces, "host": Namespace("host", links=(Link(1, "lo", "loopback"),))})
+    network = after(network, "r1: ip link set dev lan netns host")
+    loss = Loss.of(network, *lost(network, ask("pc", "192.0.2.80")))
+    assert [moved._leads(loss, name) for name in ("r1", "server")] == [True, False]

@@ -58,8 +58,14 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _leads(loss: Loss, name: str) -> bool:
-    """Whether a namespace has the destination, or knows the way to it."""
-    return hints.leads(loss.snapshot[name], loss.goal, loss.here)
+    """Whether a router knows the way to the destination; or a station has that, and the packet was led to it
+    by a route of its own: by a default route, anybody is asked.
+    """
+    there = loss.snapshot[name]
+    if is_router(there, loss.version):
+        return hints.leads(there, loss.goal, loss.here)
+    taken = filter(None, (each.decision.route for each in loss.prediction.routed[-1:]))
+    return there.owner_of(loss.goal) is not None and has(taken, is_default=False)
 
 
 def _ask_whose(loss: Loss) -> None:
