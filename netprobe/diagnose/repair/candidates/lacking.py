@@ -12,10 +12,9 @@ from operator import attrgetter
 
 from netprobe.diagnose.nat_rules import written
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Hop, NamedSet, Namespace, Object, Place, Statement, Stop, Table, Term
+from netprobe.model import Hop, NamedSet, Namespace, Object, Place, Stage, Statement, Stop, Table, Term
 from netprobe.model.lookup import among, but, first, has, indexed, not_among, where
 from netprobe.model.pattern import pattern
-from netprobe.model.place import stage_of
 from netprobe.predict import fixes
 
 from . import orphans, sets
@@ -66,13 +65,15 @@ def _looked_up(statement: Statement) -> Statement | None:
 
 def _data(table: Table, key: str, known: dict[str, Term]) -> Iterable[str]:
     """What a map could have for a key: a chain to which nothing leads any more; what it has for one that is
-    the same but for one part of it.
+    the same but for one of its parts.
     """
     verbs = [*_VERB.findall(repr(known)), "goto"]
     led = {*_LED.findall(repr(table.sets)), *indexed(orphans.named, table.chains)}
     lost = not_among(but(where(table.chains, hook=None), rules=()), name=led)
     parts = {*key.split(" . ")}
-    near = [written(data) for other, data in known.items() if len(parts - {*other.split(" . ")}) == 1]
+    near = [
+        written(data) for other, data in known.items() if len(parts - {*other.split(" . ")}) == 1 < len(parts)
+    ]
     return dict.fromkeys((*(f"{verbs[0]} {each.name}" for each in lost), *near))
 
 
@@ -80,8 +81,8 @@ def _entered(loss: Loss, namespace: Namespace, table: Table, named: NamedSet, el
     what = " ".join(("nft", table.family, table.name, named.name))
     words = ("add", "element", table.family, table.name, named.name, f"{{ {element} }}")
     text = f"the map {named.name} of {namespace.name} lacks {element.partition(' : ')[0]}: {loss.stop.text}"
-    code, place = loss.stop.code, loss.stop.place
-    if code not in sets.REFUSED or named.data != "verdict":  # what gives addresses lets nobody through
-        code, place = "dnat-missing", Place(namespace.name, None, stage_of("prerouting"))
+    code, place = "dnat-missing", Place(namespace.name, None, Stage.PREROUTING)
+    if loss.stop.code in sets.REFUSED and named.data == "verdict":
+        code, place = loss.stop.code, loss.stop.place
     fix = fixes.nft((table.name, named.name), *words)
     return Stop(code, place, text, Object("set", what, what), fix, (loss.stop.text,), advice="")
