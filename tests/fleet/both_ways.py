@@ -68,7 +68,9 @@ def namespaces(*names: str) -> list[tuple[list[str], dict[str, str], list[str]]]
             verbs = counted.taken()
             here = machine.read(Snapshot(), [ReadNamespace(name)])[name]
             assert there.name == f"h1:{name}"
-            found.append((*_compared(msgspec.to_builtins(here), unprefixed(msgspec.to_builtins(there))), verbs))
+            whole = (msgspec.to_builtins(each, enc_hook=dict) for each in (here, there))
+            near, far = whole
+            found.append((*_compared(near, unprefixed(far)), verbs))
     return found
 
 

@@ -38,8 +38,9 @@ def _led(loss: Loss, namespace: Namespace, flow: Flow, rule: NatRule) -> Iterato
         led = f"lets through what is led to {to}, and no rule leads {flow.goal} there"
         proof = (thing.text, loss.stop.text)
         stop = Stop("dnat-missing", place, f"{thing.id} of {namespace.name} {led}", thing, (), proof)
-        takes = _takes(loss, replace(flow, dst=to, dport=int(port)))
-        for fix in dnat_rules.led_to(namespace, tool(rule.table), flow, to, port) if takes else ():
+        there = replace(flow, dst=to, dport=int(port))
+        lost = _takes(loss, there) and not dnat_rules.leads_to(namespace, there, int(port))
+        for fix in dnat_rules.led_to(namespace, tool(rule.table), flow, to, port) if lost else ():
             yield from loss.repair(replace(stop, commands=fix), merit, agreeing=1)
 
 

@@ -154,7 +154,8 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
 def _may_have_been_in(loss: Loss, home: Namespace, there: str, far: Station) -> bool:
     """Whether an idle end may belong to a namespace. Where cables are made, one lies that nobody has set up
     yet: it is of who has none, of the way, of who others send to for the network of its station, or of who
-    leads to the destination and has no other way to that network.
+    leads to the destination and has no other way to that network. What lies where others are in use may as
+    well be for there.
     """
     begun = there == start(loss.snapshot, home.name)
     elsewhere = is_router(home, loss.version) and not begun
@@ -163,9 +164,13 @@ def _may_have_been_in(loss: Loss, home: Namespace, there: str, far: Station) -> 
     own = all_addresses(loss.snapshot[far[0]], far[1])
     led, known = [*networks_behind(loss, home)], [each.dst for each in but(home.routes, is_default=True)]
     near = [each.address for each in own if not prefix.within(known, each.address)]
-    return any(prefix.within(led, each.address) for each in own) or bool(
-        begun and near and _leads(loss, home.name)
-    )
+    given, aside = any(prefix.within(led, each.address) for each in own), begun and _is_aside(loss, there)
+    return given or bool(aside and near and _leads(loss, home.name))
+
+
+def _is_aside(loss: Loss, name: str) -> bool:
+    """Whether no interface of a namespace is in use: cables are made there, and no more."""
+    return not has(loss.snapshot[name].outward, up=True)
 
 
 def networks_behind(loss: Loss, home: Namespace) -> Iterator[str]:
