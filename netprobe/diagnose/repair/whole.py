@@ -13,7 +13,7 @@ from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
 from .along import needs_routes, takes_addresses, went_along
-from .candidates import addresses, kernel_routes, routes, siblings, told, translation
+from .candidates import addresses, kernel_routes, missing_routes, siblings, told, translation
 from .candidates import before as earlier
 from .candidates import stop as stops
 from .repair import Loss, Merit, Repair
@@ -225,5 +225,5 @@ def _given_back(after: Loss, repair: Repair) -> Iterator[Repair]:
     if after.stop.code == "no-route":
         yield from stops.candidates(after)
     yield from siblings.candidates(after)
-    yield from routes.no_way_back(after)
-    yield from routes.missing(after)
+    yield from missing_routes.no_way_back(after)
+    yield from missing_routes.missing(after)

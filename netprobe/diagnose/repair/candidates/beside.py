@@ -21,7 +21,8 @@ from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
-from .routes import followed, gateways, is_meant, mistaken, rests_on_a_rule
+from .missing_routes import is_meant
+from .routes import followed, gateways, mistaken, rests_on_a_rule
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:

@@ -1,4 +1,4 @@
-"""Routes: followed astray, gone, to the wrong gateway, missing on the way there or back. Pure.
+"""Routes: followed astray, thrown away, to the wrong gateway. Pure.
 
 See: ip-route(8); net/ipv4/fib_trie.c.
 """
@@ -15,74 +15,29 @@ from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import (
     beside,
-    holds_up,
     leads_around_neighbours,
     leads_on,
     of_the_twin,
     router_for,
-    routers_for,
 )
-from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
+from netprobe.model import Leg, Link, Namespace, Object, Route, Stage, Stop
 from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import among, but, has, not_among, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
-from .renamed import missing_names
-
-# Ends at which nothing refused the packet: it was where nobody knows it.
-_ASTRAY = {
-    "neigh-no-answer", "no-route", "nat-not-reversed", "route-wrong-nexthop", "forwarding-off",
-    "link-no-carrier", "route-loop",
-}  # fmt: skip
 _DEAD = ("tun", "dummy", "wireguard")
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """The routes that were followed, and those that others have."""
+    """The routes that were followed."""
     for routed in loss.decisions:
         yield from _followed(loss, routed)
         yield from _dead_leg(loss, routed)
         yield from _other_gateway(loss, routed)
-        yield from _missing_here(loss, routed)
-    yield from no_way_back(loss)
     for name in loss.around:
         yield from _thrown(loss, loss.snapshot[name])
-
-
-def no_way_back(loss: Loss) -> Iterator[Repair]:
-    """No route at all to the source of a packet that a source check refuses: the check is not at fault."""
-    name = loss.here.name
-    for hop in loss.refused:
-        source = hop.flow.src
-        if fib.lookup(loss.here, RouteQuery(None, source)).route is not None:
-            continue
-        merit = Merit.ADDS if _may_have_gone(loss.here, source) else Merit.RESTORES
-        text = f"{name} has no route to {source}, where the packet comes from"
-        thing = Object("route", source, f"no route to {source}")
-        for router in routers_for(loss, name, source):
-            if not {*loss.bearers(source)}.isdisjoint(loss.bearers(router.via)):
-                continue  # the sender itself, which is no router
-            words = ("route", "add", "default", "via", router.via, "dev", router.link.name, *router.flags)
-            fix = (fixes.ip(source, *words),)
-            stop = lost("no-route", name, None, Stage.ROUTE, text, object=thing, fix=fix)
-            yield from loss.repair(stop, merit)
-
-
-def _may_have_gone(namespace: Namespace, dst: str) -> bool:
-    """Whether a route may have gone with an interface of which rules still speak, or with the addresses of
-    one that has none.
-    """
-    cables = where(namespace.links_of("veth"), up=True, master=None)
-    bare = any(not namespace.addresses_of(link, prefix.version(dst)) for link in cables)
-    return bare or len(missing_names(namespace)) == 1
-
-
-def missing(loss: Loss) -> Iterator[Repair]:
-    """The networks to which routers beside the way know a way."""
-    for routed in loss.prediction.routed:
-        yield from _missing_here(loss, routed)
 
 
 def followed(namespace: Namespace, routed: Routed) -> tuple[tuple[str, ...], Link | None]:
@@ -359,86 +314,3 @@ def _thrown(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
             thing = Object("route", named, named)
             stop = lost("no-route", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
             yield from loss.repair(stop, Merit.UNDOES)
-
-
-def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
-    """A network that a router beside this one knows, to which this one has no route of its own."""
-    namespace = loss.snapshot[routed.namespace]
-    for link in where(namespace.outward, up=True):
-        for name, station in loss.others(namespace.name, link):
-            network = _reached_by(loss.snapshot[name], station, routed.dst)
-            via = hints.gateway_on(loss.snapshot[name], namespace, link, routed.dst)
-            if network is not None and via is not None and via not in (routed.dst, routed.gateway):
-                hop = hints.Gateway(via, link)
-                stop = _missing_route(loss, routed, network, hop, name)
-                yield from loss.repair(stop, _merit_of_missing(loss, routed, stop.code))
-                if stop.code == "reply-wrong-path" and network != routed.dst:
-                    yield from loss.repair(_for_one(loss, routed, stop, hop), Merit.ADDS)
-
-
-def _for_one(loss: Loss, routed: Routed, stop: Stop, hop: hints.Gateway) -> Stop:
-    """The route for the one who asked alone: others of that network live where the answers go now."""
-    out = name_of(loss.out(routed))
-    text = (
-        f"{routed.namespace} has the network of {routed.dst} on {out} too: the answer goes out there, and not"
-        f" back by {hop.link.name}"
-    )
-    way = ("via", hop.via, "dev", hop.link.name)
-    return replace(stop, text=text, commands=(fixes.ip(routed.dst, "route", "add", routed.dst, *way),))
-
-
-def _missing_route(loss: Loss, routed: Routed, network: str, hop: hints.Gateway, router: str) -> Stop:
-    namespace, out = loss.snapshot[routed.namespace], loss.out(routed)
-    how = "replace" if where(namespace.routes, dst=network, table=fib.MAIN) else "add"
-    told = f"goes out of {out.name}" if out is not None else "finds no way"
-    text = (
-        f"{namespace.name} has no route to {network}: what is for {routed.dst} {told}; {hop.via} ({router})"
-        " knows the way"
-    )
-    fix = (fixes.ip(routed.dst, "route", how, network, "via", hop.via, "dev", hop.link.name),)
-    code = _code_of_missing(loss, routed, out)
-    thing = Object("route", network, f"no route to {network}")
-    if code == "reply-wrong-path" and routed.decision.route is not None:
-        along = " ".join(followed(namespace, routed)[0])
-        thing = Object("route", along, along)
-    return lost(code, namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
-
-
-def _merit_of_missing(loss: Loss, routed: Routed, code: str) -> Merit:
-    """An answer should leave by where the question came in; a route beside one that was meant is a detour."""
-    if code == "reply-wrong-path" and loss.stop.code in _ASTRAY and not holds_up(loss, routed):
-        return Merit.RESTORES
-    if code == "no-route" and is_meant(routed.decision.route):
-        return Merit.GOES_AROUND
-    return Merit.ADDS
-
-
-def is_meant(route: Route | None) -> bool:
-    """Whether a route leads to a network itself, and not to all the world: another one would lead around
-    what is wrong with it.
-    """
-    return route is not None and route.is_to_a_network
-
-
-def _code_of_missing(loss: Loss, routed: Routed, out: Link | None) -> str:
-    """What lacks a route: a loop, an answer that leaves by another interface than the question came in by, or
-    no more than a route.
-    """
-    if loss.stop.code in ("route-loop", "ttl-expired"):
-        return "route-loop"
-    came = loss.came_in(routed.namespace)
-    if routed.leg is Leg.REPLY and out is not None and came not in (None, out):
-        return "reply-wrong-path"
-    return "no-route"
-
-
-def _reached_by(router: Namespace, station: Link, dst: str) -> str | None:
-    """The network of `dst` to which a router has a route that does not lead back to where it was asked."""
-    if fib.is_local(router, dst):
-        return next(map(prefix.network_of, where(router.addresses, address=dst)), None)
-    match fib.lookup(router, RouteQuery(None, dst)):
-        case fib.FibResult(
-            type="unicast", route=Route(is_default=False, dst=network), leg=Nexthop(index=out)
-        ):
-            return network if out != station.index else None
-    return None
