@@ -68,8 +68,7 @@ def namespaces(*names: str) -> list[tuple[list[str], dict[str, str], list[str]]]
             verbs = counted.taken()
             here = machine.read(Snapshot(), [ReadNamespace(name)])[name]
             assert there.name == f"h1:{name}"
-            whole = (msgspec.to_builtins(each, enc_hook=dict) for each in (here, there))
-            near, far = whole
+            near, far = (msgspec.to_builtins(each, enc_hook=dict) for each in (here, there))
             found.append((*_compared(near, unprefixed(far)), verbs))
     return found
 

@@ -22,7 +22,11 @@ BREAKS = [
     ),
     (
         ["ip -n internet rule del pref 0", "ip -n internet rule add pref 0 iif lo lookup local"],
-        ("internet", "ip rule add pref 0 from all lookup local"), "rule-local-missing",
+        ("internet", "ip rule add pref 1 from all lookup local"), "rule-local-missing",
+    ),
+    (
+        ["ip -n internet rule del pref 32766", "ip -n internet rule add pref 32766 to 192.0.2.0/24 lookup main"],
+        ("internet", "ip rule add pref 32767 from all lookup main"), "rule-wrong-table",
     ),
 ]  # fmt: skip
 

@@ -304,7 +304,9 @@ def _missing(loss: Loss, namespace: Namespace, version: int) -> Iterator[Repair]
         named = f"{priority}: from all lookup {table}"
         code = _MISSING.get(table, "rule-wrong-table")
         text = f"{namespace.name} lacks the policy rule «{named}» that every namespace starts with"
-        words = ("rule", "add", "pref", str(priority), "from", "all", "lookup", table)
+        # beside one that is for some alone the kernel takes none of the same place (EEXIST: rule_exists)
+        narrowed = has(namespace.rules, version=version, priority=priority, table=_TABLES[table])
+        words = ("rule", "add", "pref", str(priority + narrowed), "from", "all", "lookup", table)
         fix = (fixes.ip(prefix.WHOLE[version], *words),)
         thing = Object("policy-rule", named, f"{named} (missing)")
         stop = lost(code, namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
