@@ -252,9 +252,16 @@ def with_all_ports(thing: Object) -> Fix:
     return (Command.of(tool, "-t", table, "-R", chain, number[0], *words),) if words else ()
 
 
+# what is one part of one command of nft, whoever chose the names in it; what we put in braces is ours
+_NFT_WORD = pattern(r"(?s:\{.*)|[^;\n]*")
+
+
 def nft(names: tuple[str, ...], *words: str) -> Fix:
-    """`nft WORDS`, unless one of these names cannot be written in its language."""
-    return (Command.of("nft", *words),) if all(map(_NFT_NAME.fullmatch, names)) else (NO_NFT_NAME,)
+    """`nft WORDS`, unless one of these names cannot be written in its language, or a rule that is written
+    again has one that ends it.
+    """
+    single = all((*map(_NFT_NAME.fullmatch, names), *map(_NFT_WORD.fullmatch, words)))
+    return (Command.of("nft", *words),) if single else (NO_NFT_NAME,)
 
 
 def xtables(tool: str, table: str, chain: str, *words: str) -> Fix:

@@ -10,7 +10,7 @@ from networks import edited, tutorial, via
 from test_beside import chosen, lines
 from test_published import cause as connecting
 
-from netprobe.model import Chain, Rule, Ruleset, Socket, Statement, Table, Term
+from netprobe.model import Chain, Rule, Ruleset, Snapshot, Socket, Statement, Table, Term
 from netprobe.rules.read.nft_text import rule_statements
 
 NAMES, PORT = ["ifname", "ifname", "inet_service"], 22
@@ -82,20 +82,29 @@ SERVICES = {"rule": {"chain": "pre", "handle": 11, "expr": [{"vmap": {"key": {"c
     {"meta": {"key": "l4proto"}}, payload("th", "dport")]}, "data": "@ports"}}]}}  # fmt: skip
 
 
-@pytest.mark.parametrize("other", [8081, None])
-def test_a_map_that_lacks_a_service(other: int | None) -> None:
-    """Its element is for another port, or gone, and nothing leads to its chain any more."""
-    pod = {"rule": {"chain": "pod", "handle": 12, "expr": [{"dnat": {"family": "ip", "addr": "172.17.0.3", "port": 80}}]}}
+def without_a_service(other: int | None, name: str) -> Snapshot:
+    """The element of a map is for another port, or gone, and nothing leads to the chain of this name any more."""
+    pod = {"rule": {"chain": name, "handle": 12, "expr": [{"dnat": {"family": "ip", "addr": "172.17.0.3", "port": 80}}]}}
     away = {"rule": {"chain": "away", "handle": 13, "expr": [DROP]}}
-    chains = ({"chain": {"name": "pod", "handle": 3}}, {"chain": {"name": "away", "handle": 4}})
+    chains = ({"chain": {"name": name, "handle": 3}}, {"chain": {"name": "away", "handle": 4}})
     elements = [[{"concat": ["udp", 53]}, {"goto": {"target": "away"}}]]
-    elements += [[{"concat": ["tcp", other]}, {"goto": {"target": "pod"}}]] if other else []
+    elements += [[{"concat": ["tcp", other]}, {"goto": {"target": name}}]] if other else []
     known = mapped("ports", ["inet_proto", "inet_service"], "verdict", *elements)
     ruleset = nft_table(hooked("pre", "prerouting", "nat"), *chains, known, SERVICES, pod, away, family="ip")
     network = edited(edited(tutorial(), "host", ruleset=ruleset), "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
-    network = edited(network, "host", sockets=(Socket("tcp", "0.0.0.0", 22, "listen"),))
-    cause = connecting(network, "red", "10.0.0.1", 8080)
+    return edited(network, "host", sockets=(Socket("tcp", "0.0.0.0", 22, "listen"),))
+
+
+@pytest.mark.parametrize("other", [8081, None])
+def test_a_map_that_lacks_a_service(other: int | None) -> None:
+    cause = connecting(without_a_service(other, "pod"), "red", "10.0.0.1", 8080)
     assert (cause.code, lines(cause)) == ("dnat-missing", ["nft add element ip t ports { tcp . 8080 : goto pod }"])
+
+
+@pytest.mark.parametrize("other", [8081, None])
+def test_a_name_that_is_more_than_a_name_is_in_no_command(other: int | None) -> None:
+    cause = connecting(without_a_service(other, "pod }; flush ruleset"), "red", "10.0.0.1", 8080)
+    assert "flush" not in " ".join(lines(cause))
 
 
 def test_what_maps_a_network_and_is_passed_over() -> None:

@@ -157,3 +157,12 @@ def test_nft_gets_no_interface_that_it_would_read_as_another(name: str) -> None:
 def test_nothing_is_made_of_an_objects_id() -> None:
     assert fixes.without(Object("rule", "iptables filter FORWARD 1")) == ()
     assert fixes.without(None) == ()
+
+
+def test_a_rule_that_names_more_than_a_chain_is_not_written_again() -> None:
+    """A name may hold anything; what we put in braces is our own."""
+    rule = ("add", "rule", "ip", "t", "c", "goto pod; flush ruleset")
+    assert fixes.nft(("t", "c"), *rule) == (fixes.NO_NFT_NAME,)
+    assert fixes.nft(("t", "c"), *rule[:5], "goto pod")[0].words == ("nft", *rule[:5], "goto pod")
+    chain = ("add", "chain", "ip", "t", "c", "{ type nat hook output priority -100 ; }")
+    assert fixes.nft(("t", "c"), *chain)[0].words == ("nft", *chain)

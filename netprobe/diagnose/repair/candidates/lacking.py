@@ -20,6 +20,7 @@ from netprobe.predict import fixes
 from . import orphans, sets
 
 _MOST = 8  # elements that are tried, of a namespace
+_PLAIN = pattern(r"[\w .:/-]+")  # what means itself in nft's language, whoever made its name
 _VERB, _LED = pattern(r"'(jump|goto) "), pattern(r"'(?:jump|goto) ([^']+)'")
 
 
@@ -74,7 +75,8 @@ def _data(table: Table, key: str, known: dict[str, Term]) -> Iterable[str]:
     near = [
         written(data) for other, data in known.items() if len(parts - {*other.split(" . ")}) == 1 < len(parts)
     ]
-    return dict.fromkeys((*(f"{verbs[0]} {each.name}" for each in lost), *near))
+    found = (*(f"{verbs[0]} {each.name}" for each in lost), *near)
+    return dict.fromkeys(filter(_PLAIN.fullmatch, found))
 
 
 def _entered(loss: Loss, namespace: Namespace, table: Table, named: NamedSet, element: str) -> Stop:
