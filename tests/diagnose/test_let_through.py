@@ -34,3 +34,14 @@ def test_to_who_listens_where_the_router_refuses_it_itself(refuses: str, code: s
 
 def test_not_to_a_port_on_which_nobody_listens() -> None:
     assert cause(network(OPEN.format(443)), "red", "10.0.0.1", 443).code == "port-closed"
+
+
+def test_not_to_who_is_not_in_sight() -> None:
+    """A rule that lets a machine be reached which nobody here sees may be for those who ask it by its own address."""
+    assert cause(network(OPEN.format(80).replace("172.17.0.3", "192.168.1.2"), "DROP"), "red", "10.0.0.1", 25).code == "policy-drop"
+
+
+def test_to_another_port_is_a_guess() -> None:
+    """Where a rule for the port itself refuses it, that comes first."""
+    snapshot = network(f"-A INPUT -p tcp -m tcp --dport 22 -j DROP\n{OPEN.format(80)}")
+    assert cause(snapshot, "red", "10.0.0.1", 22).code == "filtered-by-rule"

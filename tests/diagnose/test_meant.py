@@ -32,6 +32,10 @@ PLAIN = "iptables -I FORWARD -i br0 -o eth0 -j ACCEPT"
         (("-A FORWARD -i br0 -o ens3 -j ACCEPT",), CORRECTED),  # an interface that is not there
         (("-A FORWARD -s 192.168.122.0/24 -i br0 -j ACCEPT",), "iptables -R FORWARD 2 -s 10.0.0.0/16 -i br0 -j ACCEPT"),
         (("-A FORWARD -i br0 -o ens3 -j ACCEPT", "-A FORWARD -i br0 -j REJECT"), CORRECTED),
+        (  # most of what the rules name is nobody's: they are for a part of the world that is not seen here
+            ("-A FORWARD -s 192.0.2.0/24 -d 8.8.8.8/32 -j ACCEPT", "-A FORWARD -s 198.51.100.0/24 -d 192.0.2.9/32 -j ACCEPT"),
+            PLAIN,
+        ),
         (("-A FORWARD -i docker0 -o ens3 -j ACCEPT",), PLAIN),  # it is not for the packet in any case
         (("-A FORWARD -o ens3 -j ACCEPT",), PLAIN),  # it asks for nothing that the packet has: it may be anybody's
         (("-A FORWARD -i br0 -o docker0 -j ACCEPT",), PLAIN),  # for others, who are there

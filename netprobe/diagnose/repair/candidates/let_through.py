@@ -40,14 +40,17 @@ def _led(loss: Loss, namespace: Namespace, flow: Flow, rule: NatRule) -> Iterato
         stop = Stop("dnat-missing", place, f"{thing.id} of {namespace.name} {led}", thing, (), proof)
         there = replace(flow, dst=to, dport=int(port))
         lost = _takes(loss, there) and not dnat_rules.leads_to(namespace, there, int(port))
+        said = merit if int(port) == flow.dport else Merit.ADDS  # by another port, another may be meant
         for fix in dnat_rules.led_to(namespace, tool(rule.table), flow, to, port) if lost else ():
-            yield from loss.repair(replace(stop, commands=fix), merit, agreeing=1)
+            yield from loss.repair(replace(stop, commands=fix), said, agreeing=1)
 
 
 def _takes(loss: Loss, flow: Flow) -> bool:
-    """Whether who has the destination of a flow listens there, as far as that was read."""
+    """Whether somebody in sight has the destination of a flow, and listens there: of others a rule that lets
+    them be reached tells nothing.
+    """
     there = [loss.snapshot[name].waiting(flow.protocol.value) for name in loss.bearers(flow.dst)]
-    return all(has(sockets, port=flow.dport) for sockets in there)
+    return bool(there) and all(has(sockets, port=flow.dport) for sockets in there)
 
 
 def _ports(flow: Flow, rule: NatRule) -> Iterable[str]:

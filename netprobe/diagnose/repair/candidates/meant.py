@@ -27,6 +27,7 @@ from .renamed import missing_names
 
 _REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
 _MOST = 16  # rules of a table: who has more of them has left them for others
+_LOOKED_AT = 64  # networks that are asked for
 _IN, _OUT = ("iifname", "meta iifname"), ("oifname", "meta oifname")
 _FROM, _TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
 _STATUS = ("ct status", "xt ctstatus", "xt ctstate", "ct state")
@@ -49,7 +50,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for routed, table in product(refused, loss.here.tables):
         rules = (nat_rules.NatRule(table, *each) for each in indexed(_particular, table.chains))
         every = [*rules]
-        corrected = map(partial(_corrected, loss, routed, gone), every)
+        corrected = map(partial(_corrected, loss, routed, gone), every if _fits(loss, every) else ())
         late = map(partial(_moved_up, loss), filter(partial(_is_for, loss, routed), every))
         yield from islice(joined.from_iterable(corrected), _MOST)
         yield from islice(joined.from_iterable(late), _MOST)
@@ -107,6 +108,16 @@ def _ends(chain: Chain, refusing: Rule | None) -> bool:
     return not refusing.asks and 2 * refusing.number > len(chain.rules)
 
 
+def _fits(loss: Loss, rules: list[nat_rules.NatRule]) -> bool:
+    """Whether most of the networks that these rules name are somebody's: where they speak of others that
+    nobody sees here, that one more is nobody's tells nothing.
+    """
+    said = joined.from_iterable(nat_rules.networks(each.statements, *_FROM, *_TO) for each in rules)
+    some = [*islice(dict.fromkeys(said), _LOOKED_AT)]
+    strange = sum(map(partial(_is_of_nobody, loss), some))
+    return strange < 2 or 2 * strange <= len(some)
+
+
 def _corrected(loss: Loss, routed: Routed, gone: set[str], rule: nat_rules.NatRule) -> Iterator[Repair]:
     """The rule with what the packet has in the place of what is not there."""
     for odd in _odd(loss, routed, rule.statements, gone):
@@ -136,9 +147,11 @@ def _instead(namespace: Namespace, old: str, address: str) -> str:
 
 def _is_of_nobody(loss: Loss, network: str) -> bool:
     """Whether a network is that of no address in sight, and of no route but that of all the world; or the one
-    address of nobody on a segment.
+    address of nobody on a segment. A group is nobody's in any case.
     """
     first = network.partition("/")[0]
+    if prefix.is_multicast(first):
+        return False
     several = loss.owned if prefix.length(network) < prefix.bits(first) else ()
     if first in loss.owned or any(map(partial(prefix.contains, network), several)):
         return False

@@ -34,10 +34,12 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     refused = loss.stop.code in REFUSED and loss.stop.place.stage.value in _HOOKS
     came = where(loss.prediction.routed, namespace=loss.here.name, leg=loss.prediction.leg)[-1:]
     for routed, table in product(came if refused else (), loss.here.tables):
-        lost, hook = _orphans(table), loss.stop.place.stage.value
+        orphans, hook = _orphans(table), loss.stop.place.stage.value
+        # one lost rule orphans one chain: of several, nobody can tell for whom each was
+        lost = [*filter(_is_particular, orphans)]
         leading = filter(_leads, among(table.chains, hook=(None, hook)))
-        parents = those_not_in(leading, lost)
-        for parent, chain in islice(product(parents, lost), _MOST):
+        parents = those_not_in(leading, orphans)
+        for parent, chain in islice(product(parents, lost if len(lost) == 1 else ()), _MOST):
             yield from _led_to(loss, loss.stop, table, parent, chain, name_of(routed.iif, ""))
     for namespace in map(loss.snapshot.at, loss.way):
         for table in namespace.tables:
@@ -89,6 +91,17 @@ def _words(rule: Rule) -> list[str]:
 
 
 _OWN_CHAIN, _WORD = pattern(r"^-A \S+"), pattern(r"[^\s:;,{}]+")
+
+
+def _is_particular(chain: Chain) -> bool:
+    """Whether a chain lets through, or leads on, what it asks for something: one that accepts all may be for
+    anybody, and generated rulesets have some that nothing leads to.
+    """
+    return any(rule.asks and _decides(rule) for rule in chain.rules)
+
+
+def _decides(rule: Rule) -> bool:
+    return bool(rule.leads_to or among(rule.statements, kind="accept"))
 
 
 def _leads(chain: Chain) -> bool:
