@@ -10,7 +10,7 @@ from random import Random
 
 from mutations import addresses, bridges, connections, filters, links, neighbours, nft, programs, queues, routes, sysctls
 from mutations.mutation import Mutation
-from mutations.settings import SETTINGS, Setting
+from mutations.settings import ARPINGS, SETTINGS, Setting
 from mutations.sight import Sight
 
 Kind = Callable[[Sight, Random], Mutation | None]
@@ -32,6 +32,9 @@ FAMILIES: dict[str, tuple[int, tuple[Callable[..., Mutation | None], ...]]] = {
 }
 """How often each family is drawn, and its kinds of change."""
 
+OF_SEGMENTS = frozenset(FAMILIES) - {"policy rules", "connections", "services"}
+"""The families that can break what is asked by ARP."""
+
 _ABOUT_FLOWS = frozenset((*filters.ABOUT_FLOWS, *nft.ABOUT_FLOWS, *nft.SETS_ABOUT_FLOWS, *connections.ABOUT_FLOWS))
 QUIET = 0.12
 """The share of trials in which nothing may be broken, so that a cry of wolf would be heard."""
@@ -49,6 +52,11 @@ class Draw:
     quiet: bool
     warm: bool
     which: int = 0
+
+    @property
+    def arp(self) -> bool:
+        """Whether this is about questions by ARP."""
+        return any(flow.protocol == "arp" for flow in self.setting.flows)
 
     def chance(self) -> Random:
         """The numbers that choose the object."""
@@ -70,17 +78,17 @@ _RARE = {"sets": ("nft gateway", "offices with sets"), "connections": ("tutorial
 """Objects that few networks have, and which do."""
 
 
-def draw(seed: int, index: int, attempt: int, which: int = 0, quiet: bool | None = None) -> Draw:
-    """The draw of an attempt; `quiet` None: by chance.
+def draw(seed: int, index: int, attempt: int, which: int = 0, quiet: bool | None = None, arp: bool = False) -> Draw:
+    """The draw of an attempt; `quiet` None: by chance; `arp`: about questions by ARP.
 
     The family stays for some attempts, so that those that often break nothing are not passed over.
     """
     family = Random(f"{seed}/{index}/family/{attempt // _ATTEMPTS_OF_A_FAMILY}/{which}")
-    weights = [weight for weight, _ in FAMILIES.values()]
+    weights = [weight if not arp or name in OF_SEGMENTS else 0 for name, (weight, _) in FAMILIES.items()]
     if quiet is None:
         quiet = Random(f"{seed}/{index}/quiet").random() < QUIET
     chance = Random(f"{seed}/{index}/{attempt}/setting")
     chosen = family.choices(list(FAMILIES), weights)[0]
-    fitting = [setting for setting in SETTINGS if setting.name in _RARE.get(chosen, (setting.name,))]
+    fitting = [setting for setting in (ARPINGS if arp else SETTINGS) if setting.name in _RARE.get(chosen, (setting.name,))]
     setting, warm = chance.choice(fitting), chance.random() < 0.5
     return Draw(seed, index, attempt, setting, chosen, quiet, warm, which)

@@ -18,13 +18,15 @@ PATIENCE = 0.6
 """Seconds; every answer in a lab comes within a few milliseconds."""
 
 _FORM = re.compile(
-    r"(?P<source>\S+) (?P<address>[0-9a-f.:]+?)(?:\+(?P<port>\d+)(?:/(?P<kind>udp))?)?(?: from (?P<own>\d+))?(?: (?P<size>\d+) bytes)?$"
+    r"(?P<source>\S+) (?P<address>[0-9a-f.:]+?)(?:\+(?P<port>\d+)(?:/(?P<kind>udp))?)?(?: from (?P<own>\d+))?(?: (?P<size>\d+) bytes)?"
+    r"(?: by (?P<device>\S+))?$"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One question and its answer: a ping (of `size` bytes that may not be fragmented), a connection, or a datagram that is sent back.
+    """One question and its answer: a ping (of `size` bytes that may not be fragmented), a connection, a datagram that is sent back, or
+    who has an address on the segment of `device` ("arp").
 
     `source_port`: always the same, as those have it that keep a socket open for ever.
     """
@@ -35,12 +37,14 @@ class Flow:
     port: int | None = None
     size: int | None = None
     source_port: int | None = None
+    device: str | None = None
 
     def __str__(self) -> str:
         port = f"+{self.port}" if self.port else ""
         kind = "/udp" if self.protocol == "udp" else ""
         own = f" from {self.source_port}" if self.source_port else ""
-        return f"{self.source} {self.address}{port}{kind}{own}{f' {self.size} bytes' if self.size else ''}"
+        size = f" {self.size} bytes" if self.size else ""
+        return f"{self.source} {self.address}{port}{kind}{own}{size}{f' by {self.device}' if self.device else ''}"
 
     @property
     def version(self) -> int:
@@ -49,6 +53,8 @@ class Flow:
 
     def question(self, command: str) -> tuple[str, ...]:
         """The command line of netprobe that asks for this flow, without the word netprobe."""
+        if self.protocol == "arp" and command == "trace":
+            return ("arping", f"{self.source}/{self.device}", self.address)
         words = [command, self.source, self.address, "-p", self.protocol]
         words += ["-P", str(self.port)] if self.port else []
         words += ["-s", str(self.size), "--df"] if self.size else []
@@ -57,13 +63,13 @@ class Flow:
 
 
 def flow(text: str) -> Flow:
-    """ "red 8.8.8.8", "red 8.8.8.8+80", "c1 172.17.0.3+53/udp", "pc fd00:2::10 1400 bytes"."""
+    """ "red 8.8.8.8", "red 8.8.8.8+80", "c1 172.17.0.3+53/udp", "pc fd00:2::10 1400 bytes", "c1 172.17.0.3 by eth0"."""
     found = _FORM.match(text)
     if found is None:
         raise ValueError(f"not a flow: {text!r}")
     port, size, own = (int(found[key]) if found[key] else None for key in ("port", "size", "own"))
-    protocol = found["kind"] or ("tcp" if port else "icmp")
-    return Flow(found["source"], found["address"], protocol, port, size, own)
+    protocol = found["kind"] or ("tcp" if port else "arp" if found["device"] else "icmp")
+    return Flow(found["source"], found["address"], protocol, port, size, own, found["device"])
 
 
 def working(flows: Sequence[Flow], rounds: int = 2) -> dict[Flow, int]:
@@ -89,10 +95,11 @@ def _once(flows: Sequence[Flow]) -> set[Flow]:
 
 
 def _ping(one: Flow) -> subprocess.Popen[bytes] | None:
-    program = commands.find("ping")
-    assert program is not None, "ping is not installed"
+    program = commands.find("arping" if one.device else "ping")
+    assert program is not None, "ping and arping are not installed"
     size = ["-s", str(one.size), "-M", "do"] if one.size else []
-    argv = [program, f"-{one.version}", "-n", "-q", "-c", "1", "-W", str(PATIENCE), *size, one.address]
+    words = ["-w", "1", "-I", one.device] if one.device else [f"-{one.version}", "-n", "-W", str(PATIENCE), *size]
+    argv = [program, "-q", "-c", "1", *words, one.address]
     with entered(one.source):
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 from statistics import median
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from faults.workshop import Workshop
 from identities import Identity
@@ -16,6 +16,9 @@ from mutations.draw import draw
 from mutations.trial import Trial, Void, attempt, breaks
 
 from netprobe.errors import CannotLook
+
+What = Literal["single", "double", "arp"]
+"""One change; two, each of which breaks the flow; one, and who has the address is asked by ARP."""
 
 _ATTEMPTS = 40
 NOTHING = ("", "unknown")
@@ -30,10 +33,10 @@ class Lost:
 
 
 def trials(
-    indices: Sequence[int], seed: int, privilege: str, user: Identity, jobs: int = 1, doubles: bool = False
+    indices: Sequence[int], seed: int, privilege: str, user: Identity, jobs: int = 1, what: What = "single"
 ) -> Iterator[Trial | Lost]:
     """The trials of these indices, in their order, `jobs` of them side by side."""
-    return side_by_side(indices, privilege, user, jobs, lambda shop, index: perform(shop, index, seed, doubles))
+    return side_by_side(indices, privilege, user, jobs, lambda shop, index: perform(shop, index, seed, what))
 
 
 Row = TypeVar("Row")
@@ -61,12 +64,12 @@ def side_by_side(indices: Sequence[int], privilege: str, user: Identity, jobs: i
             shop.__exit__()
 
 
-def perform(shop: Workshop, index: int, seed: int, doubles: bool = False, verbose: bool = False) -> Trial | Lost:
+def perform(shop: Workshop, index: int, seed: int, what: What = "single", verbose: bool = False) -> Trial | Lost:
     """One trial: attempts, each in a world of its own, until one comes to something."""
     reasons = Counter[str]()
     for number in range(_ATTEMPTS):
         try:
-            outcome = _double(shop, index, seed, number, verbose) if doubles else _single(shop, index, seed, number, verbose)
+            outcome = _KINDS[what](shop, index, seed, number, verbose)
         except CannotLook as error:  # this kernel cannot have that network
             outcome = Void(f"no network: {error}")
         except RuntimeError as error:
@@ -94,6 +97,12 @@ def _double(shop: Workshop, index: int, seed: int, number: int, verbose: bool) -
             return Void("no flow that both break")
     return shop.perform(attempt, draws, sorted(common or (), key=str), verbose)
 
+
+def _by_arp(shop: Workshop, index: int, seed: int, number: int, verbose: bool) -> Trial | Void:
+    return shop.perform(attempt, [draw(seed, index, number, arp=True)], None, verbose)
+
+
+_KINDS = {"single": _single, "double": _double, "arp": _by_arp}
 
 # --- what they add up to
 

@@ -30,14 +30,20 @@ undoing the change mends. Half of the networks have just carried all this traffi
 `scripts/accuracy --mutations N --seed S` measures it, `--only INDEX` repeats one trial and tells all that happened in it."""
 
 
-def section(single: Sequence[Trial | Lost], double: Sequence[Trial | Lost], seed: int, machine: str) -> Iterator[str]:
+Rows = Sequence[Trial | Lost]
+
+
+def section(single: Rows, double: Rows, by_arp: Rows, seed: int, machine: str) -> Iterator[str]:
     """The whole section, its figures of this run."""
+    more = [f", `--{what} {len(rows)}`" for what, rows in (("doubles", double), ("arpings", by_arp)) if rows]
     yield from (HEADING, "", *_ABOUT.splitlines(), "")
-    yield f"Measured with `--mutations {len(single)} --seed {seed}`{f' and `--doubles {len(double)}`' if double else ''} {machine},"
+    yield f"Measured with `--mutations {len(single)} --seed {seed}`{''.join(more)} {machine},"
     yield f"{len(SETTINGS)} networks, {len(FAMILIES)} families of objects."
     yield from _table("one change", rows_of(single))
     if double:
         yield from _table("two changes at once", rows_of_doubles(double))
+    if by_arp:
+        yield from _table("one change, and arping(8) and `netprobe arping` ask who has an address beside", rows_of(by_arp))
     yield from ("", "| family | broke something | named first | mended |", "|---|--:|--:|--:|")
     broken = [trial for trial in single if isinstance(trial, Trial) and not trial.quiet]
     counts, named, mended = (

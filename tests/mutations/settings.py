@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from faults.healthy import ANYCAST, HEALTHY, NESTED
 from mutations.flows import Flow, flow
+from mutations.segments import questions
 from mutations.topologies import GATEWAY, LEGACY_RULES, POD_SERVICES, PODS_OF_IPV6, SWITCH
 
 from netprobe.lab.changes import LabChange
@@ -300,5 +301,8 @@ SETTINGS = (
     ),
     _setting("strict offices", OFFICES.topology, _BETWEEN_OFFICES, _given("strict-rp-filter-on-symmetric-ways")),
 )
+
+ARPINGS = tuple(replace(setting, flows=asked) for setting in SETTINGS if (asked := questions(setting.topology)))
+"""The same networks, for whoever asks by ARP alone."""
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}

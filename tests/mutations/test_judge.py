@@ -15,9 +15,12 @@ from mutations.page import kept_from, put_into, section
 from mutations.programs import deaf
 from mutations.repair import follow, lines
 from mutations.restoring import _missing, remade
+from mutations.segments import questions
 from mutations.settings import SETTINGS
 from mutations.sight import _MOVES, Sight, differences
 from mutations.trial import Trial, all_stand
+
+from netprobe.lab.topology import Interface, LabBridge, LabMacvlan, Topology, Veth
 
 TRIAL = Trial(
     draw_text="--seed 1 --only 0", family="links", network="tutorial", warm=True, quiet=False,
@@ -52,6 +55,7 @@ def test_a_flow_is_read_and_written(text: str, meant: Flow) -> None:
 
 
 def test_a_flow_is_asked_as_people_ask() -> None:
+    assert flow("c1 172.17.0.3 by eth0").question("trace") == ("arping", "c1/eth0", "172.17.0.3")
     assert flow("pc fd00:2::10 1400 bytes").question("why") == ("why", "pc", "fd00:2::10", "-p", "icmp", "-s", "1400", "--df")
     assert flow("a 10.0.0.1+53/udp from 4000").question("trace")[3:] == ("-p", "udp", "-P", "53", "--source-port", "4000")
 
@@ -217,7 +221,7 @@ def test_of_two_changes_both_must_be_found() -> None:
 
 
 def test_the_page_keeps_what_is_not_ours_and_takes_the_new_section() -> None:
-    new = "\n".join(section([TRIAL], [], 4, "here"))
+    new = "\n".join(section([TRIAL], [], [], 4, "here"))
     once = put_into("# Accuracy\n\ntext\n", new)
     assert once.startswith("# Accuracy\n\ntext\n\n## One object at random\n")
     assert put_into(once, new) == once
@@ -302,3 +306,25 @@ def test_a_macvlan_is_made_again_on_the_interface_below_however_ip_names_it(name
     with patch.object(Sight, "links", [("host", {"ifname": "lo", "ifindex": 1}), ("host", {"ifname": "eth0", "ifindex": 7}), (name, link)]):
         made = remade(sight, name, {**link, **below})
     assert "link add link eth0 name shim" in str(made[0])
+
+
+def test_who_can_ask_whom_by_arp() -> None:
+    """The stations of a bridge ask each other and it; a macvlan and its parent do not hear each other."""
+    red = Veth(Interface("red", "eth0", ("10.0.0.2/32",)), Interface("host", "veth0", master="br0"))
+    blue = Veth(Interface("blue", "eth0", ("10.0.0.3/16",)), Interface("host", "veth1", master="br0"))
+    pc = Veth(Interface("pc", "eth0", ("10.0.0.4/16",)), Interface("host", "eth0", ("10.0.0.5/16",)))
+    links = (
+        LabBridge(Interface("host", "br0", ("10.0.0.1/16",))),
+        red,
+        blue,
+        pc,
+        LabMacvlan(Interface("tv", "eth0", ("10.0.0.6/16",)), "eth0"),
+    )
+    asked = [str(each) for each in questions(Topology(("red", "blue", "pc", "tv"), links))]
+    beside_the_bridge = ["host 10.0.0.2 by br0", "host 10.0.0.3 by br0", "red 10.0.0.1 by eth0", "red 10.0.0.3 by eth0"]
+    assert asked[:4] == beside_the_bridge
+    assert {each for each in asked if each.startswith(("pc", "tv"))} == {
+        "pc 10.0.0.5 by eth0",
+        "pc 10.0.0.6 by eth0",
+        "tv 10.0.0.4 by eth0",
+    }

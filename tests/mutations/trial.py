@@ -188,7 +188,7 @@ def _judged(
     log += [f"broken by the fix: {', '.join(map(str, hurt))}"] if hurt else []
     thing = cause.get("object") or {}
     return Trial(
-        draw_text=f"--seed {draw.seed} --only {draw.index}" + (" --doubles 1" if len(changed) > 1 else ""),
+        draw_text=f"--seed {draw.seed} --only {draw.index}{' --doubles 1' if len(changed) > 1 else ' --arpings 1' if draw.arp else ''}",
         family=draw.family,
         network=draw.setting.name,
         warm=warm,
