@@ -40,6 +40,13 @@ def test_a_set_of_what_may_pass() -> None:
     assert lines(cause) == ["nft add rule inet t pass iifname . oifname . tcp dport @flows accept"]
 
 
+def test_no_set_that_does_not_know_the_packet() -> None:
+    """That a rule looks there, and that the set has it, would be two things that nobody has seen."""
+    known = held("flows", NAMES, {"concat": ["br0", "docker0", PORT]}, {"concat": ["br0", "docker0", 443]})
+    network = edited(edited(tutorial(), "host", ruleset=firewall(known)), "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    assert "@flows" not in " ".join(lines(connecting(network, "red", "172.17.0.3", 80)))
+
+
 @pytest.mark.parametrize("banned", ["10.0.0.2", "172.17.0.3"])
 def test_no_set_of_addresses_alone(banned: str) -> None:
     """Those may be who is banned."""

@@ -109,13 +109,13 @@ def _ends(chain: Chain, refusing: Rule | None) -> bool:
 
 
 def _fits(loss: Loss, rules: list[nat_rules.NatRule]) -> bool:
-    """Whether most of the networks that these rules name are somebody's: where they speak of others that
+    """Whether the networks that these rules name are somebody's: where they speak of more that
     nobody sees here, that one more is nobody's tells nothing.
     """
     said = joined.from_iterable(nat_rules.networks(each.statements, *_FROM, *_TO) for each in rules)
     some = [*islice(dict.fromkeys(said), _LOOKED_AT)]
     strange = sum(map(partial(_is_of_nobody, loss), some))
-    return strange < 2 or 2 * strange <= len(some)
+    return strange < 2 or 3 * strange <= len(some)
 
 
 def _corrected(loss: Loss, routed: Routed, gone: set[str], rule: nat_rules.NatRule) -> Iterator[Repair]:

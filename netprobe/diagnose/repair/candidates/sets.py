@@ -234,6 +234,15 @@ def _of_nft(namespace: Namespace, flow: Flow, hops: Iterable[Hop] = ()) -> Itera
         yield from _tested(table, _tests(table), seen(flow, hops), _set_of)
 
 
+def lacks(namespace: Namespace, hops: tuple[Hop, ...], name: str) -> bool:
+    """Whether a rule of nft looks for a packet, as it was at the last of its hops there, in a set of this
+    name that does not know it.
+    """
+    there = where(hops, namespace=namespace.name)
+    lookups = chain.from_iterable(_of_nft(namespace, hop.flow, there) for hop in there[-1:])
+    return any(each.named.name == name and not each.has(each.value) for each in lookups)
+
+
 def _tested(table: Table, steps: Iterable[Statement], packet: _Seen, of: _Set) -> Iterator[_Lookup]:
     """The tests of what a packet has by a set of a table of nft, of the sets that `of` gives."""
     for test in where(steps, kind="match"):

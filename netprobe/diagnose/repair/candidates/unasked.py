@@ -21,7 +21,7 @@ from netprobe.model.pattern import pattern
 from netprobe.model.place import stage_of
 from netprobe.predict import fixes
 
-from .sets import REFUSED
+from . import sets
 
 # The selectors in which a part of a key may be found, by its type.
 _SELECTORS = {
@@ -83,7 +83,7 @@ def _places(loss: Loss, table: Table, named: NamedSet) -> Iterator[tuple[Chain, 
 
     A set of addresses alone may be one of those who are banned.
     """
-    refused = loss.stop.code in REFUSED
+    refused = loss.stop.code in sets.REFUSED
     hooks = _HOOKS.get(refused, (loss.stop.place.stage.value,))
     bases = where(among(table.chains, hook=hooks), type="filter" if refused else "nat")
     empty = where(table.chains, hook=None, rules=())
@@ -118,9 +118,11 @@ def _with_rule(
         proof=(loss.stop.text,),
         advice="",
     )
-    if loss.stop.code not in REFUSED:
+    if loss.stop.code not in sets.REFUSED:
         stop = replace(stop, code="dnat-missing", place=place)
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+    for repair in loss.repair(stop, Merit.RESTORES, agreeing=1):
+        if not sets.lacks(repair.mended.at(place.namespace), loss.hops, named.name):
+            yield repair
 
 
 def _leading(loss: Loss, table: Table) -> tuple[str, ...]:
