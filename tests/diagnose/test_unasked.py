@@ -9,7 +9,10 @@ from literal_rules import ACCEPT, DROP, nft_table, payload, test
 from networks import edited, tutorial, via
 from test_beside import chosen, lines
 from test_published import cause as connecting
+from test_repair import lost_in
 
+from netprobe.diagnose.repair.candidates import lacking
+from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Chain, Rule, Ruleset, Snapshot, Socket, Statement, Table, Term
 from netprobe.rules.read.nft_text import rule_statements
 
@@ -158,3 +161,21 @@ def test_a_map_of_services_maps_no_network() -> None:
     network = edited(tutorial(), "host", ruleset=Ruleset((), (table,)))
     routes = (via("10.101.0.0/24", "203.0.113.2", 2), *network["internet"].routes)
     assert chosen(edited(network, "internet", routes=routes), "internet", "10.101.0.3").code == "route-loop"
+
+
+@pytest.mark.parametrize(("held_for", "code"), [("br0", "filtered-by-rule"), ("eth0", "policy-drop")])
+def test_a_map_lacks_no_name_that_it_holds(held_for: str, code: str) -> None:
+    """Names stand in quotation marks in commands, and without in what the kernel says."""
+    looked = {"rule": {"chain": "pass", "handle": 12, "expr": [{"vmap": {"key": {"meta": {"key": "iifname"}}, "data": "@doors"}}]}}
+    inside = {"rule": {"chain": "inside", "handle": 13, "expr": [DROP]}}
+    spare = {"rule": {"chain": "spare", "handle": 14, "expr": [ACCEPT]}}
+    chains = ({"chain": {"name": "inside", "handle": 3}}, {"chain": {"name": "spare", "handle": 4}})
+    known = mapped("doors", ["ifname"], "verdict", [held_for, {"goto": {"target": "inside"}}], ["docker0", {"accept": None}])
+    ruleset = nft_table(hooked("pass", "forward", "filter", "drop"), *chains, known, looked, inside, spare)
+    snapshot = edited(tutorial(), "host", ruleset=ruleset)
+    lost = lost_in(snapshot, "red", "172.17.0.3")
+    assert lost.stop is not None
+    assert lost.stop.code == code
+    loss = Loss.of(snapshot, lost, lost.stop)
+    made = [each.stop.commands[0].words[-1] for each in lacking.candidates(loss)]
+    assert ('{ "br0" : goto spare }' in made) is (held_for != "br0")

@@ -29,7 +29,11 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     hops = among(loss.hops, namespace=loss.snapshot)
     for hop in first(hops, attrgetter("namespace")).values():
         namespace = loss.snapshot[hop.namespace]
-        lacked = joined.from_iterable(_lacked(table, hop) for table in where(namespace.tables, engine="nft"))
+        came = where(loss.hops, namespace=namespace.name, flow=hop.flow)  # by a port, and out of its bridge
+        tables = where(namespace.tables, engine="nft")
+        lacked = joined.from_iterable(
+            _lacked(table, hop, came[:1] if table.family == "bridge" else came) for table in tables
+        )
         merit = Merit.ADDS if _serves(namespace, hop) else Merit.RESTORES
         for table, named, key, data in islice(lacked, _MOST):
             stop = _entered(loss, namespace, table, named, f"{key} : {data}")
@@ -42,16 +46,23 @@ def _serves(namespace: Namespace, hop: Hop) -> bool:
     return flow.dport is not None and has(namespace.waiting(flow.protocol.value), port=flow.dport)
 
 
-def _lacked(table: Table, hop: Hop) -> Iterator[tuple[Table, NamedSet, str, str]]:
-    """The maps of a table that lack a packet, with its key and what they could have for that."""
+def _lacked(table: Table, hop: Hop, came: Iterable[Hop]) -> Iterator[tuple[Table, NamedSet, str, str]]:
+    """The maps of a table that lack a packet, with its key and what they could have for that; `came`: the hops
+    by which it came there.
+    """
     for test in filter(
         None, map(_looked_up, joined.from_iterable(map(attrgetter("statements"), table.rules)))
     ):
-        key = sets.value(test, sets.seen(hop.flow, (hop,))) or ""
+        key = sets.value(test, sets.seen(hop.flow, came)) or ""
         for named in where(but(table.sets, data=None), name=test.value) if key else ():
-            known = {written(each.args[0]): each.args[1] for each in where(named.known, kind="pair")}
-            if key not in known:
+            known = {_bare(written(each.args[0])): each.args[1] for each in where(named.known, kind="pair")}
+            if _bare(key) not in known:
                 yield from product((table,), (named,), (key,), _data(table, key, known))
+
+
+def _bare(key: str) -> str:
+    """A key without the quotation marks around names."""
+    return key.replace('"', "")
 
 
 def _looked_up(statement: Statement) -> Statement | None:
@@ -65,17 +76,18 @@ def _looked_up(statement: Statement) -> Statement | None:
 
 
 def _data(table: Table, key: str, known: dict[str, Term]) -> Iterable[str]:
-    """What a map could have for a key: a chain to which nothing leads any more; what it has for one that is
-    the same but for one of its parts.
+    """What a map could have for a key: the one chain to which nothing leads any more; what it has for one
+    that is the same but for one of its parts.
     """
     verbs = [*_VERB.findall(repr(known)), "goto"]
     led = {*_LED.findall(repr(table.sets)), *indexed(orphans.named, table.chains)}
     lost = not_among(but(where(table.chains, hook=None), rules=()), name=led)
-    parts = {*key.split(" . ")}
+    parts = {*_bare(key).split(" . ")}
     near = [
         written(data) for other, data in known.items() if len(parts - {*other.split(" . ")}) == 1 < len(parts)
     ]
-    found = (*(f"{verbs[0]} {each.name}" for each in lost), *near)
+    alone = lost if len(lost) == 1 else ()
+    found = (*(f"{verbs[0]} {each.name}" for each in alone), *near)
     return dict.fromkeys(filter(_PLAIN.fullmatch, found))
 
 
