@@ -47,8 +47,8 @@ def _serves(namespace: Namespace, hop: Hop) -> bool:
 
 
 def _lacked(table: Table, hop: Hop, came: Iterable[Hop]) -> Iterator[tuple[Table, NamedSet, str, str]]:
-    """The maps of a table that lack a packet, with its key and what they could have for that; `came`: the hops
-    by which it came there.
+    """The maps of a table that lack a packet, with its key and what they could have for that; `came`: the
+    hops by which it came there.
     """
     for test in filter(
         None, map(_looked_up, joined.from_iterable(map(attrgetter("statements"), table.rules)))
