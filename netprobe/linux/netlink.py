@@ -91,6 +91,15 @@ class _Message(NamedTuple):
             else None
         )
 
+    def accepted(self) -> None:
+        """Raises the error that it reports, if it does."""
+        error = self.refused()
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # it holds this frame, and all above it
+
 
 _made = _Message._make  # of a tuple, in half the time
 
@@ -225,8 +234,7 @@ class Netlink:
             for message in self._received()
             if message.sequence == sequence and message.kind != NLMSG_DONE
         )
-        if (error := answer.refused()) is not None:
-            raise error
+        answer.accepted()
         return self._record(answer)
 
     def ask_all(self, requests: Sequence[Request]) -> Iterator[Record | None]:
@@ -256,8 +264,8 @@ class Netlink:
             kind, _, number, _, begin, end = message
             if number != sequence:
                 continue
-            if kind in _ENDS and (error := message.refused()) is not None:
-                raise error
+            if kind in _ENDS:
+                message.accepted()
             size += end - begin
             if size <= LARGEST:
                 yield message

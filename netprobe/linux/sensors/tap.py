@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from netprobe.kernel.arrays import array
 from netprobe.kernel.elsewhere import DistantSocket
 from netprobe.kernel.received import Header, OneOfMany, Piece
 from netprobe.wire.bpf import RET, Instruction, packed
@@ -285,7 +286,7 @@ def attach(sock: AnySocket, instructions: tuple[Instruction, ...]) -> None:
     if isinstance(sock, DistantSocket):
         sock.attach(packed(instructions))
         return
-    code = ctypes.create_string_buffer(packed(instructions), len(instructions) * 8)
+    code = array(len(instructions) * 8, packed(instructions))
     sock.setsockopt(
         socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(instructions), ctypes.addressof(code))
     )

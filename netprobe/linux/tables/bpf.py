@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator
 from functools import cache
 
+from netprobe.kernel.arrays import array
 from netprobe.kernel.elsewhere import current
 from netprobe.linux import files
 from netprobe.model import TcFilter
@@ -26,7 +27,7 @@ MOST = 64  # programs at one place, BPF_CGROUP_MAX_PROGS
 FILEID_KERNFS = 0xFE  # a file handle that is a cgroup's id, include/linux/exportfs.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_QUERY = struct.Struct("=IIIIQI36x")
+_QUERY, _ID = struct.Struct("=IIIIQI36x"), struct.Struct("=I")
 
 
 def tcx_filters(index: int) -> tuple[TcFilter, ...]:
@@ -87,13 +88,12 @@ def _words(program: int) -> str:
 
 def _ids(target: int, kind: int, flags: int) -> list[int]:
     """The ids of the programs there, in the order in which they run."""
-    ids = (ctypes.c_uint32 * MOST)()
-    attributes = ctypes.create_string_buffer(
-        _QUERY.pack(target, kind, flags, 0, ctypes.addressof(ids), MOST), _QUERY.size
-    )
+    ids = array(MOST * _ID.size)
+    attributes = array(_QUERY.size, _QUERY.pack(target, kind, flags, 0, ctypes.addressof(ids), MOST))
     if not programs.bpf(PROG_QUERY, attributes):
         return []
-    return list(ids[: _QUERY.unpack(attributes.raw)[5]])
+    count = _QUERY.unpack(attributes.raw)[5]
+    return [number for (number,) in _ID.iter_unpack(ids.raw[: count * _ID.size])]
 
 
 def _lines(path: str) -> list[str]:
@@ -115,7 +115,7 @@ def _open_cgroup(cgroup: int) -> int:
 
     Raises OSError; needs CAP_DAC_READ_SEARCH, open_by_handle_at(2).
     """
-    handle = ctypes.create_string_buffer(struct.pack("=IiQ", 8, FILEID_KERNFS, cgroup), 16)
+    handle = array(16, struct.pack("=IiQ", 8, FILEID_KERNFS, cgroup))
     mount = files.directory(_mount_of_cgroups())
     try:
         fd = _libc.open_by_handle_at(mount, handle, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 
+from netprobe.kernel.arrays import array
 from netprobe.kernel.elsewhere import current
 from netprobe.linux import files
 
@@ -116,7 +117,7 @@ def is_loaded(wanted: int, most: int = MOST) -> bool:
     """Whether any program of this kind is loaded, or that cannot be told, by a look at so many at most."""
     program, request = 0, struct.Struct("=III")
     for _ in range(most):
-        attributes = ctypes.create_string_buffer(request.pack(program, 0, 0), request.size)
+        attributes = array(request.size, request.pack(program, 0, 0))
         if not bpf(PROG_GET_NEXT_ID, attributes):
             return ctypes.get_errno() != errno.ENOENT
         program = request.unpack(attributes.raw)[1]
@@ -135,12 +136,11 @@ def _informed(program: int, most: int) -> tuple[bytes, bytes]:
     """struct bpf_prog_info of a program, and up to `most` bytes of its instructions as the kernel translated
     them, padded. Raises OSError.
     """
-    code, information = ctypes.create_string_buffer(max(1, most)), ctypes.create_string_buffer(_INFO.size)
-    wanted = _INFO.pack(0, most, 0, ctypes.addressof(code) if most else 0, 0, 0)
-    ctypes.memmove(information, wanted, _INFO.size)
+    code = array(max(1, most))
+    information = array(_INFO.size, _INFO.pack(0, most, 0, ctypes.addressof(code) if most else 0, 0, 0))
     with _opened(program) as fd:
         request = _REQUEST.pack(fd, _INFO.size, ctypes.addressof(information))
-        if not bpf(OBJ_GET_INFO_BY_FD, ctypes.create_string_buffer(request, _REQUEST.size)):
+        if not bpf(OBJ_GET_INFO_BY_FD, array(_REQUEST.size, request)):
             raise _refused()
     return information.raw, code.raw
 
@@ -148,7 +148,7 @@ def _informed(program: int, most: int) -> tuple[bytes, bytes]:
 @contextmanager
 def _opened(program: int) -> Iterator[int]:
     """A descriptor of a program. Raises OSError."""
-    attributes = ctypes.create_string_buffer(struct.pack("=III", program, 0, 0), 12)
+    attributes = array(12, struct.pack("=III", program, 0, 0))
     fd = int(_libc.syscall(_number(), PROG_GET_FD_BY_ID, attributes, 12))
     if fd < 0:
         raise _refused()
