@@ -38,7 +38,7 @@ def _unasked(
     return places
 
 
-class PlainStations(Struct, frozen=True):
+class PlainStations(Struct, frozen=True, gc=False):
     """The ports with a plain station behind them, also by its MAC address and by what it has for its own:
     addresses and prefixes; `prefixes` are the latter alone.
     """

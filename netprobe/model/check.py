@@ -19,7 +19,7 @@ class Status(StrEnum):
     ERROR = "error"
 
 
-class Checked(Struct, frozen=True):
+class Checked(Struct, frozen=True, gc=False):
     """One expectation and what became of it.
 
     `asked` and `wanted` are the question and the expected answer in a few words; `reason` is why it holds or
@@ -61,7 +61,7 @@ class Checked(Struct, frozen=True):
         return {Status.HELD: "mends", Status.FAILED: "breaks"}.get(self.status, "")
 
 
-class CheckReport(Struct, frozen=True):
+class CheckReport(Struct, frozen=True, gc=False):
     """All expectations of a run, in the order of their files.
 
     `complete` False: it was interrupted, and `results` are those that were decided by then; `expected` counts

@@ -20,7 +20,7 @@ from .pattern import pattern
 _CAPITALS = pattern(r"[A-Z]{2,}(?:[:/-][A-Z]{2,})*")
 
 
-class Blank(Struct, frozen=True):
+class Blank(Struct, frozen=True, gc=False):
     """A word that the reader must fill in:
 
     BRIDGE. `before` stands in front of it in the same word: "10.0.0.2/".
@@ -33,7 +33,7 @@ class Blank(Struct, frozen=True):
         return self.before + self.name
 
 
-class Command(Struct, frozen=True):
+class Command(Struct, frozen=True, gc=False):
     """One command. `words[0]` is the tool; `blanks` are the places of the words that the reader must fill in.
 
     `namespace` is where it is to be run; None is the place of the cause that it mends. `enter` are the words
@@ -92,7 +92,7 @@ class Command(Struct, frozen=True):
         return [at for at in self.blanks if self.words[at].endswith(name)]
 
 
-class Line(Struct, frozen=True):
+class Line(Struct, frozen=True, gc=False):
     """A command as it is shown on one line: what is typed, and the comment behind it.
 
     `runs`: pasted, it does what it says. Else `typed` is a comment to the shell as well.

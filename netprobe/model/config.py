@@ -10,7 +10,7 @@ from msgspec import Struct
 from .address import version
 
 
-class InterfaceAddress(Struct, frozen=True):
+class InterfaceAddress(Struct, frozen=True, gc=False):
     """An address on an interface.
 
     `flags` holds ip-address(8)'s words: tentative, dadfailed, deprecated, noprefixroute.
@@ -35,7 +35,7 @@ class InterfaceAddress(Struct, frozen=True):
         return f"{self.address}/{self.prefixlen}"
 
 
-class Nexthop(Struct, frozen=True):
+class Nexthop(Struct, frozen=True, gc=False):
     """One leg of a route. `flags`: onlink, dead, linkdown, pervasive as ip-route(8) prints them."""
 
     index: int | None = None
@@ -43,7 +43,7 @@ class Nexthop(Struct, frozen=True):
     flags: tuple[str, ...] = ()
 
 
-class Route(Struct, frozen=True):
+class Route(Struct, frozen=True, gc=False):
     """One FIB entry. `dst` is a prefix ("0.0.0.0/0" for default); `type` unicast, local, blackhole, ... of
     ip-route(8). `nhid` is the nexthop object that it goes by, if any (ip-nexthop(8)); `by_object`: it refuses
     because that does, and the kernel counts it as unicast.
@@ -104,7 +104,7 @@ class Route(Struct, frozen=True):
         return "default" if self.is_default else self.dst
 
 
-class PolicyRule(Struct, frozen=True):
+class PolicyRule(Struct, frozen=True, gc=False):
     """A routing policy rule of ip-rule(8).
 
     `action`: lookup, blackhole, unreachable, prohibit, goto or nop.
@@ -136,7 +136,7 @@ class PolicyRule(Struct, frozen=True):
         return self == PolicyRule(self.priority, self.version, self.action, self.table, mask=self.mask)
 
 
-class Neighbour(Struct, frozen=True):
+class Neighbour(Struct, frozen=True, gc=False):
     """An ARP or ND entry; `state` in ip-neighbour(8)'s words, lower case (reachable, stale, permanent,
     failed, ...).
     """
@@ -154,7 +154,7 @@ class Neighbour(Struct, frozen=True):
         return version(self.address)
 
 
-class FdbEntry(Struct, frozen=True):
+class FdbEntry(Struct, frozen=True, gc=False):
     """A forwarding entry: frames for `mac` leave by `index`.
 
     `remote` is a VXLAN destination, `via` the interface by which alone it is sought, where the entry is bound
@@ -178,7 +178,7 @@ class FdbEntry(Struct, frozen=True):
         return self.state in ("permanent", "static")
 
 
-class Socket(Struct, frozen=True):
+class Socket(Struct, frozen=True, gc=False):
     """A socket that could take the packet.
 
     `state` listen, unconnected or established (of UDP: takes packets of `peer` alone).
@@ -203,7 +203,7 @@ class Socket(Struct, frozen=True):
     transparent: bool | None = None
 
 
-class ConntrackEntry(Struct, frozen=True):
+class ConntrackEntry(Struct, frozen=True, gc=False):
     """One tracked connection, both tuples as `Flow`-like text fields; `status` words of
     nf_conntrack_common.h. `zone` is that of the original direction, and of the other one as well unless
     `reply_zone` says otherwise.
@@ -224,7 +224,7 @@ class ConntrackEntry(Struct, frozen=True):
         return self.zone if self.reply_zone is None else self.reply_zone
 
 
-class XfrmPolicy(Struct, frozen=True):
+class XfrmPolicy(Struct, frozen=True, gc=False):
     """An IPsec policy: `direction` in, out or fwd; `action` allow or block; `templates` as text, empty for
     none.
 
@@ -242,7 +242,7 @@ class XfrmPolicy(Struct, frozen=True):
     keyed: bool | None = None
 
 
-class RouteQuery(Struct, frozen=True):
+class RouteQuery(Struct, frozen=True, gc=False):
     """A question to the kernel's FIB (RTM_GETROUTE). `iif` None asks for local output."""
 
     src: str | None
@@ -261,7 +261,7 @@ class RouteQuery(Struct, frozen=True):
         return self.protocol in (None, 1, 6, 17, 58)
 
 
-class RouteAnswer(Struct, frozen=True):
+class RouteAnswer(Struct, frozen=True, gc=False):
     """The kernel's answer: a resolved leg, or the errno it refused with (`error` is a name such as
     ENETUNREACH).
 
@@ -279,7 +279,7 @@ class RouteAnswer(Struct, frozen=True):
     mtu_lock: bool = False
 
 
-class FdbQuery(Struct, frozen=True):
+class FdbQuery(Struct, frozen=True, gc=False):
     """A question to the forwarding table of a bridge (RTM_GETNEIGH): which entries have a MAC address, in a
     VLAN and in none? `vlan` None asks for the latter alone.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class Difference(Struct, frozen=True):
+class Difference(Struct, frozen=True, gc=False):
     """One thing: what `kind` of thing (verdict, cause, hop, link, route, rule, ...), which one, and its text
     in each run.
 
@@ -29,7 +29,7 @@ class Difference(Struct, frozen=True):
         return self.after or self.before or ""
 
 
-class Comparison(Struct, frozen=True):
+class Comparison(Struct, frozen=True, gc=False):
     """All differences: in what was found, and in what was configured.
 
     `configuration` None: one of the two holds no configuration. `once` are the namespaces that only one of

@@ -11,7 +11,7 @@ from .runtime import BY_KIND, UNKNOWN, RuntimeKind
 _NONE = ("none",)  # the network of Docker that is no network
 
 
-class EngineNetwork(Struct, frozen=True):
+class EngineNetwork(Struct, frozen=True, gc=False):
     """A network of a container engine: the interface of the host that stands for it, as the engine says.
     `internal`: it was made with --internal, and no packet leaves it.
     """
@@ -22,7 +22,7 @@ class EngineNetwork(Struct, frozen=True):
     internal: bool = False
 
 
-class PublishedPort(Struct, frozen=True):
+class PublishedPort(Struct, frozen=True, gc=False):
     """A port of the host that leads to one of a container; `address` is "" for all addresses of the host."""
 
     protocol: str
@@ -31,7 +31,7 @@ class PublishedPort(Struct, frozen=True):
     target: int
 
 
-class EngineContainer(Struct, frozen=True):
+class EngineContainer(Struct, frozen=True, gc=False):
     """A container: its state in the engine's own words, the names of the networks it is on (None: not known),
     and what it publishes.
     """
@@ -90,7 +90,7 @@ class EngineContainer(Struct, frozen=True):
         return "", ()
 
 
-class ContainerEngines(Struct, frozen=True):
+class ContainerEngines(Struct, frozen=True, gc=False):
     """What all engines that could be asked say, empty where none answers; `home` is the namespace in which
     they publish ports: that netprobe was started in.
     """

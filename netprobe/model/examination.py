@@ -19,7 +19,7 @@ class State(StrEnum):
     MISSING = "missing"
 
 
-class Finding(Struct, frozen=True):
+class Finding(Struct, frozen=True, gc=False):
     """One subject: how it is here (`fact`), what cannot be seen because of that (`effect`), and the one
     command that helps. Advice without words is for what no command does.
     """
@@ -31,7 +31,7 @@ class Finding(Struct, frozen=True):
     help: Command | None = None
 
 
-class Examination(Struct, frozen=True):
+class Examination(Struct, frozen=True, gc=False):
     """All subjects, in the order in which they matter."""
 
     findings: tuple[Finding, ...]

@@ -11,7 +11,7 @@ from .address import version
 from .protocol import Protocol
 
 
-class Endpoint(Struct, frozen=True):
+class Endpoint(Struct, frozen=True, gc=False):
     """Where a packet starts or ends, as the user named it and as the machine knows it.
 
     `namespace` is the name under which a snapshot holds the namespace, or None when it is not visible (an
@@ -35,7 +35,7 @@ class Endpoint(Struct, frozen=True):
         return f":{self.port}" if self.port else ""
 
 
-class Flow(Struct, frozen=True):
+class Flow(Struct, frozen=True, gc=False):
     """The headers of one packet as it is at one place.
 
     Addresses and MACs are canonical text, `length` is IP bytes.
@@ -86,7 +86,7 @@ class Flow(Struct, frozen=True):
         return version(self.dst)
 
 
-class Probe(Struct, frozen=True):
+class Probe(Struct, frozen=True, gc=False):
     """What to send, how often, and how long to wait.
 
     `size` is the ICMP or UDP payload in bytes, as in ping(8).
@@ -155,7 +155,7 @@ _HEADERS = {4: 20, 6: 40}  # bytes of an IP header without options
 MSS = {4: 1460, 6: 1440}  # what a SYN says that it takes, by IP version: an Ethernet frame (RFC 9293, 3.7.1)
 
 
-class IcmpError(Struct, frozen=True):
+class IcmpError(Struct, frozen=True, gc=False):
     """An ICMP error about the probe: who sent it, its type and code as numbers, its MTU if it names one."""
 
     sender: str
@@ -164,7 +164,7 @@ class IcmpError(Struct, frozen=True):
     mtu: int | None = None
 
 
-class Watch(Struct, frozen=True):
+class Watch(Struct, frozen=True, gc=False):
     """What to send and where to look: the probe, and the namespaces to arm a tap in (the source's is always
     among them).
 

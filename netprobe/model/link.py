@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class LinkRef(Struct, frozen=True):
+class LinkRef(Struct, frozen=True, gc=False):
     """An interface named by another: ifindex `index`, in the namespace that the holder knows as `nsid`.
 
     `nsid` None means the same namespace (rtnetlink's IFLA_LINK without IFLA_LINK_NETNSID). `index` 0 is no
@@ -20,7 +20,7 @@ class LinkRef(Struct, frozen=True):
     nsid: int | None = None
 
 
-class PortVlan(Struct, frozen=True):
+class PortVlan(Struct, frozen=True, gc=False):
     """A VLAN of a bridge port: frames without a tag are of the one that is `pvid`; `untagged`: its frames
     leave without one.
     """
@@ -30,7 +30,7 @@ class PortVlan(Struct, frozen=True):
     untagged: bool = False
 
 
-class MulticastEntry(Struct, frozen=True):
+class MulticastEntry(Struct, frozen=True, gc=False):
     """Who listens to a group (an address), as bridge `bridge` has heard: behind `port`, which may be the
     bridge itself; without `group` a router for all of them.
     """
@@ -41,7 +41,7 @@ class MulticastEntry(Struct, frozen=True):
     vlan: int = 0
 
 
-class BridgePort(Struct, frozen=True):
+class BridgePort(Struct, frozen=True, gc=False):
     """A port's settings (IFLA_BRPORT_*). `state`: disabled, listening, learning, forwarding or blocking.
 
     `vlans` None: they do not matter (the bridge filters none), or were not read.
@@ -61,7 +61,7 @@ class BridgePort(Struct, frozen=True):
     vlans: tuple[PortVlan, ...] | None = None
 
 
-class Bridge(Struct, frozen=True):
+class Bridge(Struct, frozen=True, gc=False):
     """A bridge's own settings (IFLA_BR_*). `vlans` are those of the host's own side, as of a port.
 
     `queried`: another station asks who listens to which IPv6 groups (MLD).
@@ -79,7 +79,7 @@ class Bridge(Struct, frozen=True):
     queried: bool = False
 
 
-class Vxlan(Struct, frozen=True):
+class Vxlan(Struct, frozen=True, gc=False):
     """A VXLAN device (IFLA_VXLAN_*).
 
     `remote` None or a multicast group; `lower` is the underlay ifindex, 0 for none. `ttl` of the outer
@@ -103,7 +103,7 @@ class Vxlan(Struct, frozen=True):
         return self.vni, self.port
 
 
-class Qdisc(Struct, frozen=True):
+class Qdisc(Struct, frozen=True, gc=False):
     """A queueing discipline: `parent` as tc prints it ("root", "ingress", "clsact", "1:1")."""
 
     kind: str
@@ -112,7 +112,7 @@ class Qdisc(Struct, frozen=True):
     text: str = ""
 
 
-class TcFilter(Struct, frozen=True):
+class TcFilter(Struct, frozen=True, gc=False):
     """A tc classifier. `direction` is ingress or egress; `target` the ifindex a mirred action redirects to,
     or None. `answers` are all that it can answer for the packets that come by, in tc(8)'s words, without
     touching them: "pass", "drop", "continue" to the next filter ...; () where none comes to it, None where
@@ -127,7 +127,7 @@ class TcFilter(Struct, frozen=True):
     answers: tuple[str, ...] | None = None
 
 
-class Link(Struct, frozen=True):
+class Link(Struct, frozen=True, gc=False):
     """One interface. `kind` is rtnetlink's (veth, bridge, macvlan, vxlan, tun, ...), "loopback", or "" for
     hardware.
 

@@ -15,7 +15,7 @@ MOST_CHANGES = 64  # the last ones are kept
 MOST_HOPS = 128  # of both directions, those of the last rounds first
 
 
-class Latency(Struct, frozen=True):
+class Latency(Struct, frozen=True, gc=False):
     """Statistics of spans in ns, one after the other: none of them is kept.
 
     B. P. Welford, Note on a method for calculating corrected sums of squares, Technometrics 4 (1962).
@@ -49,7 +49,7 @@ class Latency(Struct, frozen=True):
         return round((self.squares / self.count) ** 0.5) if self.count else 0
 
 
-class LiveHop(Struct, frozen=True):
+class LiveHop(Struct, frozen=True, gc=False):
     """One place that shows the probe, and how often it did: `sent` rounds came to it or should have, in
     `seen` of them a sensor saw the packet, so long after it was sent as `latency` says.
 
@@ -75,7 +75,7 @@ class LiveHop(Struct, frozen=True):
         return (self.sent - self.seen) / self.sent if self.sent else 0.0
 
 
-class Notice(Struct, frozen=True):
+class Notice(Struct, frozen=True, gc=False):
     """What the kernel told by itself: some object of a namespace changed at that moment.
 
     `kind` and `name` as in a Difference; `what` is "new", "gone", "up", "down", "no carrier", or empty where
@@ -90,7 +90,7 @@ class Notice(Struct, frozen=True):
     by: str = ""
 
 
-class LiveChange(Struct, frozen=True):
+class LiveChange(Struct, frozen=True, gc=False):
     """Something that became otherwise while it was watched, and when (ns since the epoch).
 
     `heard`: the kernel told the moment; otherwise it was found by comparing, some time since the round
@@ -104,7 +104,7 @@ class LiveChange(Struct, frozen=True):
     passing: bool = False
 
 
-class Live(Struct, frozen=True):
+class Live(Struct, frozen=True, gc=False):
     """A watch so far. `rounds` were asked: each was answered, lost, undetermined or `failed` (could not be
     asked, as `trouble` says). `report` is that of the last one that could; since `since_ns` verdict and cause
     are as they are.
@@ -130,7 +130,7 @@ class Live(Struct, frozen=True):
     unheard: tuple[str, ...] = ()  # what the kernel could not be asked to tell, and why
 
 
-class SeenHop(Struct, frozen=True):
+class SeenHop(Struct, frozen=True, gc=False):
     """One place in one round: None where no sensor was."""
 
     leg: Leg
@@ -143,7 +143,7 @@ class SeenHop(Struct, frozen=True):
     time_ns: int | None
 
 
-class BeginEvent(Struct, frozen=True, tag_field="event", tag="begin"):
+class BeginEvent(Struct, frozen=True, gc=False, tag_field="event", tag="begin"):
     """What is watched, from when on, how often; `rounds` None: until it is ended."""
 
     at_ns: int
@@ -154,7 +154,7 @@ class BeginEvent(Struct, frozen=True, tag_field="event", tag="begin"):
     schema: Literal["netprobe.watch/1"] = "netprobe.watch/1"
 
 
-class RoundEvent(Struct, frozen=True, tag_field="event", tag="round"):
+class RoundEvent(Struct, frozen=True, gc=False, tag_field="event", tag="round"):
     """One probe and what became of it; `verdict` None: it could not be asked, as `trouble` says."""
 
     at_ns: int
@@ -167,7 +167,7 @@ class RoundEvent(Struct, frozen=True, tag_field="event", tag="round"):
     schema: Literal["netprobe.watch/1"] = "netprobe.watch/1"
 
 
-class ChangeEvent(Struct, frozen=True, tag_field="event", tag="change"):
+class ChangeEvent(Struct, frozen=True, gc=False, tag_field="event", tag="change"):
     """Something in the configuration is otherwise: see LiveChange."""
 
     at_ns: int
@@ -178,7 +178,7 @@ class ChangeEvent(Struct, frozen=True, tag_field="event", tag="change"):
     schema: Literal["netprobe.watch/1"] = "netprobe.watch/1"
 
 
-class VerdictEvent(Struct, frozen=True, tag_field="event", tag="verdict"):
+class VerdictEvent(Struct, frozen=True, gc=False, tag_field="event", tag="verdict"):
     """The verdict or its cause is another one than in the round before (in the first round: is there)."""
 
     at_ns: int
@@ -191,7 +191,7 @@ class VerdictEvent(Struct, frozen=True, tag_field="event", tag="verdict"):
     schema: Literal["netprobe.watch/1"] = "netprobe.watch/1"
 
 
-class EndHop(Struct, frozen=True):
+class EndHop(Struct, frozen=True, gc=False):
     """The statistics of one place, in ns."""
 
     leg: Leg
@@ -209,7 +209,7 @@ class EndHop(Struct, frozen=True):
     deviation_ns: int
 
 
-class EndEvent(Struct, frozen=True, tag_field="event", tag="end"):
+class EndEvent(Struct, frozen=True, gc=False, tag_field="event", tag="end"):
     """How it ended: all rounds together, and the files of the last round and of the last that was lost.
 
     `complete` False: it was interrupted. `report` is that of the last round.

@@ -17,7 +17,7 @@ Pair = tuple[int, int]
 """A source and a destination: places in the list of members."""
 
 
-class MemberAddress(Struct, frozen=True):
+class MemberAddress(Struct, frozen=True, gc=False):
     """An address of a member: the interface that has it, with its index and MAC.
 
     `network` is the prefix around it, "10.0.0.0/24".
@@ -30,7 +30,7 @@ class MemberAddress(Struct, frozen=True):
     mac: str | None = None
 
 
-class Member(Struct, frozen=True):
+class Member(Struct, frozen=True, gc=False):
     """One row and one column of the matrix: an endpoint as it was written, its namespace, and the addresses
     by which it can be asked for; none where it has none of that IP version.
     """
@@ -41,7 +41,7 @@ class Member(Struct, frozen=True):
     group: str = ""
 
 
-class Aim(Struct, frozen=True):
+class Aim(Struct, frozen=True, gc=False):
     """What a member is asked for: the address, and the network that it shares with who asks; None where it
     is reached through routers.
     """
@@ -50,7 +50,7 @@ class Aim(Struct, frozen=True):
     network: str | None
 
 
-class Plan(Struct, frozen=True):
+class Plan(Struct, frozen=True, gc=False):
     """What is to be asked: `aims[i][j]` by member i for member j, None where there is nothing to ask."""
 
     protocol: Protocol
@@ -86,7 +86,7 @@ class PairState(IntEnum):
     LOST = 6  # the host of an end is lost: nobody knows
 
 
-class Sweep(Struct, frozen=True):
+class Sweep(Struct, frozen=True, gc=False):
     """What the sensors report: for pair (i, j) of n members at i * n + j the state, and the round trip in ns.
 
     `errors` are the errnos of what could not be sent. `retried` pairs were asked once more. `kept` is the
@@ -108,7 +108,7 @@ class Sweep(Struct, frozen=True):
     blind: tuple[Blind, ...] = ()
 
 
-class PairGroup(Struct, frozen=True):
+class PairGroup(Struct, frozen=True, gc=False):
     """Pairs that fail for one reason. `cause` None: none is known. `searched` is the pair that the cause was
     looked for with, `report` its answer; so many as `walked` were laid over the model and found to be mended
     with it. `intended`: somebody's tool keeps these apart on purpose.
@@ -125,7 +125,7 @@ class PairGroup(Struct, frozen=True):
     report: Report | None = None
 
 
-class Matrix(Struct, frozen=True):
+class Matrix(Struct, frozen=True, gc=False):
     """Who reaches whom. `overall` is the worst that is known of a pair, `rtt_ns` 0 where none answered.
 
     `groups` hold all pairs that are not reachable; `complete` False: it was interrupted

@@ -31,7 +31,7 @@ from .ruleset import Ruleset, Table
 _NO_RULES = Ruleset()
 
 
-class Namespace(Struct, frozen=True):
+class Namespace(Struct, frozen=True, gc=False):
     """Everything read of one network namespace, and what of it could not be read (`blind`).
 
     `cgroup_programs` are the BPF programs of netprobe's own cgroup, which see what a probe sends; a socket

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class Page(Struct, frozen=True):
+class Page(Struct, frozen=True, gc=False):
     """One cause explained. `meaning` is one plain sentence; `advice` stands before the commands of `fix`, in
     which capitals are placeholders.
     """

@@ -46,14 +46,14 @@ def stage_of(hook: str | None) -> Stage:
 NOT_IN_TIME = "not read in time"  # why something is blind that a question had no time left for
 
 
-class Blind(Struct, frozen=True):
+class Blind(Struct, frozen=True, gc=False):
     """Something that could not be read, and why. Never the same value as 'nothing there'."""
 
     what: str
     why: str
 
 
-class Object(Struct, frozen=True):
+class Object(Struct, frozen=True, gc=False):
     """One thing of the configuration that a person can change.
 
     `id` is what they would type, `text` what its tool prints.
@@ -78,7 +78,7 @@ def id_of(thing: Object | None) -> str:
     return thing.id if thing is not None else ""
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, gc=False):
     """Where: a namespace, perhaps an interface, and a stage."""
 
     namespace: str | None

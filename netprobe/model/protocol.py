@@ -113,7 +113,7 @@ class Protocol(StrEnum):
         return row.answer if kind == row.question else kind
 
 
-class _Fields(Struct, frozen=True):
+class _Fields(Struct, frozen=True, gc=False):
     """`word`: whether people ask for it by its name; IPv6's stand behind the same words as IPv4's.
 
     `fixed`: the bytes of a probe that carries no payload; the header of all others has 8. `refusal`: the

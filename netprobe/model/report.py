@@ -66,7 +66,7 @@ class Confidence(StrEnum):
 NO_OBJECT = Object("", "")
 
 
-class Change(Struct, frozen=True, rename={"before": "from", "after": "to"}):
+class Change(Struct, frozen=True, gc=False, rename={"before": "from", "after": "to"}):
     """One header field that changed at a hop, and what changed it (MASQUERADE, SNAT, DNAT, REDIRECT, forward,
     ...).
 
@@ -79,7 +79,7 @@ class Change(Struct, frozen=True, rename={"before": "from", "after": "to"}):
     by: str
 
 
-class Hop(Struct, frozen=True):
+class Hop(Struct, frozen=True, gc=False):
     """One place that decides about or shows the packet; `flow` is the packet as it leaves here.
 
     `observed` None: no sensor there; False: a sensor was armed there and saw nothing. `time_ns` counts from
@@ -130,7 +130,7 @@ class End(StrEnum):
     UNDETERMINED = "undetermined"
 
 
-class Stop(Struct, frozen=True):
+class Stop(Struct, frozen=True, gc=False):
     """Why a predicted path does not go on: `code` of the cause that explains it, its place, object and proof.
 
     `suspects` are other readings of the same end, most likely first, for the diagnosis to weigh against what
@@ -194,7 +194,7 @@ def _write_fix(end: Stop | Cause) -> None:
     force_setattr(end, "fix", (*written, *remark))
 
 
-class Walk(Struct, frozen=True):
+class Walk(Struct, frozen=True, gc=False):
     """A predicted way of one packet: hops, how it ends, and why when it does not arrive."""
 
     hops: tuple[Hop, ...]
@@ -211,7 +211,7 @@ class Walk(Struct, frozen=True):
             raise ValueError(f"a walk that ends in {self.end} must say why")
 
 
-class Kind(Struct, frozen=True):
+class Kind(Struct, frozen=True, gc=False):
     """What observations of one kind prove.
 
     `gap`: a place was not looked at, or not all the time; their `text` says which and why. `unseeing`: what
@@ -245,7 +245,7 @@ GAPS, UNSEEING, UNSURE, UNHEARD, PROOFS = (
 )
 
 
-class Observation(Struct, frozen=True):
+class Observation(Struct, frozen=True, gc=False):
     """One sensor's report on one packet of the probe.
 
     `kind` is one of KINDS, which say what it proves. `leg` None is a packet that belongs to
@@ -273,7 +273,7 @@ class Observation(Struct, frozen=True):
     link_type: int = 1
 
 
-class Evidence(Struct, frozen=True):
+class Evidence(Struct, frozen=True, gc=False):
     """One proof of a cause, with its source and how sure it is."""
 
     source: Source
@@ -281,7 +281,7 @@ class Evidence(Struct, frozen=True):
     confidence: Confidence = Confidence.INFERRED
 
 
-class Changed(Object, frozen=True):
+class Changed(Object, frozen=True, gc=False):
     """An object that is otherwise than in an earlier run, or would be after a fix: where it is, and what it
     was and is.
 
@@ -293,7 +293,7 @@ class Changed(Object, frozen=True):
     after: str | None = None
 
 
-class Cause(Struct, frozen=True):
+class Cause(Struct, frozen=True, gc=False):
     """The thing to change: code, place, object, proof and fix; `because` is the cause behind it.
 
     `fix` holds lines to paste into the shell that netprobe was started from, quoted; a line that is not to be
@@ -319,7 +319,7 @@ class Cause(Struct, frozen=True):
         _write_fix(self)
 
 
-class Paths(Struct, frozen=True):
+class Paths(Struct, frozen=True, gc=False):
     """The hops of both directions."""
 
     request: tuple[Hop, ...] = ()
@@ -330,7 +330,7 @@ class Paths(Struct, frozen=True):
         return {Leg.REQUEST: self.request, Leg.REPLY: self.reply}[leg]
 
 
-class Sighting(Struct, frozen=True):
+class Sighting(Struct, frozen=True, gc=False):
     """One captured frame, as the JSON lists it: the same order and number as the frames of the capture."""
 
     namespace: str
@@ -344,7 +344,7 @@ class Sighting(Struct, frozen=True):
     text: str = ""
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """One answer of a station on the segment, for arping: who, how, after how many ns."""
 
     sequence: int
@@ -355,7 +355,7 @@ class Answer(Struct, frozen=True):
     note: str = ""
 
 
-class Timings(Struct, frozen=True):
+class Timings(Struct, frozen=True, gc=False):
     """How long the parts of a run took, in ns; what is one part is no other one's.
 
     `search_ns` is what the search for the cause took: candidates, each walked again, both ways.
@@ -368,7 +368,7 @@ class Timings(Struct, frozen=True):
     search_ns: int = 0
 
 
-class Since(Struct, frozen=True):
+class Since(Struct, frozen=True, gc=False):
     """An earlier run of the same question in which all was well, and what is otherwise now.
 
     `time` is when it started, in ns since the epoch; `at` is the same for people, in local time.
@@ -380,7 +380,7 @@ class Since(Struct, frozen=True):
     changed: tuple[Changed, ...] = ()
 
 
-class PassedRules(Struct, frozen=True):
+class PassedRules(Struct, frozen=True, gc=False):
     """The rules that a packet has met and that matched, at one hook of the walk, in their order."""
 
     leg: Leg
@@ -389,7 +389,7 @@ class PassedRules(Struct, frozen=True):
     rules: tuple[Object, ...]
 
 
-class Report(Struct, frozen=True):
+class Report(Struct, frozen=True, gc=False):
     """The answer to one question: what scripts read and renderers show.
 
     `complete` False: it was interrupted. `sent` packets are decided then, of as many as `probe.count` asked

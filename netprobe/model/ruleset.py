@@ -94,7 +94,7 @@ class Rule(Struct, frozen=True, gc=False, omit_defaults=True):
         return {repr(each): getattr(each.left, "text", "") for each in tests}
 
 
-class Chain(Struct, frozen=True):
+class Chain(Struct, frozen=True, gc=False):
     """A chain; a base chain has a `hook` (prerouting, input, forward, output, postrouting, ingress, egress)
     and a policy.
 
@@ -113,7 +113,7 @@ class Chain(Struct, frozen=True):
     unread: str = ""
 
 
-class NamedSet(Struct, frozen=True):
+class NamedSet(Struct, frozen=True, gc=False):
     """A named set or map. `types` of its key, in nft's words; `data` the type a map gives ("verdict",
     "ipv4_addr"), or None.
 
@@ -132,7 +132,7 @@ class NamedSet(Struct, frozen=True):
         return self.elements or ()
 
 
-class NamedObject(Struct, frozen=True):
+class NamedObject(Struct, frozen=True, gc=False):
     """A stateful object of nft:
 
     `kind` quota, limit, counter, ct helper; `options` its numbers ("bytes", "used", "rate").
@@ -143,14 +143,14 @@ class NamedObject(Struct, frozen=True):
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-class Flowtable(Struct, frozen=True):
+class Flowtable(Struct, frozen=True, gc=False):
     """A flowtable: established flows through `devices` pass its ingress hook and no chain at all."""
 
     name: str
     devices: tuple[str, ...] = ()
 
 
-class Table(Struct, frozen=True):
+class Table(Struct, frozen=True, gc=False):
     """A table. `engine`: nft, iptables (nft-backed), iptables-legacy, ebtables or arptables; the tool that
     prints and edits it.
 
@@ -199,7 +199,7 @@ def _chains(chains: tuple[Chain, ...]) -> dict[str, Chain]:
     return first(chains, lambda chain: chain.name)
 
 
-class RecentEntry(Struct, frozen=True):
+class RecentEntry(Struct, frozen=True, gc=False):
     """One address on a list of xt_recent:
 
     `ages_ms` says how long ago its packets were seen, the newest first; ttl of the last.
@@ -210,14 +210,14 @@ class RecentEntry(Struct, frozen=True):
     ttl: int = 0
 
 
-class RecentList(Struct, frozen=True):
+class RecentList(Struct, frozen=True, gc=False):
     """A list of xt_recent(8), as /proc/net/xt_recent shows it."""
 
     name: str
     entries: tuple[RecentEntry, ...] = ()
 
 
-class IpSetEntry(Struct, frozen=True):
+class IpSetEntry(Struct, frozen=True, gc=False):
     """An entry of a set of ipset(8), with what its type has of these.
 
     `first` and `second` are addresses, prefixes or ranges; `protocol` is its number; `name` another set;
@@ -236,7 +236,7 @@ class IpSetEntry(Struct, frozen=True):
     physdev: bool = False
 
 
-class IpSet(Struct, frozen=True):
+class IpSet(Struct, frozen=True, gc=False):
     """A set of ipset(8): `type` as it is created ("hash:ip,port"), `version` 4 or 6, None for either.
 
     `entries` None: too many to read.
@@ -249,7 +249,7 @@ class IpSet(Struct, frozen=True):
     entries: tuple[IpSetEntry, ...] | None = None
 
 
-class SetQuery(Struct, frozen=True):
+class SetQuery(Struct, frozen=True, gc=False):
     """A question to the kernel: is `key` (its parts as text) in this set? For a map: and what does it
     give?
     """
@@ -260,7 +260,7 @@ class SetQuery(Struct, frozen=True):
     key: tuple[str, ...]
 
 
-class ChainQuery(Struct, frozen=True):
+class ChainQuery(Struct, frozen=True, gc=False):
     """A chain of a large table, which a walk has come to and nobody has read."""
 
     engine: str
@@ -269,7 +269,7 @@ class ChainQuery(Struct, frozen=True):
     chain: str
 
 
-class AskedSet(Struct, frozen=True):
+class AskedSet(Struct, frozen=True, gc=False):
     """The kernel's answer to a `SetQuery`; `data` is what a map gives.
 
     `error`: it could not be asked, and why.
@@ -281,7 +281,7 @@ class AskedSet(Struct, frozen=True):
     error: str | None = None
 
 
-class Ruleset(Struct, frozen=True):
+class Ruleset(Struct, frozen=True, gc=False):
     """All firewall and NAT rules of one namespace; `blind` says which engine could not be read and why.
 
     `queues` are the NFQUEUE numbers that a program listens on, None when unknown.

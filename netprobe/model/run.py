@@ -8,7 +8,7 @@ from .report import Observation, Report
 from .snapshot import Snapshot
 
 
-class Earlier(Struct, frozen=True):
+class Earlier(Struct, frozen=True, gc=False):
     """A saved run in which all was well, to hold a failed one of the same question against.
 
     `capture` is its file; `time` and `at` as in `Since`.
@@ -20,7 +20,7 @@ class Earlier(Struct, frozen=True):
     snapshot: Snapshot
 
 
-class Run(Struct, frozen=True):
+class Run(Struct, frozen=True, gc=False):
     """One whole run, as it is saved and replayed: question, configuration, observations and the report made
     of them.
 

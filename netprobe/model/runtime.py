@@ -9,7 +9,7 @@ from msgspec import Struct
 ID = "[0-9a-f]{64}"  # what OCI runtimes call a container
 
 
-class RuntimeKind(Struct, frozen=True):
+class RuntimeKind(Struct, frozen=True, gc=False):
     """One runtime. `kind` is the prefix to write before a name, and `bare` whether a name without it may be
     one of its containers'. `module` is its file in `linux/runtimes`.
 

@@ -18,7 +18,7 @@ from .place import Blind, Place
 from .ruleset import ChainQuery, SetQuery
 
 
-class FoundPeer(Struct, frozen=True):
+class FoundPeer(Struct, frozen=True, gc=False):
     """What `namespace` calls `nsid` is the namespace `peer`; None when that one is not visible from here.
 
     `why`: nobody could look, so that `peer` says nothing.
@@ -30,7 +30,7 @@ class FoundPeer(Struct, frozen=True):
     why: str | None = None
 
 
-class FoundMacvlans(Struct, frozen=True):
+class FoundMacvlans(Struct, frozen=True, gc=False):
     """The namespaces that have a macvlan on interface `index` of `namespace`, as far as they can be seen;
     `why` nobody could look.
     """
@@ -41,7 +41,7 @@ class FoundMacvlans(Struct, frozen=True):
     why: str | None = None
 
 
-class SeenBehind(Struct, frozen=True):
+class SeenBehind(Struct, frozen=True, gc=False):
     """What stands at `index` of the namespace that `namespace` calls `nsid`, looked at without reading that
     namespace: enough to tell whether a station has anything to do with a frame.
 
@@ -58,7 +58,7 @@ class SeenBehind(Struct, frozen=True):
     why: str | None = None
 
 
-class FoundWire(Struct, frozen=True):
+class FoundWire(Struct, frozen=True, gc=False):
     """The interfaces, as (namespace, ifindex), at the network between the hosts by which a host takes up what
     is for `sought`, an address or a MAC of its own.
 
@@ -72,7 +72,7 @@ class FoundWire(Struct, frozen=True):
     silent: bool = False
 
 
-class AskedRoute(Struct, frozen=True):
+class AskedRoute(Struct, frozen=True, gc=False):
     """A route query put to the kernel of `namespace`, and its answer; kept so that a recording replays it.
 
     `why`: it could not be asked, so that `answer` says nothing.
@@ -84,7 +84,7 @@ class AskedRoute(Struct, frozen=True):
     why: str | None = None
 
 
-class FoundConnection(Struct, frozen=True):
+class FoundConnection(Struct, frozen=True, gc=False):
     """What the connection tracking of `namespace` holds for `flow`; `why` it could not be asked, or None."""
 
     namespace: str
@@ -93,7 +93,7 @@ class FoundConnection(Struct, frozen=True):
     why: str | None = None
 
 
-class Moment(Struct, frozen=True):
+class Moment(Struct, frozen=True, gc=False):
     """A time of the wall clock: seconds since 1970 in UTC, and how many the local time zone is ahead."""
 
     seconds: int
@@ -103,7 +103,7 @@ class Moment(Struct, frozen=True):
 _NOT_READ = Namespace("")
 
 
-class Snapshot(Struct, frozen=True):
+class Snapshot(Struct, frozen=True, gc=False):
     """The namespaces read so far, by name, the wiring between them, and what the kernel answered to route
     queries.
 
@@ -178,20 +178,20 @@ def _prefix(name: str) -> str:
 STARTED_IN = "host"  # what the namespace in which netprobe was started is called
 
 
-class ReadNamespace(Struct, frozen=True):
+class ReadNamespace(Struct, frozen=True, gc=False):
     """Predict's request: read this namespace's configuration."""
 
     name: str
 
 
-class FindPeer(Struct, frozen=True):
+class FindPeer(Struct, frozen=True, gc=False):
     """Predict's request: which namespace does `namespace` call `nsid`?"""
 
     namespace: str
     nsid: int
 
 
-class FindMacvlans(Struct, frozen=True):
+class FindMacvlans(Struct, frozen=True, gc=False):
     """Predict's request: which namespaces have a macvlan on interface `index` of `namespace`? The kernel
     tells it the other way only.
     """
@@ -200,7 +200,7 @@ class FindMacvlans(Struct, frozen=True):
     index: int
 
 
-class FindBare(Struct, frozen=True):
+class FindBare(Struct, frozen=True, gc=False):
     """Predict's request: which of the named namespaces of the machine of `namespace` have nothing but a
     loopback? They are read.
     """
@@ -208,7 +208,7 @@ class FindBare(Struct, frozen=True):
     namespace: str
 
 
-class FindOthers(Struct, frozen=True):
+class FindOthers(Struct, frozen=True, gc=False):
     """The diagnosis' request: which of the named namespaces of the machine of `namespace` has nobody come to
     yet? The first few of them are read.
     """
@@ -216,7 +216,7 @@ class FindOthers(Struct, frozen=True):
     namespace: str
 
 
-class FindWire(Struct, frozen=True):
+class FindWire(Struct, frozen=True, gc=False):
     """Predict's request: by which interfaces do the hosts take up what comes over the network between them
     for `sought`, an address or a MAC?
     """
@@ -224,7 +224,7 @@ class FindWire(Struct, frozen=True):
     sought: str
 
 
-class LookBehind(Struct, frozen=True):
+class LookBehind(Struct, frozen=True, gc=False):
     """Predict's request: has the station at `index` of what `namespace` calls `nsid` anything to do with
     frames? Asked for all ports of a large bridge together, of which a few are read then.
     """
@@ -234,14 +234,14 @@ class LookBehind(Struct, frozen=True):
     index: int
 
 
-class AskRoute(Struct, frozen=True):
+class AskRoute(Struct, frozen=True, gc=False):
     """Predict's request: what does the kernel's FIB of `namespace` answer to `query`?"""
 
     namespace: str
     query: RouteQuery
 
 
-class AskSet(Struct, frozen=True):
+class AskSet(Struct, frozen=True, gc=False):
     """Predict's request: what does the kernel of `namespace` answer to `query`? The answer goes into its
     ruleset (`with_answer`).
     """
@@ -250,7 +250,7 @@ class AskSet(Struct, frozen=True):
     query: SetQuery
 
 
-class ReadChain(Struct, frozen=True):
+class ReadChain(Struct, frozen=True, gc=False):
     """Predict's request: read this chain of a large table of `namespace`. It goes into its ruleset
     (`with_chain`).
     """
@@ -259,7 +259,7 @@ class ReadChain(Struct, frozen=True):
     query: ChainQuery
 
 
-class ReadRoute(Struct, frozen=True):
+class ReadRoute(Struct, frozen=True, gc=False):
     """Predict's request: read the routes of `namespace` that `query` leads to; it has too many to be read
     whole.
     """
@@ -268,7 +268,7 @@ class ReadRoute(Struct, frozen=True):
     query: RouteQuery
 
 
-class ReadFdb(Struct, frozen=True):
+class ReadFdb(Struct, frozen=True, gc=False):
     """Predict's request: read the forwarding entries of `namespace` that answer `query`; its bridges have too
     many to be read whole.
     """
@@ -277,7 +277,7 @@ class ReadFdb(Struct, frozen=True):
     query: FdbQuery
 
 
-class ReadAsking(Struct, frozen=True):
+class ReadAsking(Struct, frozen=True, gc=False):
     """Predict's request: read how the interface of `namespace` asks for neighbours whose settings stand below
     the name `query` (`net.ipv4.neigh.eth0`); it has too many interfaces for all to be read.
     """
@@ -286,14 +286,14 @@ class ReadAsking(Struct, frozen=True):
     query: str
 
 
-class AskConnection(Struct, frozen=True):
+class AskConnection(Struct, frozen=True, gc=False):
     """Predict's request: which tracked connections of `namespace` does `flow` belong to?"""
 
     namespace: str
     flow: Flow
 
 
-class AskEngines(Struct, frozen=True):
+class AskEngines(Struct, frozen=True, gc=False):
     """The diagnosis' request: what do the container engines say of their containers and networks?"""
 
 

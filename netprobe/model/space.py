@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class SpaceInterface(Struct, frozen=True):
+class SpaceInterface(Struct, frozen=True, gc=False):
     """An interface as listed.
 
     `addresses` with their prefix lengths; `peer` the far end of a veth ("host/vethX").
@@ -23,7 +23,7 @@ class SpaceInterface(Struct, frozen=True):
     peer_bridge: str | None = None
 
 
-class Space(Struct, frozen=True):
+class Space(Struct, frozen=True, gc=False):
     """A namespace as listed: the name netprobe calls it by, what kind of name that is (netns, host, pid,
     docker, ...).
 

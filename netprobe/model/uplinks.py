@@ -24,7 +24,7 @@ IsLoose = Callable[[Link], bool]
 """Whether the other end of a veth cannot be seen."""
 
 
-class Uplinks(Struct, frozen=True):
+class Uplinks(Struct, frozen=True, gc=False):
     """The interfaces of a host, whose own namespace this is, that lead to where nobody sees."""
 
     namespace: Namespace

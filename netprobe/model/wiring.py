@@ -22,7 +22,7 @@ from .space import Space
 PAIRS = ("veth", "netkit", "vxcan")  # kinds of interfaces that are made two at a time, a cable between them
 
 
-class Layer(Struct, frozen=True):
+class Layer(Struct, frozen=True, gc=False):
     """What a map shows of an interface besides its `Link`: the text that its owner gave it (IFLA_IFALIAS), of
     a tunnel its ends and key or VNI, of a bond its mode, of a VRF its table. `remotes`: of a VXLAN device
     that no far end was given to, those in its forwarding entries.
@@ -37,7 +37,7 @@ class Layer(Struct, frozen=True):
     remotes: tuple[str, ...] = ()
 
 
-class SpaceReading(Struct, frozen=True):
+class SpaceReading(Struct, frozen=True, gc=False):
     """One namespace as it was read for a map: how it is called, its links, addresses, default routes and
     rulesets with translation; `layers` by ifindex, `nsids` the names of the namespaces that it has numbers
     for. `networks`: of the container that it belongs to, the engine and the names of the networks it is on.
@@ -50,7 +50,7 @@ class SpaceReading(Struct, frozen=True):
     networks: tuple[str, tuple[str, ...]] = ("", ())
 
 
-class MachineReading(Struct, frozen=True):
+class MachineReading(Struct, frozen=True, gc=False):
     """All namespaces of a machine as they were read for a map, and the networks of its engines."""
 
     spaces: tuple[SpaceReading, ...]
@@ -58,7 +58,7 @@ class MachineReading(Struct, frozen=True):
     blind: tuple[Blind, ...] = ()
 
 
-class WireEnd(Struct, frozen=True):
+class WireEnd(Struct, frozen=True, gc=False):
     """An interface of a namespace."""
 
     namespace: str
@@ -68,7 +68,7 @@ class WireEnd(Struct, frozen=True):
 WireKind = Literal["cable", "port", "member", "on", "tunnel"]
 
 
-class Wire(Struct, frozen=True):
+class Wire(Struct, frozen=True, gc=False):
     """What joins two interfaces. `kind`:
 
     cable   the two ends of a veth (or netkit) pair
@@ -83,7 +83,7 @@ class Wire(Struct, frozen=True):
     far: WireEnd
 
 
-class WayOut(Struct, frozen=True):
+class WayOut(Struct, frozen=True, gc=False):
     """A default route: the next hop (None: on the link itself), and the namespace that has this address on
     the same segment, as far as it can be seen.
     """
@@ -92,7 +92,7 @@ class WayOut(Struct, frozen=True):
     namespace: str | None = None
 
 
-class WiredInterface(Struct, frozen=True):
+class WiredInterface(Struct, frozen=True, gc=False):
     """One interface. `detail` says what its kind does not: "id 42, 10.0.0.1 -> 10.0.0.2:4789"; `network` is
     the engine's network that a bridge stands for; `gateways` of the default routes that leave by it.
 
@@ -117,7 +117,7 @@ class WiredInterface(Struct, frozen=True):
         return bool(self.gateways) or self.kind == ""
 
 
-class WiredTranslation(Struct, frozen=True):
+class WiredTranslation(Struct, frozen=True, gc=False):
     """A rule that translates addresses. `kind` is MASQUERADE, SNAT, DNAT, REDIRECT or NETMAP.
 
     `source` and `destination` are the networks it is for ("!10.0.0.0/8": all others), `out` and `into` the
@@ -142,7 +142,7 @@ class WiredTranslation(Struct, frozen=True):
     owner: str | None = None
 
 
-class WiredSpace(Struct, frozen=True):
+class WiredSpace(Struct, frozen=True, gc=False):
     """A namespace on the map. `kind`, `names`, `note` and `blind` are those of `Space`."""
 
     name: str
@@ -163,7 +163,7 @@ class WiredSpace(Struct, frozen=True):
         return WireEnd(self.name, interface)
 
 
-class LaidPath(Struct, frozen=True):
+class LaidPath(Struct, frozen=True, gc=False):
     """A predicted path that lies over the map: the interfaces in their order, those that it comes to and
     those `beyond` the place where it ends. `stop` is that place, `code` and `summary` say why.
     """
@@ -178,7 +178,7 @@ class LaidPath(Struct, frozen=True):
     code: str | None = None
 
 
-class SpaceGroup(Struct, frozen=True):
+class SpaceGroup(Struct, frozen=True, gc=False):
     """Namespaces that are shown as one: `count` more, from `first` to `last`, that are wired like their
     neighbours: to the interfaces `at` (bridges, or what theirs stand on; none: to nothing).
     """
@@ -189,7 +189,7 @@ class SpaceGroup(Struct, frozen=True):
     last: str = ""
 
 
-class Wiring(Struct, frozen=True):
+class Wiring(Struct, frozen=True, gc=False):
     """The wiring of a machine. `asked`: the endpoints to which it was cut; none: all of it. `blind`: what
     could not be read. `groups` stand for namespaces that are left out to keep it readable; never in JSON.
     """

@@ -43,7 +43,7 @@ _COMING, _GOING = ("prerouting", "input", "forward"), ("forward", "output", "pos
 _IP_TOOLS = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy")
 
 
-class Passing(Struct, frozen=True):
+class Passing(Struct, frozen=True, gc=False):
     """A packet at a hook, and the interfaces by which rules see it come and go; `answer`: it belongs to a
     connection that was opened before, or, not `tracked`, may do so; `exact`: to name its interfaces alone
     would be too much; `looped`: it goes over loopback, from the machine to itself.
@@ -106,7 +106,7 @@ def narrowed(
     return replace(stop, commands=tuple(c for way in ways for c in accepting(gate.thing, way)))
 
 
-class _Gate(Struct, frozen=True):
+class _Gate(Struct, frozen=True, gc=False):
     """What refuses as a policy would, and `thing`, the policy or rule where an exception would stand; `exact`
     as of Passing.
     """

@@ -24,7 +24,7 @@ from .drop import lost
 from .view import Ground, Packet
 
 
-class Station(Struct, frozen=True):
+class Station(Struct, frozen=True, gc=False):
     """Who answers for an address: MAC, where it is, and how it came to answer (owner or proxy).
 
     `given`: a rule says that MAC, in nobody's or in the owner's name; what is wrong where no station has it.

@@ -19,7 +19,7 @@ from .trace import numbered
 from .view import Ground, Packet
 
 
-class Exchange(Struct, frozen=True):
+class Exchange(Struct, frozen=True, gc=False):
     """The two walks; `reply` None when nobody would answer. `device` is the interface that asks."""
 
     request: Walk

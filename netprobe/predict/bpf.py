@@ -38,7 +38,7 @@ _HARMLESS = {
 _PASSES = {"pass", "continue"}  # answers that leave a packet alone
 
 
-class Judged(Struct, frozen=True):
+class Judged(Struct, frozen=True, gc=False):
     """What is known of the programs and queues at one place: `stop`, that they drop every packet, or what may
     drop it.
     """

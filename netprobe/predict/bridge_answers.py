@@ -23,7 +23,7 @@ Entry = Callable[[str], FdbEntry | None]
 _SILENT = ("failed", "incomplete", "none")  # states without NUD_VALID
 
 
-class Told(Struct, frozen=True):
+class Told(Struct, frozen=True, gc=False):
     """What a bridge knows of an address that is asked for, so that no port which suppresses questions gets
     this one: the MAC with which it answers (None: it does not), and what is wrong where no station has that.
     """

@@ -9,7 +9,7 @@ from netprobe.model import End, Link, Object, Place, Stage, Stop
 from .fixes import BRIDGE, Fix, link_set
 
 
-class Finish(Struct, frozen=True):
+class Finish(Struct, frozen=True, gc=False):
     """How a walk is over: where the packet got, and what stopped it if something did."""
 
     end: End

@@ -33,7 +33,7 @@ LOCAL, MAIN, DEFAULT = 255, 254, 253
 _REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}
 
 
-class FibResult(Struct, frozen=True):
+class FibResult(Struct, frozen=True, gc=False):
     """What the FIB says: the route and the leg to take, the policy rule that led there; or `error`, the
     errno's name.
 

@@ -33,7 +33,7 @@ _OWN = (
 )  # routes that lead up; a router has the anycast address of its networks
 
 
-class Departure(Struct, frozen=True):
+class Departure(Struct, frozen=True, gc=False):
     """A packet ready to leave: by this interface, to this next hop. `lost`: it gets no further than that
     interface.
     """
@@ -45,7 +45,7 @@ class Departure(Struct, frozen=True):
     lost: Stop | None = None
 
 
-class Arrival(Struct, frozen=True):
+class Arrival(Struct, frozen=True, gc=False):
     """A packet that a stack takes up from an interface."""
 
     name: str

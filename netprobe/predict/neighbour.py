@@ -37,7 +37,7 @@ from .view import Ground, Lacking, Packet
 _USABLE = {"permanent", "reachable", "stale", "delay", "probe", "noarp"}
 
 
-class Resolution(Struct, frozen=True):
+class Resolution(Struct, frozen=True, gc=False):
     """The next hop's MAC, None for a device that needs none; or why there is none.
 
     `rivals` answer for it as well.

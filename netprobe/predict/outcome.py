@@ -16,7 +16,7 @@ from .view import Packet
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 
-class Steering(Struct, frozen=True):
+class Steering(Struct, frozen=True, gc=False):
     """The forwarding entry by which `bridge` of namespace `name` sent a frame out of port `out`."""
 
     name: str
@@ -25,7 +25,7 @@ class Steering(Struct, frozen=True):
     entry: FdbEntry
 
 
-class _Way(Struct, frozen=True, kw_only=True):
+class _Way(Struct, frozen=True, gc=False, kw_only=True):
     """What each way of a frame has: the `hops` that it makes, whether it leads through a tunnel, and the last
     static FDB entry that it followed.
 
@@ -55,7 +55,7 @@ class _Way(Struct, frozen=True, kw_only=True):
         return replace(self, steered=steering) if steering.entry.static else self
 
 
-class Branch(_Way, frozen=True):
+class Branch(_Way, frozen=True, gc=False):
     """One way of a frame, with its end: at a stack (`at`), lost (`stop`), or out of sight behind a device
     (`exit`).
 
@@ -78,7 +78,7 @@ class Branch(_Way, frozen=True):
         return Gone(*self.exit, self.packet, self.below)
 
 
-class Crossing(_Way, frozen=True):
+class Crossing(_Way, frozen=True, gc=False):
     """A frame at an interface that it is about to cross: out of it, or `inward`."""
 
     name: str
@@ -110,7 +110,7 @@ class Crossing(_Way, frozen=True):
 Ways = tuple[Branch | Crossing, ...]
 
 
-class Readdressed(Struct, frozen=True):
+class Readdressed(Struct, frozen=True, gc=False):
     """A frame that got another destination on a bridge; `stop`: it ends there; `blamed` as of a way."""
 
     packet: Packet

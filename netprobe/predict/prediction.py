@@ -12,7 +12,7 @@ from . import sockets
 from .trace import Resolved, Routed
 
 
-class Prediction(Struct, frozen=True):
+class Prediction(Struct, frozen=True, gc=False):
     """Both ways as the configuration would have them. `reply` is None where the request gets no answer.
 
     `probe` is the probe with its source address chosen. `ending` says why a delivered request gets no answer,
@@ -75,7 +75,7 @@ class Prediction(Struct, frozen=True):
         return self.stop is None and self.reply is not None
 
 
-class Faring(Struct, frozen=True):
+class Faring(Struct, frozen=True, gc=False):
     """A network, and how the probe fares there."""
 
     snapshot: Snapshot

@@ -39,7 +39,7 @@ _FAMILIES = {
 }
 
 
-class Passage(Struct, frozen=True):
+class Passage(Struct, frozen=True, gc=False):
     """A packet after a hook: as it goes on, what changed, what is worth a note; or `stop`, why it does not go
     on.
 
@@ -58,7 +58,7 @@ class Passage(Struct, frozen=True):
     diverted: str = ""
 
 
-class Doors(Struct, frozen=True):
+class Doors(Struct, frozen=True, gc=False):
     """The interfaces that a hook's rules may ask about: in and out, and on a bridge its master and the
     ports.
     """

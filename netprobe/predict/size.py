@@ -22,7 +22,7 @@ from .view import Packet
 _CACHED = "cache "  # as ip-route(8) has it
 
 
-class Limit(Struct, frozen=True):
+class Limit(Struct, frozen=True, gc=False):
     """The largest packet, in bytes, that leaves by `out`, and what says so.
 
     `by` "interface", "route" (its `mtu`), "learned" (from ICMP errors: the kernel's cache of path MTUs), or

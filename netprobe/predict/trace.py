@@ -14,14 +14,14 @@ from .fib import FibResult
 from .view import Ground, Packet
 
 
-class Track(Struct, frozen=True):
+class Track(Struct, frozen=True, gc=False):
     """The connection that the request left in one namespace."""
 
     namespace: str
     connection: ConntrackEntry | None
 
 
-class Routed(Struct, frozen=True):
+class Routed(Struct, frozen=True, gc=False):
     """One routing decision of a walk: where, for a packet from `src` to `dst` that came in on `iif` (None:
     made here).
     """
@@ -50,7 +50,7 @@ class Routed(Struct, frozen=True):
         return getattr(self.decision.leg, "via", None)
 
 
-class Resolved(Struct, frozen=True):
+class Resolved(Struct, frozen=True, gc=False):
     """A next hop whose MAC came from the neighbour table of `namespace`."""
 
     namespace: str
@@ -59,7 +59,7 @@ class Resolved(Struct, frozen=True):
     entry: Neighbour
 
 
-class Gone(Struct, frozen=True):
+class Gone(Struct, frozen=True, gc=False):
     """A packet that went out of sight behind a device of namespace `name`; out of a tunnel `below` is the
     tunnel's own packet, where that went.
     """

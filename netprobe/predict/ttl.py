@@ -16,7 +16,7 @@ from .fib import FibResult
 ORDINARY = 64  # what a default usually is (RFC 1700)
 
 
-class Life(Struct, frozen=True):
+class Life(Struct, frozen=True, gc=False):
     """The TTL of a packet, the setting that it comes from, and what makes it an ordinary one."""
 
     ttl: int

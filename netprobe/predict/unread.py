@@ -25,7 +25,7 @@ PARTS = {
 """The fields of a namespace without which a walk cannot go on, as messages call them, and who uses them."""
 
 
-class PartlyRead(Namespace, frozen=True):
+class PartlyRead(Namespace, frozen=True, gc=False):
     """A namespace of which parts could not be read.
 
     To look at one of these raises Unread; the others are as in any.

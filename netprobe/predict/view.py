@@ -53,7 +53,7 @@ class Lacking(Exception):
         self.needs = needs
 
 
-class Packet(Struct, frozen=True):
+class Packet(Struct, frozen=True, gc=False):
     """A packet on its way: its headers here, and what only the kernel sees of it (mark, the sender's uid,
     which leg). `tos` as in HookPacket.
 

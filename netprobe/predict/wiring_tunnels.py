@@ -19,7 +19,7 @@ MOST_REMOTES = 3  # far ends that are told
 Readings = Mapping[str, SpaceReading]
 
 
-class TunnelEnd(Struct, frozen=True):
+class TunnelEnd(Struct, frozen=True, gc=False):
     """One end: `key` tells tunnels of one kind apart; `remotes` are the addresses that it sends to, `own`
     those that packets to it have. A multicast group is joined by all that send to it.
     """

@@ -86,7 +86,7 @@ BOOLEANS = {"exists": 1, "missing": 0, "true": 1, "false": 0, "yes": 1, "no": 0}
 SERVICES = {"ssh": 22, "domain": 53, "http": 80, "https": 443}
 
 
-class Datatype(Struct, frozen=True, eq=False):  # one object a type: compared and hashed by identity
+class Datatype(Struct, frozen=True, gc=False, eq=False):  # one object a type: compared and hashed by identity
     """A type: `names` for its numbers, `read` for what is no name; `text` types compare as words (interface
     names end in *).
     """

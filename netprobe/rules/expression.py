@@ -20,7 +20,7 @@ from .ruling import Doubt, Reason
 from .selectors import UNKNOWN, find
 
 
-class Scene(Struct, frozen=True):
+class Scene(Struct, frozen=True, gc=False):
     """Where an expression is evaluated: the rules (for named sets), the table it stands in, and the
     surroundings.
     """
@@ -30,7 +30,7 @@ class Scene(Struct, frozen=True):
     around: Surroundings
 
 
-class Key(Struct, frozen=True):
+class Key(Struct, frozen=True, gc=False):
     """The left side of a test, evaluated: its values and their types, one for each part of a concatenation.
 
     A part that is not known is None; `doubt` then says why, and matters only where the parts that are known

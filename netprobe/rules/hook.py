@@ -58,7 +58,7 @@ class _Frame(NamedTuple):
     next: int
 
 
-class _Position(Struct, frozen=True):
+class _Position(Struct, frozen=True, gc=False):
     """A packet somewhere in the rules, and how it came there.
 
     `bound`: a rule of this hook has translated it. `entered`: as it came to this step. `rerouted`: as the

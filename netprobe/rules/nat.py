@@ -23,7 +23,7 @@ DESTINATION_HOOKS = ("prerouting", "output")  # the other two, input and postrou
 SOURCE_DONE, DESTINATION_DONE = "src-nat-done", "dst-nat-done"  # enum ip_conntrack_status
 
 
-class Target(Struct, frozen=True):
+class Target(Struct, frozen=True, gc=False):
     """Where a rule translates to: an address and a port (None: as it is), the ports it may take, how likely
     this one is.
     """

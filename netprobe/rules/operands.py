@@ -17,7 +17,7 @@ from .datatypes import Datatype
 Value = int | str
 
 
-class Words(Struct, frozen=True):
+class Words(Struct, frozen=True, gc=False):
     """Names to compare with: exact ones, and beginnings (written with a * at the end)."""
 
     exact: frozenset[str]
@@ -27,7 +27,7 @@ class Words(Struct, frozen=True):
         return word in self.exact or (isinstance(word, str) and word.startswith(self.beginnings))
 
 
-class Numbers(Struct, frozen=True):
+class Numbers(Struct, frozen=True, gc=False):
     """Numbers to compare with, as sorted ranges that do not overlap."""
 
     lows: tuple[int, ...]
@@ -79,7 +79,7 @@ def _words(literals: tuple[str, ...]) -> Words:
     )
 
 
-class Element(Struct, frozen=True):
+class Element(Struct, frozen=True, gc=False):
     """One element of a set of concatenations or of a map: a range for each part of the key, and the data of a
     map.
     """

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from netprobe.model import ConntrackEntry, Flow, Link, Moment, Protocol
 
 
-class Fragment(Struct, frozen=True):
+class Fragment(Struct, frozen=True, gc=False):
     """A piece of an IP packet: where it begins (bytes), whether more follow, and the length of the whole
     packet.
     """
@@ -20,7 +20,7 @@ class Fragment(Struct, frozen=True):
     whole: int | None = None
 
 
-class HookPacket(Struct, frozen=True):
+class HookPacket(Struct, frozen=True, gc=False):
     """A packet at a hook: its headers, where it comes from and goes to, and what only the kernel knows of it.
 
     `iif`, `oif` are the interfaces of the hook (bridge family: the ports; then `bridge` is their master);
@@ -79,7 +79,7 @@ class HookPacket(Struct, frozen=True):
         return replace(self, flow=replace(self.flow, **changes))
 
 
-class FibQuery(Struct, frozen=True):
+class FibQuery(Struct, frozen=True, gc=False):
     """A lookup that a rule makes (nft `fib`, xt_rpfilter): a route to `destination`, from `source`; `device`
     is what the answer is compared with, and restricts that to a link-local address alone (RT6_LOOKUP_F_IFACE
     in ip6t_rpfilter.c and nft_fib_ipv6.c).
@@ -91,7 +91,7 @@ class FibQuery(Struct, frozen=True):
     device: str | None = None
 
 
-class FibAnswer(Struct, frozen=True):
+class FibAnswer(Struct, frozen=True, gc=False):
     """What the routing tables say: the type of the route found ("unreachable" for none), and all devices its
     legs use.
     """
@@ -100,7 +100,7 @@ class FibAnswer(Struct, frozen=True):
     devices: tuple[str, ...] = ()
 
 
-class Listening(Struct, frozen=True):
+class Listening(Struct, frozen=True, gc=False):
     """A socket that would take a packet: bound to every address or to one, and whether IP_TRANSPARENT is set
     on it, None where that is not known.
     """

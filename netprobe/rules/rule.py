@@ -25,7 +25,7 @@ SPENDABLE = frozenset(("quota", "limit", "hashlimit", "connlimit"))
 TESTS = frozenset(("match", "unknown", *CONDITIONS))
 
 
-class RuleBranch(Struct, frozen=True):
+class RuleBranch(Struct, frozen=True, gc=False):
     """One way on: `action` a verdict, "translate" or NEXT; `statement` the one that says so; `matched` the
     rule held.
 

@@ -47,7 +47,7 @@ class Reason(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """A rule or policy that had a say: the object to show, where it stands, and what kind of decision it
     is.
     """
@@ -63,7 +63,7 @@ class Decision(Struct, frozen=True):
     handle: int | None = None
 
 
-class Doubt(Struct, frozen=True):
+class Doubt(Struct, frozen=True, gc=False):
     """Why a step has no plain answer: a condition on other packets (limit, quota, random), or something not
     understood.
 
@@ -84,7 +84,7 @@ class Doubt(Struct, frozen=True):
         return self.reason is Reason.UNKNOWN or self.reason is Reason.TIME
 
 
-class Rejection(Struct, frozen=True):
+class Rejection(Struct, frozen=True, gc=False):
     """How the sender is told: `kind` icmp, icmpv6 or tcp-reset; type and code of the ICMP error."""
 
     kind: str
@@ -93,7 +93,7 @@ class Rejection(Struct, frozen=True):
     text: str = ""
 
 
-class Translation(Struct, frozen=True):
+class Translation(Struct, frozen=True, gc=False):
     """A change of address or port by NAT:
 
     `kind` SNAT, DNAT, MASQUERADE, REDIRECT, NETMAP, "SNAT undone" or "DNAT undone".
@@ -109,7 +109,7 @@ class Translation(Struct, frozen=True):
     decision: Decision | None = None
 
 
-class Ruling(Struct, frozen=True):
+class Ruling(Struct, frozen=True, gc=False):
     """What a hook does to a packet.
 
     `packet` is as it goes on; `decision` what decided a verdict other than a plain accept.

@@ -22,7 +22,7 @@ _NAT = {
 _AMONG_EQUALS = {"defrag": 0, "conntrack": 0, "nat": 1, "nat-chain": 2, "nat-end": 3, "chain": 4}
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, gc=False):
     """One thing at a hook: a base chain ("chain", "nat-chain"), or what the kernel itself does there.
 
     "defrag", "conntrack", "nat" (what the connection remembers), "nat-end" (no rule translates: so it stays).

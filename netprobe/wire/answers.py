@@ -25,7 +25,7 @@ REPEATED_NS = 50_000_000  # an answer is rather taken for a second one than made
 _Question = tuple[int, int | None]  # when, and which of ours
 
 
-class Word(Struct, frozen=True):
+class Word(Struct, frozen=True, gc=False):
     """A question or an answer as one tap saw it.
 
     `sequence` is that of our own question; None of a foreign one, or an answer.

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from msgspec import Struct
 
 
-class Around(Struct, frozen=True):
+class Around(Struct, frozen=True, gc=False):
     """Whose frames beside the probe are wanted. None means that it is not known, and that all are.
 
     `addresses`: ARP between two of them, or of one of them and nobody; neighbour discovery that asks for one.

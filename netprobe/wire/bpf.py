@@ -28,7 +28,7 @@ RET, TAX, TXA = 0x06, 0x07, 0x87
 CONDITIONAL = (JEQ, JGT, JGE, JSET)
 
 
-class _Line(Struct, frozen=True):
+class _Line(Struct, frozen=True, gc=False):
     code: int
     k: int = 0
     then: str | None = None  # None: the next line

@@ -26,7 +26,7 @@ NONCE_OPTION = 14  # RFC 3971 section 5.3.2: six bytes that a receiver passes ov
 SHORTEST_FRAME = 60  # bytes of an Ethernet frame without its checksum
 
 
-class Recipe(Struct, frozen=True):
+class Recipe(Struct, frozen=True, gc=False):
     """A probe to craft: its mark, its addresses, and the sender's MAC for ARP and ND.
 
     An address has no %interface. `ecn`: a SYN that asks for it (RFC 3168, 6.1.1); `mss`: that it

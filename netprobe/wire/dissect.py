@@ -84,7 +84,7 @@ def dissect_segment(segment: bytes, src: str, dst: str, protocol: int) -> Dissec
         return None
 
 
-class _Around(Struct, frozen=True):
+class _Around(Struct, frozen=True, gc=False):
     """What the outer headers said, for the flow that the innermost one completes."""
 
     src: str = ""

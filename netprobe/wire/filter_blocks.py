@@ -56,7 +56,7 @@ PROTOCOL, FLAGS, SRC, DST = 0, 1, 2, 3  # the scratch words M[]
 _NO_ADDRESS = 0  # of ARP: who asks has none yet, or does not claim it (RFC 5227)
 
 
-class Writer(Struct, frozen=True):
+class Writer(Struct, frozen=True, gc=False):
     """Writes the blocks of the filter; `prefix` of a label tells the outer packet's blocks from those of the
     one in a tunnel.
 

@@ -24,7 +24,7 @@ SEQUENCE_SPACE = 1 << 32  # of TCP
 PROTOCOL_NUMBERS = {protocol: number for number, protocol in ROUTED.items()}
 
 
-class Mark(Struct, frozen=True):
+class Mark(Struct, frozen=True, gc=False):
     """The signs of one run's packets.
 
     `run` are the six token bytes, `source_ports` the UDP or TCP ports that the run owns in its namespace,

@@ -26,7 +26,7 @@ _Ports = tuple[str, int | None, str, int | None]
 _Form = tuple[str, int | None, str, int | None, int | None]
 
 
-class Recognised(Struct, frozen=True):
+class Recognised(Struct, frozen=True, gc=False):
     """A packet of the probe: its flow, its leg and sequence, the error it reports, and a word for what the
     flow cannot say.
     """

@@ -12,6 +12,8 @@ from house.parsing import parsed
 
 WIDTH = 110  # columns
 PURE = ("model", "endpoint", "codec", "rules", "predict", "diagnose", "causes", "render", "question", "expectations")
+COUNTED = ("model", "predict", "rules", "wire")  # of whose values a question makes thousands
+HOLD_A_GROUND = {"Surroundings", "_Leaving"}  # or functions that do, which may hold them in turn
 DECISIONS = 0.40  # a function line at most, in pure rooms
 
 
@@ -67,6 +69,20 @@ def extends_its_namesake(node: ast.ClassDef) -> bool:
 
 def test_no_conditional_expression_stands_in_another() -> None:
     assert [f"{file}:{line}" for file, _, tree in sources() for line in nested_conditionals(tree)] == []
+
+
+def settings(value: ast.ClassDef) -> dict[str, object]:
+    """What stands behind the bases of a class, as far as it is literal."""
+    return {each.arg: each.value.value for each in value.keywords if each.arg and isinstance(each.value, ast.Constant)}
+
+
+@pytest.mark.parametrize("room", COUNTED)
+def test_the_collector_passes_over_values_which_make_no_cycles(room: str) -> None:
+    classes = (node for _, found, tree in sources() if found == room for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    frozen = [each for each in classes if settings(each).get("frozen")]
+    looked_through = {each.name for each in frozen if settings(each).get("gc") is not False}
+    assert frozen
+    assert looked_through <= HOLD_A_GROUND
 
 
 @pytest.mark.parametrize("room", PURE)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from .value import MAP_OR_NULL, NUMBER, RegisterValue
 
 
-class Helper(Struct, frozen=True):
+class Helper(Struct, frozen=True, gc=False):
     """`writes`: the register with the address that it writes to, 0 for none."""
 
     returns: RegisterValue

@@ -27,7 +27,7 @@ ATOMICS = (0x00, 0x40, 0x50, 0xA0)  # add, or, and, xor
 _FIELDS = struct.Struct("<BBhi")
 
 
-class EbpfInstruction(Struct, frozen=True):
+class EbpfInstruction(Struct, frozen=True, gc=False):
     """One instruction; `dst` and `src` are registers, `immediate` is signed."""
 
     code: int

@@ -34,7 +34,7 @@ class RegisterKind(Enum):
     UNKNOWN = "a number or any address"
 
 
-class RegisterValue(Struct, frozen=True):
+class RegisterValue(Struct, frozen=True, gc=False):
     """`constants` are unsigned, 64 bits; `offset` of a place on the stack from its top, None for any."""
 
     kind: RegisterKind
@@ -184,7 +184,7 @@ def signed(number: int, bits: int) -> int:
     return low - (1 << bits) if low >> (bits - 1) else low
 
 
-class ProgramState(Struct, frozen=True):
+class ProgramState(Struct, frozen=True, gc=False):
     """What is known before an instruction: of each register, and of what was written to the stack, by offset
     and width.
     """

@@ -24,7 +24,7 @@ _OBJECTS = ("quota", "limit", "counter", "ct helper", "ct timeout", "ct expectat
 Key = tuple[str, str]
 
 
-class KernelChain(Struct, frozen=True):
+class KernelChain(Struct, frozen=True, gc=False):
     """A chain: its base hook, priority, policy and devices, if it has one."""
 
     family: str
