@@ -78,6 +78,13 @@ class Bridge(Struct, frozen=True, gc=False):
     multicast_router: bool = False
     queried: bool = False
 
+    @property
+    def chooses(self) -> bool:
+        """Whether it gives frames for a group to those alone who listen, as far as its settings tell: while
+        nobody asks who does, it floods them (br_multicast_querier_exists).
+        """
+        return self.multicast_snooping and (self.queried or self.multicast_querier)
+
 
 class Vxlan(Struct, frozen=True, gc=False):
     """A VXLAN device (IFLA_VXLAN_*).

@@ -24,7 +24,7 @@ from .config import (
     XfrmPolicy,
 )
 from .link import Link, MulticastEntry, Vxlan
-from .lookup import but, first, grouped, has, indexed, where
+from .lookup import but, first, gathered, grouped, has, indexed, where
 from .place import Blind
 from .ruleset import Ruleset, Table
 
@@ -35,13 +35,14 @@ class Namespace(Struct, frozen=True, gc=False):
     """Everything read of one network namespace, and what of it could not be read (`blind`).
 
     `cgroup_programs` are the BPF programs of netprobe's own cgroup, which see what a probe sends; a socket
-    has its own. `unread` are the parts (fields, and `qdiscs` of the links) that the kernel would not give us,
-    each with the reason: what such a field holds means nothing, least of all "none". `routed`: the routes are
-    too many to be read; those are here that the kernel makes, that refuse, defaults, and those for these
-    queries. `forwarded`: the forwarding entries are too many to be read; those are here that VXLAN devices
-    keep, and the bridges' for these queries. `asking`: the interfaces are too many for the settings of their
-    neighbours to be read; those are here that stand below these names. `enter` are the words before a command
-    that run it in here, from the shell that netprobe was started from; None: not known.
+    has its own. `groups` are read where a bridge chooses by them (`Bridge.chooses`). `unread` are the parts
+    (fields, and `qdiscs` of the links) that the kernel would not give us, each with the reason: what such a
+    field holds means nothing, least of all "none". `routed`: the routes are too many to be read; those are
+    here that the kernel makes, that refuse, defaults, and those for these queries. `forwarded`: the
+    forwarding entries are too many to be read; those are here that VXLAN devices keep, and the bridges' for
+    these queries. `asking`: the interfaces are too many for the settings of their neighbours to be read;
+    those are here that stand below these names. `enter` are the words before a command that run it in here,
+    from the shell that netprobe was started from; None: not known.
     """
 
     name: str
@@ -118,8 +119,10 @@ class Namespace(Struct, frozen=True, gc=False):
         """The ports of `bridge` behind which somebody listens to a group, or a router to all of them; the
         bridge itself among them where the host does.
         """
-        wanted = ((bridge.index, None, 0), (bridge.index, group, vlan))
-        return frozenset(e.port for e in self.groups if (e.bridge, e.group, e.vlan) in wanted)
+        known = indexed(_by_group, self.groups)
+        return frozenset(
+            (*known.get((bridge.index, None, 0), ()), *known.get((bridge.index, group, vlan), ()))
+        )
 
     def address(self, address: str | None) -> InterfaceAddress | None:
         """The address as it is configured, on whichever interface, or None."""
@@ -223,6 +226,10 @@ def _by_address(addresses: tuple[InterfaceAddress, ...]) -> dict[str | None, Int
 
 def _by_mac(entries: tuple[FdbEntry, ...]) -> dict[str, tuple[FdbEntry, ...]]:
     return grouped(entries, lambda entry: entry.mac)
+
+
+def _by_group(entries: tuple[MulticastEntry, ...]) -> dict[tuple[int, str | None, int], tuple[int, ...]]:
+    return gathered(((each.bridge, each.group, each.vlan), each.port) for each in entries)
 
 
 def _by_neighbour(entries: tuple[Neighbour, ...]) -> dict[tuple[int, str], tuple[Neighbour, ...]]:

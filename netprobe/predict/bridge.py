@@ -184,9 +184,9 @@ def listeners(namespace: Namespace, bridge: Link, packet: Packet) -> frozenset[i
     (br_multicast_ipv6_rcv, br_multicast_querier_exists). ARP is broadcast; only ND is looked at here.
     """
     mac, own = packet.flow.dst_mac or "", bridge.bridge
-    if own is None or not own.multicast_snooping or not mac.startswith("33:33:ff:"):
+    if own is None or not own.chooses or not mac.startswith("33:33:ff:"):
         return None
-    if not own.queried and not (own.multicast_querier and _may_ask(namespace, bridge)):
+    if not own.queried and not _may_ask(namespace, bridge):
         return None
     found = namespace.listeners(bridge, prefix.group_of(mac), vlan_of(bridge, packet) or 0)
     return found | {bridge.index} if own.multicast_router else found

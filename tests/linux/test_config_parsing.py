@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 from decoding import attribute, ip, record, u8, u16, u32
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from netprobe.linux.netfilter import ipset
-from netprobe.linux.netlink import Record, address, attributes, text
+from netprobe.linux.netlink import Record, Request, address, attributes, text
 from netprobe.linux.record import Chosen
 from netprobe.linux.tables import bridges, counters, fib, links, neighbours, policy, sysctl
 from netprobe.model import (
+    Bridge,
     BridgePort,
     FdbEntry,
     InterfaceAddress,
@@ -361,6 +363,22 @@ def test_who_listens_behind_which_port() -> None:
     )  # fmt: skip
     assert tuple(bridges.groups_of(struct.pack("=BxxxI", 7, 2))) == ()
     assert tuple(bridges.groups_of(b"\7")) == ()
+
+
+@pytest.mark.parametrize("bridge", [Bridge(), Bridge(multicast_snooping=False, multicast_querier=True)])
+def test_who_listens_is_not_asked_of_bridges_that_flood_all_the_same(bridge: Bridge) -> None:
+    nobody: Any = None  # to whom a question is an error
+    assert bridges.read_groups(nobody, [Link(2, "br0", "bridge", bridge=bridge)]) == ()
+
+
+@pytest.mark.parametrize("bridge", [Bridge(queried=True), Bridge(multicast_querier=True)])
+def test_who_listens_is_asked_of_one_that_chooses(bridge: Bridge) -> None:
+    class Answering:
+        def bodies(self, _: Request) -> list[bytes]:
+            return [struct.pack("=BxxxI", 7, 2) + attribute(2, attribute(1, u32(5)))]
+
+    answering: Any = Answering()
+    assert bridges.read_groups(answering, [Link(2, "br0", "bridge", bridge=bridge)]) == (MulticastEntry(2, 5),)
 
 
 def test_an_entry_of_several_ports_and_one_that_is_cut() -> None:

@@ -58,8 +58,11 @@ def vlans_of(record: Record) -> tuple[PortVlan, ...]:
 
 
 def read_groups(netlink: Netlink, links: Sequence[Link]) -> tuple[MulticastEntry, ...]:
-    """Who listens to which group, as bridges have heard that snoop multicast. Raises OSError."""
-    if not any(link.bridge is not None and link.bridge.multicast_snooping for link in links):
+    """Who listens to which group, as bridges have heard that choose by it. Raises OSError.
+
+    Of others nobody asks, and in a row of bridges each knows the groups of all, which makes their square.
+    """
+    if not any(link.bridge is not None and link.bridge.chooses for link in links):
         return ()
     bodies = netlink.bodies(Request(RTM_GETMDB, {"family": AF_BRIDGE}))
     return tuple(each for body in bodies for each in groups_of(body))
