@@ -54,7 +54,7 @@ _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _ERROR = struct.Struct("=i")
 _SEQUENCE, _SEQUENCE_AT = struct.Struct("=I"), 8  # in a header
 _Read = TypeVar("_Read")
-_ENCODED: dict[tuple[type, int, str], bytes] = {}  # requests by what they say
+_ENCODED: dict[tuple[object, ...], bytes] = {}  # requests by what they say
 _MOST_ENCODED = 256
 
 
@@ -291,12 +291,18 @@ class Netlink:
         """The request as bytes; what is asked of every namespace alike is encoded once, a tenth of a
         millisecond each.
         """
-        said = (self._requests[request.kind], flags, repr(request))
-        if said not in _ENCODED:
+        asked = (self._requests[request.kind], request.kind, flags)
+        said: tuple[object, ...] = (*asked, *request.fields.items(), None, *request.attributes)
+        try:
+            known = _ENCODED.get(said)
+        except TypeError:  # attributes that hold others
+            said = (*asked, repr(request))
+            known = _ENCODED.get(said)
+        if known is None:
             if len(_ENCODED) >= _MOST_ENCODED:
                 _ENCODED.clear()
-            _ENCODED[said] = self._encode(request, flags)
-        encoded = bytearray(_ENCODED[said])
+            known = _ENCODED[said] = self._encode(request, flags)
+        encoded = bytearray(known)
         _SEQUENCE.pack_into(encoded, _SEQUENCE_AT, sequence)
         return bytes(encoded)
 

@@ -230,10 +230,22 @@ def lean(answer: type, message: bytes) -> Record:
 
 
 def whole(answer: type, message: bytes) -> Record:
-    """A message, its header included, decoded by pyroute2."""
-    decoding = answer(message)
-    decoding.decode()
-    return Record(decoding, message[_HEADER_SIZE:])
+    """A message, its header included, decoded by pyroute2; of the same bytes behind it the same record."""
+    body = message[_HEADER_SIZE:]
+    found = _wholes.get((answer, body))
+    if found is None:
+        decoding = answer(message)
+        decoding.decode()
+        found = Record(decoding, body)
+        if len(_wholes) >= _MOST_WHOLES:
+            _wholes.clear()
+        if len(body) <= _LONG:
+            _wholes[answer, body] = found
+    return found
+
+
+_LONG, _MOST_WHOLES = 2048, 256
+_wholes: dict[tuple[type, bytes], Record] = {}  # what has not changed since the last question
 
 
 def attributes(body: bytes, at: int) -> dict[int, bytes]:

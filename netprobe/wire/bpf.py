@@ -8,6 +8,7 @@ as a short one over two unconditional jumps.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from functools import lru_cache
 
 from msgspec import Struct
@@ -74,55 +75,69 @@ class Assembler(Struct):
         """The instructions. Raises ValueError for a label that is missing or lies behind, and for too long a
         program.
         """
-        targets = [
-            (self._target(i, line.then), self._target(i, line.otherwise))
-            for i, line in enumerate(self._lines)
-        ]
-        sizes = [1] * len(self._lines)
-        while True:
-            starts = _starts(sizes)
-            far = [
-                i
-                for i, line in enumerate(self._lines)
-                if sizes[i] == 1
-                and line.code in CONDITIONAL
-                and starts[max(targets[i])] - starts[i] - 1 > REACH
-            ]
-            if not far:
-                break
-            for i in far:
-                sizes[i] = 3
-        if starts[-1] > LIMIT:
-            raise ValueError(f"{starts[-1]} instructions, the kernel takes {LIMIT}")
+        steps = tuple((line.code, line.then, line.otherwise) for line in self._lines)
+        numbers = [line.k if line.code in CONDITIONAL else line.k & 0xFFFFFFFF for line in self._lines]
         return tuple(
-            instruction
-            for i, line in enumerate(self._lines)
-            for instruction in _encoded(
-                line, sizes[i], starts[i], starts[targets[i][0]], starts[targets[i][1]]
-            )
+            (code, jt, jf, k if line is None else numbers[line])
+            for code, jt, jf, k, line in _laid_out(steps, tuple(self._labels.items()))
         )
 
-    def _target(self, i: int, label: str | None) -> int:
-        """The line that a label names; the next one without a label."""
-        line = i + 1 if label is None else self._labels.get(label)
-        if line is None:
-            raise ValueError(f"no label {label}")
-        if line <= i:
-            raise ValueError(f"label {label} lies behind: BPF jumps forward only")
-        return line
+
+_Step = tuple[int, str | None, str | None]  # a line without its k
+_Laid = tuple[int, int, int, int, int | None]  # an instruction, and the line that its k is of, if it is
 
 
-def _encoded(line: _Line, size: int, at: int, then: int, otherwise: int) -> tuple[Instruction, ...]:
+@lru_cache(maxsize=64)  # programs of one kind differ from question to question in what they compare with
+def _laid_out(steps: tuple[_Step, ...], labels: tuple[tuple[str, int], ...]) -> tuple[_Laid, ...]:
+    """The instructions of a program, but for the numbers in its lines. Raises ValueError."""
+    known = dict(labels)
+    targets = [
+        (_target(known, i, then), _target(known, i, other)) for i, (_, then, other) in enumerate(steps)
+    ]
+    sizes = [1] * len(steps)
+    while True:
+        starts = _starts(sizes)
+        far = [
+            i
+            for i, (code, _, _) in enumerate(steps)
+            if sizes[i] == 1 and code in CONDITIONAL and starts[max(targets[i])] - starts[i] - 1 > REACH
+        ]
+        if not far:
+            break
+        for i in far:
+            sizes[i] = 3
+    if starts[-1] > LIMIT:
+        raise ValueError(f"{starts[-1]} instructions, the kernel takes {LIMIT}")
+    return tuple(
+        instruction
+        for i, (code, _, _) in enumerate(steps)
+        for instruction in _encoded(
+            code, i, sizes[i], starts[i], starts[targets[i][0]], starts[targets[i][1]]
+        )
+    )
+
+
+def _target(labels: Mapping[str, int], i: int, label: str | None) -> int:
+    """The line that a label names; the next one without a label."""
+    line = i + 1 if label is None else labels.get(label)
+    if line is None:
+        raise ValueError(f"no label {label}")
+    if line <= i:
+        raise ValueError(f"label {label} lies behind: BPF jumps forward only")
+    return line
+
+
+def _encoded(code: int, line: int, size: int, at: int, then: int, otherwise: int) -> tuple[_Laid, ...]:
     """The instructions of one line at position `at`, whose jumps lead to the positions `then` and
     `otherwise`.
     """
-    if line.code == JA:
-        return ((JA, 0, 0, then - at - 1),)
-    if line.code not in CONDITIONAL:
-        return ((line.code, 0, 0, line.k & 0xFFFFFFFF),)
+    if code == JA:
+        return ((JA, 0, 0, then - at - 1, None),)
+    if code not in CONDITIONAL:
+        return ((code, 0, 0, 0, line),)
     if size == 1:
-        return ((line.code, then - at - 1, otherwise - at - 1, line.k),)
-    return ((line.code, 0, 1, line.k), (JA, 0, 0, then - at - 2), (JA, 0, 0, otherwise - at - 3))
+        return ((code, then - at - 1, otherwise - at - 1, 0, line),)
+    return ((code, 0, 1, 0, line), (JA, 0, 0, then - at - 2, None), (JA, 0, 0, otherwise - at - 3, None))
 
 
 def _starts(sizes: list[int]) -> list[int]:
