@@ -13,10 +13,10 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from functools import cache, partial
+from functools import cache
 from importlib import import_module
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from netprobe.errors import is_short
 from netprobe.kernel.elsewhere import DistantNetlinkSocket, NetlinkSocket, current
@@ -53,7 +53,6 @@ SOL_NETLINK, GET_STRICT_CHK = 270, 12  # include/uapi/linux/netlink.h
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _ERROR = struct.Struct("=i")
 _SEQUENCE, _SEQUENCE_AT = struct.Struct("=I"), 8  # in a header
-_Read = TypeVar("_Read")
 _ENCODED: dict[tuple[object, ...], bytes] = {}  # requests by what they say
 _MOST_ENCODED = 256
 
@@ -141,12 +140,10 @@ class Netlink:
         found = self._at_most(request, most, counts)
         return None if found is None else [self._record_in_time(message) for message in found]
 
-    def read_at_most(
-        self, request: Request, most: int, read: Callable[[bytes, Callable[[], Record]], _Read]
-    ) -> list[_Read] | None:
-        """As `read_each`, of a table that has no more than so many entries; None of a larger one."""
+    def bodies_at_most(self, request: Request, most: int) -> list[bytes] | None:
+        """As `bodies`, of a table that has no more than so many entries; None of a larger one."""
         found = self._at_most(request, most, bool)
-        return None if found is None else [read(_body(m), partial(self._record_in_time, m)) for m in found]
+        return None if found is None else [_body(message) for message in found]
 
     def _at_most(self, request: Request, most: int, counts: Callable[[bytes], bool]) -> list[_Message] | None:
         enough = most + 1 if counts is bool else 0
@@ -190,14 +187,6 @@ class Netlink:
         """
         messages = self._steady(request)
         return [self._record_in_time(messages[at]) for at in wanted([_body(each) for each in messages])]
-
-    def read_each(
-        self, request: Request, read: Callable[[bytes, Callable[[], Record]], _Read]
-    ) -> list[_Read]:
-        """As `dump`, of a table whose entries are mostly alike: what `read` makes of each. It is given what
-        follows the header, and what decodes the entry where that does not do.
-        """
-        return [read(_body(each), partial(self._record_in_time, each)) for each in self._steady(request)]
 
     def bodies(self, request: Request) -> list[bytes]:
         """As `dump`, but what follows the header is left as it came: for tables with thousands of entries,
@@ -344,9 +333,19 @@ class Netlink:
         return self._record(message)
 
     def _record(self, message: _Message) -> Record:
-        answer = self._answers[message.kind]
         bare = message.data[message.offset : message.end]
-        return lean(answer, bare) if answer in self._by_hand else whole(answer, bare)
+        return _read(self._answers[message.kind], bare, self._by_hand)
+
+
+def decoded(family: Family, kind: int, body: bytes) -> Record:
+    """The record of a message of this type, of which there is what follows its header."""
+    _, answers, by_hand = _messages(family.module)
+    header = _HEADER.pack(_HEADER.size + len(body), kind, 0, 0, 0)
+    return _read(answers[kind], header + body, by_hand)
+
+
+def _read(answer: type, message: bytes, by_hand: Set[type]) -> Record:
+    return lean(answer, message) if answer in by_hand else whole(answer, message)
 
 
 def _body(message: _Message) -> bytes:

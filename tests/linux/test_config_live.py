@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,6 +72,18 @@ def ask(name: str, queries: list[RouteQuery]) -> list[RouteAnswer]:
 def said(lab: Lab, namespace: str, *command: str) -> Any:
     """What a tool of iproute2 prints as JSON."""
     return json.loads(lab.run([command[0], "-j", *command[1:]], namespace=namespace, check=True).stdout or "[]")
+
+
+def read_thrice(name: str, change: list[str]) -> tuple[list[str], list[str]]:
+    """In the lab: which tables are the same objects when they are read again, and again after a change."""
+    with Machine() as machine:
+        machine.resolve(name)
+        first, second = (machine.read(Snapshot(), [ReadNamespace(name)])[name] for _ in range(2))
+        subprocess.run(change, check=True)
+        third = machine.read(Snapshot(), [ReadNamespace(name)])[name]
+    tables = ("addresses", "routes", "rules")  # the kernel counts in those of interfaces
+    kept, after = ([each for each in tables if getattr(a, each) is getattr(b, each)] for a, b in ((first, second), (second, third)))
+    return kept, after
 
 
 @pytest.fixture(scope="module")
@@ -369,3 +382,9 @@ def make_interface(name: bytes) -> None:
     import subprocess
 
     subprocess.run([b"ip", b"-n", b"red", b"link", b"add", b"name", name, b"type", b"veth"], check=True)
+
+
+def test_tables_that_say_the_same_are_the_same_objects_and_a_change_is_seen(fresh_lab: Lab) -> None:
+    kept, after = fresh_lab.call(read_thrice, "red", ["ip", "-n", "red", "addr", "add", "10.66.0.1/24", "dev", "eth0"])
+    assert kept == ["addresses", "routes", "rules"]
+    assert after == ["rules"]

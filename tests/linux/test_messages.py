@@ -17,7 +17,7 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from pyroute2.netlink.rtnl.tcmsg import common, tcmsg
 
-from netprobe.linux import record
+from netprobe.linux import record, same
 from netprobe.linux.messages import conntrack, netfilter, route, sockets, traffic
 from netprobe.linux.netfilter.kernel import FAMILIES, KernelRule, rules_of
 from netprobe.linux.netlink import Netlink
@@ -135,6 +135,7 @@ def test_no_interface_is_decoded_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         return record.Record({})
 
     monkeypatch.setattr(record, "whole", whole)
+    monkeypatch.setattr(same, "_kept", {})
     with Netlink() as netlink:
         found, tables = links.read_links(netlink)
     assert found

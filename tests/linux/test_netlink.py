@@ -6,14 +6,15 @@ import errno
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from netprobe.linux import deadline, netlink
+from netprobe.linux import deadline, netlink, same
 from netprobe.linux.netlink import CONNTRACK, LONGEST, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, Netlink, Request
+from netprobe.linux.same import of_the_same
 from netprobe.linux.tables import fib
 from netprobe.linux.tables.bpf import cgroup_programs, tcx_filters
 
@@ -255,7 +256,7 @@ def test_where_there_are_more_addresses_than_routes_are_read_the_dump_is_not_beg
     begun: list[int] = []
 
     class Counted:
-        def read_at_most(self, _request: object, most: int, _read: object) -> list[object]:
+        def bodies_at_most(self, _request: object, most: int) -> list[bytes]:
             begun.append(most)
             return []
 
@@ -264,3 +265,34 @@ def test_where_there_are_more_addresses_than_routes_are_read_the_dump_is_not_beg
         begun.clear()
         assert fib.read_routes(Counted(), at_least) == ((), whole)  # type: ignore[arg-type]
         assert begun == ([fib.MOST] if whole else [])
+
+
+def test_what_is_made_of_the_same_bytes_is_the_same_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(same, "_kept", {})
+    made: list[tuple[bytes, ...]] = []
+
+    def make(entries: Sequence[bytes]) -> tuple[bytes, ...]:
+        made.append(tuple(entries))
+        return made[-1]
+
+    first = of_the_same(make, [b"a", b"b"])
+    assert of_the_same(make, [b"a", b"b"]) is first
+    assert [of_the_same(make, each) for each in ([b"ab"], [b"b", b"a"], [])] == [(b"ab",), (b"b", b"a"), ()]
+    assert len(made) == 4
+
+
+def test_what_is_not_in_the_bytes_alone_and_what_is_large_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(same, "_kept", {})
+    made: list[int] = []
+
+    def make(entries: Sequence[bytes]) -> int:
+        made.append(len(made))
+        return made[-1]
+
+    large = [bytes(1024)] * 65
+    assert [of_the_same(make, [b"a"], lasts=lambda _: False) for _ in range(2)] == [0, 1]
+    assert [of_the_same(make, large) for _ in range(2)] == [2, 3]
+    assert not same._kept
+    for n in range(1000):
+        of_the_same(make, [str(n).encode()])
+    assert len(same._kept) <= 128

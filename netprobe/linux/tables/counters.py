@@ -6,7 +6,7 @@ tables, one for all namespaces, are asked for by netlink: /proc shows them to th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from netprobe.linux import files
@@ -25,17 +25,26 @@ def read_counters() -> dict[str, int]:
     for name in PAIRED:
         counters |= paired(_lines(name))
     for name in LISTED:
-        counters |= listed(_lines(name))
+        counters |= _listed(_content(name))
     for name, stem in PER_CPU.items():
         counters |= per_cpu(stem, _lines(f"stat/{name}"))
     return counters | read_fill()
 
 
 def _lines(name: str) -> list[str]:
+    return _content(name).decode("ascii", "replace").splitlines()
+
+
+def _content(name: str) -> bytes:
     try:
-        return files.kernel(f"{HERE}/{name}").decode("ascii", "replace").splitlines()
+        return files.kernel(f"{HERE}/{name}")
     except OSError:
-        return []
+        return b""
+
+
+@lru_cache(maxsize=64)  # IPv6's and IPsec's rarely move
+def _listed(content: bytes) -> Mapping[str, int]:
+    return listed(content.decode("ascii", "replace").splitlines())
 
 
 def paired(lines: Sequence[str]) -> dict[str, int]:

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from struct import Struct
 
 from msgspec.structs import replace
 
 from netprobe.errors import is_short
-from netprobe.linux.netlink import Netlink, Record, Request, address
+from netprobe.linux.netlink import ROUTE, Netlink, Record, Request, address, decoded
 from netprobe.linux.record import Chosen
+from netprobe.linux.same import of_the_same
 from netprobe.model import InterfaceAddress, Nexthop, Route, RouteAnswer, RouteQuery
 
 from .links import RTM_GETADDR, address_of
 from .policy import RTM_GETRULE
 
-RTM_GETROUTE, RTM_GETNEXTHOP = 26, 106
+RTM_NEWROUTE, RTM_GETROUTE, RTM_GETNEXTHOP = 24, 26, 106
 AF_INET, AF_INET6 = 2, 10
 
 RTAX_MTU = 2
@@ -82,12 +84,17 @@ def read_routes(netlink: Netlink, at_least: int = 0) -> tuple[tuple[Route, ...],
     Without the cache: what the kernel has learned of single destinations (path MTUs, redirects) comes and
     goes with packets, and is in its answers to questions (`ask_route`). A dump has IPv6's (inet6_dump_fib).
     """
-    read = AlikeRoutes().read
-    found = netlink.read_at_most(Request(RTM_GETROUTE), MOST, read) if at_least <= MOST else None
-    if found is not None:
-        return _told(netlink, [*filter(None, found)]), True
+    bodies = netlink.bodies_at_most(Request(RTM_GETROUTE), MOST) if at_least <= MOST else None
+    if bodies is not None:
+        return _told(netlink, of_the_same(_decoded, bodies)), True
     with Netlink(strict=True) as strict:
         return _routes(netlink, _few(netlink, strict)), False
+
+
+def _decoded(bodies: Sequence[bytes]) -> tuple[Route, ...]:
+    read = AlikeRoutes().read
+    found = (read(body, partial(decoded, ROUTE, RTM_NEWROUTE, body)) for body in bodies)
+    return tuple(dict.fromkeys(filter(None, found)))
 
 
 def read_defaults(netlink: Netlink) -> tuple[Route, ...]:
@@ -164,19 +171,20 @@ def _of_table(strict: Netlink, family: int, table: int, most: int) -> list[Recor
 
 
 def _routes(netlink: Netlink, records: Iterable[Record]) -> tuple[Route, ...]:
-    return _told(netlink, [route_of(each) for each in records if _is_wanted(each["family"], each["flags"])])
+    wanted = (each for each in records if _is_wanted(each["family"], each["flags"]))
+    return _told(netlink, tuple(dict.fromkeys(map(route_of, wanted))))
 
 
 def _is_wanted(family: int, flags: int) -> bool:
     return family in (AF_INET, AF_INET6) and not flags & RTM_F_CLONED
 
 
-def _told(netlink: Netlink, found: list[Route]) -> tuple[Route, ...]:
+def _told(netlink: Netlink, found: tuple[Route, ...]) -> tuple[Route, ...]:
     """These routes, each once, with the legs of nexthop objects."""
-    if any(route.nhid and not route.nexthops for route in found):
-        objects = _read_nexthops(netlink)
-        found = [_resolved(route, objects) for route in found]
-    return tuple(dict.fromkeys(found))
+    if not any(route.nhid and not route.nexthops for route in found):
+        return found
+    objects = _read_nexthops(netlink)
+    return tuple(dict.fromkeys(_resolved(route, objects) for route in found))
 
 
 class AlikeRoutes:

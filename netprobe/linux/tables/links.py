@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from itertools import chain
 from struct import Struct
 
 from msgspec.structs import replace
 
 from netprobe.kernel.elsewhere import current
-from netprobe.linux.netlink import Netlink, Record, Request, address, attributes, text
+from netprobe.linux.netlink import ROUTE, Netlink, Record, Request, address, attributes, decoded, text
 from netprobe.linux.record import Chosen
+from netprobe.linux.same import of_the_same
 from netprobe.model import Bridge, BridgePort, InterfaceAddress, Link, LinkRef, Vxlan
 
 from .programs import xdp_answers
 from .sysctl import of_interface
 
-RTM_GETLINK, RTM_GETADDR = 18, 22
+RTM_NEWLINK, RTM_GETLINK, RTM_GETADDR = 16, 18, 22
 
 PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
@@ -56,20 +57,34 @@ ALWAYS_A_ROUTER = 2  # MDB_RTR_TYPE_PERM
 
 def read_links(netlink: Netlink) -> tuple[tuple[Link, ...], dict[str, Mapping[str, str]]]:
     """All interfaces in ifindex order, and the tables of their IP sysctls, which the same messages carry."""
-    found = _read(netlink)
-    tables = (of_interface(link.name, af_spec, link.mtu) for link, af_spec in found)
-    return tuple(link for link, _ in found), dict(chain.from_iterable(tables))
+    return of_the_same(_with_tables, _dumped(netlink), lasts=lambda found: _is_in_the_messages(found[0]))
 
 
 def list_links(netlink: Netlink) -> tuple[Link, ...]:
     """All interfaces in ifindex order, without what they have counted."""
-    return tuple(link for link, _ in _read(netlink))
+    return tuple(link for link, _ in _read(_dumped(netlink)))
 
 
-def _read(netlink: Netlink) -> list[tuple[Link, bytes]]:
+def _dumped(netlink: Netlink) -> list[bytes]:
+    return netlink.bodies(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]))
+
+
+def _with_tables(bodies: Sequence[bytes]) -> tuple[tuple[Link, ...], dict[str, Mapping[str, str]]]:
+    found = _read(bodies)
+    tables = (of_interface(link.name, af_spec, link.mtu) for link, af_spec in found)
+    return tuple(link for link, _ in found), dict(chain.from_iterable(tables))
+
+
+def _read(bodies: Sequence[bytes]) -> list[tuple[Link, bytes]]:
     """All interfaces in ifindex order, each with its IFLA_AF_SPEC."""
-    request = Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)])
-    return sorted(netlink.read_each(request, Alike().read), key=lambda found: found[0].index)
+    read = Alike().read
+    found = (read(body, partial(decoded, ROUTE, RTM_NEWLINK, body)) for body in bodies)
+    return sorted(found, key=lambda found: found[0].index)
+
+
+def _is_in_the_messages(links: Sequence[Link]) -> bool:
+    """Whether nothing else was asked for; what programs answer is."""
+    return not any(link.xdp for link in links)
 
 
 class Alike:
@@ -264,7 +279,11 @@ def _xdp_answers(found: Record) -> tuple[str, ...] | None:
 
 def read_addresses(netlink: Netlink) -> tuple[InterfaceAddress, ...]:
     """All IPv4 and IPv6 addresses, in the kernel's order (the first of an interface is its primary one)."""
-    return tuple(map(address_of, netlink.bodies(Request(RTM_GETADDR))))
+    return of_the_same(_addresses, netlink.bodies(Request(RTM_GETADDR)))
+
+
+def _addresses(bodies: Sequence[bytes]) -> tuple[InterfaceAddress, ...]:
+    return tuple(map(address_of, bodies))
 
 
 def address_of(body: bytes) -> InterfaceAddress:

@@ -6,6 +6,7 @@ Numbers are those of include/uapi/linux/fib_rules.h; words are ip-rule(8)'s.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from operator import attrgetter
 from struct import Struct
 
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 
 from netprobe.linux.netlink import Netlink, Request, address, attributes, text
 from netprobe.linux.record import Chosen
+from netprobe.linux.same import of_the_same
 from netprobe.model import PolicyRule
 
 RTM_GETRULE = 34
@@ -34,7 +36,10 @@ ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8
 
 def read_rules(netlink: Netlink) -> tuple[PolicyRule, ...]:
     """The IPv4, then the IPv6 policy rules, each in the order in which the kernel tries them."""
-    bodies = netlink.bodies(Request(RTM_GETRULE))
+    return of_the_same(_rules, netlink.bodies(Request(RTM_GETRULE)))
+
+
+def _rules(bodies: Sequence[bytes]) -> tuple[PolicyRule, ...]:
     alike = AlikeRules()
     rules = [alike.read(body) for body in bodies if body[0] in (AF_INET, AF_INET6)]
     return tuple(sorted(rules, key=attrgetter("version", "priority")))

@@ -12,6 +12,7 @@ import errno
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from operator import is_
 
 from msgspec.structs import replace
 
@@ -51,7 +52,7 @@ MIRRED = {1: "egress redirect", 2: "egress mirror", 3: "ingress redirect", 4: "i
 PROTOCOLS = {ALL: "all", 0x0800: "ip", 0x0806: "arp", 0x86DD: "ipv6", 0x8100: "802.1Q"}
 
 
-def with_traffic_control(netlink: Netlink, links: Sequence[Link]) -> tuple[Link, ...]:
+def with_traffic_control(netlink: Netlink, links: tuple[Link, ...]) -> tuple[Link, ...]:
     """`links`, each with its qdiscs, and with its filters where a qdisc that the kernel does not set by
     itself may hold some.
     """
@@ -60,10 +61,11 @@ def with_traffic_control(netlink: Netlink, links: Sequence[Link]) -> tuple[Link,
         qdiscs.setdefault(record["index"], []).append((qdisc_of(record), record["handle"]))
     # of each interface the kernel is asked for programs, of programs for each: what is less
     are_programs = programs.is_loaded(programs.CLASSIFIER, len(links) // _A_PROGRAM)
-    return tuple(
+    found = tuple(
         _equipped(netlink, link, qdiscs.get(link.index, [])) if are_programs or link.index in qdiscs else link
         for link in links
     )
+    return links if all(map(is_, found, links)) else found  # whose indexes are kept
 
 
 def _queues(bodies: Sequence[bytes]) -> Iterator[int]:
