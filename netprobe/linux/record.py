@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 _ATTRIBUTE, _TYPE_MASK = struct.Struct("=HH"), 0x3FFF  # struct nlattr, NLA_TYPE_MASK
@@ -310,49 +311,66 @@ class Chosen:
         self._at, self._wanted = at, wanted
         self._shapes: dict[int, list[_Shape]] = {}  # by the length of a message
 
-    def of(self, body: bytes) -> list[bytes | None]:
+    def of(self, body: bytes) -> tuple[bytes | None, ...]:
         """Their values in the order in which they were named; None of one that is absent. Of a repeated one
         the last counts.
         """
         shapes = self._shapes.get(len(body), ())
-        for heads, known, places in shapes:
-            if heads(body, self._at) == known:
-                return [None if place is None else body[place] for place in places]
+        for split, heads, known, chosen in shapes:
+            parts = split(body, self._at)
+            if heads(parts) == known:
+                return chosen((*parts, None))
         if len(shapes) < _MOST_SHAPES:
             self._learn(body)
-        return [*map(attributes(body, self._at).get, self._wanted)]
+        return tuple(map(attributes(body, self._at).get, self._wanted))
 
     def _learn(self, body: bytes) -> None:
         """Take down the shape of a message whose attributes reach to its end."""
-        at, end, layout, places = self._at, len(body), "=", dict[int, slice]()
-        heads = list[int]()
+        at, end, layout, places, heads = self._at, len(body), "=", dict[int, int](), list[int]()
+        count = 0
         while at + _ATTRIBUTE.size <= end:
             size, kind = _ATTRIBUTE.unpack_from(body, at)
             after = at + (size + 3 & ~3)
             if size < _ATTRIBUTE.size or at + size > end:
                 return
-            places[kind & _TYPE_MASK] = slice(at + _ATTRIBUTE.size, at + size)
-            heads.append(_HEAD.unpack_from(body, at)[0])
-            layout += f"I{min(after, end) - at - _ATTRIBUTE.size}x"
+            heads.append(count)
+            padding = min(after, end) - at - size
+            if kind & _TYPE_MASK in self._wanted:
+                layout += f"I{size - _ATTRIBUTE.size}s{padding}x"
+                places[kind & _TYPE_MASK] = count + 1
+                count += 2
+            else:
+                layout += f"I{size - _ATTRIBUTE.size + padding}x"
+                count += 1
             at = after
-        if at >= end:
+        if at >= end and heads:
             if len(self._shapes) >= _MOST_LAYOUTS:
                 self._shapes.clear()
-            known = _Shape(struct.Struct(layout).unpack_from, tuple(heads), [*map(places.get, self._wanted)])
+            split, of_heads = struct.Struct(layout).unpack_from, _those(heads)
+            chosen = _those([places.get(kind, -1) for kind in self._wanted])
+            known = _Shape(split, of_heads, of_heads(split(body, self._at)), chosen)
             self._shapes.setdefault(end, []).append(known)
 
 
 class _Shape(NamedTuple):
-    """The headers of all attributes of a message, how they are taken out of it, and where those begin and end
-    that are wanted.
+    """How a message is taken apart: into the headers of all its attributes, and the values of those that are
+    wanted; which parts are headers, and what they are; which are values, where None stands behind all.
     """
 
-    heads: Callable[[bytes, int], tuple[Any, ...]]
-    known: tuple[int, ...]
-    places: list[slice | None]
+    split: Callable[[bytes, int], tuple[Any, ...]]
+    heads: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+    known: tuple[Any, ...]
+    chosen: Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
 
-_HEAD, _MOST_SHAPES = struct.Struct("=I"), 4  # of one length
+def _those(places: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """What takes those parts of a tuple."""
+    if len(places) == 1:
+        return lambda parts: (parts[places[0]],)
+    return itemgetter(*places)
+
+
+_MOST_SHAPES = 4  # of one length
 
 
 def each_attribute(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:

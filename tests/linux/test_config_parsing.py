@@ -118,7 +118,7 @@ def test_attributes_taken_out_at_once_are_those_of_any_message(bodies: list[byte
     chosen = Chosen(at, 2, 5, 1, 9)
     for body in [*bodies, *bodies]:
         found = attributes(bytes(at) + body, at)
-        assert chosen.of(bytes(at) + body) == [found.get(each) for each in (2, 5, 1, 9)]
+        assert chosen.of(bytes(at) + body) == tuple(found.get(each) for each in (2, 5, 1, 9))
 
 
 def test_a_record() -> None:
