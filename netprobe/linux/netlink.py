@@ -166,11 +166,18 @@ class Netlink:
 
     def first(self, request: Request, most: int) -> list[Record]:
         """The first entries of a table, which may have more."""
+        return [self._record_in_time(message) for message in self._first(request, most)]
+
+    def first_bodies(self, request: Request, most: int) -> list[bytes]:
+        """As `first`, but what follows the header is left as it came."""
+        return [_body(message) for message in self._first(request, most)]
+
+    def _first(self, request: Request, most: int) -> list[_Message]:
         messages = list(islice(self._dumped(request, most), most))
         if messages and messages[-1].kind != NLMSG_DONE:
             self._socket.close()
             self._socket = self._opened()
-        return [self._record_in_time(message) for message in messages if message.kind != NLMSG_DONE]
+        return [message for message in messages if message.kind != NLMSG_DONE]
 
     def _opened(self) -> NetlinkSocket:
         if (there := current()) is not None:

@@ -88,7 +88,7 @@ def read_routes(netlink: Netlink, at_least: int = 0) -> tuple[tuple[Route, ...],
     if bodies is not None:
         return _told(netlink, of_the_same(_decoded, bodies)), True
     with Netlink(strict=True) as strict:
-        return _routes(netlink, _few(netlink, strict)), False
+        return _told(netlink, _decoded(_few(netlink, strict))), False
 
 
 def _decoded(bodies: Sequence[bytes]) -> tuple[Route, ...]:
@@ -103,10 +103,14 @@ def read_defaults(netlink: Netlink) -> tuple[Route, ...]:
     """
     with Netlink(strict=True) as strict:
         found = [each for family in (AF_INET, AF_INET6) for each in _of_table(strict, family, MAIN, FIRST)]
-    return _routes(netlink, (each for each in found if not each["dst_len"]))
+    return _told(netlink, _decoded([each for each in found if _is_default(each)]))
 
 
-def _few(netlink: Netlink, strict: Netlink) -> list[Record]:
+def _is_default(body: bytes) -> bool:
+    return not body[_PREFIXLEN]
+
+
+def _few(netlink: Netlink, strict: Netlink) -> list[bytes]:
     """Of very many routes those that the kernel makes, defaults, and tables that are small: a router has a
     million others, and a packet goes by one. Of the table local the first, and those that somebody has made:
     what the kernel makes of addresses is told by them.
@@ -124,19 +128,21 @@ def _few(netlink: Netlink, strict: Netlink) -> list[Record]:
                 found += _all_of(strict, family, protocol, OWN)
         found += own
         if others:  # a throw leads on to the next of them
-            found += strict.first(Request(RTM_GETROUTE, {"family": family, "type": THROW}), MOST)
+            found += strict.first_bodies(Request(RTM_GETROUTE, {"family": family, "type": THROW}), MOST)
         for table in (MAIN, DEFAULT, *sorted(others)):  # the shortest prefixes come first
             first = _of_table(strict, family, table, FIRST)
-            found += [each for each in first if len(first) < FIRST or not each["dst_len"]]
+            found += [each for each in first if len(first) < FIRST or _is_default(each)]
     return found
 
 
-def _all_of(strict: Netlink, family: int, protocol: int, kind: int) -> list[Record]:
+def _all_of(strict: Netlink, family: int, protocol: int, kind: int) -> list[bytes]:
     """The routes that somebody has made, of a type; the kernel looks at each that it has."""
-    return strict.first(Request(RTM_GETROUTE, {"family": family, "proto": protocol, "type": kind}), MOST)
+    return strict.first_bodies(
+        Request(RTM_GETROUTE, {"family": family, "proto": protocol, "type": kind}), MOST
+    )
 
 
-def _of_networks(netlink: Netlink, others: Collection[int]) -> list[Record] | None:
+def _of_networks(netlink: Netlink, others: Collection[int]) -> list[bytes] | None:
     """The routes that the kernel made of IPv4 addresses, asked for one by one; None where it has others than
     the addresses tell, or another table may answer.
     """
@@ -152,7 +158,7 @@ def _of_networks(netlink: Netlink, others: Collection[int]) -> list[Record] | No
             return None
         if (record["proto"], record["type"], record["dst_len"]) != (KERNEL, UNICAST, network.prefixlen):
             return None
-        found.append(record)
+        found.append(record.body)
     return found
 
 
@@ -163,9 +169,9 @@ def _network(own: InterfaceAddress) -> ipaddress.IPv4Network | None:
     return ipaddress.IPv4Interface(f"{own.peer or own.address}/{own.prefixlen}").network
 
 
-def _of_table(strict: Netlink, family: int, table: int, most: int) -> list[Record]:
+def _of_table(strict: Netlink, family: int, table: int, most: int) -> list[bytes]:
     try:
-        return strict.first(Request(RTM_GETROUTE, {"family": family}, [("RTA_TABLE", table)]), most)
+        return strict.first_bodies(Request(RTM_GETROUTE, {"family": family}, [("RTA_TABLE", table)]), most)
     except FileNotFoundError:  # a rule may name one in which there are no routes
         return []
 
