@@ -13,6 +13,7 @@ from itertools import pairwise
 from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules
+from netprobe.diagnose.repair.remembered import Left, left
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network, own_addresses
 from netprobe.model import (
@@ -115,11 +116,12 @@ def _merit(loss: Loss, namespace: Namespace, named: Stop, source: str, expected:
 
 
 def _is_routed(loss: Loss, namespace: Namespace, source: str, expected: bool) -> bool:
-    """Whether packets are to leave as they are: where nothing else is expected, or as IPv6 is meant to be,
-    but from no address that the world knows.
+    """Whether packets are to leave as they are: as others like them were answered; where nothing else is
+    expected, or as IPv6 is meant to be, but from no address that the world knows.
     """
     plain = prefix.version(source) == 6 and not nat_rules.translates(namespace, 6)
-    return not expected or (plain and nat_rules.is_private(loss.goal))
+    supposed = not expected or (plain and nat_rules.is_private(loss.goal))
+    return {Left.AS_THEY_WERE: True, Left.TRANSLATED: False}.get(left(loss, namespace.name), supposed)
 
 
 def _without_exemption(
