@@ -379,13 +379,13 @@ def test_a_loop_that_ends_at_something_else_is_ended_first() -> None:
 def test_an_address_of_ipv6_to_fill_in_has_the_length_of_its_neighbours_though_the_routes_are_there() -> None:
     """IPv6 keeps its routes when an address goes; what stands behind is told as well."""
     snapshot = tutorial()
-    for name, index, address in (("host", 5, "fd00:17::1"), ("c2", 2, "fd00:17::3")):
+    for name, index, address in (("host", 5, "fd00:17::1"), ("c2", 2, "fd00:17::33")):
         known = snapshot[name]
         own = InterfaceAddress(index, address, 64)
         routes = (local(address)[-1], via("fd00:17::/64", None, index))
         snapshot = edited(snapshot, name, addresses=(*known.addresses, own), routes=(*known.routes, *routes))
     snapshot = edited(snapshot, "c1", routes=(*snapshot["c1"].routes, via("::/0", "fd00:17::1", 2)))
-    assert said(snapshot, "c1", "fd00:17::3") == ["ip address add ADDRESS/64 dev eth0"]
+    assert said(snapshot, "c1", "fd00:17::33") == ["ip address add ADDRESS/64 dev eth0"]
 
 
 @pytest.mark.parametrize("back", ["128.0.0.0/1", "203.0.0.0/8"])

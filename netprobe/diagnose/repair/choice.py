@@ -170,7 +170,8 @@ def _explaining(repair: Repair, end: Stop) -> Stop:
     """
     stop = repair.stop
     if _is_about(stop, end):
-        return replace(end, commands=stop.commands, advice="")
+        why = (stop.text,) if end.is_to_fill_in and not stop.is_to_fill_in else ()
+        return replace(end, commands=stop.commands, advice="", proof=(*end.proof, *why))
     told = stop.text == end.text or end.text in stop.proof
     if told or not end.text:
         return stop

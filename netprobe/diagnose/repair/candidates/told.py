@@ -1,7 +1,8 @@
 """Addresses that nobody has, and of which something in sight tells where they belong. Pure.
 
 A program listens on one, a tunnel sends from it, or a rule translates what is for it; a route of one host
-leads straight to an interface; a neighbour still knows the MAC that answered for it.
+leads straight to an interface; a neighbour still knows the MAC that answered for it; the stations beside have
+the same numbers in both families.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.diagnose.nat_rules import networks, rules_of_nat
+from netprobe.diagnose.repair import numbered
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, is_network, meet, own_addresses, usual_length
 from netprobe.model import (
@@ -55,7 +57,7 @@ class _Tale(Struct, frozen=True):
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each of them where it belongs; from another interface of the same namespace where it is on that."""
     tales = (*_listened_on(loss), *_sent_from(loss), *_translated(loss), *_led_to(loss))
-    tales += (*_sent_to(loss), *_remembered(loss))
+    tales += (*_sent_to(loss), *_remembered(loss), *_numbered(loss))
     told = grouped(where(tales, version=loss.version, is_link_local=False), _what)
     for each in told.values():
         yield from _put(loss, each[0], len(each))
@@ -296,3 +298,13 @@ def _remembered(loss: Loss) -> Iterator[_Tale]:
 
 
 _NOT_LEARNED = ("permanent", "failed", "incomplete")
+
+
+def _numbered(loss: Loss) -> Iterator[_Tale]:
+    """The addresses that interfaces without one would have by their number in the other family."""
+    for name in loss.around:
+        for link in where(loss.snapshot[name].outward, up=True):
+            if not own_addresses(loss.snapshot[name], link, loss.version):
+                for address in filter(None, [numbered.told(loss, name, link, loss.version)]):
+                    why = "the stations beside it have the same numbers in both families"
+                    yield _Tale(name, link, address, why)
