@@ -35,6 +35,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("ip", "link", "add"), apply_devices.add_link),
     (("ip", "link", "del"), apply_devices.delete_link),
     (("bridge", "link", "set"), apply_links.set_port),
+    (("sleep",), apply_links.wait),
     (("bridge", "fdb"), apply_links.change_fdb),
     (("bridge", "vlan"), apply_links.change_vlan),
     (("tc", "filter", "del"), apply_links.delete_filter),

@@ -20,7 +20,7 @@ from netprobe.model import (
     PortVlan,
     Snapshot,
 )
-from netprobe.model.lookup import all_but, but, find, has, those_not_in, where
+from netprobe.model.lookup import all_but, among, but, find, has, those_not_in, where
 from netprobe.model.settings import joined
 from netprobe.predict import ipv6
 
@@ -259,6 +259,23 @@ def _state(order: Order, link: Link, value: str) -> str:
     refuse_if(must(order.namespace.link(link.master), value).has_stp, value)  # EBUSY
     refuse_if(state != "disabled" and not link.runs, value)  # ENETDOWN
     return "forwarding" if state == "blocking" else state
+
+
+_NEXT = {"listening": "learning", "learning": "forwarding"}
+
+
+def wait(order: Order) -> Snapshot:
+    """`sleep SECONDS`: with STP a port that listens learns after the forward delay of its bridge, and one
+    that learns forwards (br_forward_delay_timer_expired).
+    """
+    [seconds], before = order.words, order.snapshot
+    refuse_if(not seconds.isdigit(), seconds)
+    for bridge in where(order.namespace.links_of("bridge"), has_stp=True, up=True):
+        if must(bridge.bridge, bridge.name).forward_delay <= int(seconds):
+            for port in among(where(order.namespace.ports(bridge), runs=True), port_state=_NEXT):
+                on = replace(must(port.port, port.name), state=_NEXT[port.port_state])
+                order = order.with_link(replace(port, port=on))
+    return settled(before, order.snapshot)
 
 
 def change_fdb(order: Order) -> Snapshot:

@@ -64,7 +64,8 @@ class BridgePort(Struct, frozen=True, gc=False):
 class Bridge(Struct, frozen=True, gc=False):
     """A bridge's own settings (IFLA_BR_*). `vlans` are those of the host's own side, as of a port.
 
-    `queried`: another station asks who listens to which IPv6 groups (MLD).
+    `queried`: another station asks who listens to which IPv6 groups (MLD). `forward_delay`: how many seconds
+    a port listens with STP, and then learns, before it forwards.
     """
 
     stp: bool = False
@@ -77,6 +78,7 @@ class Bridge(Struct, frozen=True, gc=False):
     vlans: tuple[PortVlan, ...] | None = None
     multicast_router: bool = False
     queried: bool = False
+    forward_delay: int = 0
 
     @property
     def chooses(self) -> bool:
@@ -180,6 +182,11 @@ class Link(Struct, frozen=True, gc=False):
     def filters_vlans(self) -> bool:
         """Whether it is a bridge that filters VLANs."""
         return self.bridge is not None and self.bridge.vlan_filtering
+
+    @property
+    def forward_delay(self) -> int:
+        """How many seconds a port of a bridge with STP listens, and then learns; 0 of any other interface."""
+        return self.bridge.forward_delay if self.bridge is not None and self.bridge.stp else 0
 
     @property
     def has_stp(self) -> bool:

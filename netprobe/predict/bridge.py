@@ -13,6 +13,7 @@ from netprobe.model import (
     FdbEntry,
     FdbQuery,
     Link,
+    LinkRef,
     Namespace,
     Object,
     PortVlan,
@@ -20,11 +21,11 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import indexed
+from netprobe.model.lookup import among, but, indexed, not_among
 
 from . import prefix
 from .drop import lost, unread
-from .fixes import Fix, bridge_port, link_set
+from .fixes import Fix, bridge_port, link_set, until_it_forwards
 from .outcome import BROADCAST, Branch, is_group
 from .view import Lacking, Packet
 
@@ -234,22 +235,55 @@ def not_let_in(namespace: Namespace, bridge: Link, port: Link, packet: Packet) -
     )
 
 
-def not_forwarding(name: str, bridge: Link, port: Link, stage: Stage) -> Stop:
+def not_forwarding(namespace: Namespace, bridge: Link, port: Link, stage: Stage) -> Stop:
     """A port that is up, in a state in which it passes nothing."""
     state = state_of(port)
     text = f"port {port.name} of {bridge.name} is {state}, not forwarding"
-    thing = port_object(port, f"state {state}")
-    return lost("port-not-forwarding", name, port, stage, text, object=thing, fix=_reopen(bridge, port))
+    thing, fix = port_object(port, f"state {state}"), _reopen(namespace, bridge, port)
+    return lost("port-not-forwarding", namespace.name, port, stage, text, object=thing, fix=fix)
 
 
-def _reopen(bridge: Link, port: Link) -> Fix:
-    """What lets a port forward again, after what has closed it."""
+def _reopen(namespace: Namespace, bridge: Link, port: Link) -> Fix:
+    """What lets a port forward again, after what has closed it: time, where it is on its way to that and
+    spanning tree keeps frames from going round.
+    """
     if settings(port).guard:
         return (bridge_port(port, "guard", "off"), link_set(port, "down"), link_set(port, "up"))
-    if bridge.bridge is not None and bridge.bridge.stp:
+    if time := _to_wait_for(namespace, bridge, port):
+        return time
+    if bridge.has_stp:
         # a port that listens goes on doing so (br_stp_stop); 3 is refused while the kernel's STP runs
         return (link_set(bridge, "type", "bridge", "stp_state", "0"), bridge_port(port, "state", "3"))
     return (bridge_port(port, "state", "3"),)
+
+
+def waiting(namespace: Namespace, bridge: Link, state: str) -> Fix:
+    """The time until a port of this state, or one that has just been switched on, forwards by itself; none
+    without STP.
+
+    The root of the tree says how long that is (br_record_config_timeout_values), and may be any bridge here.
+    """
+    delay = max(each.forward_delay for each in (*namespace.links_of("bridge"), bridge))
+    return until_it_forwards(delay)[state] if bridge.has_stp and delay else ()
+
+
+def _to_wait_for(namespace: Namespace, bridge: Link, port: Link) -> Fix:
+    """The time until a port forwards that is on its way to that, where frames may go round without STP."""
+    on_its_way = settings(port).state in ("listening", "learning") and _may_go_round(namespace, bridge)
+    return waiting(namespace, bridge, settings(port).state) if on_its_way else ()
+
+
+_OF_STATIONS = ("veth", "tun", "dummy")
+
+
+def _may_go_round(namespace: Namespace, bridge: Link) -> bool:
+    """Whether several ports of a bridge lead on, to other bridges or to who cannot be seen, and not to a
+    station.
+    """
+    plugged, ports = but(namespace.links, master=None), namespace.ports(bridge)
+    here = {LinkRef(each.index) for each in plugged}
+    on = {*among(ports, link=here), *not_among(ports, kind=_OF_STATIONS)}
+    return len(on) > 1
 
 
 def no_flood(name: str, bridge: Link, out: Link, mac: str) -> Stop | None:

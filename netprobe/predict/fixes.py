@@ -64,6 +64,15 @@ def bridge_port(link: Link, *words: str) -> Command:
     return Command.of("bridge", "link", "set", "dev", link.name, *words)
 
 
+def until_it_forwards(seconds: int) -> dict[str, Fix]:
+    """The time that a port of each state takes with STP, a forward delay of these seconds for each step;
+    disabled is one that has just been switched on (br_forward_delay_timer_expired).
+    """
+    listens = Command.of("sleep", str(seconds), note="while the port listens")
+    learns = Command.of("sleep", str(seconds), note="while the port learns")
+    return {"disabled": (listens, learns), "listening": (listens, learns), "learning": (learns,)}
+
+
 def ip(about: str, *words: str | Blank) -> Command:
     """`ip …`, or `ip -6 …` where `about` is an address or prefix of IPv6:
 

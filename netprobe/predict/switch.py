@@ -289,7 +289,7 @@ class Switch:
         if down := not_running(self.ground, name, port, stage):
             return down
         if self.barred and settings(port).state != "forwarding":
-            return not_forwarding(name, bridge, port, stage)
+            return not_forwarding(self.ground.namespace(name), bridge, port, stage)
         return None
 
     def _out_of(

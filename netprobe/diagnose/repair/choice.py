@@ -27,6 +27,7 @@ from .repair import Loss, Merit, Repair, is_meant
 from .search import Results
 from .several import Searches, is_doubtful
 from .tried import tried
+from .waited import with_waiting
 from .whole import in_both_families
 
 _ALTERNATIVES = 3
@@ -70,7 +71,8 @@ def choose(
     first = in_both_families(loss, _blamed(loss, first) if first.put_back else first)
     if searches is not _PLAIN and first.is_to_fill_in:
         searches.supposed[first.stop.commands] = first.done
-    return Choice(_explaining(first, stop), first.leg, _others(found, first))
+    timed = with_waiting(loss, first)
+    return Choice(_explaining(timed, stop), first.leg, _others(found, first))
 
 
 def _together(loss: Loss, found: Results, searches: Searches) -> Repair | None:

@@ -212,6 +212,9 @@ def _port(info: Record) -> BridgePort | None:
     )
 
 
+_TICKS = 100  # a second, for whoever asks the kernel (USER_HZ)
+
+
 def _bridge(data: Record) -> Bridge:
     return Bridge(
         stp=bool(data.get("IFLA_BR_STP_STATE")),
@@ -219,6 +222,7 @@ def _bridge(data: Record) -> Bridge:
         multicast_snooping=bool(data.get("IFLA_BR_MCAST_SNOOPING")),
         multicast_querier=bool(data.get("IFLA_BR_MCAST_QUERIER")),
         multicast_router=data.get("IFLA_BR_MCAST_ROUTER", 1) == ALWAYS_A_ROUTER,
+        forward_delay=-(-data.get("IFLA_BR_FORWARD_DELAY", 0) // _TICKS),
         queried="BRIDGE_QUERIER_IPV6_OTHER_TIMER" in data.nest("IFLA_BR_MCAST_QUERIER_STATE"),
         nf_call_iptables=bool(data.get("IFLA_BR_NF_CALL_IPTABLES")),
         nf_call_ip6tables=bool(data.get("IFLA_BR_NF_CALL_IP6TABLES")),

@@ -95,7 +95,7 @@ def _opened(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """Each port that works, in a state that passes nothing: what it stands in for may be what is down."""
     for master in where(namespace.links, kind="bridge", up=True):
         for port in but(where(namespace.ports(master), runs=True), port_state="forwarding"):
-            stop = bridge.not_forwarding(namespace.name, master, port, Stage.BRIDGE_POSTROUTING)
+            stop = bridge.not_forwarding(namespace, master, port, Stage.BRIDGE_POSTROUTING)
             yield from loss.repair(stop, Merit.UNDOES)
 
 
