@@ -132,6 +132,7 @@ def test_a_bridge_and_its_ports(odd_lab: Lab) -> None:
     bridge = host.link_named("br0")
     shown = said(odd_lab, "host", "ip", "-d", "link", "show", "dev", "br0")[0]["linkinfo"]["info_data"]
     assert bridge.bridge.stp == bool(shown["stp_state"])
+    assert bridge.bridge.forward_delay == round(shown["forward_delay"] / 100)
     assert bridge.bridge.vlan_filtering == bool(shown["vlan_filtering"])
     assert bridge.bridge.multicast_snooping == bool(shown["mcast_snooping"])
     port = host.link_named("veth0").port
