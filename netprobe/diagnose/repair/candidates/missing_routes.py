@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import hints
+from netprobe.diagnose import hints, nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import holds_up, routers_for
 from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
@@ -80,9 +80,21 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
             if network is not None and via is not None and via not in (routed.dst, routed.gateway):
                 hop = hints.Gateway(via, link)
                 stop = _missing_route(loss, routed, network, hop, name)
-                yield from loss.repair(stop, _merit_of_missing(loss, routed, stop.code))
+                hidden = _is_hidden(loss, routed, (loss.snapshot[name], station))
+                merit = Merit.ADDS if hidden else _merit_of_missing(loss, routed, stop.code)
+                yield from loss.repair(stop, merit)
                 if stop.code == "reply-wrong-path" and network != routed.dst:
                     yield from loss.repair(_for_one(loss, routed, stop, hop), Merit.ADDS)
+
+
+def _is_hidden(loss: Loss, routed: Routed, router: tuple[Namespace, Link]) -> bool:
+    """Whether who knows the way for an answer has rules that are there to translate that network: then nobody
+    else is to know it.
+    """
+    (namespace, out), source, target = router, routed.dst, loss.goal
+    meant = nat_rules.source_rules(namespace, out, source, target, expected=True)
+    exempt = nat_rules.exempting(namespace, source, target)
+    return routed.leg is Leg.REPLY and any(meant) and not any(exempt)
 
 
 def _for_one(loss: Loss, routed: Routed, stop: Stop, hop: hints.Gateway) -> Stop:
