@@ -42,7 +42,7 @@ _EXEMPTIONS = 8  # rules that are tried
 _WAYS = 64  # steps from rule to rule that leads there
 IS = ("", "==", "in")
 _SOURCE = ("snat", "masquerade")
-_FROM, _TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
+FROM, TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
 
 
 def is_private(address: str) -> bool:
@@ -103,7 +103,7 @@ def source_rules(
     interface.
     """
     for each in rules_of_nat(namespace, "postrouting", source, *_SOURCE):
-        own = expected and prefix.within(networks(each.statements, *_FROM), source)
+        own = expected and prefix.within(networks(each.statements, *FROM), source)
         meant = own or any(_is_for(namespace, way, out) for way in _ways_to(each))
         if meant and not _is_for_own(namespace, each.statements, source, target):
             yield each.decision
@@ -131,7 +131,7 @@ def _is_for_own(namespace: Namespace, statements: tuple[Statement, ...], source:
     """Whether a rule speaks of another network of the namespace than that of the source, or is for packets to
     its own.
     """
-    others = _other_networks(statements, _FROM, source)
+    others = _other_networks(statements, FROM, source)
     return any(_has(namespace, each) for each in others) or _for_neighbours(namespace, statements, target)
 
 
@@ -153,7 +153,7 @@ def exempting(
 
 
 def _exempts(statements: tuple[Statement, ...], source: str, target: str) -> bool:
-    return not (_is_for_others(statements, _FROM, source) or _is_for_others(statements, _TO, target))
+    return not (_is_for_others(statements, FROM, source) or _is_for_others(statements, TO, target))
 
 
 def _is_for_others(statements: tuple[Statement, ...], keys: tuple[str, ...], address: str) -> bool:
@@ -170,7 +170,7 @@ def _for_neighbours(namespace: Namespace, statements: tuple[Statement, ...], tar
     of a published port.
     """
     own = [*map(prefix.network_of, namespace.addresses)]
-    others = _other_networks(statements, _TO, target)
+    others = _other_networks(statements, TO, target)
     return any(prefix.within(own, to.partition("/")[0]) for to in others)
 
 

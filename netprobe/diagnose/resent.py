@@ -24,15 +24,16 @@ def resent(probe: Probe, before: Snapshot, after: Snapshot) -> Probe:
 
 
 def _is_given(probe: Probe, before: Namespace, after: Namespace) -> bool:
-    """Whether who asks has said what to send from: nobody's address there, or another one of IPv4 than is
-    chosen; one that is gone is chosen anew all the same.
+    """Whether who asks has said what to send from: nobody's address there, if not a route's that is left of
+    one, or another one of IPv4 than is chosen; one that is gone is chosen anew all the same.
     """
     own, asked = probe.source.address, probe.destination.address or "0.0.0.0"
     decision = fib.lookup(before, RouteQuery(None, asked, mark=probe.mark, uid=probe.uid))
     chosen = fib.source_for(before, decision, asked)
     another = decision.route is not None and prefix.version(asked) == 4 and chosen != own
     kept = after.owner_of(own or "") is not None and another
-    return own is not None and (before.owner_of(own) is None or kept)
+    told = before.owner_of(own or "") is None and chosen != own
+    return own is not None and (told or kept)
 
 
 def _moved(probe: Probe, before: Snapshot, after: Snapshot) -> str | None:

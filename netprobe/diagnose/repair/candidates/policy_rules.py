@@ -87,29 +87,38 @@ def _refused_elsewhere(loss: Loss, routed: Routed) -> bool:
 
 
 def _lacking_network(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Repair]:
-    """A network beside the namespace, in a table that is asked before main and has a copy of others of them:
-    it was made while that one was not there, or lost it.
+    """A network beside the namespace, in a table that is asked before main and has a copy of others of them,
+    or where others that are asked so have one: it was made while that one was not there, or lost it.
     """
     namespace, table = loss.snapshot[routed.namespace], rule.table
     connected = where(namespace.routes, version=prefix.version(routed.dst), table=fib.MAIN, protocol="kernel")
     copies = set(map(_goal, where(namespace.routes, table=table)))
     by_copy = grouped(connected, lambda route: _goal(route) in copies)
     known = fib.best(namespace, fib.MAIN, RouteQuery(routed.src, routed.dst))
-    shared = by_copy.get(True, ())
+    others = _with_a_copy(namespace, known)
+    shared = len(by_copy.get(True, ())) + len(others)
     if known not in by_copy.get(False, ()) or not shared:
         return
     assert known is not None
     leg, link = known.nexthops[0], namespace.link_of(known.nexthops[0])
     words = (*fib.words(replace(known, table=table, protocol="boot", scope="link"), leg, link),)
     named = " ".join(words)
+    why = f"and table {others[0]} has it" if others else "and has others of the networks beside it"
     text = (
-        f"table {table} of {namespace.name} has {len(shared)} of the networks beside it, and lacks"
-        f" {known.dst}: the rule «{routing.describe_rule(rule)}» sends what is for that elsewhere"
+        f"table {table} of {namespace.name} lacks {known.dst}, {why}: the rule"
+        f" «{routing.describe_rule(rule)}» sends what is for that elsewhere"
     )
     thing = Object("route", named, f"{named} (missing)")
     fix = (fixes.ip(known.dst, "route", "add", *words),)
     stop = lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=len(shared))
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=shared)
+
+
+def _with_a_copy(namespace: Namespace, known: Route | None) -> list[int]:
+    """The tables to which rules lead that have a copy of a route of main's."""
+    asked = {*map(attrgetter("table"), where(namespace.rules, action="lookup"))} - {*_TABLES.values()}
+    copies = where(namespace.routes, dst=known.dst, indexes=known.indexes) if known is not None else ()
+    return sorted(asked & {*map(attrgetter("table"), copies)})
 
 
 def _table_of_the_unmarked(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Repair]:

@@ -7,7 +7,7 @@ See: ip-rule(8).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from operator import attrgetter
 
@@ -36,11 +36,20 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _as_others(loss: Loss, routed: Routed, field: str, value: str) -> Iterator[Repair]:
     namespace, said = loss.snapshot[routed.namespace], attrgetter(field)
     asking = but(where(namespace.rules, version=prefix.version(routed.dst)), **{field: None})
-    alike = filter(partial(_is_alike, namespace, field, value), filter(partial(_is_alone, field), asking))
+    alone = [*filter(partial(_is_alone, field), asking)]
+    alike = filter(partial(_is_alike, namespace, field, value), alone)
+    if _has_its_own(field, value, alone):
+        return
     for shape, rules in grouped(alike, lambda each: replace(each, **{field: None})).items():
         known = where(asking, priority=shape.priority, table=shape.table)
         if value not in {*map(said, known)}:
             yield from _copied(loss, routed, field, replace(shape, **{field: value}), len(rules))
+
+
+def _has_its_own(field: str, value: str, asking: Sequence[PolicyRule]) -> bool:
+    """Whether a rule leads this one to a table to which it leads no other: each has one of its own."""
+    by_table = grouped(asking, attrgetter("table")).values()
+    return any({getattr(each, field) for each in rules} == {value} for rules in by_table)
 
 
 def _is_alone(field: str, rule: PolicyRule) -> bool:

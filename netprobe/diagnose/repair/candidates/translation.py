@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import nat_rules
+from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.remembered import Left, left
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network, own_addresses
@@ -30,7 +30,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import but, find, where
+from netprobe.model.lookup import among, but, find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.trace import Routed
 
@@ -95,6 +95,7 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
     merit = _merit(loss, namespace, named, source, expected)
     if named.code == "nat-wrong-match":
         yield from _without_exemption(loss, namespace, named, source, merit)
+        yield from _with_less_exempted(loss, namespace, named, source, merit)
     fix = nat_rules.masquerading(namespace, private, network, out, first)
     empty = nat_rules.emptied(namespace, source)
     yield from loss.repair(replace(named, commands=fix), merit, agreeing=empty)
@@ -135,6 +136,23 @@ def _without_exemption(
         stop = Stop(named.code, named.place, text, decision.object, fix, (decision.object.text, *named.proof))
         if fix:
             yield from loss.repair(stop, merit)
+
+
+def _with_less_exempted(
+    loss: Loss, namespace: Namespace, named: Stop, source: str, merit: Merit
+) -> Iterator[Repair]:
+    """The rule that passes over what goes to more than the network that it is for, for that network alone."""
+    rule = nat_rules.found(namespace, named.thing)
+    if rule is None:
+        return
+    tests = rule.statements
+    own = [each for each in nat_rules.networks(tests, *nat_rules.FROM) if prefix.contains(each, source)]
+    spared = where(among(tests, key=nat_rules.TO), op="!=")
+    for wide in (each.value for each in spared if nat_rules.is_prefix(each.value)):
+        for network in own if prefix.contains(wide, loss.prediction.target) else ():
+            text = f"{named.text}: it spares all of {wide}, of which {network} is a part"
+            fix = rule_words.reworded(named.thing, rule, wide, network)
+            yield from loss.repair(replace(named, text=text, commands=fix), merit, agreeing=1)
 
 
 def _is_unknown_there(loss: Loss, source: str) -> bool:
