@@ -11,7 +11,7 @@ from test_policy_siblings import sorted_rules, translating
 from test_published import cause as of_a_port
 from test_published import fix
 
-from netprobe.model import Chain, InterfaceAddress, PolicyRule, Route, Rule, Ruleset, Snapshot, Socket, Statement, Table, Term
+from netprobe.model import Chain, InterfaceAddress, NamedSet, PolicyRule, Route, Rule, Ruleset, Snapshot, Socket, Statement, Table, Term
 from netprobe.rules.read.iptables_save import read_save
 
 
@@ -73,8 +73,8 @@ def test_a_rule_that_spares_too_much_spares_its_own_network() -> None:
     assert lines(cause) == ["iptables -t nat -R POSTROUTING 1 -s 10.0.0.0/16 ! -d 10.0.0.0/16 -j MASQUERADE"]
 
 
-def via_loopback(address: str) -> tuple[Route, ...]:
-    return (replace(via(f"{address}/32", None, 1), type="local", table=255),)
+def via_loopback(address: str, length: int = 32) -> tuple[Route, ...]:
+    return (replace(via(f"{address}/{length}", None, 1), type="local", table=255),)
 
 
 PUBLISHED = """*filter
@@ -122,3 +122,89 @@ def test_a_list_in_nft() -> None:
     chains = (Chain("fwd", (call, rest), "forward"), Chain("routes", (entry,)))
     cause = chosen(edited(tutorial(), "host", ruleset=Ruleset((), (Table("nft", "inet", "fw", chains),))), "red", "8.8.8.8")
     assert lines(cause) == ["nft add rule inet fw routes ip daddr 8.8.8.8 accept"]
+
+
+def before_main(*rules: PolicyRule, others: bool = True) -> Snapshot:
+    """A VPN has written the containers' network into its table, which is asked before main, and a network of its own."""
+    host = tutorial()["host"]
+    known = (*(each for each in host.routes if each.dst != "172.17.0.0/16"), kernel("172.17.0.0/16", 5))
+    mine = (via("172.17.0.0/16", None, 2, table=52), *(via("100.64.0.9/32", None, 2, table=52) for _ in range(others)))
+    return edited(tutorial(), "host", routes=(*known, *mine), rules=sorted_rules(*host.rules, *rules))
+
+
+def test_a_network_beside_is_no_tunnels() -> None:
+    cause = chosen(before_main(PolicyRule(5270, 4, table=52, mask=0)), "red", "172.17.0.2")
+    assert lines(cause) == ["ip route del 172.17.0.0/16 dev br0 table 52"]
+
+
+def test_of_a_table_for_that_alone_the_rule_goes() -> None:
+    cause = chosen(before_main(PolicyRule(5270, 4, table=52, mask=0), others=False), "red", "172.17.0.2")
+    assert lines(cause) == ["ip rule del pref 5270 from all lookup 52"]
+
+
+MARKED = """*mangle
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -i br0 -j MARK --set-xmark 0x1bd21/0xffffffff
+COMMIT
+*filter
+:FORWARD ACCEPT [0:0]
+-A FORWARD -i br0 -j DROP
+{more}COMMIT"""
+
+
+def test_a_mark_that_nothing_looks_at_was_for_a_rule_that_accepts_it() -> None:
+    cause = chosen(edited(tutorial(), "host", ruleset=iptables(MARKED.format(more=""))), "red", "8.8.8.8")
+    assert lines(cause) == ["iptables -I FORWARD 1 -m mark --mark 0x1bd21 -j ACCEPT"]
+
+
+def test_a_mark_at_which_others_look_is_for_them() -> None:
+    more = "-A FORWARD -m mark --mark 0x1bd21 -j ACCEPT\n"
+    cause = chosen(edited(tutorial(), "host", ruleset=iptables(MARKED.format(more=more))), "red", "8.8.8.8")
+    assert not any("-m mark" in line and "-I" in line for line in lines(cause))
+
+
+def test_a_mark_in_nft() -> None:
+    came = Statement("match", Term("key", "meta iifname"), "==", Term("value", "br0"))
+    sets = Rule(1, "meta mark set 0x00000007", (came, Statement("set", Term("key", "meta mark"), right=Term("value", "7"))), handle=5)
+    rest = Rule(1, 'iifname "br0" drop', (came, Statement("drop")), handle=8)
+    chains = (Chain("pre", (sets,), "prerouting", priority=-150), Chain("fwd", (rest,), "forward"))
+    cause = chosen(edited(tutorial(), "host", ruleset=Ruleset((), (Table("nft", "ip", "fw", chains),))), "red", "8.8.8.8")
+    assert lines(cause) == ["nft insert rule ip fw fwd position 8 meta mark 0x7 accept"]
+
+
+def test_a_set_of_those_that_are_not_marked_gets_the_network() -> None:
+    """What comes from br0 is marked for a way that is off, but for networks that are near."""
+    host = tutorial()["host"]
+    near = NamedSet("near", elements=(Term("value", "203.0.113.0/24"),), types=("ipv4_addr",))
+    looks = Statement("match", Term("key", "ip daddr"), "==", Term("ref", "near"))
+    unmarked = Statement("match", Term("key", "meta mark"), "==", Term("value", "0"))
+    first = Rule(1, "ip daddr @near meta mark set 1", (looks, marks("1")), handle=5)
+    came = Statement("match", Term("key", "meta iifname"), "==", Term("value", "br0"))
+    rest = Rule(2, 'iifname "br0" meta mark 0 meta mark set 2', (came, unmarked, marks("2")), handle=6)
+    table = Table("nft", "ip", "fw", (Chain("pre", (first, rest), "prerouting", priority=-150),), (near,))
+    rules = sorted_rules(*host.rules, PolicyRule(2062, 4, action="unreachable", mark=2))
+    cause = chosen(edited(tutorial(), "host", ruleset=Ruleset((), (table,)), rules=rules), "red", "172.17.0.2")
+    assert lines(cause) == ["nft add element ip fw near { 172.17.0.0/16 }"]
+
+
+def marks(value: str) -> Statement:
+    return Statement("set", Term("key", "meta mark"), right=Term("value", value))
+
+
+def test_who_has_heard_a_router_is_to_hear_it_again() -> None:
+    """The default route that comes then is no command's."""
+    snapshot, key = with_ipv6(), "net.ipv6.conf.eth0"
+    c1 = snapshot["c1"]
+    deaf = {f"{key}.accept_ra": "1", f"{key}.forwarding": "1", "net.ipv6.conf.all.forwarding": "1"}
+    own = (*c1.addresses, InterfaceAddress(2, "fd00:17::2", 64, flags=("dynamic",)))
+    routes = (*c1.routes, kernel("fd00:17::/64", 2), *via_loopback("fd00:17::2", 128))
+    cause = chosen(edited(snapshot, "c1", addresses=own, routes=routes, sysctls={**c1.sysctls, **deaf}), "c1", "2001:db8::8")
+    assert (cause.code, lines(cause)) == ("ra-not-accepted", [f"sysctl -w {key}.accept_ra=2"])
+
+
+def with_ipv6() -> Snapshot:
+    """The host is a router of IPv6 beside c1, and has 2001:db8::8 itself."""
+    host = tutorial()["host"]
+    own = (*host.addresses, InterfaceAddress(5, "fd00:17::1", 64), InterfaceAddress(1, "2001:db8::8", 128))
+    routes = (*host.routes, kernel("fd00:17::/64", 5), *via_loopback("2001:db8::8", 128), *via_loopback("fd00:17::1", 128))
+    return edited(tutorial(), "host", addresses=own, routes=routes, sysctls={**host.sysctls, "net.ipv6.conf.all.forwarding": "1"})

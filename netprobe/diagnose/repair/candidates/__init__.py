@@ -9,6 +9,7 @@ from netprobe.diagnose.repair.repair import Loss, Repair
 
 from . import (
     addresses,
+    advertised,
     anycast,
     as_published,
     before,
@@ -62,6 +63,7 @@ from . import (
     tunnels,
     unasked,
     unconnected,
+    unheeded,
     uplinks,
     verdicts,
     way_out,
@@ -88,6 +90,7 @@ KINDS: tuple[Kind, ...] = (
     surplus.candidates,
     routes.candidates,
     missing_routes.candidates,
+    advertised.candidates,
     looped.candidates,
     link_local.candidates,
     kernel_routes.candidates,
@@ -110,6 +113,7 @@ KINDS: tuple[Kind, ...] = (
     orphans.candidates,
     dispatched.candidates,
     unasked.candidates,
+    unheeded.candidates,
     translation.candidates,
     as_published.candidates,
     published.candidates,

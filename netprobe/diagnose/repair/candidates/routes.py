@@ -20,7 +20,7 @@ from netprobe.diagnose.repair.routers import (
     of_the_twin,
     router_for,
 )
-from netprobe.model import Leg, Link, Namespace, Object, Route, Stage, Stop
+from netprobe.model import Leg, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import among, but, has, not_among, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
@@ -81,16 +81,32 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) -> Merit:
     """What speaks for a route that is taken away: it goes in a circle, or by a station to its own neighbours;
-    its gateway knows the way; a daemon keeps it for the rest of a block; it is the kernel's own, with
-    stations of its network there; a policy rule chose its table, or it has led to the destination.
+    it leads what is beside astray; its gateway knows the way; a daemon keeps it for the rest of a block; it
+    is the kernel's own, with stations of its network there; a policy rule chose its table, or it has led to
+    the destination.
     """
-    if loops or leads_around_neighbours(loss, routed):
+    if loops or leads_around_neighbours(loss, routed) or _hides_neighbours(loss, routed):
         return Merit.RESTORES
     if leads_on(loss, routed) or is_of_a_block(loss.snapshot[routed.namespace], route):
         return Merit.GOES_AROUND
     if route.protocol == "kernel" and _has_stations(loss, routed, route):
         return Merit.GOES_AROUND
     return Merit.ADDS if rests_on_a_rule(routed) or _leads_home(loss, routed) else Merit.UNDOES
+
+
+def _hides_neighbours(loss: Loss, routed: Routed) -> bool:
+    """Whether a table that everything is looked up in before main has a route to a network beside, by another
+    way, among others: who writes them did not know that it is near.
+    """
+    rule, route = routed.decision.rule, routed.decision.route
+    if rule is None or route is None or rule.table in (fib.LOCAL, fib.MAIN) or not route.is_to_a_network:
+        return False
+    namespace = loss.snapshot[routed.namespace]
+    near = fib.best(namespace, fib.MAIN, RouteQuery(None, routed.dst))
+    if near is None or near.protocol != "kernel" or near.indexes == route.indexes:
+        return False
+    others = but(where(namespace.routes, table=rule.table, version=route.version), dst=route.dst)
+    return rule.is_for_all and bool(others)
 
 
 def _leads_home(loss: Loss, routed: Routed) -> bool:

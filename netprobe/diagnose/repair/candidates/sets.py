@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain, starmap
+from itertools import chain, product, starmap
 from operator import attrgetter, methodcaller
 
 from msgspec import Struct
@@ -96,6 +96,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """
     for router in but(loss.asked(Leg.REQUEST), iif=None):
         yield from _untranslated(loss, router)
+    for routed in where(loss.prediction.routed, namespace=loss.here.name):
+        yield from _marked(loss, routed)
     if loss.stop.code not in {*REFUSED, *_QUESTIONS}:
         return
     namespace = loss.here
@@ -127,6 +129,18 @@ def _untranslated(loss: Loss, router: Routed) -> Iterator[Repair]:
             for fix in lookup.amended():
                 stop = Stop("nat-wrong-match", place, text, thing, fix, (thing.text, loss.stop.text))
                 yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _marked(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """The sets at which rules look that mark packets, where a mark led this one, or its answer, astray."""
+    namespace, rule = loss.snapshot[routed.namespace], routed.decision.rule
+    came = [hop.flow for hop in where(loss.hops, namespace=namespace.name)[:1]]
+    ways = (*came, *(flow.reversed() for flow in came)) if rule is not None and rule.mark else ()
+    marking = [*nat_rules.of_kind(namespace.tables, "set")] if ways else ()
+    for flow, setter in product(ways, marking):
+        for lookup in _tested(setter.table, setter.statements, seen(flow), _set_of):
+            if not lookup.has(lookup.value):
+                yield from _with(loss, lookup)
 
 
 def _asked_at(loss: Loss) -> Iterator[Hop]:

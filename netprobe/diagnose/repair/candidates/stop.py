@@ -35,6 +35,8 @@ def _merit(loss: Loss, stop: Stop) -> Merit:
         return Merit.GOES_AROUND
     if any(_leads_past(loss.snapshot.at(stop.place.namespace), command) for command in stop.commands):
         return Merit.GOES_AROUND
+    if _is_led_by_alone(loss, stop):
+        return Merit.ADDS
     adds = any(_ADDING & {*command.words} for command in stop.commands)
     if adds or _in_a_table_of_a_rule(stop):
         return Merit.ADDS
@@ -50,6 +52,14 @@ def _is_of_a_block(loss: Loss, stop: Stop) -> bool:
     )
     decided = (each.decision.route for each in taken)
     return any(routes.is_of_a_block(loss.here, route) for route in decided if route is not None)
+
+
+def _is_led_by_alone(loss: Loss, stop: Stop) -> bool:
+    """Whether an answer is refused as of no connection where the request did not pass: that it came there may
+    be what is wrong.
+    """
+    passed = {hop.namespace for hop in loss.prediction.request.hops}
+    return stop.code == "conntrack-invalid" and stop.place.namespace not in passed
 
 
 def _leads_past(namespace: Namespace, command: Command) -> bool:

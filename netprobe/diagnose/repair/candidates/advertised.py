@@ -1,0 +1,29 @@
+"""A host that has heard a router's advertisement before, and heeds none any more: its default route comes
+with the next one. Pure.
+
+See: ip-sysctl (kernel documentation), accept_ra; net/ipv6/ndisc.c (ndisc_router_discovery).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.routers import routers_for
+from netprobe.model.lookup import holding, where
+from netprobe.predict import fixes, prefix
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The setting by which advertisements are heeded, tried with what a router beside would announce."""
+    if loss.stop.code != "ra-not-accepted" or not loss.stop.commands:
+        return
+    for link in where(loss.here.links, name=loss.stop.place.interface):
+        heard = holding(
+            loss.here.addresses_of(link, 6), flags="dynamic"
+        )  # an advertisement's prefix, not for ever
+        for router in where(routers_for(loss, loss.here.name, loss.goal), link=link):
+            announced = fixes.ip(
+                prefix.WHOLE[6], "route", "add", "default", "via", router.via, "dev", link.name
+            )
+            yield from loss.repair(loss.stop, Merit.RESTORES if heard else Merit.ADDS, trial=(announced,))
