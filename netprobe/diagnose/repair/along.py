@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from netprobe.model import Link, LinkRef, Namespace
-from netprobe.model.lookup import among, not_among, those_not_in, where
+from netprobe.model import Link, LinkRef, Namespace, Place
+from netprobe.model.lookup import among, has, not_among, those_not_in, where
 
 from .repair import Repair
 
@@ -32,12 +32,19 @@ def takes_addresses(repair: Repair) -> bool:
     return bool(_revived(repair))
 
 
+def revives(repair: Repair, place: Place) -> bool:
+    """Whether a repair gives life, or an address, to the interface of a place, or to one below it."""
+    there = _there(repair)
+    known = among(there.links, index=_alive(repair, there))
+    return place.namespace == there.name and has(known, name=place.interface)
+
+
 def went_along(repair: Repair, more: Repair) -> bool:
     """Whether what another repair gives back, behind it and in the same namespace, may have gone along: it is
     on an interface that comes to life, or one upon it, or rests on an address that comes.
     """
     there, before = _there(more), _there(repair)
-    alive = _with_those_upon(there, {link.index for link in (*_revived(repair), *_addressed(repair))})
+    alive = _alive(repair, there)
     addresses = those_not_in(there.addresses, before.addresses)
     known = {each.address for each in among(there.addresses, index=alive)}
     routes = not_among(those_not_in(there.routes, before.routes), source=known)
@@ -46,6 +53,11 @@ def went_along(repair: Repair, more: Repair) -> bool:
         *(each for each in routes if alive.isdisjoint(each.indexes)),
     )
     return bool(_said(repair, _DELETES)) or not strays
+
+
+def _alive(repair: Repair, there: Namespace) -> set[int]:
+    """The interfaces that come to life or get an address, by ifindex, with those upon them."""
+    return _with_those_upon(there, {link.index for link in (*_revived(repair), *_addressed(repair))})
 
 
 def _there(repair: Repair) -> Namespace:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, filterfalse
 
 from netprobe.diagnose import nat_rules
 from netprobe.model import InterfaceAddress, Leg, Probe, Stop
@@ -12,7 +12,7 @@ from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
-from .along import needs_routes, takes_addresses, went_along
+from .along import needs_routes, revives, takes_addresses, went_along
 from .candidates import addresses, kernel_routes, missing_routes, siblings, told, translation
 from .candidates import before as earlier
 from .candidates import stop as stops
@@ -99,7 +99,7 @@ def _ways(loss: Loss, so_far: Tried, steps: int) -> Iterator[Tried]:
     the route by its network rests; last what would do without that address.
     """
     stop = so_far.outcome.stop
-    if stop is None or not steps or not _lacks(so_far.repair, stop) or _is_bare(loss, so_far, stop):
+    if stop is None or not steps or not _lacks(so_far.repair, stop) or _is_another(loss, so_far, stop):
         return
     idle: list[Tried] = []
     makeshift: list[Tried] = []
@@ -124,15 +124,37 @@ def _is_makeshift(repair: Repair) -> bool:
     return "onlink" in repair.stop.commands[-1].words
 
 
-def _is_bare(loss: Loss, so_far: Tried, stop: Stop) -> bool:
-    """Whether an answer has no way because its question came with the address that it has inside, from a
-    router that gives others another one: that is wrong as well, and no route went.
-    """
-    if so_far.outcome.leg is not Leg.REPLY:
-        return False
+def _is_another(loss: Loss, so_far: Tried, stop: Stop) -> bool:
+    """Whether a walk ends for something else that is plainly wrong as well, and nothing went."""
     after = Loss(so_far.repair.mended, so_far.outcome, stop, rulings=loss.rulings)
+    return _is_bare(after) or _is_misaddressed(after, so_far.repair)
+
+
+def _is_bare(after: Loss) -> bool:
+    """Whether an answer has no way because its question came with the address that it has inside, from a
+    router that gives others another one.
+    """
+    if after.prediction.leg is not Leg.REPLY:
+        return False
     due = where(translation.candidates(after), merit=Merit.RESTORES)
     return any(_translates(after, each.stop) for each in due)
+
+
+def _is_misaddressed(after: Loss, repair: Repair) -> bool:
+    """Whether a route leads by an interface that was not off to a station that nobody is, and another one
+    there has an address that disagrees with its segment, in whose place that one would be.
+    """
+    place = after.stop.place
+    if after.stop.code != "neigh-no-answer" or revives(repair, place):
+        return False
+    due = where(addresses.candidates(after), merit=Merit.RESTORES)
+    others = filterfalse(lambda each: each.stop.place.namespace == repair.stop.place.namespace, due)
+    then = filter(None, (tried(after, each) for each in others))
+    return any(_ends_elsewhere(after.stop, each.outcome) for each in then)
+
+
+def _ends_elsewhere(before: Stop, outcome: Prediction) -> bool:
+    return outcome.stop is None or outcome.stop.identity != before.identity
 
 
 def _translates(loss: Loss, stop: Stop) -> bool:

@@ -126,8 +126,11 @@ def _missing_route(loss: Loss, routed: Routed, network: str, hop: hints.Gateway,
 
 
 def _merit_of_missing(loss: Loss, routed: Routed, code: str) -> Merit:
-    """An answer should leave by where the question came in; a route beside one that was meant is a detour."""
-    if code == "reply-wrong-path" and loss.stop.code in _ASTRAY and not holds_up(loss, routed):
+    """An answer should leave by where the question came in, unless it goes to a gateway that nobody has: that
+    one may be what is missing. A route beside one that was meant is a detour.
+    """
+    astray = loss.stop.code in _ASTRAY and routed.gateway in (None, *loss.owned)
+    if code == "reply-wrong-path" and astray and not holds_up(loss, routed):
         return Merit.RESTORES
     if code == "no-route" and is_meant(routed.decision.route):
         return Merit.GOES_AROUND

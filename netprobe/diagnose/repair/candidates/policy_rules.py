@@ -168,13 +168,15 @@ def _lacking_default(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[R
 
 def _of_a_sender(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """A table to which a rule leads what this sender sends, and that has networks beside, and no way to a
-    router on one of them, so that main is asked.
+    router on one of them, so that main is asked; or nothing at all, where the sender's address is beside one.
     """
     namespace, query = loss.snapshot[routed.namespace], RouteQuery(routed.src or None, routed.dst)
     led = where(namespace.rules, src=f"{routed.src}/{prefix.bits(routed.dst)}", action="lookup")
     routers = [*routers_for(loss, namespace.name, routed.dst)] if led else []
     for table, hop in product({*map(attrgetter("table"), led)} - {*_TABLES.values()}, routers):
-        near = holding(where(namespace.routes, table=table), indexes=hop.link.index)
+        known = where(namespace.routes, table=table, version=prefix.version(routed.dst))
+        own = has(namespace.addresses_of(hop.link), address=routed.src)
+        near = holding(known, indexes=hop.link.index) if known else own
         if near and fib.best(namespace, table, query) is None:
             leg, whole = Nexthop(hop.link.index, hop.via), prefix.WHOLE[prefix.version(routed.dst)]
             yield from _with_default(loss, namespace, Route(whole, table=table, nexthops=(leg,)), 1)
@@ -189,8 +191,8 @@ def _with_default(loss: Loss, namespace: Namespace, route: Route, agreeing: int)
     words = fib.words(route, route.nexthops[0], link)
     named = " ".join(words)
     text = (
-        f"table {route.table} of {namespace.name} has the network of {route.nexthops[0].via} and no default"
-        " route by it"
+        f"table {route.table} of {namespace.name}, to which a policy rule leads, has no default route by"
+        f" {route.nexthops[0].via}"
     )
     thing = Object("route", named, f"{named} (missing)")
     fix = (fixes.ip(route.dst, "route", "add", *words),)

@@ -320,7 +320,7 @@ def _on_link(namespace: Namespace, link: Link, via: str) -> bool:
 
 def _thrown(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """A route that says to look in no further table."""
-    wanted = {routed.dst for routed in where(loss.prediction.routed, namespace=namespace.name)}
+    wanted = {routed.dst for routed in where(loss.decisions, namespace=namespace.name)}
     for route in where(namespace.routes, type="throw"):
         if any(prefix.contains(route.dst, dst) for dst in wanted):
             words = fib.words(route, None, None)

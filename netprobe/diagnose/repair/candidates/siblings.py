@@ -110,7 +110,9 @@ def _shortened(
     length = prefix.bits(own.address)
     named = f"{own.written} dev {link.name}"
     text = f"{named} of {namespace.name} makes neighbours of a network: {why}"
-    fix, thing = fixes.with_length(own, length, link), Object("address", named, named)
+    spare = why is _ALIKE and has(own_addresses(namespace, link, own.version), prefixlen=length)
+    fix = (fixes.address("del", own, link),) if spare else fixes.with_length(own, length, link)
+    thing = Object("address", named, named)
     stop = lost("addr-wrong-prefix", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=alike)
 

@@ -15,6 +15,8 @@ from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
+_ALONE = {"dummy", "loopback"}  # behind which nobody is
+
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The address behind each route of the kernel's that was followed, and those that the packet had."""
@@ -48,7 +50,7 @@ def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
     beside = loss.addresses_beside(namespace.name, link, route.version)
     own = own_addresses(namespace, link, route.version)
     made_it = [each for each in own if prefix.network_of(each) == route.dst]
-    for address in made_it if beside or link.kind == "dummy" else ():
+    for address in made_it if beside or link.kind in _ALONE else ():
         if not meet([address], beside):
             named = f"{address.written} dev {link.name}"
             code = "addr-duplicate" if len(loss.bearers(address.address)) > 1 else "route-overlap"
@@ -58,7 +60,8 @@ def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
             )
             fix, thing = (fixes.address("del", address, link),), Object("address", named, named)
             stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
-            yield from loss.repair(stop, Merit.RESTORES if len(own) > 1 else Merit.UNDOES, agreeing=1)
+            odd = len(own) > 1 or link.kind == "loopback"  # which has addresses of its own, and no network
+            yield from loss.repair(stop, Merit.RESTORES if odd else Merit.UNDOES, agreeing=1)
 
 
 def _sent_from(loss: Loss, namespace: Namespace, source: str | None) -> Iterator[Repair]:

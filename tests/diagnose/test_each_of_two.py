@@ -1,0 +1,56 @@
+"""Two objects at once of which one was repaired by what the other had only suffered from, or by what nobody had changed."""
+
+from __future__ import annotations
+
+from diagnose.test_repair_whole import after, ask, chosen, healthy, said
+from diagnose.test_two_at_once import OF_IPV6, named
+from diagnose.test_two_by_two import square
+from predict.networks import edited, tutorial, with_link_locals
+
+from netprobe.model import PolicyRule
+from netprobe.model.lookup import where, without
+
+
+def test_a_loopback_has_no_network_of_others() -> None:
+    """The route to it comes with an address, which is what somebody has added."""
+    network = after(with_link_locals(tutorial()), *OF_IPV6, "host: ip address add 2001:db8::7/64 dev lo")
+    assert named(network, "host", "2001:db8::1") == [["host: ip address del 2001:db8::7/64 dev lo"]]
+
+
+def test_an_address_too_many_beside_one_with_a_host_prefix_goes() -> None:
+    """The router leads to the other one; with a host prefix this one would stay what the station sends from."""
+    network = after(healthy("proxy-arp-off"), "pod1: ip address add 10.65.0.7/24 dev eth0")
+    assert said(chosen(network, ask("pod1", "10.65.0.3"))) == ["pod1: ip address del 10.65.0.7/24 dev eth0"]
+
+
+def test_a_throw_route_on_the_way_of_a_tunnel() -> None:
+    """The tunnel's own packets find no way."""
+    network = after(healthy("pod-out-of-the-far-bridge"), "node1: ip route add throw 192.168.50.0/25")
+    assert named(network, "pod2", "10.42.0.1") == [["node1: ip route del throw 192.168.50.0/25"]]
+
+
+def test_a_table_of_a_sender_that_is_empty_gets_the_router_beside_its_address() -> None:
+    """The answer goes by main, and a router there would not have it from so far."""
+    network = healthy("answer-by-the-wrong-provider")
+    rule = PolicyRule(1000, 4, table=100, src="198.51.100.2/32")
+    host = network["host"]
+    routes = where(host.routes, table=100)
+    assert [each.gateways for each in routes] == [["198.51.100.1"]]
+    network = edited(network, "host", rules=(host.rules[0], rule, *host.rules[1:]), routes=without(host.routes, routes[0]))
+    network = after(network, "cable: sysctl -w net.ipv4.conf.eth0.rp_filter=1", "host: ip route del 192.0.2.4/30 via 198.51.100.1 dev eth1")
+    found = chosen(network, ask("internet", "198.51.100.2"))
+    assert said(found) == ["host: ip route add default via 198.51.100.1 dev eth1 table 100"]
+
+
+def test_a_route_to_a_station_that_nobody_is_is_not_what_went_with_an_interface() -> None:
+    """Another router has a mistyped address: that is wrong as well, and no route by the interface was there."""
+    network = after(
+        edited(square(), "server", neighbours=()),
+        "r2: ip address del 172.16.2.1/24 dev dmz",
+        "r2: ip address add 174.16.2.1/24 dev dmz",
+        "server: ip link set dev eth0 down",
+    )
+    assert named(network, "pc", "192.0.2.80") == [
+        ["server: ip link set dev eth0 up"],
+        ["r2: ip address add 172.16.2.1/24 dev dmz", "r2: ip address del 174.16.2.1/24 dev dmz"],
+    ]
