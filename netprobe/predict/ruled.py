@@ -110,7 +110,9 @@ def ruled(
     passed = _passage(namespace, hook, family, packet, doors.oif or doors.iif, ruling)
     if passed.stop is None:
         return passed
-    answering = replace(subject, reply=subject.reply or packet.leg is Leg.REPLY)
+    # what a tunnel sends has a flow of its own, whose source port says which one it has inside
+    is_answer = packet.leg is Leg.REPLY and not packet.inside
+    answering = replace(subject, reply=subject.reply or is_answer)
     return replace(
         passed, stop=allow.narrowed(namespace.ruleset, passed.stop, ruling, answering, family, hook)
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from diagnose.test_rather_two import ruled
 from diagnose.test_repair_whole import after, ask, chosen, healthy, said
 from diagnose.test_two_at_once import OF_IPV6, named
 from diagnose.test_two_by_two import square
 from predict.networks import edited, tutorial, with_link_locals
 
-from netprobe.model import PolicyRule
+from netprobe.model import Neighbour, PolicyRule, Ruleset, Socket
 from netprobe.model.lookup import where, without
+from netprobe.rules.read.iptables_save import read_save
 
 
 def test_a_loopback_has_no_network_of_others() -> None:
@@ -54,3 +56,31 @@ def test_a_route_to_a_station_that_nobody_is_is_not_what_went_with_an_interface(
         ["server: ip link set dev eth0 up"],
         ["r2: ip address add 172.16.2.1/24 dev dmz", "r2: ip address del 174.16.2.1/24 dev dmz"],
     ]
+
+
+def test_what_a_tunnel_sends_is_no_answer_for_a_firewall() -> None:
+    """Its packets go to the tunnel's port in both directions, and come from another one for each flow inside."""
+    network = ruled(
+        healthy("pod-out-of-the-far-bridge"), "node2", "filter", ":INPUT DROP [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]"
+    )
+    pods = [(network[name], network[name].link_named("eth0"), own) for name, own in (("pod1", "10.42.0.1"), ("pod2", "10.42.0.2"))]
+    for (pod, link, _), (_, far, address) in zip(pods, reversed(pods), strict=True):
+        assert link is not None
+        assert far is not None
+        network = edited(network, pod.name, neighbours=(Neighbour(link.index, address, far.mac, "permanent"),))
+    assert said(chosen(network, ask("pod2", "10.42.0.1"))) == ["node2: iptables -I INPUT -i u0 -p udp --dport 4789 -j ACCEPT"]
+
+
+def test_whoever_takes_a_packet_for_himself_by_his_loopback_lets_it_go_on() -> None:
+    """An address of a neighbour's, and a bridge that forwards nothing between the two: that is fewer hops than there were to itself."""
+    network = after(edited(tutorial(), "c1", sockets=()), "c1: ip address add 172.17.0.3/32 dev lo")
+    bridge = "\n".join(("*filter", ":INPUT ACCEPT", ":FORWARD ACCEPT", ":OUTPUT ACCEPT", "-A FORWARD -p IPv4 -j DROP", ""))
+    network = edited(network, "host", ruleset=Ruleset(tables=tuple(read_save(bridge, "ebtables", "bridge"))))
+    network = edited(network, "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    own, far = (network[name].link_named("eth0") for name in ("c1", "c2"))
+    assert own is not None
+    assert far is not None
+    network = edited(network, "c1", neighbours=(Neighbour(own.index, "172.17.0.3", far.mac, "permanent"),))
+    found = named(network, "c1", "172.17.0.3", 80)
+    assert found[0] == ["c1: ip address del 172.17.0.3/32 dev lo"]
+    assert found[1][0].startswith("host: ebtables -D FORWARD")

@@ -144,7 +144,10 @@ def _lets_go(loss: Loss, outcome: Prediction, end: Stop) -> bool:
     if loss.prediction.request.end is not End.DELIVER or not before:
         return False
     taker = before[-1]
-    if len(now) > len(before) and taker in now:
+    further = len(now) > len(before) or len({*now}) > len(
+        {*before}
+    )  # by its loopback it is many hops to itself
+    if further and taker in now:
         return now[-1] != taker or outcome.request.end is not End.DELIVER
     return end.place.namespace == taker and _is_refused(loss, taker, end)
 
