@@ -282,7 +282,8 @@ def change_fdb(order: Order) -> Snapshot:
     """`bridge fdb del|add|append|replace MAC dev IFACE [master|self] [static] [dst REMOTE [via IFACE]]`."""
     (_, mac), link, remote, table = order.plain[:2], order.device, order.address("dst"), order.namespace.fdb
     refuse_if(not _MAC.fullmatch(mac), mac)
-    master = link.master if "master" in order.plain else None
+    own = "self" in order.plain and link.kind == "bridge"  # its entries are its own, as its ports' are
+    master = link.index if own else link.master if "master" in order.plain else None
     via = order.link(order.needed("via")).index if order.option("via") else None
     known = where(table, mac=mac, index=link.index, vlan=None)
     there = [e for e in known if _is_meant(e, master, remote) and (remote is None or e.via == via)]
@@ -291,7 +292,8 @@ def change_fdb(order: Order) -> Snapshot:
     # EOPNOTSUPP: of what everybody gets there are several (vxlan_fdb_update_existing)
     refuse_if(verb == "replace" and mac == NO_MAC and has(others, index=link.index), mac)
     state = "static" if {"static", "dynamic"} & {*order.plain} else "permanent"
-    entry = FdbEntry(link.index, mac, master, state=state, remote=remote, via=via)
+    refuse_if(own and state != "permanent", state)  # EINVAL
+    entry = FdbEntry(link.index, mac, master, state=state, local=own, remote=remote, via=via)
     gone = {"del": there, "replace": others}.get(verb, [])
     return order.with_fields(fdb=order.edited(table, gone, entry)).snapshot
 
@@ -302,7 +304,8 @@ def _is_meant(entry: FdbEntry, master: int | None, remote: str | None) -> bool:
 
 def _gives_way(entry: FdbEntry, link: Link) -> bool:
     """A bridge has one entry for an address, wherever it leads; a VXLAN has its own."""
-    return entry.index == link.index or (link.master is not None and entry.master == link.master)
+    bridge = link.index if link.kind == "bridge" else link.master
+    return entry.index == link.index or (bridge is not None and entry.master == bridge)
 
 
 def change_vlan(order: Order) -> Snapshot:

@@ -21,7 +21,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import among, but, indexed, not_among
+from netprobe.model.lookup import among, but, indexed, not_among, where
 
 from . import prefix
 from .drop import lost, unread
@@ -92,7 +92,8 @@ def misled(branch: Branch) -> Branch:
         branch.steered.entry,
     )
     text = f"the FDB of {bridge.name} has {entry.mac} behind {out.name}, where no station has that MAC"
-    return replace(branch, stop=_wrong_entry(name, out, out, entry, Stage.BRIDGE_FORWARD, text))
+    stop = _wrong_entry(name, out, out, entry, Stage.BRIDGE_FORWARD, text)
+    return replace(branch, stop=_with_its_own(stop, bridge, entry.mac))
 
 
 def turned_back(name: str, bridge: Link, out: Link, entry: FdbEntry) -> Stop:
@@ -101,7 +102,31 @@ def turned_back(name: str, bridge: Link, out: Link, entry: FdbEntry) -> Stop:
         f"the FDB of {bridge.name} has {entry.mac} behind {out.name}, by which its frames come in: they are"
         " not sent back"
     )
-    return _wrong_entry(name, out, out, entry, Stage.BRIDGE_FORWARD, text)
+    stop = _wrong_entry(name, out, out, entry, Stage.BRIDGE_FORWARD, text)
+    return _with_its_own(stop, bridge, entry.mac)
+
+
+def _with_its_own(stop: Stop, bridge: Link, mac: str) -> Stop:
+    """The stop, mended by the entry for the bridge's own MAC, where that is what another one stands for: a
+    bridge has one for each, and takes up nothing by none (br_fdb_add, br_handle_frame_finish).
+    """
+    fix = Command.of("bridge", "fdb", "replace", mac, "dev", bridge.name, "self", "permanent")
+    return stop if mac != bridge.mac else replace(stop, commands=(fix,))
+
+
+def forgotten(namespace: Namespace, bridge: Link) -> Stop | None:
+    """Why a frame for the bridge's own MAC, for which it has no entry, is flooded and not taken up, unless it
+    takes up everything; None where those of its ports, which the kernel makes as well, were not read.
+    """
+    made = {each.mac for each in where(namespace.fdb, master=bridge.index, local=True)}
+    ports = {port.mac for port in namespace.ports(bridge)}
+    if namespace.forwarded is not None or not made or not ports <= made:
+        return None
+    named = f"{bridge.mac} dev {bridge.name} self"
+    text = f"the FDB of {bridge.name} has no entry for {bridge.mac}, its own MAC: it takes no frame for it up"
+    thing = Object("fdb-entry", named, f"{named} (missing)")
+    stop = lost("fdb-wrong-entry", namespace.name, bridge, Stage.BRIDGE_INPUT, text, object=thing)
+    return _with_its_own(stop, bridge, bridge.mac or "")
 
 
 def _wrong_entry(name: str, place: Link, out: Link, entry: FdbEntry, stage: Stage, text: str) -> Stop:

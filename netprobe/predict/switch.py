@@ -15,6 +15,7 @@ from netprobe.model import FdbEntry, Hop, Link, Namespace, Stage, Stop
 from . import netfilter, stacked
 from .bridge import (
     fdb_lookup,
+    forgotten,
     into_vlan,
     listeners,
     no_flood,
@@ -124,7 +125,8 @@ class Switch:
             return self._to_group(namespace, bridge, port, packet)
         entry = self._entry(namespace, bridge, mac, vlan_of(bridge, packet))
         if entry is None and mac == bridge.mac:
-            return self._to_host(name, bridge, port, packet)
+            gone = forgotten(namespace, bridge)
+            return (Branch(packet, stop=gone),) if gone else self._to_host(name, bridge, port, packet)
         out = namespace.link(entry.index) if entry is not None else None
         if entry is None or (out is None and not entry.local):
             return self._flood(namespace, bridge, port, packet)

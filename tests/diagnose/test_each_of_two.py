@@ -8,7 +8,7 @@ from diagnose.test_two_at_once import OF_IPV6, named
 from diagnose.test_two_by_two import square
 from predict.networks import edited, tutorial, with_link_locals
 
-from netprobe.model import Neighbour, PolicyRule, Ruleset, Socket
+from netprobe.model import FdbEntry, Neighbour, PolicyRule, Ruleset, Socket
 from netprobe.model.lookup import where, without
 from netprobe.rules.read.iptables_save import read_save
 
@@ -84,3 +84,19 @@ def test_whoever_takes_a_packet_for_himself_by_his_loopback_lets_it_go_on() -> N
     found = named(network, "c1", "172.17.0.3", 80)
     assert found[0] == ["c1: ip address del 172.17.0.3/32 dev lo"]
     assert found[1][0].startswith("host: ebtables -D FORWARD")
+
+
+def test_a_bridge_whose_own_entry_another_one_stands_for() -> None:
+    """Without an entry for its own MAC a bridge takes up nothing: to delete the wrong one is not enough."""
+    network = tutorial()
+    host, bridge = network["host"], network["host"].link_named("docker0")
+    assert bridge is not None
+    ports = host.ports(bridge)
+    made = tuple(FdbEntry(port.index, port.mac, bridge.index, state="permanent", local=True) for port in ports)
+    own = FdbEntry(bridge.index, bridge.mac, bridge.index, state="permanent", local=True)
+    assert not named(edited(network, "host", fdb=(own, *made)), "c1", "172.17.0.1")
+    network = edited(network, "host", fdb=(*made, FdbEntry(ports[0].index, bridge.mac, bridge.index, state="static")))
+    line = f"host: bridge fdb replace {bridge.mac} dev docker0 self permanent"
+    assert named(network, "c1", "172.17.0.1") == [[line]]
+    network = after(network, f"host: bridge fdb del {bridge.mac} dev {ports[0].name} master")
+    assert named(network, "c1", "172.17.0.1") == [[line]]

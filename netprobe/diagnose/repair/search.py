@@ -144,9 +144,8 @@ def _lets_go(loss: Loss, outcome: Prediction, end: Stop) -> bool:
     if loss.prediction.request.end is not End.DELIVER or not before:
         return False
     taker = before[-1]
-    further = len(now) > len(before) or len({*now}) > len(
-        {*before}
-    )  # by its loopback it is many hops to itself
+    # by its loopback it is many hops to oneself
+    further = len(now) > len(before) or len({*now}) > len({*before})
     if further and taker in now:
         return now[-1] != taker or outcome.request.end is not End.DELIVER
     return end.place.namespace == taker and _is_refused(loss, taker, end)
