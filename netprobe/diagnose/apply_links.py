@@ -282,8 +282,9 @@ def change_fdb(order: Order) -> Snapshot:
     """`bridge fdb del|add|append|replace MAC dev IFACE [master|self] [static] [dst REMOTE [via IFACE]]`."""
     (_, mac), link, remote, table = order.plain[:2], order.device, order.address("dst"), order.namespace.fdb
     refuse_if(not _MAC.fullmatch(mac), mac)
-    own = "self" in order.plain and link.kind == "bridge"  # its entries are its own, as its ports' are
-    master = link.index if own else link.master if "master" in order.plain else None
+    own = "self" in order.plain and link.kind == "bridge"  # its entries are in its table, as its ports' are
+    masters = {"self": link.index if own else None, "master": link.master}
+    master = next((masters[word] for word in order.plain if word in masters), None)
     via = order.link(order.needed("via")).index if order.option("via") else None
     known = where(table, mac=mac, index=link.index, vlan=None)
     there = [e for e in known if _is_meant(e, master, remote) and (remote is None or e.via == via)]

@@ -38,6 +38,7 @@ from .resent import resent
 
 _ROUNDS = 5  # who has mended five things asks again
 _STATES = {True: "listen", False: "unconnected"}  # of a program's socket, by whether it takes connections
+_LED = "dnat-dead-target"
 # a model read for another path shows what is there, not what is missing
 _UNPROVEN = {"neigh-no-answer", "unknown"}
 
@@ -197,10 +198,14 @@ def _is_another(cause: Cause, known: Sequence[Cause]) -> bool:
 
 
 def _served(snapshot: Snapshot, cause: Cause, hops: tuple[Hop, ...]) -> Snapshot | None:
-    """The snapshot with a program that answers where one is missing or stuck; None for another cause."""
-    there = snapshot.at(cause.place.namespace)
+    """The snapshot with a program that answers where one is missing or stuck; None for another cause. A rule
+    that led to where none is mends nothing either.
+    """
+    led = hops[-1:] if cause.code == _LED and not has(cause.commands, looks=False) else ()
+    end = next((hop.namespace for hop in where(led, stage=Stage.DELIVER)), cause.place.namespace)
+    there = snapshot.at(end)
     last = find(reversed(hops), namespace=there.name)
-    if cause.code not in PROGRAMS or last is None or last.flow.dport is None:
+    if cause.code not in (*PROGRAMS, _LED) or last is None or last.flow.dport is None:
         return None
     asked, port, known = last.flow, last.flow.dport, there.programs
     name, state = str(asked.protocol), _STATES[asked.protocol.connects]

@@ -5,6 +5,8 @@ Kernel: net/bridge/br_{forward,fdb,stp_if}.c; bridge(8).
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from msgspec.structs import replace
 
 from netprobe.model import (
@@ -118,9 +120,8 @@ def forgotten(namespace: Namespace, bridge: Link) -> Stop | None:
     """Why a frame for the bridge's own MAC, for which it has no entry, is flooded and not taken up, unless it
     takes up everything; None where those of its ports, which the kernel makes as well, were not read.
     """
-    made = {each.mac for each in where(namespace.fdb, master=bridge.index, local=True)}
-    ports = {port.mac for port in namespace.ports(bridge)}
-    if namespace.forwarded is not None or not made or not ports <= made:
+    made = {*map(attrgetter("mac"), where(namespace.fdb, master=bridge.index, local=True))}
+    if not made.issuperset(map(attrgetter("mac"), namespace.ports(bridge))):
         return None
     named = f"{bridge.mac} dev {bridge.name} self"
     text = f"the FDB of {bridge.name} has no entry for {bridge.mac}, its own MAC: it takes no frame for it up"

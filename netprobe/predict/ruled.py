@@ -111,7 +111,7 @@ def ruled(
     if passed.stop is None:
         return passed
     # what a tunnel sends has a flow of its own, whose source port says which one it has inside
-    is_answer = packet.leg is Leg.REPLY and not packet.inside
+    is_answer = (packet.leg, packet.inside) == (Leg.REPLY, ())
     answering = replace(subject, reply=subject.reply or is_answer)
     return replace(
         passed, stop=allow.narrowed(namespace.ruleset, passed.stop, ruling, answering, family, hook)

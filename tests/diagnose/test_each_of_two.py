@@ -6,10 +6,16 @@ from diagnose.test_rather_two import ruled
 from diagnose.test_repair_whole import after, ask, chosen, healthy, said
 from diagnose.test_two_at_once import OF_IPV6, named
 from diagnose.test_two_by_two import square
-from predict.networks import edited, tutorial, with_link_locals
+from msgspec.structs import replace
+from predict.networks import edited, probe, tutorial, with_link_locals
 
-from netprobe.model import FdbEntry, Neighbour, PolicyRule, Ruleset, Socket
+from netprobe.causes.catalogue import explain
+from netprobe.diagnose.blockers import with_outlook
+from netprobe.diagnose.report import diagnose
+from netprobe.model import FdbEntry, Neighbour, PolicyRule, Protocol, Ruleset, Snapshot, Socket
 from netprobe.model.lookup import where, without
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
 from netprobe.rules.read.iptables_save import read_save
 
 
@@ -100,3 +106,49 @@ def test_a_bridge_whose_own_entry_another_one_stands_for() -> None:
     assert named(network, "c1", "172.17.0.1") == [[line]]
     network = after(network, f"host: bridge fdb del {bridge.mac} dev {ports[0].name} master")
     assert named(network, "c1", "172.17.0.1") == [[line]]
+
+
+def test_a_router_that_does_not_forward_is_one_though_nobody_sends_to_it() -> None:
+    """It knows a way on by another side: the route to it, and then that it is to forward."""
+    network = after(tutorial(), "host: sysctl -w net.ipv4.ip_forward=0", "red: ip route del default via 10.0.0.1 dev eth0")
+    found = named(network, "red", "8.8.8.8")
+    assert found[0][0].startswith("red: ip route add default via 10.0.0.1")
+    assert found[1:] == [["host: sysctl -w net.ipv4.ip_forward=1"]]
+
+
+def of_ipv6() -> Snapshot:
+    return healthy("nd-filtered-in-the-container")
+
+
+def test_who_asks_is_not_given_the_address_that_it_asks_for() -> None:
+    """Nobody has it, as its station is off, and the asker has none."""
+    network = after(of_ipv6(), "c1: ip address del fd00:172:17::2/64 dev eth0", "c2: ip link set dev eth0 down")
+    assert said(chosen(network, ask("c1", "fd00:172:17::3"))) == ["c1: ip address add ADDRESS/64 dev eth0"]
+
+
+def test_what_is_plainly_off_is_switched_on_though_something_must_be_added_behind_it() -> None:
+    """A cable, and behind it a station whose address is another one: neither alone would help."""
+    port = next(link.name for link in of_ipv6()["host"].links if link.far_end and link.name.startswith("veth9b"))
+    network = after(
+        of_ipv6(),
+        f"host: ip link set dev {port} down",
+        "c2: ip address del fd00:172:17::3/64 dev eth0",
+        "c2: ip address add fd00:172:17::37/64 dev eth0",
+    )
+    assert named(network, "c1", "fd00:172:17::3") == [
+        [f"host: ip link set dev {port} up"],
+        ["c2: ip address add fd00:172:17::3/64 dev eth0"],
+    ]
+
+
+def test_what_stands_behind_a_published_port_where_no_program_is() -> None:
+    """Its station has no way back either, which is told at once."""
+    network = edited(healthy("published-port-not-for-the-host-itself"), "c2", sockets=())
+    network = replace(after(network, "c2: ip route replace default via 172.17.9.9 dev eth0 onlink"), answers=())
+    asked = probe("red", "203.0.113.2", Protocol.TCP, source_port=40000)
+    asked = replace(asked, destination=replace(asked.destination, port=8080))
+    found = predict(network, asked, ask=False)
+    assert isinstance(found, Prediction)
+    report = diagnose("why", found.probe, network, found, None, frozenset(), explain)
+    assert [each.code for each in report.causes[:1]] == ["dnat-dead-target"]
+    assert [each.code for each in with_outlook(report, network, explain).blockers] == ["route-wrong-nexthop"]

@@ -56,14 +56,15 @@ def _routers(
     here: Namespace, wanted: str, link: Link, router: Namespace, station: Link
 ) -> Iterator[hints.Gateway]:
     """The addresses of a router beside an interface that are of a network of both; of one that does not send
-    what is for `wanted` back.
+    what is for `wanted` back; or of one that would send it on by another side, if only it forwarded.
     """
     version = prefix.version(wanted)
     own = own_addresses(here, link, version)
     sides = [each for each in where(router.outward, up=True) if own_addresses(router, each, version)]
-    if len(sides) < _SIDES or not forwards(router, station, version):
-        return
     leg = fib.lookup(router, RouteQuery(None, wanted)).leg
+    onward = leg is not None and leg.via is not None and leg.index != station.index
+    if len(sides) < _SIDES or not (onward or forwards(router, station, version)):
+        return
     if leg is not None and here.address(leg.via or "") is not None:
         return
     for each in own_addresses(router, station, version):

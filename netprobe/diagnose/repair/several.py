@@ -32,6 +32,9 @@ _DEPTH = 4  # things at once
 _TOO_MUCH = 1 << 30
 _UNKNOWN = 2  # how a repair stands to what has changed since the probe passed, of which nothing is known
 _BY_HAND = 5  # what a program costs that the reader has to start: as much as what is added
+_LATE = (
+    12  # what something that is added costs more behind what changes nothing by itself: more than all else
+)
 
 
 class _Sequence(Struct, frozen=True):
@@ -149,11 +152,12 @@ class _Queue:
 
 def _last_step(loss: Loss, way: _Sequence, found: Results) -> int | None:
     """What it costs to let the probe pass behind a way; None where nothing that was found does. Behind what
-    has changed nothing it must be something that is wrong as well: added can be much.
+    has changed nothing it should be something that is wrong as well: added can be much.
     """
     repairs = [*filterfalse(partial(gives_to_the_asker, loss), found.repairs)]
     if way.idle:
-        return next(map(_cost, _sound(loss, found)), None)
+        added = (_cost(each) + _LATE for each in filter(is_meant, repairs))
+        return next(chain(map(_cost, _sound(loss, found)), added), None)
     by_hand = _BY_HAND if _arrives(loss, way) else None
     return next(map(_cost, filter(is_meant, repairs)), by_hand)
 

@@ -42,7 +42,7 @@ from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
 from .bridge_gone import SEVERAL, seekers, supposed_length
-from .stop import target
+from .stop import asks_others, target
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -224,7 +224,8 @@ def _bare(
     if link.kind == "bridge":
         meant, free = loss.probe.destination.address, None
     text = f"{link.name} in {namespace.name} has no IPv{version} address"
-    for address in those_not_in(asked_for(loss), (meant,)):
+    asked = loss.goal if asks_others(loss, namespace.name) else None
+    for address in those_not_in(asked_for(loss), (meant, asked)):
         usual = usual_length(others, address)
         joined = len(seekers(loss, namespace.name, address)) >= SEVERAL  # by a bridge, which had it
         if usual is not None and not joined:

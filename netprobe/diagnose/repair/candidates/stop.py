@@ -111,6 +111,12 @@ def _onlink(command: Command, link: Link) -> Command:
     return replace(command, words=(*command.words, *device, "onlink"))
 
 
+def asks_others(loss: Loss, name: str) -> bool:
+    """Whether a namespace asks, and asks another one: it has not the address that it asks for."""
+    source = loss.probe.source.namespace
+    return name == source != loss.probe.destination.namespace
+
+
 def target(loss: Loss) -> str | None:
     """The address that the broken leg is to reach, as it was when it left its sender."""
     request, reply = loss.prediction.request.hops, loss.prediction.reply
