@@ -19,6 +19,7 @@ from netprobe.model import (
     LinkRef,
     PortVlan,
     Snapshot,
+    Vxlan,
 )
 from netprobe.model.lookup import all_but, among, but, find, has, those_not_in, where
 from netprobe.model.settings import joined
@@ -279,28 +280,41 @@ def wait(order: Order) -> Snapshot:
 
 
 def change_fdb(order: Order) -> Snapshot:
-    """`bridge fdb del|add|append|replace MAC dev IFACE [master|self] [static] [dst REMOTE [via IFACE]]`."""
+    """`bridge fdb del|add|append|replace MAC dev IFACE [master|self] [static] [END]`, and END is
+    `dst REMOTE [port P] [vni N] [via IFACE]`.
+    """
     (_, mac), link, remote, table = order.plain[:2], order.device, order.address("dst"), order.namespace.fdb
     refuse_if(not _MAC.fullmatch(mac), mac)
     own = "self" in order.plain and link.kind == "bridge"  # its entries are in its table, as its ports' are
     masters = {"self": link.index if own else None, "master": link.master}
     master = next((masters[word] for word in order.plain if word in masters), None)
     via = order.link(order.needed("via")).index if order.option("via") else None
+    vni, port = (int(order.needed(key)) if order.option(key) else None for key in ("vni", "port"))
+    ends = FdbEntry(link.index, mac, vni=vni, via=via, port=port)
     known = where(table, mac=mac, index=link.index, vlan=None)
-    there = [e for e in known if _is_meant(e, master, remote) and (remote is None or e.via == via)]
+    there = [e for e in known if _is_meant(e, master, remote) and remote in (None, _end(e, link, ends))]
     others = [e for e in where(table, mac=mac) if _gives_way(e, link)]
     verb = order.permit(there, "add", "append", "replace", "del")
     # EOPNOTSUPP: of what everybody gets there are several (vxlan_fdb_update_existing)
     refuse_if(verb == "replace" and mac == NO_MAC and has(others, index=link.index), mac)
     state = "static" if {"static", "dynamic"} & {*order.plain} else "permanent"
     refuse_if(own and state != "permanent", state)  # EINVAL
-    entry = FdbEntry(link.index, mac, master, state=state, local=own, remote=remote, via=via)
+    entry = replace(ends, master=master, state=state, local=own, remote=remote)
     gone = {"del": there, "replace": others}.get(verb, [])
     return order.with_fields(fdb=order.edited(table, gone, entry)).snapshot
 
 
 def _is_meant(entry: FdbEntry, master: int | None, remote: str | None) -> bool:
     return (entry.master is None) is (master is None) and remote in (None, entry.remote)
+
+
+def _end(entry: FdbEntry, link: Link, meant: FdbEntry) -> str | None:
+    """The end of an entry that is bound to this interface, and sends by this number and port; what is not
+    said is the device's (vxlan_fdb_find_rdst).
+    """
+    own = link.vxlan or Vxlan(0)
+    same = own.by(entry.vni, entry.port) == own.by(meant.vni, meant.port) and entry.via == meant.via
+    return entry.remote if same else None
 
 
 def _gives_way(entry: FdbEntry, link: Link) -> bool:

@@ -21,7 +21,7 @@ _KEYS = {
     "nud", "proto", "scope", "nhid", "id",
     "-p", "-s", "-d", "--orig-src", "--orig-dst", "--sport", "--dport", "to", "iif", "oif", "fwmark", "tos",
     "ipproto", "sport", "dport", "uidrange", "suppress_prefixlength", "mtu", "preferred_lft", "valid_lft",
-    "goto", "peer", "hoplimit", "advmss",
+    "goto", "peer", "hoplimit", "advmss", "vni", "port",
 }  # fmt: skip
 
 

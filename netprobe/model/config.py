@@ -158,7 +158,7 @@ class FdbEntry(Struct, frozen=True, gc=False):
     """A forwarding entry: frames for `mac` leave by `index`.
 
     `remote` is a VXLAN destination, `via` the interface by which alone it is sought, where the entry is bound
-    to one; `local` the bridge's own.
+    to one; `vni` and `port` where they are others than the device's; `local` the bridge's own.
     """
 
     index: int
@@ -171,6 +171,7 @@ class FdbEntry(Struct, frozen=True, gc=False):
     remote: str | None = None
     vni: int | None = None
     via: int | None = None
+    port: int | None = None
 
     @property
     def static(self) -> bool:

@@ -6,6 +6,7 @@ No name here is escaped yet.
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class LinkRef(Struct, frozen=True, gc=False):
@@ -110,6 +111,12 @@ class Vxlan(Struct, frozen=True, gc=False):
     def network(self) -> tuple[int, int]:
         """(number, port): what both ends of a tunnel have alike."""
         return self.vni, self.port
+
+    def by(self, vni: int | None, port: int | None) -> Vxlan:
+        """The device as one of its entries sends, which may have a number and a port of its own
+        (vxlan_xmit_one).
+        """
+        return replace(self, vni=vni or self.vni, port=port or self.port)
 
 
 class Qdisc(Struct, frozen=True, gc=False):

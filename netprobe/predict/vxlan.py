@@ -181,7 +181,8 @@ def _carry(
 ) -> Ways:
     """The outer packet to one remote, and the frame again where it is unpacked."""
     assert entry.remote is not None
-    name, link, vxlan = sender
+    name, link, own = sender
+    vxlan = own.by(entry.vni, entry.port)
     ground.tunnelled += 1
     if ground.tunnelled > MOST:
         text = f"more than {MOST} packets in tunnels: netprobe follows no further"
@@ -205,7 +206,7 @@ def _carry(
     finish = send(trail, home, below)
     hops = inside(trail.hops, packet, f"to {entry.remote}")
     if finish.end is End.DELIVER and trail.arrived is not None:
-        return tuple(b.behind(*hops) for b in _unpack(ground, sender, packet, trail))
+        return tuple(b.behind(*hops) for b in _unpack(ground, (name, link, vxlan), packet, trail, entry))
     if finish.end is End.EXIT:
         return (Branch(packet, exit=(name, link), hops=hops, below=trail.left),)
     return (Branch(packet, hops=hops, stop=finish.stop and _blame(ground, name, link, entry, finish.stop)),)
@@ -285,7 +286,9 @@ def inside(hops: Sequence[Hop], packet: Packet, where: str) -> tuple[Hop, ...]:
     )
 
 
-def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, trail: Trail) -> Ways:
+def _unpack(
+    ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, trail: Trail, entry: FdbEntry
+) -> Ways:
     """At the remote: the VXLAN device of this port and VNI takes the frame out of the packet."""
     assert trail.arrived is not None
     there, arrived = trail.arrived[0], trail.arrived[2]
@@ -307,7 +310,8 @@ def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, tra
             " not read"
         )
         return (Branch(packet, stop=lost("unknown", *sender[:2], Stage.DECAPSULATE, text)),)
-    return (Branch(packet, stop=_mismatch(ground, sender, there, bool(same_port))),)
+    stop = _mismatch(ground, sender, there, bool(same_port))
+    return (Branch(packet, stop=replace(stop, object=_named(sender, entry) or stop.object)),)
 
 
 NO_CHECKSUM, TAKES_NONE = "udp6zerocsumtx", "udp6zerocsumrx"
@@ -352,6 +356,15 @@ def _mismatch(ground: Ground, sender: tuple[str, Link, Vxlan], there: str, port_
         text,
         object=Object("tunnel", link.name, f"{link.name} vxlan id {ours.vni} dstport {ours.port}"),
     )
+
+
+def _named(sender: tuple[str, Link, Vxlan], entry: FdbEntry) -> Object | None:
+    """The entry that sends by a number or a port that is not its device's, as bridge(8) prints it."""
+    _, link, vxlan = sender
+    if entry.vni is None and entry.port is None:
+        return None
+    id = f"{entry.mac} dev {link.name} dst {entry.remote}"
+    return Object("fdb-entry", id, f"{id} port {vxlan.port} vni {vxlan.vni}")
 
 
 def _blame(ground: Ground, name: str, link: Link, entry: FdbEntry, stop: Stop) -> Stop:

@@ -346,8 +346,14 @@ def test_forwarding_entries() -> None:
     assert fdb_entry_of(own) == FdbEntry(3, "02:00:00:00:00:01", 2, state="permanent", local=True)
     sticky = struct.pack("=BxxxiHBB", 7, 3, 0x40, 0x44, 0) + mac + attribute(9, u32(2))
     assert fdb_entry_of(sticky) == FdbEntry(3, "02:00:00:00:00:01", 2, state="static", sticky=True)
-    remote = struct.pack("=BxxxiHBB", 7, 4, 0x80, 0x02, 0) + mac + attribute(1, ip("192.0.2.2")) + attribute(7, u32(9))
-    assert fdb_entry_of(remote) == FdbEntry(4, "02:00:00:00:00:01", state="permanent", remote="192.0.2.2", vni=9)
+    remote = (
+        struct.pack("=BxxxiHBB", 7, 4, 0x80, 0x02, 0)
+        + mac
+        + attribute(1, ip("192.0.2.2"))
+        + attribute(7, u32(9))
+        + attribute(6, b"\x12\xb6")
+    )
+    assert fdb_entry_of(remote) == FdbEntry(4, "02:00:00:00:00:01", state="permanent", remote="192.0.2.2", vni=9, port=4790)
 
 
 def test_who_listens_behind_which_port() -> None:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from networks import MAC, RULES, edited, lo, local, port, probe, relinked, veth, via
 
 from netprobe.diagnose.apply import mend
+from netprobe.diagnose.repair.candidates import tunnels
 from netprobe.diagnose.repair.choice import choose
 from netprobe.model import (
     Bridge,
@@ -443,3 +444,61 @@ def test_a_gateway_to_whom_only_the_tunnels_packet_got_leads_on() -> None:
     assert lost.stop.code == "filtered-by-rule"
     found = choose(snapshot, lost, lost.stop)
     assert {found.stop.code, *(each.stop.code for each in found.others)} == {"filtered-by-rule"}
+
+
+def crossed(first: FdbEntry, second: FdbEntry) -> Snapshot:
+    """Each end has a number of its own, and entries that say the other's."""
+    numbered = pair()
+    for name, vni, entry in (("a", 7, first), ("b", 8, second)):
+        here = numbered[name]
+        device = replace(here.links[2], vxlan=Vxlan(vni, learning=False))
+        numbered = edited(numbered, name, links=(*here.links[:2], device), fdb=(entry,))
+    return numbered
+
+
+TO_B, TO_A = default(3, "192.168.0.2"), default(3, "192.168.0.1")
+
+
+def test_an_entry_sends_by_a_number_of_its_own() -> None:
+    assert request(crossed(replace(TO_B, vni=8), replace(TO_A, vni=7))).end is End.DELIVER
+
+
+@pytest.mark.parametrize(
+    ("entry", "old"),
+    [
+        (
+            replace(TO_B, vni=9),
+            "192.168.0.2 vni 9",
+        ),
+        (TO_B, "192.168.0.2"),
+        (replace(TO_B, vni=8, port=4790), "192.168.0.2 port 4790 vni 8"),
+    ],
+)
+def test_an_entry_of_another_number_is_written_anew(entry: FdbEntry, old: str) -> None:
+    snapshot = crossed(entry, replace(TO_A, vni=7))
+    lost = predict(snapshot, probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    stop = choose(snapshot, lost, lost.stop).stop
+    assert stop.thing.kind == "fdb-entry"
+    right = [f"bridge fdb {word} 00:00:00:00:00:00 dev vx0 dst {end}" for word, end in (("del", old), ("append", "192.168.0.2 vni 8"))]
+    assert [" ".join(command.words) for command in stop.commands] == right
+
+
+def test_who_is_behind_a_tunnel_is_sent_to_by_its_number() -> None:
+    """An entry of one station, and nobody knows which one that is."""
+    station = replace(TO_B, mac="02:00:00:00:08:02", vni=8, port=4790)
+    snapshot = crossed(replace(TO_B, vni=8), replace(TO_A, vni=7))
+    snapshot = edited(snapshot, "a", fdb=(*snapshot["a"].fdb, station))
+    lost = predict(snapshot, probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    [right] = choose(snapshot, lost, lost.stop).stop.commands
+    assert " ".join(right.words) == "bridge fdb replace 02:00:00:00:08:02 dev vx0 dst 192.168.0.2 vni 8"
+
+
+def test_a_node_may_have_its_address_on_a_bridge() -> None:
+    """One that the tunnel is no port of."""
+    there = pair()["b"]
+    links = tuple(replace(link, kind="bridge", bridge=Bridge()) if link.name == "eth0" else link for link in there.links)
+    assert list(tunnels.underlay(pair()["a"], replace(there, links=links))) == ["192.168.0.2"]

@@ -308,6 +308,7 @@ class NeighbourMessage(nlmsg):
         (1, "NDA_DST", "ipaddr"),
         (2, "NDA_LLADDR", "cdata"),
         (5, "NDA_VLAN", "uint16"),
+        (6, "NDA_PORT", "be16"),
         (7, "NDA_VNI", "uint32"),
         (8, "NDA_IFINDEX", "uint32"),
         (9, "NDA_MASTER", "uint32"),

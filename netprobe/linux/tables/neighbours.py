@@ -124,6 +124,7 @@ def fdb_entry_of(record: Record) -> FdbEntry:
         sticky=bool(flags & NTF_STICKY),
         remote=record.get("NDA_DST"),
         vni=record.get("NDA_VNI"),
+        port=record.get("NDA_PORT"),
         via=record.get("NDA_IFINDEX"),
     )
 

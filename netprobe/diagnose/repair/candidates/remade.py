@@ -21,7 +21,7 @@ from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.vxlan import NO_CHECKSUM, TAKES_NONE
 
 from .before import route_words
-from .tunnels import devices, underlay
+from .tunnels import devices, numbers, underlay
 
 _MISMATCH = ("vxlan-vni-mismatch", "vxlan-port-mismatch")
 
@@ -140,7 +140,10 @@ def _on_it(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]
             yield fixes.ip(route.dst, "route", "add", *route_words(namespace, route))
     for entry in where(namespace.fdb, index=link.index, static=True):
         if entry.remote and (entry.mac, entry.remote) != (NO_MAC, wanted.remote):
-            yield Command.of("bridge", "fdb", "append", entry.mac, "dev", link.name, "dst", entry.remote)
+            more = numbers(wanted, wanted.by(entry.vni, entry.port))
+            yield Command.of(
+                "bridge", "fdb", "append", entry.mac, "dev", link.name, "dst", entry.remote, *more
+            )
     for each in but(where(namespace.neighbours, index=link.index, state="permanent"), mac=None):
         how = ("lladdr", each.mac or "", "dev", link.name, "nud", "permanent")
         yield Command.of("ip", "neigh", "replace", each.address, *how)

@@ -29,7 +29,7 @@ from netprobe.model import (
     Vxlan,
 )
 from netprobe.model.link import name_of
-from netprobe.model.lookup import but, find, has, those_in, where
+from netprobe.model.lookup import among, but, find, has, not_among, those_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.arp_reply import noarp
 from netprobe.predict.drop import lost
@@ -47,6 +47,9 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for (here, device, own), (there, other, its) in permutations(devices(loss), 2):
         if here.name != there.name and own.network == its.network:
             yield from _neighbour(loss, here, device, there, other)
+        if here.name != there.name and (
+            its.network in _sent(here, device, own) or own.network in _sent(there, other, its)
+        ):
             yield from _entry(loss, here, device, there, other)
 
 
@@ -57,6 +60,11 @@ def devices(loss: Loss) -> Iterator[tuple[Namespace, Link, Vxlan]]:
 
 def _devices(spaces: Iterable[Namespace]) -> Iterator[tuple[Namespace, Link, Vxlan]]:
     return ((each, link, vxlan) for each in spaces for link, vxlan in each.vxlans)
+
+
+def _sent(here: Namespace, device: Link, own: Vxlan) -> set[tuple[int, int]]:
+    """The networks that a device sends to: its own, and those of its entries."""
+    return {own.network, *(own.by(e.vni, e.port).network for e in where(here.fdb, index=device.index))}
 
 
 def _source(loss: Loss) -> Iterator[Repair]:
@@ -206,16 +214,20 @@ def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: L
     """The forwarding entry for the other device, for stations behind it, or for all, by the address of its
     node.
     """
+    own, its = device.vxlan or Vxlan(0), other.vxlan or Vxlan(0)
     known = but(where(here.fdb, index=device.index), remote=None)
+    right = [each for each in known if own.by(each.vni, each.port).network == its.network]
     written = {entry.mac for entry in known}
     # where what has no entry goes to everybody, the device's own MAC needs none
-    own = {other.mac} & written if _EVERYBODY in written else {other.mac}
+    direct = {other.mac} & written if _EVERYBODY in written else {other.mac}
     behind = those_in(_behind(loss, there, other), written)
-    for remote, mac in product(underlay(here, there), (*own, _EVERYBODY, *behind)):
+    ends = tuple(underlay(here, there))
+    numbered = (each.mac for each in among(known, remote=ends) if each not in right)
+    for remote, mac in product(ends, dict.fromkeys((*direct, _EVERYBODY, *behind, *numbered))):
         entries = where(known, mac=mac)
-        if not has(entries, remote=remote):
+        if not has(right, mac=mac, remote=remote):
             wrong = [each for each in entries if mac != _EVERYBODY or not _is_a_node(loss, each, device)]
-            stop = _without_entry(here, device, there, mac, remote, wrong)
+            stop = _without_entry(here, device, there, mac, (remote, *numbers(own, its)), wrong)
             yield from loss.repair(stop, Merit.RESTORES)
 
 
@@ -230,24 +242,38 @@ def _is_a_node(loss: Loss, entry: FdbEntry, device: Link) -> bool:
     everybody there are several.
     """
     nodes = chain.from_iterable(loss.snapshot[name].vxlans for name in loss.bearers(entry.remote))
-    return device.vxlan is not None and any(vxlan.network == device.vxlan.network for _, vxlan in nodes)
+    own = device.vxlan or Vxlan(0)
+    return any(vxlan.network == own.by(entry.vni, entry.port).network for _, vxlan in nodes)
+
+
+def numbers(own: Vxlan, sent: Vxlan) -> tuple[str, ...]:
+    """What an entry says beside its end where it sends by another port or number than its device."""
+    port = ("port", str(sent.port)) if sent.port != own.port else ()
+    return (*port, "vni", str(sent.vni)) if sent.vni != own.vni else port
 
 
 def _without_entry(
-    here: Namespace, device: Link, there: Namespace, mac: str, remote: str, entries: Sequence[FdbEntry]
+    here: Namespace,
+    device: Link,
+    there: Namespace,
+    mac: str,
+    end: tuple[str, ...],
+    entries: Sequence[FdbEntry],
 ) -> Stop:
     """The end of a device that does not send what is for a MAC to a node: `entries` has what it does with
     it.
     """
     named = f"{mac} dev {device.name}"
-    text = f"{device.name} of {here.name} does not send what is for {mac} to {remote}, where {there.name} is"
-    put = ("dev", device.name, "dst")
+    to = " ".join(end)
+    text = f"{device.name} of {here.name} does not send what is for {mac} to {to}, where {there.name} is"
+    put, own = ("dev", device.name, "dst"), device.vxlan or Vxlan(0)
     if mac == _EVERYBODY:  # of which there may be several, so that none can be replaced
-        gone = tuple(Command.of("bridge", "fdb", "del", mac, *put, each.remote or "") for each in entries[:1])
-        fix = (*gone, Command.of("bridge", "fdb", "append", mac, *put, remote))
+        old = ((each.remote or "", *numbers(own, own.by(each.vni, each.port))) for each in entries[:1])
+        gone = tuple(Command.of("bridge", "fdb", "del", mac, *put, *each) for each in old)
+        fix = (*gone, Command.of("bridge", "fdb", "append", mac, *put, *end))
     else:
         how = "replace" if len(entries) == 1 else "append"
-        fix = (Command.of("bridge", "fdb", how, mac, *put, remote),)
+        fix = (Command.of("bridge", "fdb", how, mac, *put, *end),)
     code, thing = "vxlan-fdb-missing", Object("fdb-entry", named, f"{named} (missing)")
     for entry in entries[:1]:
         known_as = f"{named} dst {entry.remote}"
@@ -262,6 +288,7 @@ def underlay(here: Namespace, there: Namespace) -> Iterator[str]:
 
 
 def _outer(namespace: Namespace) -> list[InterfaceAddress]:
-    """The addresses of a node that are on no tunnel and no bridge."""
-    links = but(where(namespace.links, vxlan=None), kind="bridge")
+    """The addresses of a node that are on no tunnel, and on no bridge of one."""
+    inner = {link.master for link, _ in namespace.vxlans}
+    links = not_among(where(namespace.links, vxlan=None), index=inner)
     return [a for link in links for a in all_addresses(namespace, link)]
