@@ -47,9 +47,11 @@ def track(
     older: tuple[ConntrackEntry, ...] = (),
 ) -> HookPacket:
     """The packet with its connection: one that the request left on this walk, an `older` one of the table, or
-    a new one.
+    a new one. Neighbour discovery is of none (nf_conntrack_icmpv6_error).
     """
     protocol = packet.flow.protocol
+    if protocol is Protocol.ND:
+        return replace(subject, state="untracked")
     tracks = trail.tracks if trail is not None else ()
     walked = (track.connection for track in reversed(tracks) if track.namespace == namespace.name)
     for entry in filter(None, (*walked, *older)):

@@ -52,3 +52,20 @@ def test_a_solicitation_is_sent_through_output_and_postrouting(hook: str, rule: 
     asked = Packet(Flow("fd00::1", "fd00::2", Protocol.ND, icmp_type=135), Leg.REQUEST)
     stop = outgoing(Ground(Snapshot({"rack": here})), "rack", link, asked)
     assert (stop.code if stop is not None else None) == code
+
+
+@pytest.mark.parametrize(
+    ("saved", "code"),
+    [
+        ("*nat\n:POSTROUTING DROP [0:0]\nCOMMIT\n", None),
+        ("*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -m conntrack --ctstate UNTRACKED -j DROP\nCOMMIT\n", "nd-filtered"),
+        ("*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -m conntrack --ctstate NEW -j DROP\nCOMMIT\n", None),
+    ],
+)
+def test_a_solicitation_is_of_no_connection(saved: str, code: str | None) -> None:
+    """So that no rule translates it (nf_conntrack_icmpv6_error; nf_nat_inet_fn)."""
+    link = Link(2, "eth0", up=True)
+    here = Namespace("rack", links=(link,), ruleset=Ruleset(tables=tuple(read_save(saved, "iptables", "ip6")), queues=()))
+    asked = Packet(Flow("fd00::1", "fd00::2", Protocol.ND, icmp_type=135), Leg.REQUEST)
+    stop = outgoing(Ground(Snapshot({"rack": here})), "rack", link, asked)
+    assert (stop.code if stop is not None else None) == code
