@@ -253,6 +253,35 @@ def test_a_port_that_the_map_of_published_ports_lacks() -> None:
     assert [" ".join(map(str, each.words)) for each in found.commands] == ["nft add element ip t ports { 8080 : 172.17.0.2 }"]
 
 
+def test_a_map_of_published_ports_in_which_nothing_is_left() -> None:
+    """Who was published no rule tells any more."""
+    found = cause(with_a_map(), "internet", "203.0.113.2", 8080)
+    assert (found.code, found.thing.id) == ("dnat-missing", "nft ip t ports")
+    assert [" ".join(map(str, each.words)) for each in found.commands] == ["nft add element ip t ports { 8080 : TARGET }"]
+
+
+def test_who_drops_where_addresses_are_translated_has_no_exceptions() -> None:
+    """It would be one for each connection."""
+    chain = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "drop"}}
+    asked = [test(payload("tcp", "dport"), 22), {"dnat": {"addr": "172.17.0.2", "port": 22}}]
+    rules = nft_table(chain, {"rule": {"chain": "p", "handle": 3, "expr": asked}}, family="ip")
+    snapshot = edited(tutorial(), "host", ruleset=rules, sockets=(web(8080),))
+    assert fix(cause(snapshot, "internet", "203.0.113.2", 8080)) == ["nft chain ip t p { policy accept; }"]
+
+
+@pytest.mark.parametrize("held", [(), ("192.0.2.7",)])
+def test_an_address_that_the_set_of_published_addresses_lacks(held: tuple[str, ...]) -> None:
+    """kube-proxy publishes ports of nodes at the addresses of a set."""
+    chain = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}}
+    named = {"set": {"name": "nodes", "handle": 2, "type": "ipv4_addr", "elem": [*held]}}
+    rule = {
+        "rule": {"chain": "p", "handle": 3, "expr": [test(payload("ip", "daddr"), "@nodes"), {"dnat": {"addr": "172.17.0.2", "port": 80}}]}
+    }
+    snapshot = edited(tutorial(), "host", ruleset=nft_table(chain, named, rule, family="ip"), sockets=())
+    found = cause(edited(snapshot, "c1", sockets=(web(80),)), "internet", "203.0.113.2", 8080)
+    assert (found.code, found.place.stage, fix(found)) == ("dnat-missing", Stage.PREROUTING, ["nft add element ip t nodes { 203.0.113.2 }"])
+
+
 @pytest.mark.parametrize(("family", "word"), [("ip", "dnat to"), ("inet", "dnat ip to")])
 def test_a_port_that_nft_publishes_for_another_address(family: str, word: str) -> None:
     """As netavark does it: in a chain that is jumped to, a mark first, the translation after it."""

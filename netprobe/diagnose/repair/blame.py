@@ -11,15 +11,15 @@ from itertools import chain
 
 from netprobe.diagnose import dnat_rules
 from netprobe.diagnose.nat_rules import rewriting
-from netprobe.model import Command, Flow, Hop, Leg, Namespace, Object, Place, Stage, Stop, Table
+from netprobe.model import Blank, Command, Flow, Hop, Leg, Namespace, Object, Place, Stage, Stop, Table
 from netprobe.model.lookup import but, has, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import rule_decision
 
 from .candidates.proxies import without_a_way
-from .candidates.published import maps_of_ports
+from .candidates.published import emptied_maps, maps_of_ports
 from .candidates.renamed import missing_names
-from .candidates.sets import REFUSED
+from .candidates.sets import REFUSED, came
 from .repair import Loss
 
 _DEAD = {
@@ -141,8 +141,10 @@ def not_in_a_map(loss: Loss) -> Iterator[Stop]:
     """A port that a host neither opens nor listens on, and that the map lacks by which it publishes others:
     nothing else would make anything of it.
     """
-    here, flow = loss.here, loss.hops[-1].flow if loss.hops else Flow("", "", loss.probe.protocol)
+    here, hops = loss.here, came(loss)
+    flow = hops[-1].flow if hops else Flow("", "", loss.probe.protocol)
     refused = loss.stop.code in REFUSED and loss.stop.place.stage is Stage.INPUT
+    yield from _in_an_emptied_map(loss, here, flow) if refused or loss.stop.code == "port-closed" else ()
     if not refused or flow.dport is None or has(here.waiting(flow.protocol.value), port=flow.dport):
         return
     for table in where(here.tables, engine="nft"):
@@ -157,6 +159,19 @@ def not_in_a_map(loss: Loss) -> Iterator[Stop]:
                 place = Place(here.name, loss.stop.place.interface, Stage.PREROUTING)
                 fix = (_shown(here, table, named.name),)
                 yield Stop("dnat-missing", place, text, thing, fix, (thing.text, loss.stop.text))
+
+
+def _in_an_emptied_map(loss: Loss, here: Namespace, flow: Flow) -> Iterator[Stop]:
+    """A destination that the host has from a map in which nothing is left."""
+    for table in where(here.tables, engine="nft"):
+        for (placed, rule), named, wanted in emptied_maps(table, flow):
+            thing = rule_decision(table, placed, rule, placed.hook or "").object
+            text = f"{thing.id} of {here.name} takes a destination from the map {named.name}, which is empty"
+            of = ("add", "element", table.family, table.name, named.name)
+            fix = (Command.of("nft", *of, "{", wanted, ":", Blank("TARGET"), "}"),)
+            place = Place(here.name, loss.stop.place.interface, Stage.PREROUTING)
+            object = Object("set", f"nft {table.family} {table.name} {named.name}", thing.text)
+            yield Stop("dnat-missing", place, text, object, fix, (thing.text, loss.stop.text))
 
 
 def _shown(here: Namespace, table: Table, named: str) -> Command:

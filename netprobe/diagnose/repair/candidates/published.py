@@ -278,6 +278,19 @@ def maps_of_ports(table: Table, protocol: str) -> Iterator[tuple[tuple[Chain, Ru
                     yield from (((chain, rule), each) for each in where(table.sets, name=name))
 
 
+def emptied_maps(table: Table, flow: Flow) -> Iterator[tuple[tuple[Chain, Rule], NamedSet, str]]:
+    """The rules of a table that take a destination from a named map in which nothing is, each with the
+    element that a packet would want.
+    """
+    for chain, rule in table.placed:
+        for statement in where(rule.statements, kind="dnat"):
+            match statement.right:
+                case Term(kind="map", args=(key, Term(kind="ref", text=name))):
+                    wanted = sets.element(key, sets.seen(flow))
+                    found = where(table.sets, name=name, elements=()) if wanted else ()
+                    yield from (((chain, rule), each, wanted or "") for each in found)
+
+
 def _entered(
     loss: Loss, namespace: Namespace, flow: Flow, at: tuple[Table, Chain, Rule], named: str, address: str
 ) -> Iterator[Repair]:

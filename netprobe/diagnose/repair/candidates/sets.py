@@ -33,6 +33,7 @@ from netprobe.model import (
     Statement,
     Stop,
     Table,
+    Term,
 )
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, not_among, where
@@ -98,12 +99,12 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _untranslated(loss, router)
     for routed in where(loss.prediction.routed, namespace=loss.here.name):
         yield from _marked(loss, routed)
-    if loss.stop.code not in {*REFUSED, *_QUESTIONS}:
+    if loss.stop.code not in {*REFUSED, *_QUESTIONS, "port-closed"}:
         return
     namespace = loss.here
     tests = nat_rules.statements(namespace, loss.stop.thing)
     unwanted = _turned_away(namespace)
-    hops = (*where(loss.hops, namespace=namespace.name), *_asked_at(loss))
+    hops = (*where(came(loss), namespace=namespace.name), *_asked_at(loss))
     for flow in _flows(loss, namespace):
         for table in where(namespace.tables, engine="nft"):
             others = _tested(table, not_among(tests, op=_WANTED), seen(flow, hops), _plain)
@@ -156,7 +157,7 @@ def _flows(loss: Loss, namespace: Namespace) -> Iterator[Flow]:
     for name, link in loss.hearers() if loss.stop.code in _QUESTIONS else ():
         for own in loss.snapshot[name].addresses_of(link, _QUESTIONS[loss.stop.code]):
             yield Flow(own.address, loss.goal, Protocol.ARP, src_mac=link.mac)
-    for hop in where(loss.hops, namespace=namespace.name)[-1:]:
+    for hop in where(came(loss), namespace=namespace.name)[-1:]:
         yield hop.flow
     for link, vxlan in namespace.vxlans:
         for remote in namespace.remotes_of(link):
@@ -223,8 +224,20 @@ def _repair(
 ) -> Iterator[Repair]:
     told = f"{text}: {loss.stop.text}"
     proof = (loss.stop.text,)
-    stop = replace(loss.stop, text=told, object=thing, commands=fix, proof=proof, advice="")
+    stop = replace(_led_on(loss.stop), text=told, object=thing, commands=fix, proof=proof, advice="")
     yield from loss.repair(stop, merit, agreeing=agreeing)
+
+
+def came(loss: Loss) -> tuple[Hop, ...]:
+    """The hops of what was lost, without those of the answer that refuses it."""
+    return loss.prediction.request.hops if loss.prediction.leg is Leg.REQUEST else loss.hops
+
+
+def _led_on(stop: Stop) -> Stop:
+    """A closed port as what it is where a set opens it: one that is led to no program."""
+    if stop.code != "port-closed":
+        return stop
+    return replace(stop, code="dnat-missing", place=replace(stop.place, stage=Stage.PREROUTING))
 
 
 def _holds(element: str, value: str) -> bool:
@@ -340,9 +353,13 @@ def value(statement: Statement, known: _Seen) -> str | None:
     """What the packet has where the test looks, as an element; of several things at once, one after the
     other.
     """
-    keys = statement.left.args if statement.left is not None and statement.left.args else (statement.left,)
-    parts = [known.get(each.text) for each in keys if each is not None]
-    return _AND.join(filter(None, parts)) if parts and all(parts) else None
+    return element(statement.left, known) if statement.left is not None else None
+
+
+def element(key: Term, known: _Seen) -> str | None:
+    """What the packet has where a key looks, as a set would hold it."""
+    parts = [known.get(each.text) for each in key.args or (key,)]
+    return _AND.join(filter(None, parts)) if all(parts) else None
 
 
 _AND = " . "
