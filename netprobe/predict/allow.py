@@ -8,12 +8,13 @@ a table that filters is never opened: that lets everything in.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain as joined
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Command, Flow, Object, Protocol, Rule, Ruleset, Stop
+from netprobe.model import Chain, Command, Flow, Object, Protocol, Rule, Ruleset, Stop
 from netprobe.model.pattern import pattern
 from netprobe.rules.hook import traverse
 from netprobe.rules.packet import HookPacket
@@ -65,7 +66,8 @@ class Passing(Struct, frozen=True, gc=False):
 
     def turned(self) -> Passing:
         """The answer to it."""
-        return Passing(self.hook, self.flow.reversed(), self.oif, self.iif, True, tracked=self.tracked)
+        hook = _OPPOSITE[self.hook]
+        return Passing(hook, self.flow.reversed(), self.oif, self.iif, True, tracked=self.tracked)
 
     @property
     def states(self) -> str:
@@ -91,7 +93,7 @@ def narrowed(
         return stop
     decision = gate.decision
     if decision.reason is Reason.POLICY and (
-        open_again := _for_all(decision.object, _rules(ruleset, decision))
+        open_again := _for_all(decision.object, _chain(ruleset, decision))
     ):
         return replace(stop, commands=open_again)
     tracked = subject.state != "untracked"
@@ -100,10 +102,11 @@ def narrowed(
     looped = "loopback" in {getattr(link, "kind", None) for link in (subject.iif, subject.oif)}
     answer = answer and not looped
     passing = Passing(hook, subject.flow, iif, oif, answer, gate.exact, tracked, looped)
-    ways = [passing]
-    if hook == "forward" and not answer and _stops_answers(ruleset, decision, subject, family):
-        ways.append(passing.turned())
-    return replace(stop, commands=tuple(c for way in ways for c in accepting(gate.thing, way)))
+    opened = accepting(gate.thing, passing)
+    for shut in () if answer or looped else _stopping_answers(ruleset, decision, subject, family, hook):
+        thing = gate.thing if hook == "forward" else shut.object
+        opened += accepting(thing, passing.turned())
+    return replace(stop, commands=opened)
 
 
 class _Gate(Struct, frozen=True, gc=False):
@@ -152,12 +155,12 @@ _UNREAD = Rule(0, "", ())
 _DOORS = {"iifname", "oifname", "meta iifname", "meta oifname", "meta iif", "meta oif"}
 
 
-def _for_all(thing: Object, rules: tuple[Rule, ...]) -> Fix:
+def _for_all(thing: Object, base: Chain) -> Fix:
     """The policy turned, in a table that is not made for filtering: who drops there shuts all out, and has no
-    exceptions to hold (iptables(8), TABLES). What a chain of nft is for, its rules tell.
+    exceptions to hold (iptables(8), TABLES). What a chain of nft is for, its type and its rules tell.
     """
     match thing.words or ():
-        case ("nft", family, table, chain, *_) if _only_alter(rules):
+        case ("nft", family, table, chain, *_) if base.type == "nat" or _only_alter(base.rules):
             return fixes.nft((table, chain), "chain", family, table, chain, "{ policy accept; }")
         case (tool, table, chain, *_) if tool in _IP_TOOLS and table in _ALTERING:
             return fixes.xtables(tool, table, chain, "-P", chain, "ACCEPT")
@@ -172,21 +175,39 @@ def _only_alter(rules: tuple[Rule, ...]) -> bool:
 
 def _rules(ruleset: Ruleset, decision: Decision) -> tuple[Rule, ...]:
     """The rules of the chain in which one decided."""
+    return _chain(ruleset, decision).rules
+
+
+def _chain(ruleset: Ruleset, decision: Decision) -> Chain:
     table = ruleset.table(decision.engine, decision.family, decision.table)
     chain = table.chain(decision.chain) if table is not None else None
-    return chain.rules if chain is not None else (_UNREAD,)
+    return chain or Chain("", rules=(_UNREAD,))
 
 
-def _stops_answers(ruleset: Ruleset, decision: Decision, subject: HookPacket, family: str) -> bool:
+_OPPOSITE = {"forward": "forward", "input": "output", "output": "input"}
+
+
+def _stopping_answers(
+    ruleset: Ruleset, decision: Decision, subject: HookPacket, family: str, hook: str
+) -> Iterator[Decision]:
+    """What stops the answer as it stops the packet: where it is forwarded the same again, at the other of a
+    machine's own doors a policy of the same table.
+    """
+    if hook not in _OPPOSITE:
+        return
     state = {"untracked": "untracked"}.get(subject.state or "", "established")
     back = replace(
         subject, flow=subject.flow.reversed(), iif=subject.oif, oif=subject.iif, in_port=subject.out_port,
         out_port=subject.in_port, state=state, reply=True,
     )  # fmt: skip
-    found = traverse(ruleset, family, "forward", back)
-    if found.verdict not in (HookVerdict.DROP, HookVerdict.REJECT) or found.decision is None:
-        return False
-    return found.decision.object.id == decision.object.id
+    found = traverse(ruleset, family, _OPPOSITE[hook], back)
+    shut = found.decision
+    if found.verdict not in (HookVerdict.DROP, HookVerdict.REJECT) or shut is None:
+        return
+    whole = decision.reason is shut.reason is Reason.POLICY
+    of_one = (shut.engine, shut.family, shut.table) == (decision.engine, decision.family, decision.table)
+    if shut.object.id == decision.object.id or (hook != "forward" and whole and of_one):
+        yield shut
 
 
 def accepting(thing: Object, passing: Passing) -> Fix:

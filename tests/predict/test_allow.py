@@ -10,6 +10,7 @@ from test_roots import MASQUERADE, filter_rules, ruled
 from netprobe.diagnose.apply import mend
 from netprobe.model import Command, Place, Protocol, Ruleset, Snapshot, Socket, Stage, Stop
 from netprobe.predict.predict import Prediction, predict
+from netprobe.rules.read.iptables_save import read_save
 
 FROM_RED = ("-i", "br0", "-o", "eth0", "-j", "ACCEPT")
 BACK = ("-i", "eth0", "-o", "br0", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT")
@@ -51,6 +52,26 @@ def test_a_way_back_that_is_open_needs_none() -> None:
     stop = stopped(snapshot)
     assert words(stop) == [("iptables", "-I", "FORWARD", *FROM_RED)]
     assert passes(snapshot, stop)
+
+
+def shut(*lines: str) -> Snapshot:
+    """The tutorial's network, whose red lets nothing in or out by itself."""
+    head = ("*filter", ":INPUT DROP [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT DROP [0:0]")
+    saved = "\n".join((*head, *(f"-A {line}" for line in lines), "COMMIT", ""))
+    return edited(ruled(MASQUERADE, filter_rules()), "red", ruleset=Ruleset(tables=tuple(read_save(saved, "iptables", "ip"))))
+
+
+def test_who_is_locked_in_and_out_is_let_out_and_answered() -> None:
+    """As after iptables -F where both policies are DROP."""
+    asked, answered = ("-o", "eth0", "-p", "icmp"), ("-i", "eth0", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
+    stop = stopped(shut())
+    assert words(stop) == [("iptables", "-I", "OUTPUT", *asked, "-j", "ACCEPT"), ("iptables", "-I", "INPUT", *answered, "-j", "ACCEPT")]
+    assert passes(shut(), stop)
+
+
+def test_who_lets_answers_in_is_let_out_alone() -> None:
+    stop = stopped(shut("INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT"))
+    assert [each[2] for each in words(stop)] == ["OUTPUT"]
 
 
 def test_an_answer_alone_is_let_in_as_an_answer() -> None:
