@@ -4,9 +4,10 @@ already on its way there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import filterfalse
 
-from netprobe.model import Leg, Observation, Stop
+from netprobe.model import Hop, Leg, Observation, Stop
 from netprobe.model.lookup import but, has, not_among, where
 from netprobe.predict.outcome import is_group
 
@@ -55,12 +56,19 @@ def _got_past(case: Case, stop: Stop) -> bool:
     if way.stop is None or stop.code in _IN_PIECES:
         return False
     seen = [*filter(is_probe, but(frames(case.observations), bound="other"))]
-    visited = {case.probe.source.namespace, *(hop.namespace for hop in way.hops)}
+    visited = {case.probe.source.namespace, *(hop.namespace for hop in way.hops), *_flooded(way.hops, seen)}
     if not_among(filterfalse(_is_for_many, seen), namespace=visited):
         return True
     expected = {(hop.namespace, hop.interface) for hop in way.hops} | _without_carrier(case, stop)
     left = where(seen, leg=Leg.REQUEST, bound="out")
     return not all((each.namespace, each.interface) in expected or _is_copy(case, each) for each in left)
+
+
+def _flooded(way: Sequence[Hop], seen: Sequence[Observation]) -> set[str | None]:
+    """Where a tunnel that sends to each of its ends sent copies, beside the one that is on the way."""
+    ends = {hop.flow.outer.dst for hop in way if hop.flow.outer is not None}
+    outer = ((each.namespace, each.flow and each.flow.outer) for each in where(seen, bound="in"))
+    return {name for name, around in outer if ends and around is not None and around.dst not in ends}
 
 
 def _is_copy(case: Case, seen: Observation) -> bool:

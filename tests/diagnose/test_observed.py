@@ -53,3 +53,16 @@ def test_a_port_that_refuses_some_is_no_open_port() -> None:
     asked = replace(run.report, probe=replace(run.report.probe, count=2))
     report = replay(replace(run, report=asked, observations=(*run.observations, accepted))).report
     assert (report.verdict, report.received, report.sent) == (Verdict.INTERMITTENT, 1, 2)
+
+
+@pytest.mark.parametrize("recording", ["tunnel-port-filtered", "tunnel-out-of-bridge", "other-vni"])
+def test_a_copy_for_another_end_of_the_tunnel_got_no_further(recording: str) -> None:
+    """Who does not know where a station is sends to each end (vxlan_xmit)."""
+    _, run = load(str(RECORDINGS / f"{recording}.pcapng"))
+    assert run is not None
+    came = [each for each in run.observations if each.bound == "in" and each.flow is not None and each.flow.outer is not None][-1]
+    assert came.flow is not None
+    assert came.flow.outer is not None
+    copy = replace(came, namespace="elsewhere", flow=replace(came.flow, outer=replace(came.flow.outer, dst="192.0.2.9")))
+    report = replay(replace(run, observations=(*run.observations, copy))).report
+    assert [each.code for each in report.causes] == [each.code for each in run.report.causes]
