@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from literal_rules import iptables
 from networks import edited, tutorial
+from predict.networks import probe
 from test_beside import chosen, lines
+from test_roots import MASQUERADE, ruled
+
+from netprobe.diagnose.repair import choice
+from netprobe.model import Stop
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
 
 LED = "iptables -I FORWARD -i br0 -j lan"
 CASES = [
@@ -26,3 +33,30 @@ def test_a_jump_is_put_back_to_the_one_that_was_for_such_packets(rules: tuple[st
     cause = chosen(snapshot, "red", "8.8.8.8")
     assert (lines(cause)[0] == LED) is (line is not None)
     assert cause.code == "policy-drop"
+
+
+STATES = "FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+OUT = ("OUT -p icmp -j ACCEPT", "OUT -j REJECT --reject-with icmp-port-unreachable")
+
+
+def cause(*lines: str) -> Stop:
+    """What stands first when red asks the internet, and the host has chains of a firewall of zones."""
+    head = ("*filter", ":FORWARD DROP [0:0]", ":FROM - [0:0]", ":OUT - [0:0]", ":OTHER - [0:0]")
+    saved = "\n".join((*head, *(f"-A {line}" for line in lines), "COMMIT", ""))
+    snapshot = ruled(MASQUERADE, saved)
+    lost = predict(snapshot, probe(), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    return choice.choose(snapshot, lost, lost.stop).stop
+
+
+@pytest.mark.parametrize(
+    ("lines", "fix"),
+    [
+        ((STATES, "FORWARD -i br0 -j FROM", "FORWARD -j OTHER", *OUT), "FROM -o eth0 -j OUT"),
+        ((STATES, "FORWARD -j OTHER", *OUT), "FORWARD -i br0 -o eth0 -j OUT"),
+        ((STATES, "FORWARD -j OTHER", OUT[0]), "FORWARD -i br0 -j OUT"),
+    ],
+)
+def test_a_chain_that_lets_nothing_else_pass_is_led_to_for_what_it_is_about(lines: tuple[str, ...], fix: str) -> None:
+    assert [" ".join(each.words) for each in cause(*lines).commands] == [f"iptables -I {fix}"]

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Leg, Namespace, Object, Place, Rule, Statement, Stop, Table
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, indexed, not_among, those_not_in, where
+from netprobe.model.lookup import among, but, has, indexed, not_among, those_not_in, where
 from netprobe.model.pattern import pattern
 from netprobe.model.place import stage_of
 from netprobe.predict import fixes
@@ -28,22 +28,30 @@ _MOST = 24  # places to try
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """A jump to each such chain, for what comes in where the packet did, in each chain that leads to
-    others.
+    """A jump to each such chain, for what comes in where the packet did, in each chain that leads to others,
+    or in one that is left empty, to which what comes in by an interface is led.
     """
     refused = loss.stop.code in REFUSED and loss.stop.place.stage.value in _HOOKS
-    came = where(loss.prediction.routed, namespace=loss.here.name, leg=loss.prediction.leg)[-1:]
-    for routed, table in product(came if refused else (), loss.here.tables):
-        orphans, hook = _orphans(table), loss.stop.place.stage.value
-        # one lost rule orphans one chain: of several, nobody can tell for whom each was
-        lost = [*filter(_is_particular, orphans)]
-        leading = filter(_leads, among(table.chains, hook=(None, hook)))
-        parents = those_not_in(leading, orphans)
-        for parent, chain in islice(product(parents, lost if len(lost) == 1 else ()), _MOST):
-            yield from _led_to(loss, loss.stop, table, parent, chain, name_of(routed.iif, ""))
+    last = where(loss.prediction.routed, namespace=loss.here.name, leg=loss.prediction.leg)[-1:]
+    for routed, table in product(last if refused else (), loss.here.tables):
+        out = name_of(loss.out(routed), "") if loss.stop.place.stage.value == "forward" else ""
+        for parent, chain in islice(_pairs(loss, table), _MOST):
+            came = name_of(routed.iif, "") if parent.rules else ""  # by that one is led to an empty one
+            doors = (came, out if _ends_all(chain) else "")
+            yield from _led_to(loss, loss.stop, table, parent, chain, doors)
     for namespace in map(loss.snapshot.at, loss.way):
         for table in namespace.tables:
             yield from _of_nat(loss, namespace, table)
+
+
+def _pairs(loss: Loss, table: Table) -> Iterator[tuple[Chain, Chain]]:
+    """Chains that may have led to a lost one, with that one."""
+    lost, hook = _orphans(table), loss.stop.place.stage.value
+    leading = filter(_leads, among(table.chains, hook=(None, hook)))
+    # one lost rule orphans one chain: of several, nobody can tell for whom each was
+    particular = [*filter(_is_particular, lost)]
+    yield from product(_emptied(table), lost)
+    yield from product(those_not_in(leading, lost), particular if len(particular) == 1 else ())
 
 
 def _of_nat(loss: Loss, namespace: Namespace, table: Table) -> Iterator[Repair]:
@@ -57,7 +65,7 @@ def _of_nat(loss: Loss, namespace: Namespace, table: Table) -> Iterator[Repair]:
         if among(_steps(chain), kind=kinds):
             place = Place(namespace.name, name_of(link, "") or None, stage_of(parent.hook))
             stop = replace(loss.stop, code=code, place=place)
-            yield from _led_to(loss, stop, table, parent, chain, "")
+            yield from _led_to(loss, stop, table, parent, chain, ("", ""))
 
 
 def _steps(chain: Chain) -> tuple[Statement, ...]:
@@ -109,17 +117,38 @@ def _leads(chain: Chain) -> bool:
     return any(map(attrgetter("leads_to"), chain.rules))
 
 
-def _led_to(loss: Loss, base: Stop, table: Table, parent: Chain, chain: Chain, came: str) -> Iterator[Repair]:
+def _emptied(table: Table) -> tuple[Chain, ...]:
+    """The chains in which nothing is, and to which what comes in by some interface is led."""
+    rules = joined.from_iterable(map(attrgetter("rules"), table.chains))
+    led = {rule.leads_to for rule in rules if _CAME.intersection(rule.asks.values())}
+    return among(where(table.chains, hook=None, rules=()), name=led)
+
+
+_CAME = {"iifname", "meta iifname", "meta iif"}
+
+
+def _ends_all(chain: Chain) -> bool:
+    """Whether nothing comes back from a chain: its last rule asks for nothing."""
+    return has((*chain.rules[-1:],), asks={})
+
+
+def _led_to(
+    loss: Loss, base: Stop, table: Table, parent: Chain, chain: Chain, doors: tuple[str, str]
+) -> Iterator[Repair]:
     words: tuple[str, ...] = (tool(table), table.name)
-    into = ("-i", came) if came else ()
+    named = [
+        (each, name) for each, name in zip((("-i", "iifname"), ("-o", "oifname")), doors, strict=True) if name
+    ]
+    into = joined.from_iterable((each[0], name) for each, name in named)
     fix = fixes.xtables(words[0], table.name, parent.name, "-I", parent.name, *into, "-j", chain.name)
     if table.engine == "nft":
         words = ("nft", table.family, table.name)
-        of = ("iifname", f'"{came}"') if came else ()
+        of = joined.from_iterable((each[1], f'"{name}"') for each, name in named)
         insert = ("insert", "rule", table.family, table.name, parent.name)
         fix = fixes.nft((table.name, parent.name), *insert, *of, "jump", chain.name)
     called = " ".join((*words, chain.name))
     text = f"no rule of {base.place.namespace} leads to {called}, by which it would pass: {loss.stop.text}"
     thing = Object("nat-rule" if parent.type == "nat" else "rule", called, f"no rule leads to {chain.name}")
     stop = replace(base, text=text, object=thing, commands=fix, proof=(loss.stop.text,), advice="")
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=int(parent.hook is None))
+    agreeing = int(parent.hook is None) + (not parent.rules)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing)
