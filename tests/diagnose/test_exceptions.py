@@ -323,6 +323,17 @@ def test_a_mark_without_a_mask_keeps_the_bits_by_which_others_are_routed() -> No
     )
 
 
+def test_a_rule_that_leads_to_a_table_in_which_nothing_is_means_the_one_to_which_none_leads() -> None:
+    """All that was in one table is in another."""
+    host = tutorial()["host"]
+    away = tuple(via("0.0.0.0/0", "203.0.113.9", 4) if route.is_default else route for route in host.routes)
+    rules = (RULES[0], PolicyRule(300, 4, table=3, mask=0, dst="8.8.8.0/24", protocol=1), *RULES[1:])
+    moved = via("8.8.8.0/24", "203.0.113.1", 4, table=5)
+    cause = chosen(edited(tutorial(), "host", routes=(*away, moved), rules=rules), "red", "8.8.8.8")
+    old = "from all to 8.8.8.0/24 ipproto icmp lookup"
+    assert (cause.code, lines(cause)) == ("rule-wrong-table", [f"ip rule del pref 300 {old} 3", f"ip rule add pref 300 {old} 5"])
+
+
 def test_a_redirection_that_is_masqueraded_by_the_other_protocol_is_by_this_one() -> None:
     """c1 asks for a name server far away, is led to c2 beside it, and would get c2's own answer."""
     leading = [

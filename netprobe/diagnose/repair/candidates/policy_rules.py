@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import leads_on, routers_for
 from netprobe.model import Leg, Namespace, Nexthop, Object, PolicyRule, Route, RouteQuery, Stage, Stop
-from netprobe.model.lookup import but, grouped, has, holding, where
+from netprobe.model.lookup import but, grouped, has, holding, not_among, where
 from netprobe.predict import fib, fixes, policy, prefix, routing, rp_filter
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -212,6 +212,7 @@ def _orphan_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
     asked = {*_TABLES.values(), *map(of, namespace.rules)}
     onward = where(namespace.routes, type="unicast")  # a proxy's table is for what is marked
     for table in sorted({*map(of, onward)} - asked) if routed.src else ():
+        yield from _of_another_name(loss, namespace, routed, table)
         for asking in _selectors(loss, namespace, routed):
             named = f"{asking} lookup {table}"
             text = (
@@ -222,6 +223,22 @@ def _orphan_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
             fix = (fixes.ip(routed.dst, "rule", "add", *named.split()),)
             stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
             yield from loss.repair(stop, Merit.ADDS if routed.decision.route is None else Merit.RESTORES)
+
+
+def _of_another_name(loss: Loss, namespace: Namespace, routed: Routed, table: int) -> Iterator[Repair]:
+    """A rule that leads to a table in which nothing is: it means this one, to which none leads."""
+    filled = {*_TABLES.values(), *map(attrgetter("table"), namespace.routes)}
+    leading = where(namespace.rules, version=prefix.version(routed.dst), action="lookup", l3mdev=False)
+    for rule in not_among(leading, table=filled):
+        old = routing.describe_rule(rule)
+        new = old.replace(f"lookup {rule.table}", f"lookup {table}").replace(":", "", 1)
+        empty = f"«{old}» of {namespace.name} leads to a table in which nothing is"
+        text = f"{empty}, and nothing to table {table}"
+        add = fixes.ip(routed.dst, "rule", "add", "pref", *new.split())
+        fix = (fixes.without_policy_rule(routed.dst, old), add)
+        thing = Object("policy-rule", old, old)
+        stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
 def _selectors(loss: Loss, namespace: Namespace, routed: Routed) -> Iterator[str]:
