@@ -40,6 +40,18 @@ def speaks_of_address(statements: tuple[Statement, ...], address: str) -> bool:
     return prefix.within(networks(statements, "ip daddr", "ip6 daddr"), address)
 
 
+def led_by_map(statements: tuple[Statement, ...], flow: Flow) -> bool:
+    """Whether a rule takes another destination for this one, on this port, from a map: it translates nothing
+    for which that has no element.
+    """
+    by_map = any(
+        each.right is not None and each.right.kind == "map" for each in where(statements, kind="dnat")
+    )
+    ports = among(statements, key=naming.PORT_KEYS)
+    about = not ports or speaks_of(statements, flow.dport)
+    return by_map and about and speaks_of_address(statements, flow.dst)
+
+
 def is_for_all_in(rule: NatRule, namespace: Namespace, flow: Flow, iif: Link | None) -> bool:
     """Whether a rule redirects what comes in by this interface, or by one that is not there, to whatever
     destination: a proxy's.

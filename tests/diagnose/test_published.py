@@ -260,6 +260,17 @@ def test_a_map_of_published_ports_in_which_nothing_is_left() -> None:
     assert [" ".join(map(str, each.words)) for each in found.commands] == ["nft add element ip t ports { 8080 : TARGET }"]
 
 
+@pytest.mark.parametrize(("address", "code"), [("203.0.113.2", "dnat-missing"), ("203.0.113.7", "port-closed")])
+def test_an_address_that_is_there_to_be_led_on_by_a_mark(address: str, code: str) -> None:
+    """And nothing marks this packet."""
+    chain = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}}
+    named = {"map": {"name": "backs", "handle": 2, "type": "mark", "map": "ipv4_addr", "elem": [[1, "172.17.0.2"]]}}
+    led = {"dnat": {"addr": {"map": {"key": {"meta": {"key": "mark"}}, "data": "@backs"}}}}
+    rule = {"rule": {"chain": "p", "handle": 3, "expr": [test(payload("ip", "daddr"), address), led]}}
+    snapshot = edited(tutorial(), "host", ruleset=nft_table(chain, named, rule, family="ip"), sockets=())
+    assert cause(snapshot, "internet", "203.0.113.2", 8080).code == code
+
+
 def test_who_drops_where_addresses_are_translated_has_no_exceptions() -> None:
     """It would be one for each connection."""
     chain = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "drop"}}

@@ -144,7 +144,9 @@ def not_in_a_map(loss: Loss) -> Iterator[Stop]:
     here, hops = loss.here, came(loss)
     flow = hops[-1].flow if hops else Flow("", "", loss.probe.protocol)
     refused = loss.stop.code in REFUSED and loss.stop.place.stage is Stage.INPUT
-    yield from _in_an_emptied_map(loss, here, flow) if refused or loss.stop.code == "port-closed" else ()
+    if refused or loss.stop.code == "port-closed":
+        yield from _in_an_emptied_map(loss, here, flow)
+        yield from _without_an_element(loss, here, flow)
     if not refused or flow.dport is None or has(here.waiting(flow.protocol.value), port=flow.dport):
         return
     for table in where(here.tables, engine="nft"):
@@ -172,6 +174,23 @@ def _in_an_emptied_map(loss: Loss, here: Namespace, flow: Flow) -> Iterator[Stop
             place = Place(here.name, loss.stop.place.interface, Stage.PREROUTING)
             object = Object("set", f"nft {table.family} {table.name} {named.name}", thing.text)
             yield Stop("dnat-missing", place, text, object, fix, (thing.text, loss.stop.text))
+
+
+def _without_an_element(loss: Loss, here: Namespace, flow: Flow) -> Iterator[Stop]:
+    """A destination that is there to be led on by a map, in which this packet finds nothing."""
+    for table in where(here.tables, engine="nft"):
+        for placed, rule in table.placed:
+            if dnat_rules.led_by_map(rule.statements, flow):
+                thing = rule_decision(table, placed, rule, placed.hook or "").object
+                what = f"{thing.id} of {here.name} leads on what is for {flow.dst} by a map"
+                text = f"{what}, which has nothing for this packet: {loss.stop.text}"
+                look = Command.look(
+                    "nft", "list", "table", table.family, table.name, namespace=here.name,
+                    note="what the map has, and what sets that by which it is asked",
+                )  # fmt: skip
+                place = Place(here.name, loss.stop.place.interface, Stage.PREROUTING)
+                proof = (thing.text, loss.stop.text)
+                yield Stop("dnat-missing", place, text, thing, (look,), proof)
 
 
 def _shown(here: Namespace, table: Table, named: str) -> Command:
