@@ -48,6 +48,10 @@ ONE, THREE = ("1", "1"), ("3", "3")
         ({"host": ONE, "c2": ("13", "13"), "c1": ("12", "12")}, 4, "ip address add 172.17.0.12/16 dev eth0"),
         ({"host": ONE, "c2": ("13", "13"), "c1": ("12", "12")}, 6, "ip address add fd00:17::12/64 dev eth0"),
         ({"host": ONE, "c2": ("19", "13"), "c1": ("18", "12")}, 4, "ip address add 172.17.0.18/16 dev eth0"),
+        # 14 or 20: those beside have numbers of one digit
+        ({"host": ONE, "c2": THREE, "c1": ("14", "14")}, 4, "ip address add ADDRESS/16 dev eth0"),
+        ({"host": ONE, "c2": THREE, "c1": ("14", "14")}, 6, "ip address add ADDRESS/64 dev eth0"),
+        ({"host": ONE, "c2": THREE, "c1": ("26", "1a")}, 4, "ip address add 172.17.0.26/16 dev eth0"),
         # those beside have other numbers, the number is another's, or no number of a network of that length
         ({"host": ONE, "c2": ("4", "3"), "c1": ("2", "2")}, 4, "ip address add ADDRESS/16 dev eth0"),
         ({"host": ONE, "c2": THREE, "c1": ("3", "3")}, 4, "ip address add ADDRESS/16 dev eth0"),

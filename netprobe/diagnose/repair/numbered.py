@@ -39,16 +39,17 @@ _SPELLINGS = (_BY_VALUE, _BY_DIGITS)
 
 def told(loss: Loss, name: str, link: Link, version: int) -> str | None:
     """The address that an interface without one would have by its number in the other family; None where
-    those beside it are not numbered alike, or somebody has it.
+    those beside it are not numbered alike, or say not which of two it is, or somebody has it.
     """
     own = own_addresses(loss.snapshot[name], link, _OTHER[version])
     pairs = [*_pairs(loss, name, link)]
     fitting = [each for each in _SPELLINGS if all(_holds(each, pair) for pair in pairs)]
-    if len(own) != 1 or len(pairs) < _FEWEST or not fitting or not _are_of_one(own[0], pairs):
+    if len(own) != 1 or len(pairs) < _FEWEST or not _are_of_one(own[0], pairs):
         return None
-    number = _host(own[0])
-    meant = fitting[0].written(number) if version == 6 else fitting[0].meant(number)
-    return None if meant is None else _free(loss, pairs[0][version], meant)
+    read = (each.written if version == 6 else each.meant for each in fitting)
+    said = (each(_host(own[0])) for each in read)
+    numbers = {number for number in said if number is not None}
+    return _free(loss, pairs[0][version], numbers.pop()) if len(numbers) == 1 else None
 
 
 def _holds(spelling: _Spelling, pair: _Pair) -> bool:
