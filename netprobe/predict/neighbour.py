@@ -98,7 +98,8 @@ def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packe
         return Resolution(stop=dropped)
     found = enquire(ground, carry, (name, link), asked)
     if found.stations:
-        best = min(found.stations, key=lambda station: station.proxy)
+        # the port that joined last is flooded first (br_add_if), and who answers first is believed
+        best = min(reversed(found.stations), key=lambda station: station.proxy)
         if best.namespace and best.link:  # who is asked learns who asks (arp_process, ndisc_recv_ns)
             ground.learned[best.namespace, best.link.index, asked.flow.src] = link.mac
         whose = f" of {best.namespace}/{best.link.name}" if best.namespace and best.link else ""

@@ -5,13 +5,31 @@ from __future__ import annotations
 import pytest
 from literal_rules import iptables
 from msgspec.structs import replace
-from networks import edited, tutorial, via
+from networks import edited, port, tutorial, via
 from test_beside import chosen, kernel, lines
+from test_dispatched import dropping
 from test_policy_siblings import sorted_rules, translating
 from test_published import cause as of_a_port
 from test_published import fix
 
-from netprobe.model import Chain, InterfaceAddress, NamedSet, PolicyRule, Route, Rule, Ruleset, Snapshot, Socket, Statement, Table, Term
+from netprobe.diagnose import nat_rules
+from netprobe.diagnose.repair.candidates.spared import instead as spared_ones
+from netprobe.model import (
+    Chain,
+    InterfaceAddress,
+    Link,
+    LinkRef,
+    NamedSet,
+    PolicyRule,
+    Route,
+    Rule,
+    Ruleset,
+    Snapshot,
+    Socket,
+    Statement,
+    Table,
+    Term,
+)
 from netprobe.rules.read.iptables_save import read_save
 
 
@@ -208,3 +226,42 @@ def with_ipv6() -> Snapshot:
     own = (*host.addresses, InterfaceAddress(5, "fd00:17::1", 64), InterfaceAddress(1, "2001:db8::8", 128))
     routes = (*host.routes, kernel("fd00:17::/64", 5), *via_loopback("2001:db8::8", 128), *via_loopback("fd00:17::1", 128))
     return edited(tutorial(), "host", addresses=own, routes=routes, sysctls={**host.sysctls, "net.ipv6.conf.all.forwarding": "1"})
+
+
+def test_of_two_interfaces_on_a_segment_the_last_one_answers_first_and_is_to_keep_silent() -> None:
+    """Host has a second interface on docker0's own segment, behind c2's cable, and lets the port in by the first alone."""
+    c2 = tutorial()["c2"]
+    lo, eth0 = c2.links
+    links = (lo, eth0, Link(3, "eth1", "veth", "02:00:00:00:04:09", link=LinkRef(8, 0)))
+    host = tutorial()["host"]
+    ports = (*host.links, port(8, "vethc3", 3, 4, 5))
+    snapshot = edited(tutorial(), "host", links=ports)
+    rules = dropping("INPUT", "-A INPUT -i eth0 -j ACCEPT")
+    cause = chosen(edited(snapshot, "c2", links=links, ruleset=rules), "c1", "172.17.0.3")
+    assert (cause.code, lines(cause)) == ("addr-duplicate", ["sysctl -w net.ipv4.conf.eth1.arp_ignore=1"])
+
+
+SPARED = """*nat
+:PREROUTING ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A PREROUTING -d 10.0.0.1/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.3:80
+-A POSTROUTING -d {spared} -j RETURN
+-A POSTROUTING -d 172.16.0.0/12 -j MASQUERADE
+COMMIT"""
+
+
+def test_a_rule_that_spares_what_is_led_back_to_the_segment_goes() -> None:
+    """C2 answers its neighbour straight."""
+    routes = (kernel("172.17.0.0/16", 2), *(each for each in tutorial()["c2"].routes if each.dst != "172.17.0.0/16"))
+    listening = edited(tutorial(), "c2", routes=routes, sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    said = of_a_port(edited(listening, "host", ruleset=iptables(SPARED.format(spared="172.17.0.0/16"))), "c1", "10.0.0.1", 80)
+    assert (said.code, fix(said)) == ("nat-wrong-match", ["iptables -t nat -D POSTROUTING -d 172.17.0.0/16 -j RETURN"])
+
+
+@pytest.mark.parametrize(("spared", "instead"), [("172.18.0.0/16", [("172.18.0.0/16", "172.17.0.0/16")]), ("172.17.0.0/16", [])])
+def test_a_network_of_before_is_spared_and_the_one_that_is_here_is_meant(spared: str, instead: list[tuple[str, str]]) -> None:
+    host = tutorial()["host"]
+    routes = (*(each for each in host.routes if each.dst != "172.17.0.0/16"), kernel("172.17.0.0/16", 5))
+    node = replace(host, routes=routes, ruleset=iptables(SPARED.format(spared=spared)))
+    rule = next(each.rule for each in nat_rules.rules_of_nat(node, "postrouting", "172.18.0.9", "return"))
+    assert [*spared_ones(node, rule, "172.18.0.9")] == instead

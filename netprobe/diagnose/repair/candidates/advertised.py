@@ -16,9 +16,8 @@ from netprobe.predict import fixes, prefix
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The setting by which advertisements are heeded, tried with what a router beside would announce."""
-    if loss.stop.code != "ra-not-accepted" or not loss.stop.commands:
-        return
-    for link in where(loss.here.links, name=loss.stop.place.interface):
+    deaf = where((loss.stop,), code="ra-not-accepted")
+    for link in where(loss.here.links, name=loss.stop.place.interface)[: len(deaf)]:
         heard = holding(
             loss.here.addresses_of(link, 6), flags="dynamic"
         )  # an advertisement's prefix, not for ever

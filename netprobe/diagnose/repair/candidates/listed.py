@@ -41,10 +41,13 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _called_before(refusing: NatRule) -> Iterator[Chain]:
     """The chains that rules before this one lead to, for all that it would refuse."""
-    asked = _asked(refusing.rule)
     before = takewhile(partial(ne, refusing.rule), refusing.chain.rules)
-    calls = (each.leads_to for each in before if asked and _asked(each) == asked)
-    return filter(None, map(refusing.table.chain, calls))
+    alike = filter(partial(_is_for_the_same, _asked(refusing.rule)), before)
+    return filter(None, map(refusing.table.chain, map(attrgetter("leads_to"), alike)))
+
+
+def _is_for_the_same(asked: tuple[Statement, ...], rule: Rule) -> bool:
+    return asked != () and _asked(rule) == asked
 
 
 def _asked(rule: Rule) -> tuple[Statement, ...]:

@@ -24,6 +24,7 @@ from netprobe.rules.naming import tool
 
 from .sets import REFUSED
 
+_ASKS = pattern(r"(?<!set-)(?<!x)mark (?:(?:& |and )\S+ )?(?:== |!= |! )?(0x[0-9a-f]+|[0-9]+)")
 _SETS = pattern(r"(?:--set-x?mark|mark set) (0x[0-9a-f]+|[0-9]+)")
 
 
@@ -44,13 +45,9 @@ def _given(loss: Loss) -> Iterator[str]:
 
 def _looked_at(namespace: Namespace) -> set[int]:
     """The marks for which rules of a namespace ask, those of routing as well."""
-    tests = nat_rules.of_kind(namespace.tables, "match")
-    asked = chain.from_iterable(where(each.statements, kind="match") for each in tests)
-    values = (each.value for each in asked if "mark'" in repr(each.left))
-    return {
-        *map(attrgetter("mark"), namespace.rules),
-        *(int(each, 0) for each in values if each[:1].isdigit()),
-    }
+    texts = map(attrgetter("text"), chain.from_iterable(map(attrgetter("rules"), namespace.tables)))
+    asked = map(partial(int, base=0), chain.from_iterable(map(_ASKS.findall, texts)))
+    return {*map(attrgetter("mark"), namespace.rules), *asked}
 
 
 def _accepted(loss: Loss, refusing: NatRule, mark: str) -> Iterator[Repair]:

@@ -1,0 +1,66 @@
+"""A rule that spares some packets a source of the translator's own, which led them to another station: that
+one's answer goes past it. Pure.
+
+What stays in a node is spared so, and what is for another node's is not. See: iptables(8), RETURN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain, islice, product
+from operator import attrgetter
+
+from msgspec.structs import replace
+
+from netprobe.diagnose import nat_rules, rule_words
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Namespace, Object, Place, Rule, Stage, Stop
+from netprobe.model.lookup import where
+from netprobe.predict import fixes, prefix
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each such rule for the network that is behind the translator in the place of the target's, and without
+    it.
+    """
+    hops = loss.prediction.request.hops
+    for made in islice(nat_rules.rewriting(hops, "dst"), loss.stop.code == "nat-not-reversed"):
+        namespace, target = loss.snapshot.at(made.namespace), hops[-1].flow.dst
+        for decision in nat_rules.exempting(namespace, made.flow.src, target):
+            yield from _without(loss, namespace, decision.object, target)
+
+
+def _without(loss: Loss, namespace: Namespace, thing: Object, target: str) -> Iterator[Repair]:
+    text = f"{thing.id} of {namespace.name} spares what is led to {target}, whose answer goes past it"
+    place, proof = Place(namespace.name, None, Stage.POSTROUTING), (thing.text, loss.stop.text)
+    stop = Stop("nat-wrong-match", place, text, thing, fixes.without(thing, namespace.ruleset), proof)
+    for rule in filter(None, (nat_rules.found(namespace, thing),)):
+        for old, new in instead(namespace, rule, target):
+            fix, why = rule_words.reworded(thing, rule, old, new), f"{text}: {old} is not here, and {new} is"
+            yield from loss.repair(replace(stop, text=why, commands=fix), Merit.RESTORES, agreeing=1)
+    yield from loss.repair(stop, Merit.UNDOES, agreeing=1)
+
+
+def instead(namespace: Namespace, rule: Rule, target: str) -> Iterable[tuple[str, ...]]:
+    """The network of the target that a rule names and that is elsewhere, and each beside the namespace that
+    is as long, of one larger network that other rules name.
+    """
+    routes = where(namespace.routes, protocol="kernel", is_to_a_network=True)
+    beside, named = {*map(_goal, routes)}, {*nat_rules.networks(rule.statements, *nat_rules.TO)}
+    rules = nat_rules.rules_of_nat(namespace, "postrouting", target)
+    pools = {*chain.from_iterable(nat_rules.networks(each.statements, *nat_rules.TO) for each in rules)}
+    return filter(partial(_are_of_one, pools), product(sorted(named - beside), sorted(beside - named)))
+
+
+_goal = attrgetter("dst")
+
+
+def _are_of_one(pools: set[str], networks: tuple[str, ...]) -> bool:
+    """Whether networks are as long as each other, and in the same larger one."""
+    around = [{*filter(partial(_holds, each), pools)} for each in networks]
+    return len({*map(prefix.length, networks)}) == 1 and bool(set.intersection(*around))
+
+
+def _holds(network: str, pool: str) -> bool:
+    return prefix.contains(pool, network.partition("/")[0])

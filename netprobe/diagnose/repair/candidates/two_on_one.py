@@ -1,0 +1,38 @@
+"""Two interfaces of one machine on one segment: each answers for the addresses of the other one, and what is
+meant for one comes in by the other (ARP flux). Pure.
+
+See: ip-sysctl (kernel documentation), arp_ignore; net/ipv4/arp.c (arp_ignore).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Link, Object, Stage
+from netprobe.model.lookup import where
+from netprobe.predict import fixes
+from netprobe.predict.drop import lost
+from netprobe.predict.rp_filter import in_force
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The setting by which an interface answers for its own addresses alone, where it took another one's."""
+    here = loss.here
+    for hop in where(loss.hops, namespace=here.name, bound="in")[-1:] * (loss.version == 4):
+        owner = here.owner_of(hop.flow.dst)
+        for link in where(here.links, name=hop.interface):
+            if owner != link and (here.name, owner) in loss.stations(here.name, link):
+                yield from _silenced(loss, link, hop.flow.dst)
+
+
+def _silenced(loss: Loss, link: Link, address: str) -> Iterator[Repair]:
+    level, _ = in_force(loss.here, link, "arp_ignore")
+    key = f"net.ipv4.conf.{link.key}.arp_ignore"
+    text = (
+        f"{link.name} of {loss.here.name} answers for {address} as well, which is on another interface of the"
+        " same segment"
+    )
+    thing, fix = Object("sysctl", key, f"{key} = {level}"), fixes.sysctl(key, 1)
+    stop = lost("addr-duplicate", loss.here.name, link, Stage.ARP, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.UNDOES) if level == 0 else ()
