@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Link, Object, Stage
-from netprobe.model.lookup import where
+from netprobe.model import Command, Leg, Link, Object, Stage
+from netprobe.model.lookup import but, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.rp_filter import in_force
+from netprobe.predict.trace import Routed
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -33,6 +36,15 @@ def _silenced(loss: Loss, link: Link, address: str) -> Iterator[Repair]:
         f"{link.name} of {loss.here.name} answers for {address} as well, which is on another interface of the"
         " same segment"
     )
-    thing, fix = Object("sysctl", key, f"{key} = {level}"), fixes.sysctl(key, 1)
+    asked = but(loss.asked(loss.prediction.leg or Leg.REQUEST), namespace=loss.here.name)[-1:]
+    forgotten = [_forgotten(loss, each, address) for each in asked]
+    thing, fix = Object("sysctl", key, f"{key} = {level}"), (*fixes.sysctl(key, 1), *forgotten)
     stop = lost("addr-duplicate", loss.here.name, link, Stage.ARP, text, object=thing, fix=fix)
     yield from loss.repair(stop, Merit.UNDOES) if level == 0 else ()
+
+
+def _forgotten(loss: Loss, asked: Routed, address: str) -> Command:
+    """The answer that came first, forgotten by who asked."""
+    out = loss.out(asked)
+    assert out is not None
+    return replace(fixes.forget_what_was_told(address, out), namespace=asked.namespace)
