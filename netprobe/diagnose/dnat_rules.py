@@ -42,14 +42,14 @@ def speaks_of_address(statements: tuple[Statement, ...], address: str) -> bool:
 
 def led_by_map(statements: tuple[Statement, ...], flow: Flow) -> bool:
     """Whether a rule takes another destination for this one, on this port, from a map: it translates nothing
-    for which that has no element.
+    for which that has no element. A port that the map has and the rule does not ask for is meant as well.
     """
-    by_map = any(
-        each.right is not None and each.right.kind == "map" for each in where(statements, kind="dnat")
-    )
-    ports = among(statements, key=naming.PORT_KEYS)
-    about = not ports or speaks_of(statements, flow.dport)
-    return by_map and about and speaks_of_address(statements, flow.dst)
+    rights = [each.right for each in where(statements, kind="dnat") if each.right is not None]
+    maps = where(rights, kind="map")
+    keys = (pair.args[0].text for each in maps for pair in where(each.args[1].args, kind="pair"))
+    asks = among(statements, key=naming.PORT_KEYS)
+    about = not asks or speaks_of(statements, flow.dport) or str(flow.dport) in keys
+    return bool(maps) and about and speaks_of_address(statements, flow.dst)
 
 
 def is_for_all_in(rule: NatRule, namespace: Namespace, flow: Flow, iif: Link | None) -> bool:

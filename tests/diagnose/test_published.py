@@ -271,6 +271,24 @@ def test_an_address_that_is_there_to_be_led_on_by_a_mark(address: str, code: str
     assert cause(snapshot, "internet", "203.0.113.2", 8080).code == code
 
 
+def test_a_port_that_a_map_has_and_the_rule_does_not_ask_for() -> None:
+    chain = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}}
+    known = {"set": [[8080, "172.17.0.2"], [8443, "172.17.0.2"]]}
+    led = {"dnat": {"addr": {"map": {"key": payload("tcp", "dport"), "data": known}}}}
+    asked = [test(payload("ip", "daddr"), "203.0.113.2"), test(payload("tcp", "dport"), {"set": [77, 8443]}), led]
+    rules = nft_table(chain, {"rule": {"chain": "p", "handle": 3, "expr": asked}}, family="ip")
+    snapshot = edited(tutorial(), "host", ruleset=rules, sockets=())
+    found = [cause(snapshot, "internet", "203.0.113.2", port).code for port in (8080, 8081)]
+    assert found == ["dnat-missing", "port-closed"]
+
+
+def test_who_is_led_to_an_address_of_its_own() -> None:
+    """What comes back to it has its own address as its source."""
+    rule = "-A PREROUTING -d 203.0.113.2/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 8.8.8.8:443"
+    said = cause(edited(network(rule), "internet", sockets=()), "internet", "203.0.113.2", 8080)
+    assert (said.code, said.thing.id) == ("dnat-dead-target", "iptables nat PREROUTING 1")
+
+
 def test_who_drops_where_addresses_are_translated_has_no_exceptions() -> None:
     """It would be one for each connection."""
     chain = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "drop"}}

@@ -24,7 +24,7 @@ from .repair import Loss
 
 _DEAD = {
     "neigh-no-answer", "no-route", "port-closed", "listener-wrong-address", "route-wrong-nexthop",
-    "forwarding-off",
+    "forwarding-off", "martian-source",
 }  # fmt: skip
 _MOST = 4  # ports that are told
 _UNKNOWN_SOURCE = {"no-route", "neigh-no-answer", "route-unreachable", "route-loop", "martian-source"}
