@@ -282,6 +282,18 @@ def test_a_port_that_a_map_has_and_the_rule_does_not_ask_for() -> None:
     assert found == ["dnat-missing", "port-closed"]
 
 
+def test_what_lets_all_pass_before_the_map_that_leads_to_the_rule_that_publishes() -> None:
+    chains = [{"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}}]
+    chains += [{"chain": {"name": "web", "handle": 2}}]
+    ports = {"set": [[8080, {"goto": {"target": "web"}}]]}
+    rules = [[{"accept": None}], [{"vmap": {"key": payload("tcp", "dport"), "data": ports}}]]
+    objects = [*chains, *({"rule": {"chain": "p", "handle": 3 + n, "expr": rule}} for n, rule in enumerate(rules))]
+    led = {"rule": {"chain": "web", "handle": 9, "expr": [{"dnat": {"addr": "172.17.0.2"}}]}}
+    snapshot = edited(tutorial(), "host", ruleset=nft_table(*objects, led, family="ip"), sockets=())
+    said = cause(edited(snapshot, "c1", sockets=(web(8080),)), "internet", "203.0.113.2", 8080)
+    assert (said.code, fix(said)) == ("dnat-missing", ["nft delete rule ip t p handle 3"])
+
+
 def test_who_is_led_to_an_address_of_its_own() -> None:
     """What comes back to it has its own address as its source."""
     rule = "-A PREROUTING -d 203.0.113.2/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 8.8.8.8:443"

@@ -46,6 +46,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _on_another_port(loss) if loss.stop.code == "port-closed" else ()
     for namespace, flow in asked(loss):
         yield from _not_for_this(loss, namespace, flow)
+        yield from _exempted(loss, namespace, flow)
     yield from _in_the_other_family(loss)
     yield from _not_in_the_map(loss)
     yield from _name_server(loss)
@@ -91,6 +92,17 @@ def _not_for_this(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repa
         yield from _without_exemption(loss, namespace, flow, stop)
         fix = dnat_rules.published(rule, flow, made_here=hook is Stage.OUTPUT)
         yield from loss.repair(replace(stop, commands=fix), merit)
+
+
+def _exempted(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repair]:
+    """A rule that lets the packet pass before it is translated, where none speaks of its port: a map leads
+    to the one that would do it.
+    """
+    speaking = [*dnat_rules.publishing(namespace, flow)]
+    if namespace.owner_of(flow.dst) is not None and not speaking:
+        place = _place(loss, namespace, _hook(loss, namespace))
+        stop = Stop("dnat-missing", place, loss.stop.text, None, (), (loss.stop.text,))
+        yield from _without_exemption(loss, namespace, flow, stop)
 
 
 def _hook(loss: Loss, namespace: Namespace) -> Stage:
