@@ -163,6 +163,12 @@ def test_a_policy_rule_whose_table_leads_on_is_meant(gateway: str, merit: Merit)
     assert [each.merit for each in found if each.stop.thing.id.startswith("100:")] == [merit]
 
 
+def test_a_gateway_of_a_network_on_which_nobody_here_is_leads_nowhere() -> None:
+    """Whoever has the address, and knows the way: it is none of a neighbour."""
+    lines = ("internet: ip address add 198.51.100.9/24 dev lo", "host: ip route add 8.8.8.0/24 via 198.51.100.9 dev docker0 onlink")
+    assert named(after(tutorial(), *lines), "red", "8.8.8.8")[0] == ["host: ip route del 8.8.8.0/24 via 198.51.100.9 dev docker0"]
+
+
 def test_a_policy_rule_whose_table_leads_to_who_is_stuck_is_not() -> None:
     """The packet came to the gateway; that it has a way in its table does not say that this leads anywhere."""
     network = after(

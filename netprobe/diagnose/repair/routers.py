@@ -128,7 +128,14 @@ def leads_on(loss: Loss, routed: Routed) -> bool:
     hops = walks.get(routed.leg, loss.prediction.request).hops
     come = [hop.namespace for hop in hops if hop.flow.outer is None]  # not what a tunnel alone got there
     others = those_not_in(loss.bearers(routed.gateway or ""), (here.name, *come))
-    return any(hints.leads(loss.snapshot[name], routed.dst, here) for name in others)
+    near = (each for each in map(loss.snapshot.at, others) if _is_near(here, each, routed.gateway or ""))
+    return any(hints.leads(each, routed.dst, here) for each in near)
+
+
+def _is_near(here: Namespace, there: Namespace, gateway: str) -> bool:
+    """Whether who has a gateway may be meant by it: not where its network is one that we are not on."""
+    own = where(there.addresses, address=gateway)
+    return not all(map(is_network, own)) or meet(own, list(here.addresses))
 
 
 def holds_up(loss: Loss, routed: Routed) -> bool:
