@@ -152,3 +152,43 @@ def test_what_stands_behind_a_published_port_where_no_program_is() -> None:
     report = diagnose("why", found.probe, network, found, None, frozenset(), explain)
     assert [each.code for each in report.causes[:1]] == ["dnat-dead-target"]
     assert [each.code for each in with_outlook(report, network, explain).blockers] == ["route-wrong-nexthop"]
+
+
+def local() -> Snapshot:
+    """A host that is asked by itself for what it publishes."""
+    return replace(healthy("published-port-not-for-the-host-itself"), answers=())
+
+
+def test_a_rule_is_not_led_elsewhere_where_two_things_are_plainly_wrong_on_its_way() -> None:
+    """A program of another station waits on the same port; its own is silent, and the bridge has no address."""
+    network = after(local(), "c2: ip link set dev eth0 arp off", "host: ip address del 172.17.0.1/16 dev docker0")
+    asked = probe("host", "203.0.113.2", Protocol.TCP, source_port=40000)
+    asked = replace(asked, destination=replace(asked.destination, port=8080))
+    assert said(chosen(network, asked)) == ["host: ip address add 172.17.0.1/16 dev docker0"]
+
+
+def test_an_answer_goes_another_way_no_sooner_than_the_router_on_its_own_is_asked() -> None:
+    """A gateway that nobody has is what is wrong, wherever on the way back."""
+    network = after(square(), "r2: ip route replace 10.1.1.0/24 via 10.1.2.60 dev lan onlink")
+    assert said(chosen(network, ask("pc", "192.0.2.80"))) == ["r2: ip route replace 10.1.1.0/24 via 10.1.2.10 dev lan"]
+
+
+def test_nobody_is_his_own_gateway() -> None:
+    """The gateway of a default route is mistyped, and nobody has it; the sender has no address."""
+    network = after(
+        replace(healthy("published-port-exempted-for-a-bridge"), answers=()),
+        "red: ip address del 10.0.0.2/32 dev eth0",
+        "red: ip route replace default via 10.0.0.52 dev eth0 onlink",
+    )
+    assert not any("10.0.0.52/" in line for line in said(chosen(network, ask("red", "203.0.113.2"))))
+
+
+def test_what_comes_to_life_and_has_an_address_of_another_network() -> None:
+    """No route by a gateway without a network went along: it has kept its own address, and that is mistyped."""
+    network = after(
+        tutorial(),
+        "internet: ip address del 203.0.113.1/24 dev eth0",
+        "internet: ip address add 203.3.113.1/24 dev eth0",
+        "internet: ip link set dev eth0 down",
+    )
+    assert said(chosen(network, ask("internet", "203.0.113.2"))) == ["internet: ip link set dev eth0 up"]

@@ -75,7 +75,7 @@ def is_doubtful(found: Results) -> bool:
     """Whether no single repair would do, or those that would add something though another thing is plainly
     not as it should be: that and one more may be what is wrong.
     """
-    off = where((*found.partial, *found.idle), merit=Merit.RESTORES)
+    off = where((*found.partial, *found.aside, *found.idle), merit=Merit.RESTORES)
     best = next(filter(is_meant, found.repairs), None)
     return best is None or ((best.merit, best.near) == (Merit.ADDS, _UNKNOWN) and bool(off))
 
@@ -84,7 +84,7 @@ def first_of_two(loss: Loss, alone: Results) -> Repair | None:
     """The first of two repairs that together let the probe pass, of which neither adds anything and neither
     would do alone: it restores what is plainly not as it should be.
     """
-    off = (*alone.partial[:_BREADTH], *alone.idle[:_ASIDE])
+    off = (*alone.partial[:_BREADTH], *alone.idle[:_ASIDE], *alone.aside[:_ASIDE])
     known = {each.done for each in alone.repairs}
     plain = where(off, merit=Merit.RESTORES, is_to_fill_in=False)
     for repair, cost, outcome in _lost_behind(loss, _costs(plain, 0)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, filterfalse
+from operator import attrgetter
 
 from netprobe.diagnose import nat_rules
 from netprobe.model import InterfaceAddress, Leg, Probe, Stop
@@ -116,7 +117,16 @@ def _ways(loss: Loss, so_far: Tried, steps: int) -> Iterator[Tried]:
         else:
             yield again
     yield from _deeper(loss, idle[:_IDLE], steps)
-    yield from makeshift
+    yield from makeshift if makeshift and not _has_another_network(loss, so_far, stop) else ()
+
+
+def _has_another_network(loss: Loss, so_far: Tried, stop: Stop) -> bool:
+    """Whether an address of the interface that comes to life disagrees with its segment: that is wrong as
+    well, and kept the network away.
+    """
+    after = Loss(so_far.repair.mended, so_far.outcome, stop, rulings=loss.rulings)
+    due = where(addresses.candidates(after), code="addr-wrong-subnet", merit=Merit.RESTORES)
+    return so_far.repair.at in map(attrgetter("at"), due)
 
 
 def _is_makeshift(repair: Repair) -> bool:

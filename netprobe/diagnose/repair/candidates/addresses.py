@@ -225,7 +225,8 @@ def _bare(
         meant, free = loss.probe.destination.address, None
     text = f"{link.name} in {namespace.name} has no IPv{version} address"
     asked = loss.goal if asks_others(loss, namespace.name) else None
-    for address in those_not_in(asked_for(loss), (meant, asked)):
+    others_are = {gateway for route in namespace.routes for gateway in route.gateways}  # it sends to those
+    for address in those_not_in(asked_for(loss), {meant, asked, *others_are}):
         usual = usual_length(others, address)
         joined = len(seekers(loss, namespace.name, address)) >= SEVERAL  # by a bridge, which had it
         if usual is not None and not joined:

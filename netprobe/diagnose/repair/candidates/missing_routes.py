@@ -6,6 +6,7 @@ See: ip-route(8).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -126,10 +127,11 @@ def _missing_route(loss: Loss, routed: Routed, network: str, hop: hints.Gateway,
 
 
 def _merit_of_missing(loss: Loss, routed: Routed, code: str) -> Merit:
-    """An answer should leave by where the question came in, unless it goes to a gateway that nobody has: that
-    one may be what is missing. A route beside one that was meant is a detour.
+    """An answer should leave by where the question came in, unless it, or a router behind, sends it to a
+    gateway that nobody has: that one may be what is wrong. A route beside one that was meant is a detour.
     """
-    astray = loss.stop.code in _ASTRAY and routed.gateway in (None, *loss.owned)
+    led = {*map(attrgetter("gateway"), where(loss.prediction.routed, leg=routed.leg))}
+    astray = loss.stop.code in _ASTRAY and led <= {None, *loss.owned}
     if code == "reply-wrong-path" and astray and not holds_up(loss, routed):
         return Merit.RESTORES
     if code == "no-route" and is_meant(routed.decision.route):
