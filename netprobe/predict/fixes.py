@@ -265,11 +265,11 @@ def with_all_ports(thing: Object) -> Fix:
 _NFT_WORD = pattern(r"(?s:\{.*)|[^;\n]*")
 
 
-def nft(names: tuple[str, ...], *words: str) -> Fix:
+def nft(names: tuple[str, ...], *words: str | Blank) -> Fix:
     """`nft WORDS`, unless one of these names cannot be written in its language, or a rule that is written
     again has one that ends it.
     """
-    single = all((*map(_NFT_NAME.fullmatch, names), *map(_NFT_WORD.fullmatch, words)))
+    single = all((*map(_NFT_NAME.fullmatch, names), *map(_NFT_WORD.fullmatch, map(str, words))))
     return (Command.of("nft", *words),) if single else (NO_NFT_NAME,)
 
 

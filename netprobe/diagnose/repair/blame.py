@@ -9,9 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from msgspec.structs import replace
+
 from netprobe.diagnose import dnat_rules
 from netprobe.diagnose.nat_rules import rewriting
-from netprobe.model import Blank, Command, Flow, Hop, Leg, Namespace, Object, Place, Stage, Stop, Table
+from netprobe.model import (
+    Blank,
+    Chain,
+    Command,
+    Flow,
+    Hop,
+    Leg,
+    Namespace,
+    Object,
+    Place,
+    Rule,
+    Stage,
+    Stop,
+    Table,
+)
 from netprobe.model.lookup import but, has, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import rule_decision
@@ -150,47 +166,54 @@ def not_in_a_map(loss: Loss) -> Iterator[Stop]:
     if not refused or flow.dport is None or has(here.waiting(flow.protocol.value), port=flow.dport):
         return
     for table in where(here.tables, engine="nft"):
-        for (placed, rule), named in maps_of_ports(table, flow.protocol.value):
+        for placed, named in maps_of_ports(table, flow.protocol.value):
             ports = {pair.args[0].text for pair in where(named.known, kind="pair")}
-            thing = rule_decision(table, placed, rule, placed.hook or "").object
+            thing = _thing(table, placed)
             text = (
                 f"{thing.id} of {here.name} publishes the ports of the map {named.name}, {flow.dport} is"
                 f" none, and nothing in {here.name} listens on it: {loss.stop.text}"
             )
             if str(flow.dport) not in ports:
-                place = Place(here.name, loss.stop.place.interface, Stage.PREROUTING)
-                fix = (_shown(here, table, named.name),)
-                yield Stop("dnat-missing", place, text, thing, fix, (thing.text, loss.stop.text))
+                yield _unpublished(loss, thing, text, (_shown(here, table, named.name),))
 
 
 def _in_an_emptied_map(loss: Loss, here: Namespace, flow: Flow) -> Iterator[Stop]:
     """A destination that the host has from a map in which nothing is left."""
     for table in where(here.tables, engine="nft"):
-        for (placed, rule), named, wanted in emptied_maps(table, flow):
-            thing = rule_decision(table, placed, rule, placed.hook or "").object
+        for placed, named, wanted in emptied_maps(table, flow):
+            thing, of = _thing(table, placed), (table.family, table.name, named.name)
             text = f"{thing.id} of {here.name} takes a destination from the map {named.name}, which is empty"
-            of = ("add", "element", table.family, table.name, named.name)
-            fix = (Command.of("nft", *of, "{", wanted, ":", Blank("TARGET"), "}"),)
-            place = Place(here.name, loss.stop.place.interface, Stage.PREROUTING)
-            object = Object("set", f"nft {table.family} {table.name} {named.name}", thing.text)
-            yield Stop("dnat-missing", place, text, object, fix, (thing.text, loss.stop.text))
+            element = ("{", wanted, ":", Blank("TARGET"), "}")
+            fix = fixes.nft((table.name, named.name), "add", "element", *of, *element)
+            emptied = Object("set", " ".join(("nft", *of)), thing.text)
+            yield replace(_unpublished(loss, thing, text, fix), object=emptied)
 
 
 def _without_an_element(loss: Loss, here: Namespace, flow: Flow) -> Iterator[Stop]:
     """A destination that is there to be led on by a map, in which this packet finds nothing."""
     for table in where(here.tables, engine="nft"):
-        for placed, rule in table.placed:
-            if dnat_rules.led_by_map(rule.statements, flow):
-                thing = rule_decision(table, placed, rule, placed.hook or "").object
+        for placed in table.placed:
+            if dnat_rules.led_by_map(placed[1].statements, flow):
+                thing = _thing(table, placed)
                 what = f"{thing.id} of {here.name} leads on what is for {flow.dst} by a map"
                 text = f"{what}, which has nothing for this packet: {loss.stop.text}"
                 look = Command.look(
                     "nft", "list", "table", table.family, table.name, namespace=here.name,
                     note="what the map has, and what sets that by which it is asked",
                 )  # fmt: skip
-                place = Place(here.name, loss.stop.place.interface, Stage.PREROUTING)
-                proof = (thing.text, loss.stop.text)
-                yield Stop("dnat-missing", place, text, thing, (look,), proof)
+                yield _unpublished(loss, thing, text, (look,))
+
+
+def _thing(table: Table, placed: tuple[Chain, Rule]) -> Object:
+    """A rule, as its table's tool calls it."""
+    chain, rule = placed
+    return rule_decision(table, chain, rule, chain.hook or "").object
+
+
+def _unpublished(loss: Loss, thing: Object, text: str, fix: fixes.Fix) -> Stop:
+    """A port that a rule leads on for others, and not for this packet."""
+    place = Place(loss.here.name, loss.stop.place.interface, Stage.PREROUTING)
+    return Stop("dnat-missing", place, text, thing, fix, (thing.text, loss.stop.text))
 
 
 def _shown(here: Namespace, table: Table, named: str) -> Command:
