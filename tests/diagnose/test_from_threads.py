@@ -11,9 +11,12 @@ from test_dispatched import dropping
 from test_policy_siblings import sorted_rules, translating
 from test_published import cause as of_a_port
 from test_published import fix
+from test_repair import lost_in
 
 from netprobe.diagnose import nat_rules
+from netprobe.diagnose.repair.candidates import stop
 from netprobe.diagnose.repair.candidates.spared import instead as spared_ones
+from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.model import (
     Chain,
     InterfaceAddress,
@@ -268,3 +271,18 @@ def test_a_network_of_before_is_spared_and_the_one_that_is_here_is_meant(spared:
     node = replace(host, routes=routes, ruleset=iptables(SPARED.format(spared=spared)))
     rule = next(each.rule for each in nat_rules.rules_of_nat(node, "postrouting", "172.18.0.9", "return"))
     assert [*spared_ones(node, rule, "172.18.0.9")] == instead
+
+
+def test_who_drops_answers_whose_question_went_another_way_is_not_the_first_to_blame() -> None:
+    """The answer to 9.9.9.9 goes round by internet, which tracks connections."""
+    rounds = with_a_second_way(PolicyRule(900, 4, table=7, mask=0, iif="eth0"))
+    host, internet = rounds["host"], rounds["internet"]
+    back = edited(rounds, "host", routes=(*host.routes, via("9.9.9.9/32", "10.0.0.2", 2, table=7)))
+    tracks = iptables("*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m conntrack --ctstate INVALID -j DROP\nCOMMIT")
+    routes = (*internet.routes, via("9.9.9.9/32", "203.0.113.2", 2))
+    forwards = {**internet.sysctls, "net.ipv4.ip_forward": "1"}
+    snapshot = edited(back, "internet", routes=routes, ruleset=tracks, sysctls=forwards)
+    lost = lost_in(snapshot, "red", "172.17.0.2")
+    assert lost.stop is not None
+    assert lost.stop.code == "conntrack-invalid"
+    assert [each.merit for each in stop.candidates(Loss.of(snapshot, lost, lost.stop))] == [Merit.ADDS]
