@@ -191,9 +191,10 @@ def quoted(word: str, ascii: bool = False) -> str:
     well: fish and csh read them inside of single quotes. No quote is in it, so that a shell that does not
     know it reads some other word, but never a command.
     """
-    if _PLAIN.fullmatch(word) or word == "!":  # alone it is no history to any shell
+    rest = word.replace("!=", "")  # before `=`, or alone, `!` is no history to any shell
+    if _PLAIN.fullmatch(word) or word == "!":
         return word
-    if all(map(_shows, word)) and (word.isascii() or not ascii):
+    if all(map(_shows, rest)) and (word.isascii() or not ascii):
         return "'" + word.replace("'", "'\"'\"'") + "'"
     return "$'" + "".join(map(_by_number, word)) + "'"
 

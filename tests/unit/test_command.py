@@ -64,7 +64,7 @@ def test_a_shell_that_knows_less_reads_as_many_words_and_runs_nothing(words: lis
 
 
 def test_history_is_not_expanded_where_a_person_types() -> None:
-    words = ["!!", "a!!b", "!x", "^a^b", "!$", '"!!"', "\\!!"]
+    words = ["!!", "a!!b", "!x", "^a^b", "!$", '"!!"', "\\!!", "!=", "oif != eth0"]
     typed = f"echo first\nprintf '%s\\0' {joined(words)}\n"
     shell = ["bash", "--norc", "--noprofile", "-i"]
     done = subprocess.run(shell, input=typed.encode(), capture_output=True, check=True, env={"PATH": os.environ["PATH"], "HISTFILE": ""})
@@ -100,6 +100,9 @@ def test_json_carries_a_line_as_it_is(word: str) -> None:
         ("a'b", "'a'\"'\"'b'"),
         ("e\x1bz", "$'e\\033z'"),
         ("", "''"),
+        ("!=", "'!='"),
+        ("ip saddr != 10.0.0.0/8", "'ip saddr != 10.0.0.0/8'"),
+        ("!!=", "$'\\041\\041\\075'"),
     ],
 )
 def test_what_needs_no_quotes_has_none(word: str, written: str) -> None:
