@@ -10,6 +10,8 @@ from predict.networks import edited, probe, relinked, tutorial, with_link_locals
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair.candidates import lacking
+from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Cause, Command, InterfaceAddress, Nexthop, Place, Protocol, Route, Ruleset, Snapshot, Socket, Stage, Stop
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -292,6 +294,21 @@ def test_what_lets_all_pass_before_the_map_that_leads_to_the_rule_that_publishes
     snapshot = edited(tutorial(), "host", ruleset=nft_table(*objects, led, family="ip"), sockets=())
     said = cause(edited(snapshot, "c1", sockets=(web(8080),)), "internet", "203.0.113.2", 8080)
     assert (said.code, fix(said)) == ("dnat-missing", ["nft delete rule ip t p handle 3"])
+
+
+@pytest.mark.parametrize(("asked", "count"), [("172.17.0.2", 0), ("203.0.113.2", 1)])
+def test_a_map_of_who_hands_on_what_is_for_a_station_lacks_nothing(asked: str, count: int) -> None:
+    chain = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}}
+    named = {"map": {"name": "m", "handle": 2, "type": "inet_service", "map": "verdict", "elem": [[22, {"drop": None}]]}}
+    rule = {"rule": {"chain": "p", "handle": 3, "expr": [{"vmap": {"key": payload("tcp", "dport"), "data": "@m"}}]}}
+    led = {"rule": {"chain": "web", "handle": 9, "expr": [{"dnat": {"addr": "172.17.0.9"}}]}}
+    rules = nft_table(chain, {"chain": {"name": "web", "handle": 4}}, named, rule, led, family="ip")
+    snapshot = edited(edited(tutorial(), "host", ruleset=rules, sockets=()), "c1", sockets=())
+    probing = probe("red", asked, Protocol.TCP, source_port=40000)
+    lost = predict(snapshot, replace(probing, destination=replace(probing.destination, port=8080)), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    assert len([*lacking.candidates(Loss.of(snapshot, lost, lost.stop))]) == count
 
 
 def test_who_is_led_to_an_address_of_its_own() -> None:

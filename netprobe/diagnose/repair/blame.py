@@ -12,7 +12,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.diagnose import dnat_rules
-from netprobe.diagnose.nat_rules import rewriting
+from netprobe.diagnose.nat_rules import rewriting, rules_of_nat
 from netprobe.model import (
     Blank,
     Chain,
@@ -191,17 +191,16 @@ def _in_an_emptied_map(loss: Loss, here: Namespace, flow: Flow) -> Iterator[Stop
 
 def _without_an_element(loss: Loss, here: Namespace, flow: Flow) -> Iterator[Stop]:
     """A destination that is there to be led on by a map, in which this packet finds nothing."""
-    for table in where(here.tables, engine="nft"):
-        for placed in table.placed:
-            if dnat_rules.led_by_map(placed[1].statements, flow):
-                thing = _thing(table, placed)
-                what = f"{thing.id} of {here.name} leads on what is for {flow.dst} by a map"
-                text = f"{what}, which has nothing for this packet: {loss.stop.text}"
-                look = Command.look(
-                    "nft", "list", "table", table.family, table.name, namespace=here.name,
-                    note="what the map has, and what sets that by which it is asked",
-                )  # fmt: skip
-                yield _unpublished(loss, thing, text, (look,))
+    for rule in rules_of_nat(here, "prerouting", flow.dst, "dnat"):
+        if dnat_rules.led_by_map(rule.statements, flow):
+            thing = rule.decision.object
+            what = f"{thing.id} of {here.name} leads on what is for {flow.dst} by a map"
+            text = f"{what}, which has nothing for this packet: {loss.stop.text}"
+            look = Command.look(
+                "nft", "list", "table", rule.table.family, rule.table.name, namespace=here.name,
+                note="what the map has, and what sets that by which it is asked",
+            )  # fmt: skip
+            yield _unpublished(loss, thing, text, (look,))
 
 
 def _thing(table: Table, placed: tuple[Chain, Rule]) -> Object:

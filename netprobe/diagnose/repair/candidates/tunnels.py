@@ -44,13 +44,18 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _source(loss)
     yield from _bound(loss)
     yield from _of_one_group(loss)
-    for (here, device, own), (there, other, its) in permutations(devices(loss), 2):
-        if here.name != there.name and own.network == its.network:
-            yield from _neighbour(loss, here, device, there, other)
-        if here.name != there.name and (
-            its.network in _sent(here, device, own) or own.network in _sent(there, other, its)
-        ):
-            yield from _entry(loss, here, device, there, other)
+    for (here, device, _), (there, other, _) in permutations(devices(loss), 2):
+        if here.name != there.name:
+            yield from _between(loss, here, device, there, other)
+
+
+def _between(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
+    """What a device should know of one that is of its network, or sends to it, or is sent to by it."""
+    own, its = device.vxlan or Vxlan(0), other.vxlan or Vxlan(0)
+    if own.network == its.network:
+        yield from _neighbour(loss, here, device, there, other)
+    if _sent(here, device, own) & {its.network} | _sent(there, other, its) & {own.network}:
+        yield from _entry(loss, here, device, there, other)
 
 
 def devices(loss: Loss) -> Iterator[tuple[Namespace, Link, Vxlan]]:
