@@ -12,7 +12,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, Route, Snapshot
-from netprobe.model.lookup import all_but, but, exchanged, first, not_among, those_not_in, where
+from netprobe.model.lookup import all_but, but, column, exchanged, first, not_among, those_not_in, where
 from netprobe.predict import fib, ipv6, prefix
 
 from .order import Order, elsewhere, refuse_if
@@ -118,7 +118,7 @@ def with_addresses(order: Order, link: Link, addresses: tuple[InterfaceAddress, 
     """The snapshot with other addresses on an interface, and the routes that follow from them."""
     before = order.namespace
     after = replace(before, addresses=addresses)
-    lost = {a.address for a in before.addresses_of(link)} - {a.address for a in addresses}
+    lost = {*column(before.addresses_of(link), "address")} - {*column(addresses, "address")}
     routes = with_made(before.routes, made(before, link), made(after, link))
     routes = not_among(routes, source=lost)
     order = order.with_fields(addresses=addresses, routes=routes)

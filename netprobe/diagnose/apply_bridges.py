@@ -12,7 +12,7 @@ from collections.abc import Collection
 from msgspec.structs import replace
 
 from netprobe.model import FdbEntry, Link, Namespace
-from netprobe.model.lookup import all_but, among, where
+from netprobe.model.lookup import all_but, among, column, where
 
 from .order import Order
 
@@ -23,7 +23,7 @@ def with_own_macs(before: Namespace, order: Order, touched: Collection[int]) -> 
     """The namespace with the MACs and the local entries that its bridges get from their ports; `touched` are
     the indexes of the interfaces that changed.
     """
-    masters = {link.master for link in among(order.namespace.links, index=touched)}
+    masters = {*column(among(order.namespace.links, index=touched), "master")}
     for bridge in among(order.namespace.links_of("bridge"), index={*touched, *masters}):
         was = _macs(before, before.link(bridge.index) or bridge)
         named = _named(order.namespace, bridge)
@@ -37,7 +37,7 @@ def _named(namespace: Namespace, bridge: Link) -> Link:
     """A bridge without a MAC takes the lowest of its ports. Whether one that has a MAC would do so, or keeps
     what somebody gave it, nobody can read: it stays.
     """
-    lowest = min((port.mac for port in namespace.ports(bridge)), default=NO_MAC)
+    lowest = min(column(namespace.ports(bridge), "mac"), default=NO_MAC)
     return replace(bridge, mac=bridge.mac if bridge.mac != NO_MAC else lowest)
 
 
@@ -53,6 +53,6 @@ def _keeping(order: Order, bridge: int, own: dict[int, str]) -> Order:
     learned = among(where(entries, local=False), index=own)
     local = tuple(each for each in where(entries, local=True) if own.get(each.index) == each.mac)
     first = {mac: index for index, mac in reversed(own.items())}
-    known = {NO_MAC, *(each.mac for each in local)}
+    known = {NO_MAC, *column(local, "mac")}
     new = (FdbEntry(first[mac], mac, bridge, None, "permanent", True) for mac in first.keys() - known)
     return order.with_fields(fdb=(*all_but(order.namespace.fdb, entries), *learned, *local, *new))

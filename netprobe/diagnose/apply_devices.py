@@ -11,7 +11,7 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from netprobe.model import Bridge, FdbEntry, Link, LinkRef, Snapshot, Vxlan
-from netprobe.model.lookup import all_but, those_in, those_not_in, where
+from netprobe.model.lookup import all_but, column, those_in, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.vxlan import OVERHEAD
 
@@ -50,7 +50,7 @@ def add_link(order: Order) -> Snapshot:
     given = dict(zip(more[::2], more[1::2], strict=True))
     refuse_if(order.namespace.link_named(name), name)  # EEXIST
     refuse_if(given.keys() - {"address", "link"}, name)
-    index = 1 + max(link.index for link in order.namespace.links)
+    index = 1 + max(column(order.namespace.links, "index"))
     kind, *more = order.words[at + 1 :]
     own = given.get("address") or _MACS.get(kind) or _own_mac(order.name, name)
     bare = Link(index, name, kind, own, up=False, carrier=False)
@@ -114,7 +114,7 @@ def _connected(order: Order, near: Link, end: str, name: str) -> Snapshot:
     """The snapshot with the other end of a new cable, in its namespace."""
     there = replace(order, name=name)
     refuse_if(there.namespace.link_named(end), end)  # EEXIST
-    index = 1 + max((each.index for each in there.namespace.links), default=0)
+    index = 1 + max(column(there.namespace.links, "index"), default=0)
     far = Link(index, end, "veth", _own_mac(name, end), up=False, carrier=False)
     there = there.with_fields(links=(*there.namespace.links, far))
     there = there.with_fields(sysctls=with_defaults(there, end))

@@ -21,7 +21,7 @@ from netprobe.model import (
     Snapshot,
     Vxlan,
 )
-from netprobe.model.lookup import all_but, among, but, find, has, those_not_in, where
+from netprobe.model.lookup import all_but, among, but, column, find, has, those_not_in, where
 from netprobe.model.settings import joined
 from netprobe.predict import ipv6
 
@@ -174,7 +174,7 @@ def _moved(order: Order, link: Link, name: str) -> Snapshot:
     off = order.with_link(replace(link, up=False, master=None, port=None)).snapshot
     order = emptied(replace(order, snapshot=settled(order.snapshot, off)), link)
     there = replace(order, name=name)
-    taken = {each.index for each in there.namespace.links}
+    taken = {*column(there.namespace.links, "index")}
     index = link.index if link.index not in taken else max(taken) + 1
     bare = replace(link, index=index, up=False, carrier=False, master=None, port=None, qdiscs=(), filters=())
     there = there.with_fields(links=(*there.namespace.links, bare))
@@ -231,7 +231,7 @@ def _renamed(order: Order, other: str) -> tuple[Order, int | None]:
         return order, known.nsid
     # its interfaces name some that nobody has asked for yet
     said = (link.link.nsid for link in order.namespace.links if link.link is not None)
-    taken = (each for each in (*(each.nsid for each in named), *said) if each is not None)
+    taken = (each for each in (*column(named, "nsid"), *said) if each is not None)
     found = FoundPeer(order.name, 1 + max(taken, default=-1), other)
     return replace(order, snapshot=replace(order.snapshot, peers=(*order.snapshot.peers, found))), found.nsid
 

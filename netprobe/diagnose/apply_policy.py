@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from netprobe.model import ROUTED, Neighbour, PolicyRule, Snapshot
-from netprobe.model.lookup import all_but, not_among, where, without
+from netprobe.model.lookup import all_but, column, not_among, where, without
 from netprobe.model.settings import joined
 from netprobe.predict import prefix
 
@@ -51,7 +51,7 @@ def _deleted(rules: tuple[PolicyRule, ...], wanted: dict[str, Any]) -> tuple[Pol
 
 def _first(rules: tuple[PolicyRule, ...], version: int) -> int:
     """The priority of a rule for which none is said: one before the first but that of the own addresses."""
-    known = sorted(rule.priority for rule in where(rules, version=version))
+    known = sorted(column(where(rules, version=version), "priority"))
     return max(0, known[1] - 1) if len(known) > 1 else 0
 
 

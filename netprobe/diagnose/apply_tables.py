@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from netprobe.model import Chain, Rule, Ruleset, Snapshot, Table
-from netprobe.model.lookup import without
+from netprobe.model.lookup import has, without
 
 from .order import Order, must, refuse_if
 
@@ -41,7 +41,7 @@ def with_table(order: Order, table: Table) -> Snapshot:
 
 def unused(table: Table, name: str) -> Chain:
     """The chain of a table that none of its rules leads to; KeyError else (EBUSY)."""
-    refuse_if(name in [rule.leads_to for rule in table.rules], name)
+    refuse_if(has(table.rules, leads_to=name), name)
     return must(table.chain(name), name)
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from msgspec.structs import replace
 
 from netprobe.model import Chain, Rule, Snapshot, Table
-from netprobe.model.lookup import find, where, without
+from netprobe.model.lookup import column, find, where, without
 from netprobe.predict import prefix
 from netprobe.predict.fixes import xt_words
 from netprobe.rules.read.iptables_save import ARGUMENTS, HOOKS, NAT_PRIORITIES, PRIORITIES, TABLES
@@ -127,7 +127,7 @@ def _base(where: Where, name: str) -> Chain:
 def _rule(family: str, table: Table, chain: Chain, words: Sequence[str]) -> Rule:
     """The rule as its tool would print it, and read as that; KeyError where it is not understood."""
     printed = " ".join(map(_printed, _explicit(words) if family in _BITS else words))
-    statements, comment = ARGUMENTS[family](printed, family, {each.name for each in table.chains})
+    statements, comment = ARGUMENTS[family](printed, family, {*column(table.chains, "name")})
     refuse_if(where(statements, kind="unknown"), printed)
     return Rule(0, f"-A {chain.name} {printed}", tuple(statements), comment=comment)
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Answer, Leg, Link, Namespace, Observation, Probe, Snapshot, Source
-from netprobe.model.lookup import among, find, where
+from netprobe.model.lookup import among, column, find, where
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
 
@@ -68,11 +68,11 @@ def _note(snapshot: Snapshot, answer: Answer, before: Sequence[Answer]) -> str:
 
 def notes(snapshot: Snapshot, found: Sequence[Answer]) -> tuple[str, ...]:
     """One sentence when an address has more than one station behind it."""
-    stations = [_station(snapshot, mac) for mac in dict.fromkeys(answer.mac for answer in found)]
+    stations = [_station(snapshot, mac) for mac in dict.fromkeys(column(found, "mac"))]
     if len(stations) < 2:
         return ()
-    address, places = found[0].address, " and ".join(station.place for station in stations)
-    homes = {station.home for station in stations}
+    address, places = found[0].address, " and ".join(column(stations, "place"))
+    homes = {*column(stations, "home")}
     what = "a duplicate address, and traffic goes to whoever was heard last"
     if any(station.lacks(address) for station in stations):
         what = "the owner, and a proxy that answers in its name"

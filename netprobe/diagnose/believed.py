@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import filterfalse
 
 from netprobe.model import Hop, Leg, Observation, Stop
-from netprobe.model.lookup import but, has, not_among, where
+from netprobe.model.lookup import but, column, has, not_among, where
 from netprobe.predict.outcome import is_group
 
 from .correlate import frames, is_probe, unseen
@@ -56,7 +56,7 @@ def _got_past(case: Case, stop: Stop) -> bool:
     if way.stop is None or stop.code in _IN_PIECES:
         return False
     seen = [*filter(is_probe, but(frames(case.observations), bound="other"))]
-    visited = {case.probe.source.namespace, *(hop.namespace for hop in way.hops), *_flooded(way.hops, seen)}
+    visited = {case.probe.source.namespace, *column(way.hops, "namespace"), *_flooded(way.hops, seen)}
     if not_among(filterfalse(_is_for_many, seen), namespace=visited):
         return True
     expected = {(hop.namespace, hop.interface) for hop in way.hops} | _without_carrier(case, stop)

@@ -26,7 +26,7 @@ from netprobe.model import (
     Stage,
     Verdict,
 )
-from netprobe.model.lookup import all_but, find, has, where
+from netprobe.model.lookup import all_but, column, find, has, where
 from netprobe.model.place import id_of
 from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.sockets import PROGRAMS
@@ -127,7 +127,7 @@ def _as_seen(hop: Hop, sightings: Sequence[Sighting]) -> Hop:
     where no answer would come.
     """
     place = {"namespace": hop.namespace, "interface": hop.interface, "bound": hop.bound}
-    here = [s.time_ns for s in where(sightings, leg=Leg.REQUEST, **place)]
+    here = [*column(where(sightings, leg=Leg.REQUEST, **place), "time_ns")]
     return replace(hop, observed=bool(here) or None, time_ns=min(here, default=None), suspects=())
 
 
@@ -184,7 +184,7 @@ def _supposed(snapshot: Snapshot, cause: Cause, searches: Searching | None) -> S
     """The snapshot with a cause mended whose words are for the reader to fill in, by those that were tried:
     on all that was read since. Nothing is foretold of it but what else stands in the way.
     """
-    if searches is None or not any(command.blanks for command in cause.commands):
+    if searches is None or not any(column(cause.commands, "blanks")):
         return None
     done = searches().supposed.get(cause.commands, ())
     return mend(snapshot, replace(cause, commands=done))
@@ -202,7 +202,7 @@ def _served(snapshot: Snapshot, cause: Cause, hops: tuple[Hop, ...]) -> Snapshot
     that led to where none is mends nothing either.
     """
     led = hops[-1:] if cause.code == _LED and not has(cause.commands, looks=False) else ()
-    end = next((hop.namespace for hop in where(led, stage=Stage.DELIVER)), cause.place.namespace)
+    end = next(column(where(led, stage=Stage.DELIVER), "namespace"), cause.place.namespace)
     there = snapshot.at(end)
     last = find(reversed(hops), namespace=there.name)
     if cause.code not in (*PROGRAMS, _LED) or last is None or last.flow.dport is None:

@@ -32,7 +32,7 @@ from netprobe.model import (
     Verdict,
 )
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, not_among, those_not_in, where
+from netprobe.model.lookup import among, but, column, not_among, those_not_in, where
 from netprobe.model.place import id_of
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
@@ -58,11 +58,11 @@ def resting(report: Report, prediction: Prediction, snapshot: Snapshot) -> tuple
     they are few.
     """
     probe = report.probe
-    stops = filter(None, (prediction.stop, *(walk.stop for walk in prediction.walks)))
+    stops = filter(None, (prediction.stop, *column(prediction.walks, "stop")))
     decided: list[Hop | Routed] = [*prediction.hops, *prediction.routed]
     ended: list[Stop | Cause] = [*stops, *_chain(report.causes)]
     passed = (
-        *(each.namespace for each in decided),
+        *column(decided, "namespace"),
         *(each.place.namespace for each in ended),
         probe.source.namespace,
         probe.destination.namespace,
@@ -128,9 +128,9 @@ def families(prediction: Prediction) -> frozenset[int]:
 
 def versions_of(probe: Probe, hops: Iterable[Hop]) -> frozenset[int]:
     """The same of a way as it was seen."""
-    flows = [hop.flow for hop in hops]
-    tunnels = filter(None, (flow.outer for flow in flows))
-    return frozenset({probe.version, *(flow.version for flow in (*flows, *tunnels))})
+    flows = [*column(hops, "flow")]
+    tunnels = filter(None, column(flows, "outer"))
+    return frozenset({probe.version, *column((*flows, *tunnels), "version")})
 
 
 BOTH = frozenset({4, 6})

@@ -9,7 +9,7 @@ from itertools import filterfalse, takewhile
 from msgspec.structs import replace
 
 from netprobe.model import Flow, Hop, Leg, Observation, Probe, Protocol, Sighting, Stage
-from netprobe.model.lookup import among, but, not_among, where
+from netprobe.model.lookup import among, but, column, not_among, where
 from netprobe.predict.trace import changes
 
 _TAPPED = (
@@ -36,10 +36,10 @@ def answers(probe: Probe, observations: Iterable[Observation]) -> tuple[Observat
 
 def best_sequence(observations: Sequence[Observation]) -> int:
     """The probe to show: the first that was answered, else the one seen in most places."""
-    answered = [o.sequence for o in where(observations, kind="answered")]
+    answered: list[int] = [*column(where(observations, kind="answered"), "sequence")]
     if answered:
         return min(answered)
-    counts = Counter(o.sequence for o in but(frames(observations), leg=None))
+    counts = Counter(column(but(frames(observations), leg=None), "sequence"))
     return max(counts, key=lambda sequence: (counts[sequence], -sequence), default=0)
 
 
@@ -52,7 +52,7 @@ def lost_sequence(observations: Sequence[Observation], count: int) -> int:
 
 def taken(answers: Iterable[Observation]) -> set[int]:
     """The probes that were answered, and not by a refusal."""
-    return {o.sequence for o in but(answers, text="refused")}
+    return {*column(but(answers, text="refused"), "sequence")}
 
 
 def lay(
@@ -67,7 +67,7 @@ def lay(
     laid = [_laid(hop, left, tapped) for hop in hops]
     # A flood's copies on other ports are not the path; only a path that went elsewhere than predicted, or
     # a request that was to end before the first tap, is shown in full.
-    seen = {hop.observed for hop in laid}
+    seen = {*column(laid, "observed")}
     elsewhere = False in seen or (leg is Leg.REQUEST and True not in seen)
     extra = _different(but(left, bound="other")) if elsewhere else []
     return numbered(_with_changes(_merge(laid, extra)))

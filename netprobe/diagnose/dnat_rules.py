@@ -7,7 +7,7 @@ from itertools import chain
 
 from netprobe.model import Chain, Command, Flow, Link, Namespace, Rule, Snapshot, Statement, Table
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, first, has, not_among, where
+from netprobe.model.lookup import among, column, first, has, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules import naming
 from netprobe.rules.naming import rule_decision
@@ -25,7 +25,7 @@ _PORTS = (*naming.PORT_KEYS, *naming.SOURCE_PORT_KEYS)  # who took one for the o
 def speaks_of(statements: tuple[Statement, ...], port: int | None) -> bool:
     """Whether a rule names a port: by itself, among others or in a range, or to leave it out."""
     compared = [each.right for each in among(statements, key=_PORTS) if each.right is not None]
-    said = chain.from_iterable((each.text, *(element.text for element in each.args)) for each in compared)
+    said = chain.from_iterable((each.text, *column(each.args, "text")) for each in compared)
     return any(port in numbers(text) for text in said)
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netprobe.model import AskEngines, Command, Hop, Namespace, Snapshot, Stop
 from netprobe.model.command import line
 from netprobe.model.engines import ContainerEngines, EngineContainer
-from netprobe.model.lookup import among, but, has, where
+from netprobe.model.lookup import among, but, column, has, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
@@ -100,7 +100,7 @@ def _apart(engines: ContainerEngines, snapshot: Snapshot, prediction: Prediction
         return _alone(one, stop)
     having = filter(methodcaller("owner_of", goal), snapshot.namespaces.values())
     others = [*filter(None, map(partial(container, engines), having))][:1]
-    theirs = (*chain.from_iterable(each.joined for each in where(others, engine=one.engine)),)
+    theirs = (*chain.from_iterable(column(where(others, engine=one.engine), "joined")),)
     return _elsewhere(engines, one, theirs, stop) if {*theirs}.isdisjoint(one.joined) else None
 
 

@@ -27,6 +27,7 @@ from netprobe.model import (
     Walk,
     lookup,
 )
+from netprobe.model.lookup import column
 from netprobe.model.report import KINDS, PROOFS
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
@@ -190,7 +191,7 @@ class Case(Struct, frozen=True):
 
 def suspects_of(hops: Iterable[Hop]) -> tuple[Stop, ...]:
     """What may stop the packet at these hops, though nobody can tell by reading it."""
-    return tuple(chain.from_iterable(hop.suspects for hop in hops))
+    return tuple(chain.from_iterable(column(hops, "suspects")))
 
 
 def _observed(source: Source, text: str, found: Iterable[object]) -> Iterator[Evidence]:

@@ -9,7 +9,7 @@ from itertools import chain, filterfalse
 from msgspec import Struct
 
 from netprobe.model import InterfaceAddress, Link, Namespace, RouteQuery, Snapshot
-from netprobe.model.lookup import but, find, where
+from netprobe.model.lookup import but, column, find, where
 from netprobe.predict import fib, prefix
 
 
@@ -108,6 +108,6 @@ def usual_length(snapshot: Snapshot, name: str, address: str) -> int | None:
     """
     others = but(snapshot.namespaces.values(), name=name)
     known = chain.from_iterable(where(other.addresses, scope="global") for other in others)
-    near = (own.prefixlen for own in prefix.neighbours_of(address, known))
+    near = column(prefix.neighbours_of(address, known), "prefixlen")
     found = Counter(length for length in near if length < prefix.bits(address))
     return found.most_common(1)[0][0] if found else None

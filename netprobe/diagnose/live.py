@@ -27,7 +27,7 @@ from netprobe.model.live import (
     SeenHop,
     VerdictEvent,
 )
-from netprobe.model.lookup import but, grouped, not_among, those_not_in, where
+from netprobe.model.lookup import but, column, grouped, not_among, those_not_in, where
 from netprobe.model.place import id_of
 
 from . import since
@@ -100,7 +100,7 @@ def _object(each: Notice) -> tuple[str, str, str]:
 
 def _said(notices: Sequence[Notice]) -> dict[str, None]:
     """What they tell, each once."""
-    return dict.fromkeys(each.what for each in notices)
+    return dict.fromkeys(column(notices, "what"))
 
 
 def _passing(notices: Sequence[Notice]) -> LiveChange:

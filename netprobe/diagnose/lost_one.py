@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from netprobe.model import Agreement, Hop, Leg, Observation, Verdict
-from netprobe.model.lookup import but, where
+from netprobe.model.lookup import but, column, where
 from netprobe.predict.prediction import Faring, Prediction
 
 from .believed import believed
@@ -33,7 +33,7 @@ def paths(
 ) -> tuple[tuple[Hop, ...], tuple[Hop, ...]]:
     """The predicted hops of both ways, with what was seen of this probe at each."""
     walks = prediction.walks if prediction is not None else ()
-    request, reply, *_ = (*(walk.hops for walk in walks), (), ())
+    request, reply, *_ = (*column(walks, "hops"), (), ())
     return lay(request, Leg.REQUEST, seen, tapped, sequence), lay(reply, Leg.REPLY, seen, tapped, sequence)
 
 

@@ -8,7 +8,7 @@ from itertools import chain, pairwise
 from msgspec.structs import replace
 
 from netprobe.model import AskConnection, Flow, Hop, Snapshot
-from netprobe.model.lookup import where
+from netprobe.model.lookup import column, where
 from netprobe.predict.conntrack import is_side
 
 _TRANSLATED = ("src", "dst", "sport", "dport", "icmp_id")
@@ -42,7 +42,5 @@ def _note(note: str) -> str:
 def _is_tracked(hop: Hop, snapshot: Snapshot) -> bool:
     if not hop.change_of(*_TRANSLATED):
         return False
-    known = chain.from_iterable(
-        found.entries for found in where(snapshot.connections, namespace=hop.namespace)
-    )
+    known = chain.from_iterable(column(where(snapshot.connections, namespace=hop.namespace), "entries"))
     return any(is_side(entry.reply, hop.flow.reversed()) for entry in known)

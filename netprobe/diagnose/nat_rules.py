@@ -27,7 +27,7 @@ from netprobe.model import (
     Term,
 )
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import among, find, gathered, has, indexed, where
+from netprobe.model.lookup import among, column, find, gathered, has, indexed, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
@@ -177,7 +177,7 @@ def _for_neighbours(namespace: Namespace, statements: tuple[Statement, ...], tar
 def said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
     """What the statements of a rule compare some keys with."""
     compared = among(statements, key=keys)
-    return [*filter(None, (each.value for each in among(compared, op=IS)))]
+    return [*filter(None, column(among(compared, op=IS), "value"))]
 
 
 def said_by(rules: Iterable[Rule], key: str) -> list[str]:
@@ -285,7 +285,7 @@ def statements(namespace: Namespace, thing: Object) -> tuple[Statement, ...]:
 def _rules_of(tables: Iterable[Table], name: str) -> Iterator[Rule]:
     """The rules of the chains of this name."""
     chains = filter(None, (table.chain(name) for table in tables))
-    return chained.from_iterable(chain.rules for chain in chains)
+    return chained.from_iterable(column(chains, "rules"))
 
 
 def retargeted(namespace: Namespace, thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
@@ -418,7 +418,7 @@ def emptied(namespace: Namespace, source: str) -> int:
     them for that.
     """
     tables = among(where(namespace.tables, engine="nft"), family=(family(source), "inet"))
-    chains = chained.from_iterable(table.chains for table in tables)
+    chains = chained.from_iterable(column(tables, "chains"))
     return len(where(chains, type="nat", hook="postrouting", rules=()))
 
 

@@ -5,7 +5,7 @@ own word. Pure.
 from __future__ import annotations
 
 from netprobe.model import Hop, IcmpError, Object, Place, Stage, Stop
-from netprobe.model.lookup import where
+from netprobe.model.lookup import column, where
 
 from .evidence import Case
 
@@ -35,7 +35,7 @@ def _closed(exit: Hop, id: str, text: str) -> Stop:
 
 def _reset(case: Case) -> bool:
     """Whether the destination answered with TCP resets only."""
-    return {o.text for o in case.of_kind("answered")} == {"refused"}
+    return {*column(case.of_kind("answered"), "text")} == {"refused"}
 
 
 def _says_so(case: Case, error: IcmpError) -> bool:

@@ -32,7 +32,7 @@ from netprobe.model import (
     Stop,
     Verdict,
 )
-from netprobe.model.lookup import among, find, first, where
+from netprobe.model.lookup import among, column, find, first, where
 from netprobe.model.report import GAPS, UNSEEING, UNSURE
 from netprobe.predict import fixes
 from netprobe.predict.drop import Unread
@@ -90,7 +90,7 @@ def diagnose(
     counted = heeded(asked, prediction, observations or ())
     seen = counted.observations
     # not looked at, or not all the time
-    tapped -= {o.namespace for o in among(seen, kind=UNSEEING)}
+    tapped -= {*column(among(seen, kind=UNSEEING), "namespace")}
     sequence = best_sequence(seen)
     request, reply = paths(prediction, seen, tapped, sequence)
     request = confirmed(request, snapshot)
@@ -155,7 +155,7 @@ def _of_another(probe: Probe, request: Sequence[Hop]) -> tuple[str, ...]:
 
 def _limits(request: Sequence[Hop], reply: Sequence[Hop]) -> tuple[str, ...]:
     """The limits by which the first packets pass, as the configuration has it, and others may not."""
-    texts = (suspect.text for suspect in suspects_of((*request, *reply)))
+    texts = column(suspects_of((*request, *reply)), "text")
     return tuple(dict.fromkeys(texts))  # one rule may meet both ways
 
 
@@ -180,7 +180,7 @@ def _on_the_way(prediction: Prediction | None) -> set[str | None]:
     if prediction is None:
         return set()
     end = prediction.stop.place.namespace if prediction.stop is not None else None
-    return {end, *(hop.namespace for hop in prediction.hops)}
+    return {end, *column(prediction.hops, "namespace")}
 
 
 def _explained(
@@ -208,7 +208,7 @@ def _is_to_explain(case: Case, verdict: Verdict) -> bool:
 
 def _errors(seen: Sequence[Observation]) -> tuple[IcmpError, ...]:
     """The ICMP errors about the probe, each once."""
-    return tuple(dict.fromkeys(filter(None, (o.error for o in seen))))
+    return tuple(dict.fromkeys(filter(None, column(seen, "error"))))
 
 
 def _rooted(case: Case, verdict: Verdict, searches: Searching | None) -> Case:
@@ -309,7 +309,7 @@ def _wrong_source(case: Case, answer: Observation) -> Stop:
     """The far end's program answers from another of its addresses than the one that was asked."""
     assert answer.flow is not None
     asked = case.probe.destination
-    arrived = [hop.place for hop in where(case.request, stage=Stage.DELIVER)]
+    arrived = [*column(where(case.request, stage=Stage.DELIVER), "place")]
     place = replace([Place(None, None, Stage.SOCKET), *arrived][-1], stage=Stage.SOCKET)
     text = (
         f"the answer comes from {answer.flow.src}, not from {asked.address} that was asked: the sender's"
@@ -373,7 +373,7 @@ def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
 def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]:
     namespaces = snapshot.namespaces.values()
     of_rules = chain.from_iterable(each.filters.blind for each in namespaces)
-    spots = [*snapshot.blind, *chain.from_iterable(each.blind for each in namespaces), *of_rules]
+    spots = [*snapshot.blind, *chain.from_iterable(column(namespaces, "blind")), *of_rules]
     lost = among(seen, kind=GAPS)
     spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in lost]
     unsent = filter(is_short, where(seen, kind="refused"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Namespace, Probe, RouteQuery, Snapshot
+from netprobe.model.lookup import column
 from netprobe.predict import fib, prefix
 
 from .repair.segment import own_addresses
@@ -42,4 +43,4 @@ def _moved(probe: Probe, before: Snapshot, after: Snapshot) -> str | None:
     link, there = before.at(name).owner_of(asked), after.at(name)
     if link is None or there.owner_of(asked) is not None:
         return None
-    return next((a.address for a in own_addresses(there, link, prefix.version(asked))), None)
+    return next(column(own_addresses(there, link, prefix.version(asked)), "address"), None)

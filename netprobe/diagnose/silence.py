@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from netprobe.model import FoundWire, Need, Observation, Snapshot
-from netprobe.model.lookup import among, where
+from netprobe.model.lookup import among, column, where
 from netprobe.predict import prefix
 from netprobe.predict.drop import Unread
 from netprobe.predict.predict import predict
@@ -50,7 +50,7 @@ def _silent(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[str, ...]:
     there. Of a neighbour on both sides it is the question that was lost.
     """
     between = where(among(neighbour_messages(seen), namespace=snapshot.homes), outer=None)
-    answered = {each.src for each in where(between, bound="in", says=ANSWER)}
+    answered = {*column(where(between, bound="in", says=ANSWER), "src")}
     asked = {(each.namespace, each.dst) for each in where(between, bound="out", says=QUESTION)}
     wanted = sorted(asked | {*_in_vain(snapshot)})
     return tuple(

@@ -13,7 +13,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.model import Changed, Difference, Earlier, Namespace, Since, Snapshot
-from netprobe.model.lookup import all_but, among, those_not_in, where
+from netprobe.model.lookup import all_but, among, column, those_not_in, where
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.unread import PARTS
 
@@ -128,7 +128,7 @@ def kept(earlier: Earlier, said: Since) -> Earlier:
     """The earlier run as it is saved with the one that it explains: the namespaces in which something is
     otherwise.
     """
-    names = {each.namespace for each in said.changed}
+    names = {*column(said.changed, "namespace")}
     found = {name: each for name, each in earlier.snapshot.namespaces.items() if name in names}
     return replace(earlier, snapshot=Snapshot(found, earlier.snapshot.peers))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from netprobe.model import End, Observation, Probe
-from netprobe.model.lookup import but, has, where
+from netprobe.model.lookup import but, column, has, where
 from netprobe.predict.prediction import Prediction
 
 from .correlate import answers
@@ -31,9 +31,9 @@ def settled(probe: Probe, prediction: Prediction | None) -> Settled:
     answer = _RIVALS if probe.protocol.on_segment else 0
 
     def decide(observations: Sequence[Observation], quiet_ns: int) -> bool:
-        answered = {o.sequence for o in answers(probe, observations)}
+        answered = {*column(answers(probe, observations), "sequence")}
         ends = (*where(observations, kind="refused"), *but(observations, error=None))
-        refused = {o.sequence for o in ends}
+        refused = {*column(ends, "sequence")}
         if len(answered | refused) < probe.count:
             return quiet_ns >= loss
         return quiet_ns >= (_REFUSED if len(answered) < probe.count else answer)

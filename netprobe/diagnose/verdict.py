@@ -18,7 +18,7 @@ from netprobe.model import (
     Stage,
     Verdict,
 )
-from netprobe.model.lookup import but, has, those_not_in, where
+from netprobe.model.lookup import but, column, has, those_not_in, where
 from netprobe.model.report import UNHEARD, UNSURE
 
 from . import between
@@ -31,7 +31,7 @@ def verdict_of(case: Case) -> Verdict:
     """What was seen says whether the probe passes; where nothing was sent, the configuration says it."""
     if not case.watched:
         return _predicted_verdict(case)
-    answered = {o.sequence for o in case.answers}
+    answered = {*column(case.answers, "sequence")}
     if not answered:
         if _is_unsure(case):
             return Verdict.UNDETERMINED
@@ -111,8 +111,8 @@ def _suspected(case: Case) -> set[str]:
     """The codes of what may stop the packet besides the end; "unknown" where the way leads past rules that
     could not be read, so that the configuration said nothing for sure.
     """
-    hops = chain.from_iterable(walk.hops for walk in case.walks)
-    return {suspect.code for suspect in suspects_of(hops)}
+    hops = chain.from_iterable(column(case.walks, "hops"))
+    return {*column(suspects_of(hops), "code")}
 
 
 def _all_refused(case: Case) -> bool:

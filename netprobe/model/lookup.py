@@ -148,6 +148,11 @@ def has(values: Iterable[_Value], **fields: object) -> bool:
     return next(_such(values, fields), None) is not None
 
 
+def column(values: Iterable[Any], field: str) -> Iterator[Any]:
+    """One field of each of the values, in their order: `column(hops, "namespace")`."""
+    return map(_reader(field), values)
+
+
 def exchanged(values: Iterable[_Value], old: _Value, new: _Value) -> tuple[_Value, ...]:
     """The values, `new` in the place of the very object `old`."""
     return tuple(new if each is old else each for each in values)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import engines
 from netprobe.diagnose.apply import mend
 from netprobe.model import End, Leg, Need, Nexthop, Object, Place, Snapshot, Stage, Stop, lookup
+from netprobe.model.lookup import column
 from netprobe.predict.drop import lost
 from netprobe.predict.fib import describe
 from netprobe.predict.predict import predict
@@ -262,7 +263,7 @@ def of_several_ends(snapshot: Snapshot, prediction: Prediction, stop: Stop, chos
     """The choice where rules lead to one of several ends by chance: first the rule that leads to the one who
     does not answer, whatever else would do.
     """
-    told = (chosen.stop, *(each.stop for each in chosen.others))
+    told = (chosen.stop, *column(chosen.others, "stop"))
     rule = lookup.find(told, code="dnat-dead-target") or blamed(Loss.of(snapshot, prediction, stop))
     if rule is None or rule == chosen.stop:
         return chosen

@@ -11,7 +11,7 @@ from enum import Enum
 from itertools import takewhile
 
 from netprobe.model import AskConnection, ConntrackEntry, Flow
-from netprobe.model.lookup import find
+from netprobe.model.lookup import column, find
 
 from .repair import Loss
 
@@ -32,7 +32,7 @@ def left(loss: Loss, name: str) -> Left:
     as a need where that was not asked.
     """
     before = [*takewhile(lambda hop: hop.namespace != name, loss.prediction.request.hops)]
-    came = [hop.flow for hop in before[-1:]]
+    came = [*column(before[-1:], "flow")]
     # of any source port, or ICMP id: other connections of the same two
     flows = [Flow(each.src, each.dst, each.protocol, dport=each.dport) for each in came]
     ways = {_is_translated(each) for flow in flows for each in _answered(loss, name, flow)}

@@ -28,7 +28,7 @@ from netprobe.model import (
     Snapshot,
     Stop,
 )
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import column, find, where
 from netprobe.predict import fib, hosts, prefix
 from netprobe.predict.drop import Unread
 from netprobe.predict.peers import mutual
@@ -174,7 +174,7 @@ class Loss(Struct, frozen=True, dict=True):
         if name not in self._cables:
             veths = self.snapshot[name].links_of("veth")
             first = sorted(veths, key=lambda link: link.master is not None)[:_FAR_ENDS]
-            self._cables[name] = frozenset(link.index for link in first)
+            self._cables[name] = frozenset(column(first, "index"))
         return self._cables[name]
 
     def known_end(self, name: str, link: Link | None) -> Station | None:
@@ -289,7 +289,7 @@ class Loss(Struct, frozen=True, dict=True):
     def way(self) -> tuple[str, ...]:
         """The namespaces on the way that were read, each once, in order; the last is where it ended."""
         probe = self.probe
-        names = [probe.source.namespace, *(hop.namespace for hop in self.hops), self.stop.place.namespace]
+        names = [probe.source.namespace, *column(self.hops, "namespace"), self.stop.place.namespace]
         return self.snapshot.known((*names, probe.destination.namespace))
 
     def beside(self, name: str, link: Link, version: int) -> tuple[tuple[str, Link, InterfaceAddress], ...]:

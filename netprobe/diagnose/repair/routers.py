@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from netprobe.diagnose import hints
 from netprobe.model import Leg, Link, Namespace, Route, RouteQuery
-from netprobe.model.lookup import but, those_not_in, where
+from netprobe.model.lookup import but, column, those_not_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.arp_reply import forwards
 from netprobe.predict.trace import Routed
@@ -75,7 +75,7 @@ def _routers(
 def _used(there: Namespace, station: Link, version: int) -> Iterator[str]:
     """The gateways to all the world that a station sends to by an interface."""
     for route in where(there.routes, version=version, is_default=True):
-        yield from filter(None, (leg.via for leg in where(route.nexthops, index=station.index)))
+        yield from filter(None, column(where(route.nexthops, index=station.index), "via"))
 
 
 def came_from(loss: Loss, name: str) -> hints.Gateway | None:
@@ -85,7 +85,7 @@ def came_from(loss: Loss, name: str) -> hints.Gateway | None:
     link = loss.came_in(name)
     if loss.prediction.leg is not Leg.REPLY or link is None or not link.up:
         return None
-    routers = {routed.namespace for routed in loss.asked(Leg.REQUEST)} - {name, loss.probe.source.namespace}
+    routers = {*column(loss.asked(Leg.REQUEST), "namespace")} - {name, loss.probe.source.namespace}
     own = own_addresses(loss.snapshot[name], link, loss.probe.version)
     for router, station in beside(loss, name, link):
         known = own_addresses(router, station, loss.probe.version) if router.name in routers else ()
@@ -106,7 +106,7 @@ def of_the_twin(loss: Loss, namespace: Namespace, link: Link, route: Route) -> I
     if not route.is_default:
         return
     other = where(namespace.routes, version=10 - route.version, is_default=True, table=route.table)
-    legs = where(chain.from_iterable(each.nexthops for each in other), index=link.index)
+    legs = where(chain.from_iterable(column(other, "nexthops")), index=link.index)
     used = {*filter(None, map(attrgetter("via"), legs))}
     for router, station in beside(loss, namespace.name, link):
         ends = {_last(each) for each in used if router.has_on(station, each)}

@@ -9,7 +9,7 @@ from itertools import chain, count
 from msgspec.structs import replace
 
 from netprobe.model import Flow, InterfaceAddress, Leg, Link, LinkRef, Namespace, Protocol, Snapshot
-from netprobe.model.lookup import but, not_among, where
+from netprobe.model.lookup import but, column, not_among, where
 from netprobe.predict import prefix
 from netprobe.predict.outcome import BROADCAST
 from netprobe.predict.view import Ground, Packet
@@ -55,7 +55,7 @@ def idle_cables(namespace: Namespace) -> tuple[Link, ...]:
 def idle_links(namespace: Namespace) -> tuple[Link, ...]:
     """The interfaces of the same kind that bear no address, and on which no other stands."""
     used = {each.index for each in namespace.addresses if each.scope == "global"}
-    stacked = {each.link for each in namespace.links}
+    stacked = {*column(namespace.links, "link")}
     return tuple(
         each for each in not_among(_unused(namespace), index=used) if LinkRef(each.index) not in stacked
     )
@@ -101,7 +101,7 @@ def usual_length(addresses: Iterable[InterfaceAddress], address: str) -> tuple[i
     """(the prefix length that most addresses of the network of `address` have, how many); None without
     any.
     """
-    found = Counter(own.prefixlen for own in prefix.neighbours_of(address, addresses))
+    found = Counter(column(prefix.neighbours_of(address, addresses), "prefixlen"))
     return next(iter(found.most_common(1)), None)
 
 
@@ -118,7 +118,7 @@ def free_address(addresses: Iterable[InterfaceAddress]) -> InterfaceAddress | No
     known = list(addresses)
     if not known:
         return None
-    taken = {a.address for a in known}
+    taken = {*column(known, "address")}
     first = known[0]
     network = prefix.network_of(first).partition("/")[0]
     bits = prefix.bits(network)

@@ -36,7 +36,7 @@ from netprobe.model import (
     Stop,
 )
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import but, holding, not_among, those_not_in, where
+from netprobe.model.lookup import but, column, holding, not_among, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -175,9 +175,9 @@ def asked_for(loss: Loss) -> tuple[str, ...]:
     """The addresses that are asked for and that nobody has: gateways, the destination, ends of tunnels."""
     routed, spaces = loss.prediction.routed, loss.snapshot.namespaces.values()
     asked = (
-        *(each.gateway for each in routed),
+        *column(routed, "gateway"),
         loss.probe.destination.address,
-        *(each.dst for each in routed),
+        *column(routed, "dst"),
         *chain.from_iterable(map(_ends_of_tunnels, spaces)),
         *(gateway for namespace in spaces for route in namespace.routes for gateway in route.gateways),
     )
@@ -185,7 +185,7 @@ def asked_for(loss: Loss) -> tuple[str, ...]:
 
 
 def _ends_of_tunnels(namespace: Namespace) -> Iterator[str | None]:
-    yield from (entry.remote for entry in namespace.fdb)
+    yield from column(namespace.fdb, "remote")
     yield from (vxlan.remote for _, vxlan in namespace.vxlans)
 
 
@@ -203,7 +203,7 @@ def _needs_one(namespace: Namespace, link: Link, version: int) -> bool:
     it, but those that an address has left behind.
     """
     led = holding(where(namespace.routes, version=version), indexes=link.index)
-    straight = [each.dst for each in holding(led, gateways=None)]
+    straight = [*column(holding(led, gateways=None), "dst")]
     goals = (each.dst for each in led if not _is_left_over(each, straight))
     return link.up and link.master is None and not any(map(is_wanted, goals))
 

@@ -24,7 +24,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import but, holding, not_among, those_not_in, where
+from netprobe.model.lookup import but, column, holding, not_among, those_not_in, where
 from netprobe.predict import fib, fixes, prefix, routing
 from netprobe.predict.drop import lost
 
@@ -87,8 +87,8 @@ def _addresses(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
             continue
         for version in (4, 6):
             old, new = _lasting(then, was, version), _lasting(now, link, version)
-            gone = not_among(old, written={each.written for each in new})
-            come = not_among(new, written={each.written for each in old})
+            gone = not_among(old, written={*column(new, "written")})
+            come = not_among(new, written={*column(old, "written")})
             yield from _of_link(loss, now, link, gone, come)
 
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Command, Link, Namespace, Object, Stage, Stop
-from netprobe.model.lookup import first
+from netprobe.model.lookup import column, first
 from netprobe.predict import fixes
 from netprobe.predict.drop import link_down, lost
 
@@ -118,7 +118,7 @@ def _traffic(now: Namespace, was: Link, link: Link) -> Iterator[Stop]:
             fix = (Command.of("tc", "qdisc", "del", "dev", link.name, *each.parent.split()),)
             yield lost("qdisc-drop", now.name, link, Stage.QDISC, text, object=thing, fix=fix)
     new = first(link.filters, attrgetter("direction"))
-    for side in sorted(new.keys() - {each.direction for each in was.filters}):
+    for side in sorted(new.keys() - {*column(was.filters, "direction")}):
         text = f"the {side} filter of {link.name} in {now.name} was not there {_WHEN}"
         code = "filtered-by-tc" if new[side].target is None else "diverted-by-tc"
         fix = (Command.of("tc", "filter", "del", "dev", link.name, side),)

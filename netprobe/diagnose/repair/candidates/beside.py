@@ -16,7 +16,7 @@ from netprobe.diagnose.repair.routers import routers_for
 from netprobe.diagnose.repair.segment import is_network
 from netprobe.model import InterfaceAddress, Link, Namespace, Object, Route, RouteQuery, Stage
 from netprobe.model.link import name_of
-from netprobe.model.lookup import but, find, has, holding, those_not_in, where
+from netprobe.model.lookup import but, column, find, has, holding, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -72,7 +72,7 @@ def _is_written(route: Route | None) -> bool:
 def _covers(namespace: Namespace, link: Link, dst: str) -> bool:
     """Whether the interface has a network of its own with the destination in it, and the route to that."""
     own = where(namespace.routes, table=fib.MAIN, protocol="kernel")
-    return prefix.within((route.dst for route in holding(own, indexes=link.index)), dst)
+    return prefix.within(column(holding(own, indexes=link.index), "dst"), dst)
 
 
 def _by_hosts(namespace: Namespace, link: Link) -> bool:

@@ -20,7 +20,7 @@ from netprobe.diagnose.repair.segment import (
     usual_length,
 )
 from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.model.lookup import among, not_among, those_in, where
+from netprobe.model.lookup import among, column, not_among, those_in, where
 from netprobe.predict import prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.prefix import version
@@ -69,7 +69,7 @@ def _gateways(loss: Loss, ends: dict[Link, Station], of: int) -> Iterator[str]:
     """The gateways that the stations behind these ends look for, and nobody is."""
     for name, link in ends.values():
         routes = where(loss.snapshot[name].routes, version=of)
-        legs = where(chain.from_iterable(route.nexthops for route in routes), index=link.index)
+        legs = where(chain.from_iterable(column(routes, "nexthops")), index=link.index)
         for leg in not_among(legs, via={None, *loss.owned}):
             yield leg.via or ""
 
@@ -87,7 +87,7 @@ def _known_as(loss: Loss, ends: dict[Link, Station], own: tuple[InterfaceAddress
     entries = (
         loss.snapshot[name].entries_for(link, each.address) for name, link in ends.values() for each in own
     )
-    found = {entry.mac for entry in chain.from_iterable(entries)} - {None}
+    found = {*column(chain.from_iterable(entries), "mac")} - {None}
     return found.pop() if len(found) == 1 else None
 
 
@@ -114,7 +114,7 @@ def _made_again(
     mac: str | None = None,
 ) -> Iterator[Repair]:
     known, said = (named[0], named[0]) if named else (free_name(namespace, "br"), "a bridge")
-    ports = ", ".join(link.name for link in ends)
+    ports = ", ".join(column(ends, "name"))
     text = f"{said} is missing in {namespace.name}: none holds {ports}, and {lacking}"
     thing = Object("link", known, text)
     fix = _commands(known, ends, mac, tuple(map(_written, own)))

@@ -15,7 +15,7 @@ from netprobe.diagnose.apply_addresses import flagged, made
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Link, Namespace, Object, Route, Stage, Stop
-from netprobe.model.lookup import among, exchanged, those_not_in, where
+from netprobe.model.lookup import among, column, exchanged, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -34,7 +34,7 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """
     direct = where(namespace.routes, gateways=[None])  # one by a gateway stands in the place of the kernel's
     there = {(route.dst, route.table, index) for route in direct for index in route.indexes}
-    networks = {route.dst for route in where(namespace.routes, type="unicast")}
+    networks = {*column(where(namespace.routes, type="unicast"), "dst")}
     namespace = _with_prefix_routes(namespace, networks)
     for link in where(namespace.links, up=True):
         if not _has_routes(namespace, link, loss.version):

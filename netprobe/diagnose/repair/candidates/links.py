@@ -18,7 +18,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses, meet, own_addresses
 from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop, Vxlan
 from netprobe.model.link import name_of
-from netprobe.model.lookup import all_but, but, gathered, has, where
+from netprobe.model.lookup import all_but, but, column, gathered, has, where
 from netprobe.predict import fixes, ipv6, prefix
 from netprobe.predict.drop import link_down, lost
 
@@ -279,7 +279,7 @@ def _unlearned(snapshot: Snapshot, mac: str) -> Snapshot:
 def _of_ports(namespace: Namespace, bridge: Link) -> list[str]:
     """The MACs of a bridge's ports, of which it takes one for its own; none of any other interface."""
     ports = namespace.ports(bridge) if bridge.kind == "bridge" else ()
-    return [each.mac for each in ports]
+    return [*column(ports, "mac")]
 
 
 def _own_mac(name: str, namespace: Namespace, link: Link) -> str:
@@ -338,7 +338,7 @@ def _too_short(loss: Loss) -> Iterator[Repair]:
         return
     for name in loss.way:
         links = but(loss.snapshot[name].links, kind="loopback")
-        longest = max((link.mtu for link in links), default=0)
+        longest = max(column(links, "mtu"), default=0)
         for link in links:
             wanted = max(_other_mtu(loss, name, link), longest)
             if link.vxlan is not None:  # no longer than what carries it leaves room for

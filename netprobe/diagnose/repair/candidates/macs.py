@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Object, Snapshot, Stage
-from netprobe.model.lookup import among, not_among, where
+from netprobe.model.lookup import among, column, not_among, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
@@ -27,7 +27,7 @@ def missed(snapshot: Snapshot) -> str | None:
     has; None where there is none, or several.
     """
     spaces = snapshot.namespaces.values()
-    told = [*(each.tables for each in spaces), *(where(each.fdb, static=True) for each in spaces)]
+    told = [*column(spaces, "tables"), *(where(each.fdb, static=True) for each in spaces)]
     had = {link.mac for each in spaces for link in each.links}
     found = {*_MAC.findall(repr(told))} - had - _NOBODYS
     return min(found) if len(found) == 1 else None
@@ -38,7 +38,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     if loss.stop.code not in REFUSED:
         return
     tests = where(nat_rules.statements(loss.here, loss.stop.thing), kind="match", key="ether saddr")
-    wanted = {each.value for each in tests}
+    wanted = {*column(tests, "value")}
     for namespace in map(loss.snapshot.at, loss.way):
         for bridge in not_among(where(namespace.links, kind="bridge"), mac=wanted):
             for port in among(where(namespace.links, master=bridge.index), mac=wanted):

@@ -28,7 +28,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import but, has, those_in, those_not_in, where
+from netprobe.model.lookup import but, column, has, those_in, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
@@ -47,7 +47,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _of_a_bridge(loss)
     yield from _of_rules(loss)
     routers = [each.name for each in loss.snapshot.namespaces.values() if is_router(each, loss.version)]
-    bare = [each.name for each in loss.bare]
+    bare = [*column(loss.bare, "name")]
     leading = filter(partial(_leads, loss), loss.snapshot.namespaces)
     stations = those_not_in(bare, {start(loss.snapshot, loss.here.name)})
     if loss.stop.code == "link-no-carrier" and not stations and loss.goal not in loss.owned:
@@ -75,7 +75,7 @@ def _ask_whose(loss: Loss) -> None:
     idle = [*_idle_ones(loss, None, kind="veth")]
     ends = filter(None, (loss.asked_end(*each, asked=True) for each in idle))
     used = {name for name, link in ends if link.up} if loss.stop.code in _LACKING else set()
-    bare = () if idle else (each.name for each in loss.bare)
+    bare = () if idle else column(loss.bare, "name")
     for name in those_in(loss.way, {*used, *bare})[:1]:
         begun = start(loss.snapshot, name)
         loss.needs[FindOthers(name) if begun in loss.snapshot else ReadNamespace(begun)] = None
@@ -162,7 +162,7 @@ def _may_have_been_in(loss: Loss, home: Namespace, there: str, far: Station) -> 
     if home in (*loss.bare, *map(loss.snapshot.at, loss.way)) or elsewhere:
         return True
     own = all_addresses(loss.snapshot[far[0]], far[1])
-    led, known = [*networks_behind(loss, home)], [each.dst for each in but(home.routes, is_default=True)]
+    led, known = [*networks_behind(loss, home)], [*column(but(home.routes, is_default=True), "dst")]
     near = [each.address for each in own if not prefix.within(known, each.address)]
     given, aside = any(prefix.within(led, each.address) for each in own), begun and _is_aside(loss, there)
     return given or bool(aside and near and _leads(loss, home.name))
@@ -175,9 +175,9 @@ def _is_aside(loss: Loss, name: str) -> bool:
 
 def networks_behind(loss: Loss, home: Namespace) -> Iterator[str]:
     """The networks that others send to a namespace for."""
-    own = {each.address for each in home.addresses}
+    own = {*column(home.addresses, "address")}
     others = but(loss.snapshot.namespaces.values(), name=home.name)
-    for route in where(chain.from_iterable(each.routes for each in others), is_default=False):
+    for route in where(chain.from_iterable(column(others, "routes")), is_default=False):
         if own & {*route.gateways}:
             yield route.dst
 

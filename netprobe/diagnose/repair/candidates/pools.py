@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from netprobe.diagnose.nat_rules import rules_of_nat
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import InterfaceAddress, Namespace, Object, Stage
-from netprobe.model.lookup import among, where
+from netprobe.model.lookup import among, column, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.rules import spread
@@ -27,7 +27,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _lacking(loss: Loss, namespace: Namespace, address: str) -> Iterator[Repair]:
     others = [*dict.fromkeys(_others(namespace, address))]
     first = others[:1]
-    for link in among(namespace.links, index={each.index for each in first}):
+    for link in among(namespace.links, index={*column(first, "index")}):
         put = InterfaceAddress(link.index, address, first[0].prefixlen)
         text = (
             f"{namespace.name} translates sources to a pool of addresses, of which it has {len(others)},"

@@ -21,7 +21,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import not_among, where
+from netprobe.model.lookup import column, not_among, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.routing import without_route
@@ -103,7 +103,7 @@ def _unanswered(loss: Loss) -> tuple[Routed, ...]:
 
 def without_a_way(loss: Loss) -> Iterator[Stop]:
     """Who is a proxy, and has no way to what is asked for: for that it does not answer (arp_fwd_proxy)."""
-    asked = next((routed.via for routed in _unanswered(loss)), ":")
+    asked = next(column(_unanswered(loss), "via"), ":")
     for name, link in loss.hearers() if ":" not in asked else ():
         namespace = loss.snapshot[name]
         way = fib.lookup(namespace, RouteQuery(None, asked)).route

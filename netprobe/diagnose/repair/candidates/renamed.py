@@ -11,7 +11,7 @@ from itertools import chain, filterfalse
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Link, Namespace, Object, Place, Rule, Stage, Stop, Table, Term
-from netprobe.model.lookup import among, indexed, not_among, where
+from netprobe.model.lookup import among, column, indexed, not_among, where
 from netprobe.model.pattern import pattern
 from netprobe.model.place import stage_of
 from netprobe.predict import fixes
@@ -39,7 +39,7 @@ def _made_anew(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """A rule of nft that means an interface by an index that none has any more: it was made anew since. By
     its name the rule would mean it for good.
     """
-    crossed = {hop.interface for hop in where(loss.hops, namespace=namespace.name)}
+    crossed = {*column(where(loss.hops, namespace=namespace.name), "interface")}
     near = among(namespace.outward, name=(*crossed, loss.stop.place.interface))
     there = [link for link in near if _QUOTED.fullmatch(link.name)]
     for table in where(namespace.tables, engine="nft"):
@@ -111,7 +111,7 @@ def _counted(rules: tuple[Rule, ...]) -> Counter[str]:
 
 
 def _names(rule: Rule) -> Iterator[str]:
-    terms = (statement.right for statement in among(rule.statements, key=_NAMES))
+    terms = column(among(rule.statements, key=_NAMES), "right")
     texts = chain.from_iterable(map(_values, filter(None, terms)))
     return (text for text in texts if text[-1:] not in ("*", "+"))
 

@@ -22,7 +22,7 @@ from netprobe.diagnose.repair.routers import (
 )
 from netprobe.model import Leg, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import among, but, has, not_among, those_not_in, where
+from netprobe.model.lookup import among, but, column, has, not_among, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -115,7 +115,7 @@ def _leads_home(loss: Loss, routed: Routed) -> bool:
     """
     if routed.leg is not Leg.REQUEST or loss.prediction.leg is not Leg.REPLY:
         return False
-    reached = {hop.namespace for hop in loss.prediction.request.hops[-1:]}
+    reached = {*column(loss.prediction.request.hops[-1:], "namespace")}
     return not reached.isdisjoint({*loss.bearers(routed.gateway)} & {*loss.bearers(loss.goal)})
 
 
@@ -149,7 +149,7 @@ def _leads_back(loss: Loss, routed: Routed) -> bool:
     decisions = loss.asked(routed.leg)
     if routed not in decisions:  # of a tunnel
         return False
-    before = {each.namespace for each in decisions[: decisions.index(routed)]}
+    before = {*column(decisions[: decisions.index(routed)], "namespace")}
     return not before.isdisjoint(loss.bearers(routed.gateway or ""))
 
 
@@ -320,7 +320,7 @@ def _on_link(namespace: Namespace, link: Link, via: str) -> bool:
 
 def _thrown(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """A route that says to look in no further table."""
-    wanted = {routed.dst for routed in where(loss.decisions, namespace=namespace.name)}
+    wanted = {*column(where(loss.decisions, namespace=namespace.name), "dst")}
     for route in where(namespace.routes, type="throw"):
         if any(prefix.contains(route.dst, dst) for dst in wanted):
             words = fib.words(route, None, None)

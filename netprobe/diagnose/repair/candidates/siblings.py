@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, is_network, own_addresses
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Route, Stage
-from netprobe.model.lookup import among, has, holding, not_among, where
+from netprobe.model.lookup import among, column, has, holding, not_among, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -86,7 +86,7 @@ def _lengths(loss: Loss, name: str, router: str, version: int) -> Iterator[int]:
         far = loss.known_end(there, link)
         shared = far is not None and own_addresses(loss.snapshot[router], far[1], version)
         known = () if shared else own_addresses(loss.snapshot[there], link, version)
-        yield from (each.prefixlen for each in known)
+        yield from column(known, "prefixlen")
 
 
 def _led_to(loss: Loss, station: Station, own: Iterable[InterfaceAddress]) -> Iterator[int]:
@@ -179,7 +179,7 @@ def copied_lines(
     own = where(there.addresses_of(theirs, version), scope="global")
     if any(each.prefixlen < prefix.bits(each.address) for each in own):
         return ()
-    lacked = not_among(there.routes, dst={route.dst for route in known})
+    lacked = not_among(there.routes, dst={*column(known, "dst")})
     routes = [route for route in lacked if _is_by_hand(route, theirs, version)]
     routes.sort(key=lambda route: route.gateways != [None])
     return tuple(

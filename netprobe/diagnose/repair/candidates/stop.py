@@ -12,7 +12,7 @@ from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import came_from, routers_for
 from netprobe.model import Command, Leg, Link, Namespace, Stop
-from netprobe.model.lookup import but, where
+from netprobe.model.lookup import but, column, where
 from netprobe.predict import prefix
 from netprobe.predict.fixes import GATEWAY
 
@@ -58,7 +58,7 @@ def _is_led_by_alone(loss: Loss, stop: Stop) -> bool:
     """Whether an answer is refused as of no connection where the request did not pass: that it came there may
     be what is wrong.
     """
-    passed = {hop.namespace for hop in loss.prediction.request.hops}
+    passed = {*column(loss.prediction.request.hops, "namespace")}
     return stop.code == "conntrack-invalid" and stop.place.namespace not in passed
 
 

@@ -28,7 +28,7 @@ from netprobe.model import (
     Socket,
     Stage,
 )
-from netprobe.model.lookup import among, but, find, grouped, not_among, those_not_in, where
+from netprobe.model.lookup import among, but, column, find, grouped, not_among, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
@@ -146,7 +146,7 @@ def _is_free(loss: Loss, address: str) -> bool:
 def _listened_on(loss: Loss) -> Iterator[_Tale]:
     """Addresses to which the sockets of a namespace are bound and that nobody has."""
     for name in loss.around:
-        bound = dict.fromkeys(socket.address for socket in sockets_of(loss.snapshot[name]))
+        bound = dict.fromkeys(column(sockets_of(loss.snapshot[name]), "address"))
         for address in filter(is_said, bound):
             yield from _at_home(loss, name, address, "a program there listens on it")
 
@@ -197,7 +197,7 @@ def _neighbours(namespace: Namespace) -> tuple[Neighbour, ...]:
 
 def waited_on(loss: Loss, station: Namespace) -> Iterator[str]:
     """The addresses on which programs of a station wait and that nobody has."""
-    bound = dict.fromkeys(socket.address for socket in sockets_of(station))
+    bound = dict.fromkeys(column(sockets_of(station), "address"))
     free = those_not_in(filter(is_said, bound), loss.owned)
     return (each for each in free if prefix.version(each) == loss.version)
 
@@ -213,7 +213,7 @@ def is_waited_for(loss: Loss, repair: Repair) -> bool:
     """
     name = repair.stop.place.namespace
     others = but(loss.bare, name=name)
-    come = {each.address for each in repair.mended.at(name).addresses} - loss.owned
+    come = {*column(repair.mended.at(name).addresses, "address")} - loss.owned
     return any(not come.isdisjoint(waited_on(loss, each)) for each in others)
 
 

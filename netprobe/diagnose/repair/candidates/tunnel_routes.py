@@ -13,7 +13,7 @@ from itertools import permutations
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.model.lookup import find, has, holding, where
+from netprobe.model.lookup import column, find, has, holding, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 
@@ -55,7 +55,7 @@ def _sent_to(loss: Loss, far: End, end: End) -> InterfaceAddress | None:
     it does not.
     """
     (there, other), (here, device) = far, end
-    own = {each.address for each in here.addresses_of(device, loss.version)}
+    own = {*column(here.addresses_of(device, loss.version), "address")}
     led = holding(there.routes, indexes=other.index)
     if own.isdisjoint(gateway for route in led for gateway in route.gateways):
         return None

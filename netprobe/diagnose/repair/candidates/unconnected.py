@@ -34,7 +34,7 @@ from netprobe.model import (
     Object,
     Stage,
 )
-from netprobe.model.lookup import but, those_in, where
+from netprobe.model.lookup import but, column, those_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import forwards, is_router
 from netprobe.predict.drop import lost
@@ -64,7 +64,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     if loss.stop.code not in _LACKING:
         return
     stations = loss.bare
-    wanted = {loss.goal, *(routed.dst for routed in loss.prediction.routed)}
+    wanted = {loss.goal, *column(loss.prediction.routed, "dst")}
     if not stations and not wanted <= loss.owned and loss.stop.place.namespace is not None:
         loss.needs[FindBare(loss.stop.place.namespace)] = None
     homes = [*_homes(loss)]

@@ -24,7 +24,7 @@ from netprobe.model import (
     RouteQuery,
     Stage,
 )
-from netprobe.model.lookup import has, those_in, those_not_in, where
+from netprobe.model.lookup import column, has, those_in, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
@@ -88,7 +88,7 @@ def _is_cut_off(router: Namespace, network: str) -> bool:
 
 def _is_asked_for(loss: Loss, network: str) -> bool:
     """Whether the packet, or its answer, goes to somebody of a network who is not in sight."""
-    asked = {loss.goal, *(routed.dst for routed in loss.prediction.routed)} - loss.owned
+    asked = {loss.goal, *column(loss.prediction.routed, "dst")} - loss.owned
     return any(prefix.contains(network, each) for each in asked)
 
 
@@ -112,7 +112,7 @@ def _connected(loss: Loss, home: Namespace, missing: str, cut: _Cut) -> Iterator
 
 def _own(loss: Loss, home: Namespace, network: str) -> str | None:
     """The address of a network that is asked for, or that programs of a namespace wait on, and nobody has."""
-    known = (loss.goal, *(each.address for each in sockets_of(home)))
+    known = (loss.goal, *column(sockets_of(home), "address"))
     free = those_not_in(known, loss.owned)
     return next((each for each in free if prefix.contains(network, each)), None)
 
@@ -148,5 +148,5 @@ def _without_a_way_out(home: Namespace, network: str) -> Iterator[int]:
     if not has(where(ours, table=fib.MAIN), is_default=True):
         yield fib.MAIN
     led = where(filter(is_special, home.rules), version=version, action="lookup")
-    tables = dict.fromkeys(rule.table for rule in led)
-    yield from filter(None, those_not_in(tables, {route.table for route in ours}))
+    tables = dict.fromkeys(column(led, "table"))
+    yield from filter(None, those_not_in(tables, {*column(ours, "table")}))
