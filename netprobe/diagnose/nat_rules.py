@@ -1,5 +1,5 @@
-"""Rules of address translation, as a loss looks at them: which there are, whom they are for, how one is
-written. Pure.
+"""Rules of address translation, as a loss looks at them: which there are, whom they are for, how one gets
+another target. Pure.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from netprobe.model import (
     Chain,
     Command,
     End,
-    Flow,
     Hop,
     Leg,
     Link,
@@ -357,81 +356,6 @@ def written(term: Term) -> str:
     return term.text
 
 
-def masquerading(namespace: Namespace, source: str, network: str | None, out: Link, first: bool) -> fixes.Fix:
-    """The rule that translates `network`, to which `source` belongs, where it leaves by `out`, in the words
-    of the tool in use there.
-
-    `network` None: all that leaves. `first`: before all other rules.
-    """
-    chain, (nft, xt) = _nft_chain(namespace, source), _FIRST[first]
-    if chain is None:
-        return fixes.masquerade(source, network, out, xt)
-    return (Command.of("nft", nft, *_nft_match(*chain, network, out), "masquerade"),)
-
-
-# How nft(8) and iptables(8) put a rule before all others, or behind them.
-_FIRST = {True: ("insert", "-I"), False: ("add", "-A")}
-
-
-def masquerading_what_goes_to(namespace: Namespace, target: Flow, out: Link) -> fixes.Fix:
-    """The rule that translates the source of what goes on to a target, in the words of the tool in use
-    there.
-    """
-    chain = _nft_chain(namespace, target.dst)
-    protocol, port = str(target.protocol), str(target.dport)
-    words: tuple[str, ...] = (protocol, "dport", port)
-    ports: tuple[str, ...] = ("-p", protocol, "--dport", port)
-    if target.dport is None:
-        words = ports = ()
-    if chain is not None:
-        where = (
-            "rule",
-            chain[0].family,
-            chain[0].name,
-            chain[1].name,
-            family(target.dst),
-            "daddr",
-            target.dst,
-        )
-        return (Command.of("nft", "add", *where, *words, "oifname", out.name, "masquerade"),)
-    matches = ("-t", "nat", "-A", "POSTROUTING", "-d", target.dst)
-    return (Command.of(fixes.iptables(target.dst), *matches, *ports, "-j", "MASQUERADE"),)
-
-
 def family(address: str) -> str:
     """What nft calls the headers of an address or network."""
     return "ip6" if ":" in address else "ip"
-
-
-def translating(namespace: Namespace, network: str, out: Link, address: str) -> fixes.Fix:
-    """The rule, before all others, that gives `network` the source `address` where it leaves by `out`."""
-    chain = _nft_chain(namespace, network)
-    if chain is not None:
-        return (Command.of("nft", "insert", *_nft_match(*chain, network, out), "snat", "to", address),)
-    matches = ("-s", network, "-o", out.name)
-    goal = ("-j", "SNAT", "--to-source", address)
-    return (Command.of(fixes.iptables(network), "-t", "nat", "-I", "POSTROUTING", *matches, *goal),)
-
-
-def emptied(namespace: Namespace, source: str) -> int:
-    """How many chains of nft translate sources by their place, and have no rule that would: somebody made
-    them for that.
-    """
-    tables = among(where(namespace.tables, engine="nft"), family=(family(source), "inet"))
-    chains = chained.from_iterable(column(tables, "chains"))
-    return len(where(chains, type="nat", hook="postrouting", rules=()))
-
-
-def _nft_chain(namespace: Namespace, source: str) -> tuple[Table, Chain] | None:
-    """The chain for source translation in a ruleset that nft made."""
-    awake = where(namespace.tables, engine="nft", dormant=False)
-    for table in among(awake, family=(family(source), "inet")):
-        chain = find(table.chains, type="nat", hook="postrouting")
-        if chain is not None:
-            return table, chain
-    return None
-
-
-def _nft_match(table: Table, chain: Chain, network: str | None, out: Link) -> tuple[str, ...]:
-    source = (family(network), "saddr", network) if network is not None else ()
-    return ("rule", table.family, table.name, chain.name, *source, "oifname", out.name)

@@ -8,7 +8,7 @@ from diagnose.test_two_at_once import named
 from msgspec.structs import replace
 from predict.networks import edited
 
-from netprobe.diagnose import nat_rules
+from netprobe.diagnose import source_nat
 from netprobe.diagnose.repair.candidates import proxies
 from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.engine.line import replay
@@ -87,8 +87,8 @@ def test_a_proxy_has_an_entry_on_its_other_interface() -> None:
 def test_a_chain_that_translates_sources_and_has_no_rule() -> None:
     chains = (Chain("post", hook="postrouting", type="nat"), Chain("out", hook="postrouting", type="filter"))
     network = edited(offices(), "r1", ruleset=Ruleset(tables=(Table("nft", "ip", "lab", chains), Table("nft", "ip6", "lab", chains))))
-    assert nat_rules.emptied(network["r1"], "10.1.0.10") == 1
-    assert nat_rules.emptied(network["r2"], "10.1.0.10") == 0
+    assert source_nat.emptied(network["r1"], "10.1.0.10") == 1
+    assert source_nat.emptied(network["r2"], "10.1.0.10") == 0
 
 
 @pytest.mark.parametrize(("lying", "codes"), [(2304, ["rcvbuf-full"]), (0, [])])

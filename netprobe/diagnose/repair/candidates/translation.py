@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import nat_rules, rule_words
+from netprobe.diagnose import nat_rules, rule_words, source_nat
 from netprobe.diagnose.repair.remembered import Left, left
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network, own_addresses
@@ -96,8 +96,8 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
     if named.code == "nat-wrong-match":
         yield from _without_exemption(loss, namespace, named, source, merit)
         yield from _with_less_exempted(loss, namespace, named, source, merit)
-    fix = nat_rules.masquerading(namespace, private, network, out, first)
-    empty = nat_rules.emptied(namespace, source)
+    fix = source_nat.masquerading(namespace, private, network, out, first)
+    empty = source_nat.emptied(namespace, source)
     yield from loss.repair(replace(named, commands=fix), merit, agreeing=empty)
 
 
@@ -193,7 +193,7 @@ def _to_another(
     others = but(own_addresses(namespace, out, prefix.version(source)), address=source)
     for own in others if meant is None else where(others, address=meant):
         if thing is not None:
-            fix = nat_rules.translating(namespace, network, out, own.address)
+            fix = source_nat.translating(namespace, network, out, own.address)
             text = (
                 f"{thing.id} of {namespace.name} gives packets the source {source}, which has no way back;"
                 f" {own.address} has"
@@ -289,7 +289,7 @@ def _back_by_the_translator(loss: Loss) -> Iterator[Repair]:
     out = loss.out(router)
     if out is None or nat_rules.changed(hops, namespace.name, "src") is not None:
         return
-    fix = nat_rules.masquerading_what_goes_to(namespace, target, out)
+    fix = source_nat.masquerading_what_goes_to(namespace, target, out)
     text = (
         f"{made.namespace} leads packets on to {target.dst} with the asker's source, and the answer from"
         f" {target.dst} does not come back by {made.namespace}"
@@ -363,6 +363,6 @@ def _masked_as(
     source = network.partition("/")[0]
     thing = Object("nat-rule", f"{fixes.iptables(source)} nat POSTROUTING", "no rule translates this packet")
     place = Place(namespace.name, out.name, Stage.POSTROUTING)
-    fix = nat_rules.masquerading(namespace, source, network, out, first=False)
+    fix = source_nat.masquerading(namespace, source, network, out, first=False)
     stop = Stop("nat-missing", place, text, thing, fix, (loss.stop.text,))
     yield from loss.repair(stop, merit)
