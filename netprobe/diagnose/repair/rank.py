@@ -8,7 +8,7 @@ from netprobe.diagnose.since import Key, changed, key, nearness
 from netprobe.model import Difference
 from netprobe.model.lookup import where
 
-from .repair import REASONS, Loss, Repair, is_meant
+from .repair import Loss, Merit, Repair, is_meant
 
 _Thing = tuple[str | None, str, str]
 
@@ -81,14 +81,22 @@ def _is_named(loss: Loss, repair: Repair) -> bool:
     return (repair.stop.code, repair.stop.place) == (loss.stop.code, loss.stop.place)
 
 
+_REASONS = {
+    Merit.RESTORES: "restores what its neighbours, or its own purpose, ask for",
+    Merit.UNDOES: "takes away what stops the packet",
+    Merit.ADDS: "adds what is missing",
+    Merit.GOES_AROUND: "leads around what stops the packet",
+}
+
+
 def reason(first: Repair | None, other: Repair) -> str:
     """Why `other` comes second, in words."""
     if first is None:
-        return f"it {REASONS[other.merit]}"
+        return f"it {_REASONS[other.merit]}"
     if other.near > first.near:
-        return f"it {REASONS[other.merit]}; the first has changed since the probe passed"
+        return f"it {_REASONS[other.merit]}; the first has changed since the probe passed"
     if other.merit is not first.merit:
-        return f"it {REASONS[other.merit]}; the first {REASONS[first.merit]}"
+        return f"it {_REASONS[other.merit]}; the first {_REASONS[first.merit]}"
     if other.agreeing < first.agreeing:
         return "fewer others say the same"
     return "it would do as well"

@@ -41,20 +41,12 @@ from .segment import Station, idle_cables, is_network, own_addresses, stations, 
 
 
 class Merit(IntEnum):
-    """What speaks for a repair, the best first; the names are the reasons that a report states."""
+    """What speaks for a repair, the best first; `rank` has the reasons that a report states."""
 
     RESTORES = 0
     UNDOES = 1
     ADDS = 2
     GOES_AROUND = 3
-
-
-REASONS = {
-    Merit.RESTORES: "restores what its neighbours, or its own purpose, ask for",
-    Merit.UNDOES: "takes away what stops the packet",
-    Merit.ADDS: "adds what is missing",
-    Merit.GOES_AROUND: "leads around what stops the packet",
-}
 
 
 class Repair(Struct, frozen=True):
