@@ -1,0 +1,93 @@
+"""Addresses by which a namespace takes or sends what is another one's. Pure.
+
+See: net/ipv4/fib_frontend.c (fib_add_ifaddr).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import free_address, own_addresses
+from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Place, Stage, Stop
+from netprobe.model.link import kind_of, name_of
+from netprobe.model.lookup import but, where
+from netprobe.predict import fixes, prefix
+from netprobe.predict.drop import lost
+
+
+def captured(loss: Loss) -> Iterator[Repair]:
+    """A packet that the last namespace takes for its own, though another one is meant; or whose sender."""
+    meant_for = (loss.probe.destination, loss.probe.source)
+    for walk, meant in zip(loss.prediction.walks, meant_for, strict=False):
+        for last in but(walk.hops[-1:], namespace=meant.namespace):
+            yield from _taken(loss, loss.snapshot.at(last.namespace), last.flow.dst)
+    for last in loss.hops[-1:] if loss.stop.code == "martian-source" else ():
+        yield from _taken(loss, loss.here, last.flow.src)
+
+
+def _taken(loss: Loss, namespace: Namespace, dst: str) -> Iterator[Repair]:
+    """The address by which a namespace takes `dst` for its own; one on a loopback stands for its whole
+    network.
+    """
+    for own in where(namespace.addresses, scope="global"):
+        link = namespace.link(own.index)
+        whole = kind_of(link) == "loopback" and prefix.contains(prefix.network_of(own), dst)
+        if whole or own.address == dst:
+            text = f"{namespace.name} has {own.written} on {name_of(link)}, and takes {dst} for its own"
+            yield from _without(loss, namespace, own, Stage.DELIVER, text)
+        if whole and own.address != dst:
+            yield from _of_a_host(loss, namespace, own, link, text)
+
+
+def _of_a_host(
+    loss: Loss, namespace: Namespace, own: InterfaceAddress, link: Link | None, text: str
+) -> Iterator[Repair]:
+    """An address of a loopback with the length of a host: the kernel takes all of its network for its own
+    there (fib_add_ifaddr).
+    """
+    for there in filter(None, (link,)):
+        fix = fixes.with_length(own, prefix.bits(own.address), there)
+        thing = Object("address", f"{own.written} dev {there.name}", own.written)
+        stop = lost("addr-wrong-prefix", namespace.name, there, Stage.DELIVER, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _without(
+    loss: Loss, namespace: Namespace, own: InterfaceAddress, stage: Stage, text: str
+) -> Iterator[Repair]:
+    """An address that another one has as well, taken away."""
+    for link in where(namespace.links, index=own.index):
+        named = f"{own.written} dev {link.name}"
+        thing, fix = Object("address", named, named), (fixes.address("del", own, link),)
+        stop = lost("addr-duplicate", namespace.name, link, stage, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.UNDOES)
+
+
+def at_the_source(loss: Loss) -> Iterator[Repair]:
+    """A sender's address that another namespace bears as well: the answer goes there."""
+    address, name = loss.probe.source.address, loss.probe.source.namespace
+    here = loss.snapshot.at(name)
+    bearers = but(map(loss.snapshot.at, loss.bearers(address)), name=name)
+    for other, own in product(bearers[:1], where(here.addresses, address=address)):
+        text = f"{name} sends from {address}, which {other.name} has as well"
+        yield from _without(loss, here, own, Stage.ROUTE, text)
+        yield from _in_its_place(loss, here, own, text)
+
+
+def _in_its_place(loss: Loss, namespace: Namespace, own: InterfaceAddress, text: str) -> Iterator[Repair]:
+    """The only address of an interface, which another one has as well, gone for one of the segment's network:
+    which one, the reader knows.
+    """
+    for link in where(namespace.links, index=own.index):
+        free = free_address(loss.addresses_beside(namespace.name, link, own.version))
+        if free is None or len(own_addresses(namespace, link, own.version)) > 1:
+            continue
+        named = f"{own.written} dev {link.name}"
+        gone = fixes.address("del", own, link)
+        put = Command.of("ip", "address", "add", free.written, "dev", link.name)
+        blank = Command.of("ip", "address", "add", Blank(f"ADDRESS/{free.prefixlen}"), "dev", link.name)
+        thing, place = Object("address", named, named), Place(namespace.name, link.name, Stage.ROUTE)
+        stop = Stop("addr-duplicate", place, text, thing, (gone, blank), (loss.stop.text,))
+        yield from loss.repair(stop, Merit.UNDOES, trial=(gone, put))
