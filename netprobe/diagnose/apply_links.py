@@ -230,8 +230,8 @@ def _renamed(order: Order, other: str) -> tuple[Order, int | None]:
     if known is not None:
         return order, known.nsid
     # its interfaces name some that nobody has asked for yet
-    said = (link.link.nsid for link in order.namespace.links if link.link is not None)
-    taken = (each for each in (*column(named, "nsid"), *said) if each is not None)
+    said = filter(None, column(order.namespace.links, "link"))
+    taken = those_not_in(column((*named, *said), "nsid"), (None,))
     found = FoundPeer(order.name, 1 + max(taken, default=-1), other)
     return replace(order, snapshot=replace(order.snapshot, peers=(*order.snapshot.peers, found))), found.nsid
 

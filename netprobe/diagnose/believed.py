@@ -66,9 +66,9 @@ def _got_past(case: Case, stop: Stop) -> bool:
 
 def _flooded(way: Sequence[Hop], seen: Sequence[Observation]) -> set[str | None]:
     """Where a tunnel that sends to each of its ends sent copies, beside the one that is on the way."""
-    ends = {hop.flow.outer.dst for hop in way if hop.flow.outer is not None}
-    outer = ((each.namespace, each.flow and each.flow.outer) for each in where(seen, bound="in"))
-    return {name for name, around in outer if ends and around is not None and around.dst not in ends}
+    ends = {None, *column(way, "tunnel_end")}
+    copies = not_among(where(seen, bound="in"), tunnel_end=ends)
+    return {*column(copies, "namespace")} if len(ends) > 1 else set()
 
 
 def _is_copy(case: Case, seen: Observation) -> bool:

@@ -104,7 +104,7 @@ def _leading_to(table: Table, goal: str) -> Iterator[tuple[Chain, Rule]]:
 
 def _jump(table: Table, base: Chain, rule: Rule) -> tuple[Decision, tuple[str, ...]]:
     words = _anywhere(fixes.xt_words(base.name, rule.text))
-    return rule_decision(table, base, rule, base.hook or ""), words
+    return rule_decision(table, base, rule, base.at), words
 
 
 def _anywhere(words: tuple[str, ...]) -> tuple[str, ...]:

@@ -236,7 +236,7 @@ def of_kind(tables: Iterable[Table], kind: str) -> Iterator[NatRule]:
     for table in tables:
         for chain in table.chains:
             for rule in _of_kinds(chain.rules, (kind,)):
-                yield NatRule(table, chain, rule, chain.hook or "")
+                yield NatRule(table, chain, rule, chain.at)
 
 
 def _of_kinds(rules: tuple[Rule, ...], kinds: tuple[str, ...]) -> Iterable[Rule]:
@@ -269,7 +269,7 @@ def from_on(namespace: Namespace, thing: Object) -> tuple[NatRule, ...]:
     chains = ((table, chain) for table in tables for chain in among(table.chains, name=named))
     rules = ((*each, each[1].rules) for each in chains if rule in each[1].rules)
     return tuple(
-        NatRule(table, chain, each, chain.hook or "")
+        NatRule(table, chain, each, chain.at)
         for table, chain, every in islice(rules, 1)
         for each in every[every.index(rule) :]
     )

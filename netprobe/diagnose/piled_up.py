@@ -16,9 +16,9 @@ def unread(case: Case) -> Stop | None:
     """
     for hop in where(case.request[-1:], stage=Stage.DELIVER, reached=True):
         there = case.snapshot.at(hop.namespace)
-        return sockets.unread(there, there.link_named(hop.interface or ""), Packet(hop.flow, Leg.REQUEST))
+        return sockets.unread(there, there.link_named(hop.interface), Packet(hop.flow, Leg.REQUEST))
     return None
     for hop in where(case.request[-1:], stage=Stage.DELIVER):
         there = case.snapshot.at(hop.namespace)
-        return sockets.unread(there, there.link_named(hop.interface or ""), Packet(hop.flow, Leg.REQUEST))
+        return sockets.unread(there, there.link_named(hop.interface), Packet(hop.flow, Leg.REQUEST))
     return None

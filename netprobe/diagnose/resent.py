@@ -30,11 +30,10 @@ def _is_given(probe: Probe, before: Namespace, after: Namespace) -> bool:
     """
     own, asked = probe.source.address, probe.destination.address or "0.0.0.0"
     decision = fib.lookup(before, RouteQuery(None, asked, mark=probe.mark, uid=probe.uid))
-    chosen = fib.source_for(before, decision, asked)
-    another = decision.route is not None and prefix.version(asked) == 4 and chosen != own
-    kept = after.owner_of(own or "") is not None and another
-    told = before.owner_of(own or "") is None and chosen != own
-    return own is not None and (told or kept)
+    if own in (None, fib.source_for(before, decision, asked)):
+        return False
+    by_route = decision.route is not None and prefix.version(asked) == 4
+    return before.owner_of(own) is None or (by_route and after.owner_of(own) is not None)
 
 
 def _moved(probe: Probe, before: Snapshot, after: Snapshot) -> str | None:

@@ -58,6 +58,12 @@ class Flow(Struct, frozen=True, gc=False):
     src_mac: str | None = None
     dst_mac: str | None = None
     outer: Flow | None = None
+
+    @property
+    def tunnel_end(self) -> str | None:
+        """The address that it travels to in a tunnel; None outside of any."""
+        return self.outer.dst if self.outer is not None else None
+
     vlan: int | None = None
 
     def reversed(self) -> Flow:

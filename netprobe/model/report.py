@@ -116,6 +116,11 @@ class Hop(Struct, frozen=True, gc=False):
         """The object; one of no kind and without an id where there is none."""
         return self.object or NO_OBJECT
 
+    @property
+    def tunnel_end(self) -> str | None:
+        """The end of the tunnel that the packet is in; None where it is in none."""
+        return self.flow.tunnel_end
+
     def change_of(self, *fields: str) -> Change | None:
         """The first change of one of these fields, or None."""
         return next(iter(among(self.changes, field=fields)), None)
@@ -271,6 +276,11 @@ class Observation(Struct, frozen=True, gc=False):
     wire_length: int = 0
     stamp_ns: int = 0
     link_type: int = 1
+
+    @property
+    def tunnel_end(self) -> str | None:
+        """The end of the tunnel that the packet is in; None where it is in none, or no packet."""
+        return self.flow.tunnel_end if self.flow is not None else None
 
 
 class Evidence(Struct, frozen=True, gc=False):

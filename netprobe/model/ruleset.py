@@ -112,6 +112,11 @@ class Chain(Struct, frozen=True, gc=False):
     handle: int | None = None
     unread: str = ""
 
+    @property
+    def at(self) -> str:
+        """The hook; "" where it hangs at none, and is jumped to."""
+        return self.hook or ""
+
 
 class NamedSet(Struct, frozen=True, gc=False):
     """A named set or map. `types` of its key, in nft's words; `data` the type a map gives ("verdict",

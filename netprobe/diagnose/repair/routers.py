@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from netprobe.diagnose import hints
 from netprobe.model import Leg, Link, Namespace, Route, RouteQuery
-from netprobe.model.lookup import but, column, those_not_in, where
+from netprobe.model.lookup import but, column, not_among, those_not_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.arp_reply import forwards
 from netprobe.predict.trace import Routed
@@ -61,14 +61,14 @@ def _routers(
     version = prefix.version(wanted)
     own = own_addresses(here, link, version)
     sides = [each for each in where(router.outward, up=True) if own_addresses(router, each, version)]
-    leg = fib.lookup(router, RouteQuery(None, wanted)).leg
-    onward = leg is not None and leg.via is not None and leg.index != station.index
-    if len(sides) < _SIDES or not (onward or forwards(router, station, version)):
+    way = fib.lookup(router, RouteQuery(None, wanted))
+    onward = way.via is not None and way.index != station.index
+    back = here.address(way.via) is not None
+    if back or len(sides) < _SIDES or not (onward or forwards(router, station, version)):
         return
-    if leg is not None and here.address(leg.via or "") is not None:
-        return
-    for each in own_addresses(router, station, version):
-        if here.address(each.address) is None and meet([each], own):
+    its = own_addresses(router, station, version)
+    for each in not_among(its, address={*column(here.addresses, "address")}):
+        if meet([each], own):
             yield hints.Gateway(each.address, link)
 
 
@@ -126,8 +126,9 @@ def leads_on(loss: Loss, routed: Routed) -> bool:
     here = loss.snapshot[routed.namespace]
     walks = dict(zip(Leg, loss.prediction.walks, strict=False))
     hops = walks.get(routed.leg, loss.prediction.request).hops
-    come = [hop.namespace for hop in hops if hop.flow.outer is None]  # not what a tunnel alone got there
-    others = those_not_in(loss.bearers(routed.gateway or ""), (here.name, *come))
+    # not what a tunnel alone got there
+    come = column(where(hops, tunnel_end=None), "namespace")
+    others = those_not_in(loss.bearers(routed.gateway), (here.name, *come))
     near = (each for each in map(loss.snapshot.at, others) if _is_near(here, each, routed.gateway or ""))
     return any(hints.leads(each, routed.dst, here) for each in near)
 

@@ -54,7 +54,7 @@ def idle_cables(namespace: Namespace) -> tuple[Link, ...]:
 
 def idle_links(namespace: Namespace) -> tuple[Link, ...]:
     """The interfaces of the same kind that bear no address, and on which no other stands."""
-    used = {each.index for each in namespace.addresses if each.scope == "global"}
+    used = {*column(where(namespace.addresses, scope="global"), "index")}
     stacked = {*column(namespace.links, "link")}
     return tuple(
         each for each in not_among(_unused(namespace), index=used) if LinkRef(each.index) not in stacked
@@ -74,6 +74,11 @@ def is_wanted(dst: str) -> bool:
 def own_addresses(namespace: Namespace, link: Link, version: int) -> tuple[InterfaceAddress, ...]:
     """The addresses of an interface that others could route to."""
     return where(namespace.addresses_of(link, version), scope="global")
+
+
+def making(addresses: Iterable[InterfaceAddress], network: str) -> list[InterfaceAddress]:
+    """Those of the addresses whose network it is: each brings a route to it along."""
+    return [each for each in addresses if prefix.network_of(each) == network]
 
 
 def is_network(address: InterfaceAddress) -> bool:

@@ -95,7 +95,7 @@ def _again_by_nft(table: Table, chain: Chain, rule: Rule, number: int) -> tuple[
 
 def _code(loss: Loss, table: Table, chain: Chain) -> str:
     if is_for_nat(table, chain):
-        return _MISSING.get(chain.hook or "", "dnat-missing")
+        return _MISSING.get(chain.at, "dnat-missing")
     return loss.stop.code
 
 

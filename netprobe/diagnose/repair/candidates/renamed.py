@@ -68,7 +68,7 @@ def _by_name(
     new = rule.text.replace(f"{key} {index} ", f'{key}name "{link.name}" ')
     words = ("replace", "rule", table.family, table.name, chain.name, "handle", str(rule.handle), new)
     fix = fixes.nft((table.name, chain.name), *words)
-    thing = rule_decision(table, chain, rule, chain.hook or "").object
+    thing = rule_decision(table, chain, rule, chain.at).object
     text = f"{thing.id} of {namespace.name} means an interface by the index {index}, which none has any more"
     at = Place(namespace.name, None, stage_of(chain.hook))
     code = _OF_NAT.get((chain.type, chain.hook), loss.stop.code)

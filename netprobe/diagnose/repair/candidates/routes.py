@@ -150,7 +150,7 @@ def _leads_back(loss: Loss, routed: Routed) -> bool:
     if routed not in decisions:  # of a tunnel
         return False
     before = {*column(decisions[: decisions.index(routed)], "namespace")}
-    return not before.isdisjoint(loss.bearers(routed.gateway or ""))
+    return not before.isdisjoint(loss.bearers(routed.gateway))
 
 
 def _has_stations(loss: Loss, routed: Routed, route: Route) -> bool:

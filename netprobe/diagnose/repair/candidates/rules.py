@@ -91,7 +91,7 @@ def _setters(loss: Loss) -> Iterator[Repair]:
     for name in loss.way:
         for table, (placed, rule) in _rules(loss.snapshot[name]):
             for what in filter(None, map(_set, rule.statements)):
-                thing = rule_decision(table, placed, rule, placed.hook or "").object
+                thing = rule_decision(table, placed, rule, placed.at).object
                 if what in (_ZONE, _STATION) or loss.stop.code == "ttl-expired":
                     yield from _unset(loss, Place(name, None, stage_of(placed.hook)), thing, what)
 

@@ -12,7 +12,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, is_network, own_addresses
+from netprobe.diagnose.repair.segment import Station, is_network, making, own_addresses
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Route, Stage
 from netprobe.model.lookup import among, column, has, holding, not_among, where
 from netprobe.predict import fib, fixes, prefix
@@ -67,8 +67,7 @@ def _of_a_host(loss: Loss, routed: Routed) -> Iterator[Repair]:
     if route is None or (route.protocol, route.type) != ("kernel", "unicast"):
         return
     for link, router in _cables(loss, namespace):
-        known = own_addresses(namespace, link, route.version)
-        own = [each for each in known if prefix.network_of(each) == route.dst]
+        own = making(own_addresses(namespace, link, route.version), route.dst)
         lengths = [*_lengths(loss, namespace.name, router, route.version)] if own else []
         led = [*_led_to(loss, (namespace.name, link), own)]
         why = f"{router} leads to it alone" if led else _ALIKE

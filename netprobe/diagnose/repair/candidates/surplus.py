@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import is_network, meet, own_addresses
+from netprobe.diagnose.repair.segment import is_network, making, meet, own_addresses
 from netprobe.model import Namespace, Object, Stage
-from netprobe.predict import fixes, prefix
+from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
@@ -37,7 +37,7 @@ def is_by_mistake(loss: Loss, routed: Routed) -> bool:
     namespace, route = loss.snapshot[routed.namespace], routed.decision.route
     beside = loss.addresses_beside(namespace.name, link, route.version)
     own = own_addresses(namespace, link, route.version)
-    made_it = [each for each in own if prefix.network_of(each) == route.dst]
+    made_it = making(own, route.dst)
     return bool(made_it) and meet(own, beside) and not meet(made_it, beside)
 
 
@@ -49,7 +49,7 @@ def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
     namespace = loss.snapshot[routed.namespace]
     beside = loss.addresses_beside(namespace.name, link, route.version)
     own = own_addresses(namespace, link, route.version)
-    made_it = [each for each in own if prefix.network_of(each) == route.dst]
+    made_it = making(own, route.dst)
     for address in made_it if beside or link.kind in _ALONE else ():
         if not meet([address], beside):
             named = f"{address.written} dev {link.name}"
@@ -67,7 +67,7 @@ def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
 def _sent_from(loss: Loss, namespace: Namespace, source: str | None) -> Iterator[Repair]:
     """A source of another network than all beside its interface, which has one of theirs, too."""
     address = namespace.address(source)
-    link = namespace.link(address.index) if address is not None else None
+    link = namespace.link_of(address)
     if address is None or link is None or not is_network(address):
         return
     beside = loss.addresses_beside(namespace.name, link, address.version)

@@ -90,7 +90,7 @@ def _places(loss: Loss, table: Table, named: NamedSet) -> Iterator[tuple[Chain, 
     led = among(empty, name={*map(attrgetter("leads_to"), table.rules)})
     yield from product(led, hooks[:1] if bases else ())
     if named.data in _BY_ITSELF and not (refused and {*named.types, named.data} <= {*_ADDRESSES, None}):
-        yield from ((base, base.hook or "") for base in bases)
+        yield from ((base, base.at) for base in bases)
 
 
 _HOOKS = {False: ("prerouting", "output")}
