@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -289,11 +290,11 @@ def change_fdb(order: Order) -> Snapshot:
     masters = {"self": link.index if own else None, "master": link.master}
     master = next((masters[word] for word in order.plain if word in masters), None)
     via = order.link(order.needed("via")).index if order.option("via") else None
-    vni, port = (int(order.needed(key)) if order.option(key) else None for key in ("vni", "port"))
+    vni, port = map(order.number, ("vni", "port"))
     ends = FdbEntry(link.index, mac, vni=vni, via=via, port=port)
     known = where(table, mac=mac, index=link.index, vlan=None)
     there = [e for e in known if _is_meant(e, master, remote) and remote in (None, _end(e, link, ends))]
-    others = [e for e in where(table, mac=mac) if _gives_way(e, link)]
+    others = [*filter(partial(_gives_way, link), where(table, mac=mac))]
     verb = order.permit(there, "add", "append", "replace", "del")
     # EOPNOTSUPP: of what everybody gets there are several (vxlan_fdb_update_existing)
     refuse_if(verb == "replace" and mac == NO_MAC and has(others, index=link.index), mac)
@@ -317,7 +318,7 @@ def _end(entry: FdbEntry, link: Link, meant: FdbEntry) -> str | None:
     return entry.remote if same else None
 
 
-def _gives_way(entry: FdbEntry, link: Link) -> bool:
+def _gives_way(link: Link, entry: FdbEntry) -> bool:
     """A bridge has one entry for an address, wherever it leads; a VXLAN has its own."""
     bridge = link.index if link.kind == "bridge" else link.master
     return entry.index == link.index or (bridge is not None and entry.master == bridge)

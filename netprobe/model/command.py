@@ -92,6 +92,11 @@ class Command(Struct, frozen=True, gc=False):
         return [at for at in self.blanks if self.words[at].endswith(name)]
 
 
+def inside(namespace: str | None, commands: Iterable[Command]) -> tuple[Command, ...]:
+    """The commands, each to be run in this namespace."""
+    return tuple(replace(each, namespace=namespace) for each in commands)
+
+
 class Line(Struct, frozen=True, gc=False):
     """A command as it is shown on one line: what is typed, and the comment behind it.
 

@@ -28,6 +28,7 @@ from netprobe.model import (
     Snapshot,
     Stop,
 )
+from netprobe.model.command import inside
 from netprobe.model.lookup import column, find, where
 from netprobe.predict import fib, hosts, prefix
 from netprobe.predict.drop import Unread
@@ -90,8 +91,7 @@ class Repair(Struct, frozen=True):
     def also(self, more: Repair) -> Repair:
         """This repair with another one, of the same namespace, that was made behind it."""
         name = self.stop.place.namespace
-        both = (more.stop.commands, more.done)
-        commands, done = ([replace(each, namespace=name) for each in those] for those in both)
+        commands, done = inside(name, more.stop.commands), inside(name, more.done)
         return self.with_more(commands, more.mended, done)
 
     def with_more(

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec.structs import replace
-
 from netprobe.model import Command, Link
+from netprobe.model.command import inside
 from netprobe.model.lookup import has, where
 from netprobe.predict.bridge import waiting
 
@@ -30,9 +29,7 @@ def _waits(loss: Loss, repair: Repair) -> Iterator[tuple[Command, ...]]:
         for bridge in where(repair.mended[name].links_of("bridge"), has_stp=True):
             ports = where(repair.mended[name].ports(bridge), port_state="forwarding")
             if not all(_forwarded(loss, name, port) for port in ports):
-                yield tuple(
-                    replace(each, namespace=name) for each in waiting(repair.mended[name], bridge, "disabled")
-                )
+                yield inside(name, waiting(repair.mended[name], bridge, "disabled"))
 
 
 def _forwarded(loss: Loss, name: str, port: Link) -> bool:

@@ -28,6 +28,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.command import inside
 from netprobe.model.lookup import but, column, has, those_in, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
@@ -205,6 +206,6 @@ def _moved(one: Station, home: str, stage: Stage, text: str, *then: Command) -> 
     """The interface in its namespace, switched on there."""
     there, link = one
     move = replace(fixes.link_set(link, "netns", home), namespace=there)
-    inside = tuple(replace(command, namespace=home) for command in (*then, fixes.link_set(link, "up")))
+    up = fixes.link_set(link, "up")
     thing = Object("link", link.name, f"{link.name} is in {there}")
-    return lost("link-missing", home, None, stage, text, object=thing, fix=(move, *inside))
+    return lost("link-missing", home, None, stage, text, object=thing, fix=(move, *inside(home, (*then, up))))

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Neighbour, Object, Snapshot, Stage
+from netprobe.model.command import inside
 from netprobe.model.lookup import but, has, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
@@ -58,10 +59,10 @@ def _usurped(loss: Loss, resolved: Resolved, rival: Station) -> Iterator[Repair]
     thing = _object(resolved)
     fix: tuple[Command, ...] = (_forget(name, resolved),)
     if own is not None and bearer is not None:
-        fix = (*(replace(command, namespace=rival[0]) for command in _silenced(own, bearer, rival[1])), *fix)
+        fix = (*inside(rival[0], _silenced(own, bearer, rival[1])), *fix)
         thing = Object("address", f"{address}/{own.prefixlen} dev {bearer.name}", text)
     elif (key := proxy_key(loss.snapshot[rival[0]], rival[1])) is not None:
-        fix = (*(replace(command, namespace=rival[0]) for command in fixes.sysctl(key, 0)), *fix)
+        fix = (*inside(rival[0], fixes.sysctl(key, 0)), *fix)
         thing = Object("sysctl", key, f"{key} = 1")
     stop = lost("addr-duplicate", rival[0], rival[1], Stage.ARP, text, object=thing, fix=fix)
     yield from loss.repair(stop, Merit.UNDOES, agreeing=len(owners))

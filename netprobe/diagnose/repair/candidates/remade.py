@@ -7,7 +7,7 @@ See: ip-link(8), vxlan; drivers/net/vxlan/vxlan_core.c (vxlan_changelink refuses
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import permutations
 
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.apply_bridges import NO_MAC
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import BridgePort, Command, Link, Namespace, Route, Vxlan
+from netprobe.model.command import inside
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, holding, those_in, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
@@ -39,7 +40,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             wanted = _fitted(own, other)
             alike = usual[wanted.network] - usual[own.network]
             agreeing = alike + (wanted.flags == other.flags)
-            commands = inside(namespace, _again(namespace, link, wanted))
+            commands = inside(namespace.name, _again(namespace, link, wanted))
             yield from loss.repair(replace(loss.stop, commands=commands), Merit.RESTORES, agreeing=agreeing)
 
 
@@ -51,11 +52,6 @@ def _fitted(own: Vxlan, other: Vxlan) -> Vxlan:
     takes = (TAKES_NONE,) if NO_CHECKSUM in other.flags else those_in((TAKES_NONE,), own.flags)
     kept = those_not_in(own.flags, (NO_CHECKSUM, TAKES_NONE))
     return replace(own, vni=other.vni, port=other.port, flags=(*kept, *sends, *takes))
-
-
-def inside(namespace: Namespace, commands: Iterable[Command]) -> tuple[Command, ...]:
-    """The commands, each in this namespace."""
-    return tuple(replace(each, namespace=namespace.name) for each in commands)
 
 
 def _meet(one: tuple[Namespace, Link], other: tuple[Namespace, Link]) -> bool:
@@ -78,7 +74,7 @@ def _missing(loss: Loss) -> Iterator[Repair]:
             made = Command.of("ip", "link", "add", name, *type_words(there, wanted))
             up = Command.of("ip", "link", "set", "dev", name, "up")
             for more in _given(loss, here, link, there, name):
-                commands = inside(there, (made, *more[:1], up, *more[1:]))
+                commands = inside(there.name, (made, *more[:1], up, *more[1:]))
                 yield from loss.repair(replace(loss.stop, commands=commands), Merit.RESTORES)
 
 

@@ -28,6 +28,7 @@ from netprobe.model import (
     Table,
     Term,
 )
+from netprobe.model.command import inside
 from netprobe.model.lookup import among, but, where
 from netprobe.model.place import stage_of
 from netprobe.predict import fib, fixes
@@ -123,7 +124,7 @@ def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
     text = f"{thing.id} of {hop.namespace} {_done(change)}; without it the packet would pass"
     stop = Stop(_code(loss, hop, change), hop.place, text, thing, fix, (thing.text, loss.stop.text))
     if loss.stop.code == "martian-source" and change.field == "src":  # the address itself is what is refused
-        given = tuple(replace(command, namespace=hop.namespace) for command in fix)
+        given = inside(hop.namespace, fix)
         stop = replace(loss.stop, commands=given, proof=(text, thing.text))
     expected = _is_let_in_as(loss, hop, change)
     exempted = [*_exempted(loss, hop, change, stop)] if expected else []

@@ -13,11 +13,12 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import all_addresses, is_wanted
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Stage, Vxlan
+from netprobe.model.command import inside
 from netprobe.model.lookup import but, find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
-from .remade import inside, other_end, same_name, type_words
+from .remade import other_end, same_name, type_words
 from .tunnels import devices, underlay
 
 _LACKING = ("link-missing", "no-route", "neigh-no-answer", "route-wrong-nexthop", "route-loop")
@@ -57,7 +58,7 @@ def _made(loss: Loss, node: Namespace, sample: tuple[Namespace, Link, Vxlan]) ->
             wanted = replace(wanted, remote=None)
         lines = _plugged(node, sample, name, wanted) or _routed(loss, node, sample, name, wanted)
         if lines:
-            thing, fix = Object("link", name, text), inside(node, lines)
+            thing, fix = Object("link", name, text), inside(node.name, lines)
             stop = lost("link-missing", node.name, None, Stage.ENCAPSULATE, text, object=thing, fix=fix)
             yield from loss.repair(stop, Merit.RESTORES)
 

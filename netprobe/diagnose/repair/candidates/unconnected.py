@@ -34,6 +34,7 @@ from netprobe.model import (
     Object,
     Stage,
 )
+from netprobe.model.command import inside
 from netprobe.model.lookup import but, column, those_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import forwards, is_router
@@ -206,7 +207,7 @@ def _copied(
     same = ("net.ipv4.conf.{}.proxy_arp", "net.ipv6.conf.{}.proxy_ndp")
     settings = [key.format(near) for key in same if home.sysctl(key.format(end.key)) == "1"]
     entries = where(home.neighbours, index=end.index, proxy=True)
-    inside = (Command.of("ip", "address", "add", whole, "dev", _END), *(_on(_END, each) for each in routes))
+    within = (Command.of("ip", "address", "add", whole, "dev", _END), *(_on(_END, each) for each in routes))
     outside = (
         *chain.from_iterable(fixes.sysctl(key, 1) for key in settings),
         *(fixes.ip(each.address, "neigh", "add", "proxy", each.address, "dev", near) for each in entries),
@@ -215,8 +216,8 @@ def _copied(
     )
     return (
         *cable(home.name, near, station.name, _END),
-        *(replace(each, namespace=home.name) for each in outside),
-        *(replace(each, namespace=station.name) for each in inside),
+        *inside(home.name, outside),
+        *inside(station.name, within),
     )
 
 
@@ -271,7 +272,7 @@ def _lines(station: Namespace, home: _Bridged, address: str, put: str | Blank) -
             home.namespace.name, near, station.name, _END, Command.of(*words, namespace=home.namespace.name)
         ),
         Command.of("ip", "address", "add", put, "dev", _END, namespace=here),
-        *(replace(route, namespace=here) for route in routes),
+        *inside(here, routes),
     )
 
 

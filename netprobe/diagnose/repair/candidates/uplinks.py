@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.segment import free_address, free_name
@@ -24,6 +23,7 @@ from netprobe.model import (
     RouteQuery,
     Stage,
 )
+from netprobe.model.command import inside
 from netprobe.model.lookup import column, has, those_in, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.arp_reply import is_router
@@ -130,7 +130,7 @@ def _lines(
         *cable(home.name, missing, cut.router.name, end),
         _address(gateway, length, end, cut.router.name),
         _address(own, length, missing, home.name),
-        *(replace(route, namespace=home.name) for route in routes),
+        *inside(home.name, routes),
     )
 
 
