@@ -6,7 +6,8 @@ fib_table_delete), net/ipv6/route.c (ip6_route_check_nh, fib6_nh_init), net/ipv6
 
 from __future__ import annotations
 
-from itertools import compress
+from functools import partial
+from itertools import compress, filterfalse
 
 from msgspec.structs import replace
 
@@ -207,10 +208,10 @@ def _is_meant(route: Route, order: Order) -> bool:
         return order.option("nhid", "via", "dev") in (None, str(route.nhid))
     refuse_if(order.option("nhid"), route.dst)
     legs = route.nexthops or (Nexthop(),)
-    return any(_is_leg(leg, order) for leg in legs)
+    return any(map(partial(_is_leg, order), legs))
 
 
-def _is_leg(leg: Nexthop, order: Order) -> bool:
+def _is_leg(order: Order, leg: Nexthop) -> bool:
     said = order.named_device or leg
     return (said.index, order.option("via") or leg.via) == (leg.index, leg.via)
 
@@ -219,4 +220,4 @@ def _remaining(route: Route, order: Order) -> tuple[Nexthop, ...]:
     """IPv6 takes away the one leg that is named."""
     if route.version == 4 or order.option("via") is None:
         return ()
-    return tuple(leg for leg in route.nexthops if not _is_leg(leg, order))
+    return tuple(filterfalse(partial(_is_leg, order), route.nexthops))

@@ -5,6 +5,7 @@ then. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import partial
 from itertools import chain, filterfalse, repeat
 from typing import Any
 
@@ -63,7 +64,7 @@ def resting(report: Report, prediction: Prediction, snapshot: Snapshot) -> tuple
     ended: list[Stop | Cause] = [*stops, *_chain(report.causes)]
     passed = (
         *column(decided, "namespace"),
-        *(each.place.namespace for each in ended),
+        *column(ended, "place.namespace"),
         probe.source.namespace,
         probe.destination.namespace,
     )
@@ -162,7 +163,7 @@ def _of_one(before: Snapshot, after: Snapshot, name: str, versions: Set[int]) ->
         yield Difference("namespace", name, "read", f"could not be read again ({lost[0]})", name)
         return
     found = filterfalse(is_transient, differences(before, after, name))
-    tables = [each for each in found if not is_of_another_version(each, versions)]
+    tables = [*filterfalse(partial(is_of_another_version, versions=versions), found)]
     yield from tables
     if not among(tables, kind=_ORDER):
         yield from _answered_otherwise(before, after, name)

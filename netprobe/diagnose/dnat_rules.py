@@ -24,7 +24,7 @@ _PORTS = (*naming.PORT_KEYS, *naming.SOURCE_PORT_KEYS)  # who took one for the o
 
 def speaks_of(statements: tuple[Statement, ...], port: int | None) -> bool:
     """Whether a rule names a port: by itself, among others or in a range, or to leave it out."""
-    compared = [each.right for each in among(statements, key=_PORTS) if each.right is not None]
+    compared = filter(None, column(among(statements, key=_PORTS), "right"))
     said = chain.from_iterable((each.text, *column(each.args, "text")) for each in compared)
     return any(port in numbers(text) for text in said)
 
@@ -44,7 +44,7 @@ def led_by_map(statements: tuple[Statement, ...], flow: Flow) -> bool:
     """Whether a rule takes another destination for this one, on this port, from a map: it translates nothing
     for which that has no element. A port that the map has and the rule does not ask for is meant as well.
     """
-    rights = [each.right for each in where(statements, kind="dnat") if each.right is not None]
+    rights = filter(None, column(where(statements, kind="dnat"), "right"))
     maps = where(rights, kind="map")
     keys = (pair.args[0].text for each in maps for pair in where(each.args[1].args, kind="pair"))
     asks = among(statements, key=naming.PORT_KEYS)

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain as chained
-from itertools import islice, pairwise
+from itertools import dropwhile, islice, pairwise
+from operator import ne
 from typing import NamedTuple
 
 from netprobe.model import (
@@ -26,7 +28,7 @@ from netprobe.model import (
     Term,
 )
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import among, column, find, gathered, has, indexed, where
+from netprobe.model.lookup import among, column, find, gathered, has, holding, indexed, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
@@ -41,6 +43,7 @@ _EXEMPTIONS = 8  # rules that are tried
 _WAYS = 64  # steps from rule to rule that leads there
 IS = ("", "==", "in")
 _SOURCE = ("snat", "masquerade")
+TESTS = {"match", "vmap"}
 FROM, TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
 
 
@@ -265,14 +268,16 @@ def found(namespace: Namespace, thing: Object) -> Rule | None:
 def from_on(namespace: Namespace, thing: Object) -> tuple[NatRule, ...]:
     """The rule that an object names, and those behind it in its chain; nothing for other objects."""
     rule, named = found(namespace, thing), {*thing.line}
-    tables = among(namespace.tables, name=named)
-    chains = ((table, chain) for table in tables for chain in among(table.chains, name=named))
-    rules = ((*each, each[1].rules) for each in chains if rule in each[1].rules)
-    return tuple(
-        NatRule(table, chain, each, chain.at)
-        for table, chain, every in islice(rules, 1)
-        for each in every[every.index(rule) :]
-    )
+    for table in among(namespace.tables, name=named):
+        for chain in holding(among(table.chains, name=named), rules=rule):
+            on = dropwhile(partial(ne, rule), chain.rules)
+            return tuple(NatRule(table, chain, each, chain.at) for each in on)
+    return ()
+
+
+def tests(rule: Rule) -> tuple[Statement, ...]:
+    """What a rule asks for."""
+    return among(rule.statements, kind=TESTS)
 
 
 def statements(namespace: Namespace, thing: Object) -> tuple[Statement, ...]:

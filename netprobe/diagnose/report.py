@@ -336,7 +336,7 @@ def _unlearned(case: Case, stop: Stop) -> Stop:
     if stop.code != "mtu-exceeded" or not stop.commands:
         return stop
     sender = case.probe.source.namespace
-    learned = (each.decision.learned for each in where(case.routed, namespace=sender))
+    learned = column(where(case.routed, namespace=sender), "decision.learned")
     if not any((*learned, *map(attrgetter("mtu"), case.errors))):
         return stop
     flushed = fixes.forget_path_mtu(case.probe.destination.address or "", sender)
@@ -372,7 +372,7 @@ def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
 
 def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]:
     namespaces = snapshot.namespaces.values()
-    of_rules = chain.from_iterable(each.filters.blind for each in namespaces)
+    of_rules = chain.from_iterable(column(namespaces, "filters.blind"))
     spots = [*snapshot.blind, *chain.from_iterable(column(namespaces, "blind")), *of_rules]
     lost = among(seen, kind=GAPS)
     spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in lost]

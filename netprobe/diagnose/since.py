@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Set
-from itertools import chain
+from functools import partial
+from itertools import chain, filterfalse
 
 from msgspec.structs import replace
 
@@ -45,7 +46,7 @@ def changed(
     """What is otherwise in the namespaces that both have read, what takes the rest with it first."""
     both = [name for name in before.namespaces if are_read(before, now, name)]
     found = chain.from_iterable(_in_one(before, now, name, port) for name in both)
-    meant = [each for each in found if not is_of_another_version(each, versions)]
+    meant = [*filterfalse(partial(is_of_another_version, versions=versions), found)]
     return tuple(sorted(meant, key=rank))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import AskedRoute, Namespace, Snapshot
-from netprobe.model.lookup import those_not_in
+from netprobe.model.lookup import column, those_not_in
 from netprobe.predict import fib
 
 
@@ -32,4 +32,4 @@ def _still_holds(before: Snapshot, after: Snapshot, asked: AskedRoute) -> bool:
 
 def _indexes(namespace: Namespace) -> set[int]:
     """The interfaces that send from temporary addresses, if they are told to."""
-    return {each.index for each in namespace.addresses if fib.is_temporary(each)}
+    return {*column(filter(fib.is_temporary, namespace.addresses), "index")}

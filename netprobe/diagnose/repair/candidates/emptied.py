@@ -14,7 +14,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import beside
 from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Leg, Link, Namespace, Nexthop, Object, PolicyRule, Route, RouteQuery, Stage
-from netprobe.model.lookup import but, not_among, where
+from netprobe.model.lookup import but, column, not_among, where
 from netprobe.predict import fib, fixes, policy, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -32,9 +32,9 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _to_an_empty_table(namespace: Namespace, routed: Routed) -> tuple[PolicyRule, ...]:
     """The rules that select a packet, and lead it to a table without a route."""
-    asked = policy.selected(namespace, RouteQuery(routed.src or None, routed.dst))
-    filled = {*map(attrgetter("table"), where(namespace.routes, version=prefix.version(routed.dst)))}
-    return not_among(but(filter(is_special, asked), src=None), table={None, *filled})
+    asked = filter(is_special, policy.selected(namespace, RouteQuery(routed.src or None, routed.dst)))
+    filled = column(where(namespace.routes, version=prefix.version(routed.dst)), "table")
+    return not_among(but(asked, src=None), table={None, *filled})
 
 
 def _back(loss: Loss, routed: Routed, rule: PolicyRule, came: Link) -> Iterator[Repair]:

@@ -28,8 +28,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """The element that the packet asked for, in each map in which rules on its way look; not of who handed
     it on to the very station that it was for.
     """
-    came = loss.stop.code == "port-closed" and has(loss.here.addresses, address=loss.hops[0].flow.dst)
-    hops = among(loss.hops, namespace=(loss.here.name,) if came else loss.snapshot)
+    arrived = loss.stop.code == "port-closed" and has(loss.here.addresses, address=loss.hops[0].flow.dst)
+    hops = among(loss.hops, namespace=(loss.here.name,) if arrived else loss.snapshot)
     for hop in first(hops, attrgetter("namespace")).values():
         namespace = loss.snapshot[hop.namespace]
         came = where(loss.hops, namespace=namespace.name, flow=hop.flow)  # by a port, and out of its bridge

@@ -25,33 +25,24 @@ from netprobe.rules.naming import rule_decision
 from . import sets
 
 _MOST = 16  # rules that are tried
-_TESTS = {"match", "vmap"}
 _ENDS = {"accept", "return", "note", "counter"}
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """An entry like the others, for what the packet has, in each list before the rule that refused it."""
-    refused = loss.stop.code in sets.REFUSED
-    flows = [hop.flow for hop in where(loss.hops, namespace=loss.here.name)[-1:] if refused]
-    for refusing in nat_rules.from_on(loss.here, loss.stop.thing)[:1] if flows else ():
+    hops = where(loss.hops, namespace=loss.here.name) if loss.stop.code in sets.REFUSED else ()
+    for last, refusing in product(hops[-1:], nat_rules.from_on(loss.here, loss.stop.thing)[:1]):
         for chain in filter(_is_list, _called_before(refusing)):
-            more = (_one_more(loss, refusing.table, chain, each, flows[0]) for each in chain.rules)
+            more = (_one_more(loss, refusing.table, chain, each, last.flow) for each in chain.rules)
             yield from islice(joined.from_iterable(more), _MOST)
 
 
 def _called_before(refusing: NatRule) -> Iterator[Chain]:
     """The chains that rules before this one lead to, for all that it would refuse."""
+    asked = nat_rules.tests(refusing.rule)
     before = takewhile(partial(ne, refusing.rule), refusing.chain.rules)
-    alike = filter(partial(_is_for_the_same, _asked(refusing.rule)), before)
-    return filter(None, map(refusing.table.chain, map(attrgetter("leads_to"), alike)))
-
-
-def _is_for_the_same(asked: tuple[Statement, ...], rule: Rule) -> bool:
-    return asked != () and _asked(rule) == asked
-
-
-def _asked(rule: Rule) -> tuple[Statement, ...]:
-    return among(rule.statements, kind=_TESTS)
+    calls = (each.leads_to for each in before if asked and nat_rules.tests(each) == asked)
+    return filter(None, map(refusing.table.chain, calls))
 
 
 def _is_list(chain: Chain) -> bool:
@@ -60,13 +51,13 @@ def _is_list(chain: Chain) -> bool:
 
 
 def _is_entry(rule: Rule) -> bool:
-    kinds = {*map(attrgetter("kind"), rule.statements)} - _TESTS
+    kinds = {*map(attrgetter("kind"), rule.statements)} - nat_rules.TESTS
     return "accept" in kinds and kinds <= _ENDS
 
 
 def _one_more(loss: Loss, table: Table, chain: Chain, entry: Rule, flow: Flow) -> Iterator[Repair]:
     thing = rule_decision(table, chain, entry, loss.stop.place.stage.value).object
-    for old, new in _instead(_asked(entry), flow):
+    for old, new in _instead(nat_rules.tests(entry), flow):
         text = f"{thing.id} of {loss.here.name} lets {old} through, as others are; no rule does {new}"
         proof = (thing.text, loss.stop.text)
         fix = rule_words.appended(thing, entry, old, new)

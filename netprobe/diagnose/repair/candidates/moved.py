@@ -65,7 +65,7 @@ def _leads(loss: Loss, name: str) -> bool:
     there = loss.snapshot[name]
     if is_router(there, loss.version):
         return hints.leads(there, loss.goal, loss.here)
-    taken = filter(None, (each.decision.route for each in loss.prediction.routed[-1:]))
+    taken = filter(None, column(loss.prediction.routed[-1:], "decision.route"))
     return there.owner_of(loss.goal) is not None and has(taken, is_default=False)
 
 

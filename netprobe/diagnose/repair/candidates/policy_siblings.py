@@ -62,7 +62,7 @@ def _is_alike(namespace: Namespace, field: str, value: str, rule: PolicyRule) ->
     """Whether a rule is for an interface of the kind of this one, or for one address that is behind such."""
     other, find = getattr(rule, field), {"iif": Namespace.link_named}.get(field, _way_to)
     links = find(namespace, value), find(namespace, other)
-    kinds = [(each.kind, each.master) for each in links if each is not None]
+    kinds = [(each.kind, each.master) for each in filter(None, links)]
     return len(kinds) == len(links) and kinds[0] == kinds[1]
 
 

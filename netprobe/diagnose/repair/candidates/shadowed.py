@@ -23,7 +23,6 @@ from netprobe.rules.naming import TRANSLATIONS
 from .sets import REFUSED
 
 _MOST = 16  # rules that are tried
-_TESTS = {"match", "vmap"}
 _ENDS = {(kind,) for kind in ("accept", "drop", "reject", "goto", "jump", *TRANSLATIONS)}
 _CODES = {"src": "nat-wrong-address", "dst": "dnat-dead-target", "dport": "dnat-dead-target"}
 
@@ -67,19 +66,15 @@ def _is_for_less(later: Rule, first: Rule) -> bool:
     """Whether all that a rule would take is taken by another one, which takes more: both end their chain.
     What refuses everything is odd itself.
     """
-    asked, before = _tests(later), _tests(first)
+    asked, before = nat_rules.tests(later), nat_rules.tests(first)
     excepting = before or among(first.statements, kind=TRANSLATIONS)
     taken = all(map(partial(_is_implied, asked), before))
     return all((excepting, taken, asked != before, _ends(later), _ends(first)))
 
 
-def _tests(rule: Rule) -> tuple[Statement, ...]:
-    return among(rule.statements, kind=_TESTS)
-
-
 def _ends(rule: Rule) -> bool:
     """Whether a rule is nothing but tests and an end: one that has a limit does not take all."""
-    steps = not_among(rule.statements, kind={"note", *_TESTS})
+    steps = not_among(rule.statements, kind={"note", *nat_rules.TESTS})
     return tuple(map(attrgetter("kind"), steps)) in _ENDS
 
 

@@ -6,6 +6,7 @@ See: RFC 6724, 5; net/ipv6/addrconf.c (ipv6_get_saddr_eval); net/ipv4/devinet.c 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import filterfalse
 
 from msgspec.structs import replace
 
@@ -36,10 +37,9 @@ def _known_there(loss: Loss, routed: Routed) -> Iterator[Repair]:
     namespace, flow = loss.snapshot[routed.namespace], replace(loss.probe.flow(), dst=routed.dst)
     src = routed.src or fib.source_for(namespace, routed.decision, routed.dst) or ""
     link = loss.out(routed)
-    others = but(own_addresses(namespace, link, 4), address=src) if link is not None else ()
-    if link is None or not others or sets.names(loss.here, replace(flow, src=src)):
+    if link is None or sets.names(loss.here, replace(flow, src=src)):
         return
-    for other in others:
+    for other in but(own_addresses(namespace, link, 4), address=src):
         if sets.names(loss.here, replace(flow, src=other.address)):
             yield from _sent_from(loss, routed, link, src, other.address)
 
@@ -72,7 +72,7 @@ def _lasting(loss: Loss) -> Iterator[Repair]:
         return
     flow = replace(loss.probe.flow(), dst=loss.goal)
     for link in where(namespace.links, index=sent.index):
-        lasting = [each for each in namespace.addresses_of(link, 6) if not fib.is_temporary(each)]
+        lasting = [*filterfalse(fib.is_temporary, namespace.addresses_of(link, 6))]
         known = any(sets.names(loss.here, replace(flow, src=each.address)) for each in lasting)
         key = f"net.ipv6.conf.{link.key}.use_tempaddr"
         named = f"{key} = {namespace.sysctl(key)}"

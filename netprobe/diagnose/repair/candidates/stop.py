@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from operator import methodcaller
 
@@ -50,8 +51,8 @@ def _is_of_a_block(loss: Loss, stop: Stop) -> bool:
         if stop.thing.kind == "route"
         else ()
     )
-    decided = (each.decision.route for each in taken)
-    return any(routes.is_of_a_block(loss.here, route) for route in decided if route is not None)
+    decided = column(taken, "decision.route")
+    return any(map(partial(routes.is_of_a_block, loss.here), decided))
 
 
 def _is_led_by_alone(loss: Loss, stop: Stop) -> bool:
