@@ -13,7 +13,7 @@ from predict.networks import edited, probe, tutorial, with_link_locals
 from netprobe.causes.catalogue import explain
 from netprobe.diagnose.blockers import with_outlook
 from netprobe.diagnose.repair import choice
-from netprobe.diagnose.repair.candidates import policy_rules
+from netprobe.diagnose.repair.candidates import addresses, policy_rules
 from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.diagnose.report import diagnose
 from netprobe.model import Chain, FindBare, Neighbour, Probe, Protocol, ReadNamespace, Ruleset, Snapshot, Socket, Table
@@ -346,3 +346,15 @@ def test_the_address_of_a_port_is_its_bridges_though_nobody_beside_has_a_network
         "host: ip address del 10.0.0.1/16 dev veth0",
         "host: ip address add 10.0.0.1/16 dev br0",
     ]
+
+
+@pytest.mark.parametrize(("others", "moved"), [((), True), (("c2: ip address add 172.17.0.1/16 dev eth0",), False)])
+def test_an_address_that_somebody_has_behind_the_bridge_is_not_the_bridges(others: tuple[str, ...], moved: bool) -> None:
+    network = after(
+        tutorial(),
+        "host: ip address del 172.17.0.1/16 dev docker0",
+        "host: ip address add 172.17.0.1/16 dev vethc1",
+        *others,
+    )
+    tried = [each.stop.text for each in addresses.candidates(Loss.of(network, *lost(network, ask("c1", "8.8.8.8"))))]
+    assert any("its network is behind docker0" in text for text in tried) is moved

@@ -35,7 +35,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import column, holding, not_among, those_not_in, where
+from netprobe.model.lookup import column, has, holding, not_among, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -256,6 +256,8 @@ def _on_another_link(
     for own in where(namespace.addresses, scope="global"):
         usual, there = usual_length(others, own.address), namespace.link(own.index)
         if usual is None or there is None or link.index == there.index:
+            continue
+        if has(others, address=own.address):  # it is somebody's there already
             continue
         if there.kind == "bridge" and _has_its_stations(loss, namespace.name, there, own):
             continue
