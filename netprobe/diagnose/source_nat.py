@@ -22,8 +22,8 @@ def masquerading(namespace: Namespace, source: str, network: str | None, out: Li
     """
     chain, (nft, xt) = _nft_chain(namespace, source), _FIRST[first]
     if chain is None:
-        return fixes.masquerade(source, network, out, xt)
-    return (Command.of("nft", nft, *_nft_match(*chain, network, out), "masquerade"),)
+        return fixes.masquerade(_iptables(namespace, source), network, out, xt)
+    return _by_nft(chain, nft, *_nft_match(*chain, network, out), "masquerade")
 
 
 def masquerading_what_goes_to(namespace: Namespace, target: Flow, out: Link) -> fixes.Fix:
@@ -37,28 +37,31 @@ def masquerading_what_goes_to(namespace: Namespace, target: Flow, out: Link) -> 
     if target.dport is None:
         words = ports = ()
     if chain is not None:
-        where = (
-            "rule",
-            chain[0].family,
-            chain[0].name,
-            chain[1].name,
-            family(target.dst),
-            "daddr",
-            target.dst,
-        )
-        return (Command.of("nft", "add", *where, *words, "oifname", out.name, "masquerade"),)
+        at = ("rule", chain[0].family, chain[0].name, chain[1].name)
+        goes = (family(target.dst), "daddr", target.dst, *words, "oifname", out.name)
+        return _by_nft(chain, "add", *at, *goes, "masquerade")
     matches = ("-t", "nat", "-A", "POSTROUTING", "-d", target.dst)
-    return (Command.of(fixes.iptables(target.dst), *matches, *ports, "-j", "MASQUERADE"),)
+    return (Command.of(_iptables(namespace, target.dst), *matches, *ports, "-j", "MASQUERADE"),)
 
 
 def translating(namespace: Namespace, network: str, out: Link, address: str) -> fixes.Fix:
     """The rule, before all others, that gives `network` the source `address` where it leaves by `out`."""
     chain = _nft_chain(namespace, network)
     if chain is not None:
-        return (Command.of("nft", "insert", *_nft_match(*chain, network, out), "snat", "to", address),)
+        return _by_nft(chain, "insert", *_nft_match(*chain, network, out), "snat", "to", address)
     matches = ("-s", network, "-o", out.name)
     goal = ("-j", "SNAT", "--to-source", address)
-    return (Command.of(fixes.iptables(network), "-t", "nat", "-I", "POSTROUTING", *matches, *goal),)
+    return (Command.of(_iptables(namespace, network), "-t", "nat", "-I", "POSTROUTING", *matches, *goal),)
+
+
+def _iptables(namespace: Namespace, about: str) -> str:
+    """The tool for rules about an address, of the engine that a namespace uses already."""
+    engines = {*column(namespace.tables, "engine")} & {"iptables", "iptables-legacy"}
+    return fixes.iptables(about) + ("-legacy" if engines == {"iptables-legacy"} else "")
+
+
+def _by_nft(chain: tuple[Table, Chain], *words: str) -> fixes.Fix:
+    return fixes.nft((chain[0].name, chain[1].name), *words)
 
 
 def emptied(namespace: Namespace, source: str) -> int:

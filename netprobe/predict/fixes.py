@@ -176,16 +176,16 @@ def without_policy_rule(about: str, text: str) -> Command:
     return ip(about, "rule", "del", "pref", priority, *selector.split())
 
 
-def masquerade(source: str, network: str | None, out: Link | None, how: str = "-A") -> Fix:
-    """The rule that translates `network` (None: all), to which `source` belongs, where it leaves by `out`;
-    `how` "-I": before all others.
+def masquerade(tool: str, network: str | None, out: Link | None, how: str = "-A") -> Fix:
+    """The rule of iptables(8), or one of its kin, that translates `network` (None: all) where it leaves by
+    `out`; `how` "-I": before all others.
     """
     if out is not None and out.name.endswith("+"):
         return (NO_INTERFACE,)
     name = out.name if out is not None else INTERFACE
     where = ("-t", "nat", how, "POSTROUTING")
     whose = ("-s", network) if network is not None else ()
-    return (Command.of(iptables(source), *where, *whose, "-o", name, "-j", "MASQUERADE"),)
+    return (Command.of(tool, *where, *whose, "-o", name, "-j", "MASQUERADE"),)
 
 
 def iptables(about: str) -> str:

@@ -41,11 +41,11 @@ def test_a_sysctl_that_would_be_another_one_is_not(name: str) -> None:
 def test_iptables_takes_a_plus_for_any_end_of_a_name() -> None:
     asked = ("10.0.0.2", "10.0.0.0/8")
     for source in asked:
-        [made] = fixes.masquerade(source, source, Link(2, "-x"))
+        [made] = fixes.masquerade("iptables", source, Link(2, "-x"))
         assert made == Command.of("iptables", "-t", "nat", "-A", "POSTROUTING", "-s", source, "-o", "-x", "-j", "MASQUERADE")
-    assert fixes.masquerade("fd00::2", "fd00::2", Link(2, "eth0"), "-I")[0].words[:5] == ("ip6tables", "-t", "nat", "-I", "POSTROUTING")
-    assert words(fixes.masquerade("10.0.0.2", "10.0.0.2", Link(2, "eth+"))) == [()]
-    assert fixes.masquerade("10.0.0.2", None, None)[0].lacks("INTERFACE")
+    assert fixes.masquerade("ip6tables", "fd00::2", Link(2, "eth0"), "-I")[0].words[:5] == ("ip6tables", "-t", "nat", "-I", "POSTROUTING")
+    assert words(fixes.masquerade("iptables", "10.0.0.2", Link(2, "eth+"))) == [()]
+    assert fixes.masquerade("iptables", None, None)[0].lacks("INTERFACE")
 
 
 @pytest.mark.parametrize(
