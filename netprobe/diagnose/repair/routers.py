@@ -129,14 +129,18 @@ def leads_on(loss: Loss, routed: Routed) -> bool:
     # not what a tunnel alone got there
     come = column(where(hops, tunnel_end=None), "namespace")
     others = those_not_in(loss.bearers(routed.gateway), (here.name, *come))
-    near = (each for each in map(loss.snapshot.at, others) if _is_near(here, each, routed.gateway or ""))
+    near = filter(partial(_is_near, loss, here, routed), map(loss.snapshot.at, others))
     return any(hints.leads(each, routed.dst, here) for each in near)
 
 
-def _is_near(here: Namespace, there: Namespace, gateway: str) -> bool:
-    """Whether who has a gateway may be meant by it: not where its network is one that we are not on."""
-    own = where(there.addresses, address=gateway)
-    return not all(map(is_network, own)) or meet(own, list(here.addresses))
+def _is_near(loss: Loss, here: Namespace, routed: Routed, there: Namespace) -> bool:
+    """Whether who has a gateway may be meant by it: not where its network is one that we are not on, and he
+    is not on the segment that the route leads to, by whatever address.
+    """
+    own, out = where(there.addresses, address=routed.gateway), loss.out(routed)
+    if not all(map(is_network, own)) or meet(own, list(here.addresses)):
+        return True
+    return out is not None and there.name in dict(loss.stations(here.name, out))
 
 
 def holds_up(loss: Loss, routed: Routed) -> bool:
