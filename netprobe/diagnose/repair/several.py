@@ -32,9 +32,8 @@ _DEPTH = 4  # things at once
 _TOO_MUCH = 1 << 30
 _UNKNOWN = 2  # how a repair stands to what has changed since the probe passed, of which nothing is known
 _BY_HAND = 5  # what a program costs that the reader has to start: as much as what is added
-_LATE = (
-    12  # what something that is added costs more behind what changes nothing by itself: more than all else
-)
+# what is added costs so much more behind what changes nothing by itself: more than all else
+_LATE = 12
 
 
 class _Sequence(Struct, frozen=True):

@@ -7,6 +7,7 @@ See: ip-sysctl (kernel documentation), arp_ignore; net/ipv4/arp.c (arp_ignore).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -37,14 +38,13 @@ def _silenced(loss: Loss, link: Link, address: str) -> Iterator[Repair]:
         " same segment"
     )
     asked = but(loss.asked(loss.prediction.leg or Leg.REQUEST), namespace=loss.here.name)[-1:]
-    forgotten = [_forgotten(loss, each, address) for each in asked]
+    forgotten = chain.from_iterable(_forgotten(loss, each, address) for each in asked)
     thing, fix = Object("sysctl", key, f"{key} = {level}"), (*fixes.sysctl(key, 1), *forgotten)
     stop = lost("addr-duplicate", loss.here.name, link, Stage.ARP, text, object=thing, fix=fix)
     yield from loss.repair(stop, Merit.UNDOES) if level == 0 else ()
 
 
-def _forgotten(loss: Loss, asked: Routed, address: str) -> Command:
+def _forgotten(loss: Loss, asked: Routed, address: str) -> Iterator[Command]:
     """The answer that came first, forgotten by who asked."""
-    out = loss.out(asked)
-    assert out is not None
-    return replace(fixes.forget_what_was_told(address, out), namespace=asked.namespace)
+    for out in filter(None, (loss.out(asked),)):
+        yield replace(fixes.forget_what_was_told(address, out), namespace=asked.namespace)
