@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from netprobe.errors import Interrupted, for_want_of_resources
 from netprobe.model import Earlier, End, Observation, Probe, Report, Run, Snapshot, Verdict, Watch
+from netprobe.predict.arping import is_cut_off
 from netprobe.predict.predict import Prediction, predict
 from netprobe.question import Question
 
@@ -85,7 +86,9 @@ def _looked(
     found = _Looked(question.command, probe, sent, snapshot, prediction)
     nowhere = sent.protocol.on_segment and sent.device is None
     if nowhere and prediction is not None and prediction.request.end is not End.UNDETERMINED:
-        raise other_segment(question, sent)
+        here, target = snapshot[sent.source.namespace or ""], sent.destination.address or ""
+        if not is_cut_off(here, target, sent.source.interface):
+            raise other_segment(question, sent)
     if nowhere or sent.source.address is None or not question.send:
         return found, None
     watch = _watch(sent, snapshot, prediction)

@@ -8,9 +8,22 @@ from itertools import chain
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import End, Flow, Hop, Leg, Link, Probe, Protocol, RouteQuery, Stage, Stop, Walk
+from netprobe.model import (
+    End,
+    Flow,
+    Hop,
+    Leg,
+    Link,
+    Namespace,
+    Probe,
+    Protocol,
+    RouteQuery,
+    Stage,
+    Stop,
+    Walk,
+)
 
-from . import fib, neighbour, unanswered
+from . import fib, neighbour, prefix, unanswered
 from .arp_reply import Station
 from .arp_request import answer_to, enquire
 from .drop import end_of, lost
@@ -40,6 +53,17 @@ def interface(ground: Ground, name: str, dst: str, wanted: str | None = None) ->
     # a router is on the segment, also onlink
     legs = chain.from_iterable(route.nexthops for route in namespace.routes)
     return next((namespace.link(leg.index) for leg in legs if leg.via == dst), None)
+
+
+def is_cut_off(namespace: Namespace, dst: str, wanted: str | None) -> bool:
+    """Whether a station that does not reach `dst` directly may be meant to: by the interface that was named,
+    by an address of its network on one that is off, or as nothing that it has is of this IP version.
+    """
+    networks = [each for each in namespace.addresses if each.version == prefix.version(dst)]
+    on = {link.index for link in namespace.outward if link.up}
+    off = [prefix.network_of(each) for each in networks if each.index not in on and each.scope == "global"]
+    lacks = not any(each.index in on and each.scope == "global" for each in networks)
+    return wanted is not None or lacks or prefix.within(off, dst)
 
 
 def exchange(ground: Ground, carry: Carry, probe: Probe) -> Exchange:

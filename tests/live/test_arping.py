@@ -67,6 +67,20 @@ def test_another_segment_is_another_question(lab: Lab, source: str, target: str,
     assert f"netprobe trace {source} {target}" in done.stderr
 
 
+@pytest.mark.parametrize("asked", ["c1", "c1/eth0"])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("ip link set eth0 down", "link-admin-down"), ("ip addr del 172.17.0.2/16 dev eth0", "addr-missing")],
+)
+@once
+def test_who_is_cut_off_is_told_why(fresh_lab: Lab, asked: str, command: str, code: str) -> None:
+    """That is no other segment: the answer is the cause, and a fix that mends."""
+    fresh_lab.run(command.split(), "c1", check=True)
+    done = ask(fresh_lab, "arping", asked, "c2", "-o", "json", "--captures", "none")
+    [cause, *_] = done.report["causes"]
+    assert (done.code, done.report["verdict"], cause["code"], cause["place"]["namespace"]) == (1, "unreachable", code, "c1")
+
+
 def add_twin(lab: Lab) -> None:
     """A second station with c2's address."""
     for command in (
