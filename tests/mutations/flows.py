@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from netprobe.errors import NetprobeError
 from netprobe.lab import commands
 from netprobe.lab.namespaces import entered
 
@@ -82,6 +83,17 @@ def working(flows: Sequence[Flow], rounds: int = 2) -> dict[Flow, int]:
         left = [one for one, when in passed.items() if when == 0]
         passed |= dict.fromkeys(_once(left), number)
     return passed
+
+
+def can_be_asked(one: Flow) -> bool:
+    """Whether the program that is the judge would ask at all: arping(8) refuses an interface that is gone, or whose neighbours are not
+    asked for, and tells nothing of the network then. Only inside a lab.
+    """
+    if one.device is None:
+        return True
+    with suppress(NetprobeError):
+        return "NOARP" not in commands.run(one.source, ("ip", "link", "show", "dev", one.device))
+    return False
 
 
 def _once(flows: Sequence[Flow]) -> set[Flow]:

@@ -19,7 +19,7 @@ from typing import Any
 from faults.experiment import make
 from live.asking import run as run_netprobe
 from mutations.draw import Draw
-from mutations.flows import Flow, working
+from mutations.flows import Flow, can_be_asked, working
 from mutations.mutation import Identity, Mutation, known
 from mutations.repair import Repair, follow
 from mutations.restoring import restore
@@ -153,7 +153,9 @@ def _attempt(draws: Sequence[Draw], among: Sequence[Flow] | None, verbose: bool)
         return Void("broke something" if broken else "broke nothing", broken)
     if any(number > 1 for number in state.values()):
         return Void("comes and goes", broken)
-    candidates = [flow for flow in broken or setting.flows if among is None or flow in among]
+    candidates = [flow for flow in broken or setting.flows if can_be_asked(flow) and (among is None or flow in among)]
+    if not candidates:
+        return Void("nobody can be asked", broken)
     asked = Random(f"{first.seed}/{first.index}/asked").choice(candidates)
     log += ["", "broken: " + ", ".join(map(str, broken)), f"asked: {asked}   ({'warm' if warm else 'flushed'})"]
     flush(setting, warm)
