@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import networks
 import pytest
-from literal_rules import nft_table, payload, test
+from literal_rules import iptables, nft_table, payload, test
 from msgspec.structs import replace
 from predict.networks import edited, probe, relinked, tutorial, with_link_locals
 
 from netprobe.diagnose.apply import mend
-from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair import blame, choice
 from netprobe.diagnose.repair.candidates import lacking
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Cause, Command, InterfaceAddress, Nexthop, Place, Protocol, Route, Ruleset, Snapshot, Socket, Stage, Stop
@@ -309,6 +309,19 @@ def test_a_map_of_who_hands_on_what_is_for_a_station_lacks_nothing(asked: str, c
     assert isinstance(lost, Prediction)
     assert lost.stop is not None
     assert len([*lacking.candidates(Loss.of(snapshot, lost, lost.stop))]) == count
+
+
+def test_a_loopback_that_is_led_elsewhere_wants_its_setting() -> None:
+    """The rule does what it is for: what leaves with a loopback's address is refused, unless route_localnet is on."""
+    rule = "-A OUTPUT -d 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80"
+    listening = edited(tutorial(), "red", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    ruled = edited(listening, "host", ruleset=iptables(f"*nat\n:OUTPUT ACCEPT [0:0]\n{rule}\nCOMMIT"), sockets=())
+    asked = probe("host", "127.0.0.1", Protocol.TCP, source_port=40000)
+    lost = predict(ruled, replace(asked, destination=replace(asked.destination, port=8080)), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    assert lost.stop.code == "martian-source"
+    assert blame.blamed(Loss.of(ruled, lost, lost.stop)) is None
 
 
 def test_who_is_led_to_an_address_of_its_own() -> None:

@@ -82,6 +82,8 @@ def _dead_target(loss: Loss) -> Stop | None:
         return None
     if code == "listener-wrong-address" and _shuts_itself_in(loss.here, made):
         return None
+    if code == "martian-source" and not _leads_back(loss, made):
+        return None
     if _is_there(loss, made) and _keeps_the_port(loss, made):
         return None
     target = made.flow.goal
@@ -94,6 +96,11 @@ def _dead_target(loss: Loss) -> Stop | None:
     proof = (made.object.text, loss.stop.text, *(_heard(loss, made) if meant else ()))
     fix = (_look(loss, made),) if meant else ()  # else without the rule
     return Stop(code, Place(made.namespace, None, made.stage), text, made.object, fix, proof)
+
+
+def _leads_back(loss: Loss, made: Hop) -> bool:
+    """Whether the packet was led to an address of who sent it."""
+    return loss.snapshot.at(loss.probe.source.namespace).owner_of(made.flow.dst) is not None
 
 
 def _shuts_itself_in(there: Namespace, made: Hop) -> bool:
