@@ -22,6 +22,7 @@ from netprobe.model import (
     Stop,
     Walk,
 )
+from netprobe.model.lookup import among, column, not_among, where
 
 from . import fib, neighbour, prefix, unanswered
 from .arp_reply import Station
@@ -59,11 +60,10 @@ def is_cut_off(namespace: Namespace, dst: str, wanted: str | None) -> bool:
     """Whether a station that does not reach `dst` directly may be meant to: by the interface that was named,
     by an address of its network on one that is off, or as nothing that it has is of this IP version.
     """
-    networks = [each for each in namespace.addresses if each.version == prefix.version(dst)]
-    on = {link.index for link in namespace.outward if link.up}
-    off = [prefix.network_of(each) for each in networks if each.index not in on and each.scope == "global"]
-    lacks = not any(each.index in on and each.scope == "global" for each in networks)
-    return wanted is not None or lacks or prefix.within(off, dst)
+    own = where(namespace.addresses, version=prefix.version(dst), scope="global")
+    on = {*column(where(namespace.outward, up=True), "index")}
+    off = map(prefix.network_of, not_among(own, index=on))
+    return wanted is not None or not among(own, index=on) or prefix.within(off, dst)
 
 
 def exchange(ground: Ground, carry: Carry, probe: Probe) -> Exchange:
