@@ -22,7 +22,7 @@ from netprobe.model import (
     Stop,
     Walk,
 )
-from netprobe.model.lookup import among, column, not_among, where
+from netprobe.model.lookup import column, not_among, those_not_in, where
 
 from . import fib, neighbour, prefix, unanswered
 from .arp_reply import Station
@@ -58,12 +58,14 @@ def interface(ground: Ground, name: str, dst: str, wanted: str | None = None) ->
 
 def is_cut_off(namespace: Namespace, dst: str, wanted: str | None) -> bool:
     """Whether a station that does not reach `dst` directly may be meant to: by the interface that was named,
-    by an address of its network on one that is off, or as nothing that it has is of this IP version.
+    by an address of its network on one that is off, or as no address tells on which networks it is.
     """
     own = where(namespace.addresses, version=prefix.version(dst), scope="global")
     on = {*column(where(namespace.outward, up=True), "index")}
-    off = map(prefix.network_of, not_among(own, index=on))
-    return wanted is not None or not among(own, index=on) or prefix.within(off, dst)
+    off = not_among(own, index=on)
+    alone = where(off, prefixlen=prefix.bits(dst))
+    networks = map(prefix.network_of, off)
+    return wanted is not None or not those_not_in(own, alone) or prefix.within(networks, dst)
 
 
 def exchange(ground: Ground, carry: Carry, probe: Probe) -> Exchange:

@@ -11,6 +11,7 @@ from .networks import edited, relinked, tutorial
 
 UP = tutorial()
 DOWN = relinked(UP, "c1", "eth0", up=False)
+RED_OFF = relinked(UP, "red", "eth0", up=False)
 BARE = edited(UP, "c1", addresses=tuple(each for each in UP["c1"].addresses if each.index == 1))
 BRIDGE_OFF = relinked(UP, "host", "docker0", up=False)
 
@@ -22,6 +23,8 @@ BRIDGE_OFF = relinked(UP, "host", "docker0", up=False)
         (UP["c1"], None, "10.0.0.2", False),
         (DOWN["c1"], None, "172.17.0.3", True),
         (DOWN["c1"], "eth0", "172.17.0.3", True),
+        (DOWN["c1"], None, "169.254.9.9", False),  # nor would it be beside, were it on
+        (RED_OFF["red"], None, "10.0.0.1", True),  # a host's prefix tells of no network
         (BARE["c1"], None, "172.17.0.3", True),
         (BARE["c1"], "eth0", "172.17.0.3", True),
         (BRIDGE_OFF["host"], None, "172.17.0.3", True),
