@@ -124,10 +124,15 @@ def outcome(trial: Trial) -> str:
         return "listed"
     if trial.code in NOTHING:
         return "unknown"
-    if trial.mended:
+    if trial.mended or _one_of_two(trial):
         return "another repair"
     followed = trial.repair in ("done", "refused")
     return "consequence" if trial.consequence and not followed else "misleading"
+
+
+def _one_of_two(trial: Trial) -> bool:
+    """Of two changes none mends alone: whether what went with one was named, as an address that a renamed interface lost, and all was mended."""
+    return len(trial.kinds) > 1 and trial.rounds > 0 and any(trial.along)
 
 
 def agrees(trial: Trial) -> bool:
