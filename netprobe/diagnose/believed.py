@@ -80,7 +80,7 @@ def _is_copy(case: Case, seen: Observation) -> bool:
 def _is_for_many(seen: Observation) -> bool:
     """Whether a frame came in that is for a group: every station of its segment gets a copy."""
     mac = seen.flow.dst_mac if seen.flow is not None else None
-    return seen.bound == "in" and mac is not None and is_group(mac)
+    return seen.bound == "in" and is_group(mac)
 
 
 def _without_carrier(case: Case, stop: Stop) -> set[tuple[str, str | None]]:

@@ -191,6 +191,11 @@ class Link(Struct, frozen=True, gc=False):
         return self.bridge is not None and self.bridge.vlan_filtering
 
     @property
+    def tunnel(self) -> Vxlan:
+        """What a VXLAN device is set to; of any other interface what fits none."""
+        return self.vxlan or _NO_TUNNEL
+
+    @property
     def forward_delay(self) -> int:
         """How many seconds a port of a bridge with STP listens, and then learns; 0 of any other interface."""
         return self.bridge.forward_delay if self.bridge is not None and self.bridge.stp else 0
@@ -216,6 +221,9 @@ class Link(Struct, frozen=True, gc=False):
         if self.kind != "veth" or self.link is None or self.link.nsid is None:
             return None
         return self.link.nsid, self.link.index
+
+
+_NO_TUNNEL = Vxlan(-1, port=0, learning=False)
 
 
 def kind_of(link: Link | None) -> str:

@@ -89,9 +89,8 @@ class Namespace(Struct, frozen=True, gc=False):
 
     def remotes_of(self, link: Link) -> tuple[str, ...]:
         """Where a VXLAN device sends to, each once: its own remote end first, then those of its entries."""
-        own = link.vxlan.remote if link.vxlan is not None else None
         entries = (entry.remote for entry in where(self.fdb, index=link.index))
-        return tuple(filter(None, dict.fromkeys((own, *entries))))
+        return tuple(filter(None, dict.fromkeys((link.tunnel.remote, *entries))))
 
     def entries_of(self, mac: str) -> tuple[FdbEntry, ...]:
         """The forwarding entries of all bridges and devices for a MAC address."""

@@ -159,7 +159,7 @@ def _for_all(thing: Object, base: Chain) -> Fix:
     """The policy turned, in a table that is not made for filtering: who drops there shuts all out, and has no
     exceptions to hold (iptables(8), TABLES). What a chain of nft is for, its type and its rules tell.
     """
-    match thing.words or ():
+    match thing.line:
         case ("nft", family, table, chain, *_) if base.type == "nat" or _only_alter(base.rules):
             return fixes.nft((table, chain), "chain", family, table, chain, "{ policy accept; }")
         case (tool, table, chain, *_) if tool in _IP_TOOLS and table in _ALTERING:
@@ -212,7 +212,7 @@ def _stopping_answers(
 
 def accepting(thing: Object, passing: Passing) -> Fix:
     """The command that puts an accepting rule first in the chain of `thing`, a policy or a rule."""
-    match thing.words or ():
+    match thing.line:
         case ("nft", family, table, chain, *_):
             matches = _nft_matches(family, passing)
             if matches is None:
@@ -290,7 +290,7 @@ def unlimited(ruleset: Ruleset, decision: Decision) -> Fix:
     gone = fixes.without(decision.object)
     if found is None or "accept" not in [each.kind for each in found.statements]:
         return gone
-    match decision.object.words or ():
+    match decision.object.line:
         case ("nft", family, table, chain, "handle", handle):
             text = without_limit(found.text)
             words = ("replace", "rule", family, table, chain, "handle", handle, text)
@@ -315,7 +315,7 @@ def turned(text: str) -> str | None:
 
 def accepted(thing: Object) -> Fix:
     """The rule that refuses, made to accept in its place; nothing where it is not known how."""
-    match thing.words or ():
+    match thing.line:
         case ("nft", family, table, chain, "handle", handle):
             text = turned(thing.text)
             words = ("replace", "rule", family, table, chain, "handle", handle, text or "")

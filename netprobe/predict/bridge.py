@@ -28,8 +28,8 @@ from netprobe.model.lookup import among, but, indexed, not_among, where
 from . import prefix
 from .drop import lost, unread
 from .fixes import Fix, bridge_port, link_set, until_it_forwards
-from .outcome import BROADCAST, Branch, is_group
-from .view import Lacking, Packet
+from .outcome import Branch, is_group
+from .view import BROADCAST, Lacking, Packet
 
 
 def fdb_lookup(namespace: Namespace, bridge: Link, mac: str, vlan: int | None) -> FdbEntry | None:

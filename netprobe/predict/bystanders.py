@@ -14,7 +14,7 @@ from netprobe.model.behind import PlainStations, plain_stations
 from netprobe.model.lookup import indexed
 
 from . import prefix
-from .outcome import BROADCAST, is_group
+from .outcome import is_group
 from .view import Ground, Packet
 
 FEW = 16  # ports of a bridge whose namespaces are all read
@@ -37,12 +37,12 @@ def bystanders(ground: Ground, name: str, ports: tuple[Link, ...], packet: Packe
 
 def _is_for_everybody(packet: Packet) -> bool:
     asks = packet.flow.protocol.on_segment
-    return not asks and is_group(packet.flow.dst_mac or BROADCAST)
+    return not asks and is_group(packet.station)
 
 
 def _concerned(plain: PlainStations, packet: Packet) -> tuple[int, ...]:
     """The ports behind which a plain station takes a frame up, or is asked for by it."""
-    mac, asked = packet.flow.dst_mac or BROADCAST, packet.flow.dst
+    mac, asked = packet.station, packet.flow.dst
     if not is_group(mac):
         return plain.of_mac.get(mac, ())
     networks = (network for network in plain.prefixes if prefix.contains(network, asked))

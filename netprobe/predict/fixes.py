@@ -201,7 +201,7 @@ def without(thing: Object | None, ruleset: Ruleset | None = None) -> Fix:
     """
     if thing is None:
         return ()
-    match thing.words or ():
+    match thing.line:
         case ("nft", family, table, chain, "handle", handle) if handle.isdigit():
             return nft((table, chain), "delete", "rule", family, table, chain, "handle", handle)
         case (tool, table, chain, number) if number.isdigit():

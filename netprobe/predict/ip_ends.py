@@ -66,7 +66,7 @@ def for_everybody(namespace: Namespace, link: Link, packet: Packet, stage: Stage
     """
     mac, flow = packet.flow.dst_mac, packet.flow
     alone = not (prefix.is_multicast(flow.dst) or flow.dst == "255.255.255.255")
-    if mac is None or not is_group(mac) or not alone:
+    if not is_group(mac) or not alone:
         return None
     if stage is Stage.INPUT and flow.protocol is not Protocol.TCP:
         return None
@@ -80,7 +80,7 @@ def in_a_frame_for_many(namespace: Namespace, link: Link, packet: Packet) -> Sto
     interfaces or this one, IPv6 this one (ip_rcv_finish_core, ip6_rcv_core).
     """
     mac, version = packet.flow.dst_mac, packet.flow.version
-    if mac is None or not is_group(mac) or prefix.is_multicast(packet.flow.dst):
+    if not is_group(mac) or prefix.is_multicast(packet.flow.dst):
         return None
     whose = {4: (link.key, "all"), 6: (link.key,)}[version]
     keys = [f"net.ipv{version}.conf.{each}.drop_unicast_in_l2_multicast" for each in whose]

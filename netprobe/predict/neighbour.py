@@ -30,9 +30,9 @@ from .arp_request import asks_for_another, enquire, outgoing
 from .device import not_running
 from .drop import lost
 from .fixes import forget_neighbour
-from .outcome import BROADCAST, Carry
+from .outcome import Carry
 from .unanswered import nobody
-from .view import Ground, Lacking, Packet
+from .view import BROADCAST, Ground, Lacking, Packet
 
 _USABLE = {"permanent", "reachable", "stale", "delay", "probe", "noarp"}
 

@@ -13,8 +13,6 @@ from netprobe.model import FdbEntry, Hop, Link, Stage, Stop
 from .trace import Gone, Trail
 from .view import Packet
 
-BROADCAST = "ff:ff:ff:ff:ff:ff"
-
 
 class Steering(Struct, frozen=True, gc=False):
     """The forwarding entry by which `bridge` of namespace `name` sent a frame out of port `out`."""
@@ -155,6 +153,8 @@ def first_arrived(branches: Sequence[Branch]) -> Branch:
     return next((b for b in branches if b.at is not None), branches[0])
 
 
-def is_group(mac: str) -> bool:
-    """Whether a MAC address is multicast or broadcast (the low bit of its first byte)."""
+def is_group(mac: str | None) -> bool:
+    """Whether a MAC address is multicast or broadcast (the low bit of its first byte); not where there is
+    none.
+    """
     return bool(int(mac[:2], 16) & 1) if mac else False

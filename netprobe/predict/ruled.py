@@ -26,9 +26,9 @@ from netprobe.rules.ruling import HookVerdict, Reason, Ruling
 
 from . import allow, conntrack, fib, prefix, rule_ends, sockets
 from .drop import place_of, unread
-from .outcome import BROADCAST, is_group
+from .outcome import is_group
 from .trace import Trail, changes
-from .view import Ground, Lacking, Packet
+from .view import BROADCAST, Ground, Lacking, Packet
 
 _FAMILIES = {
     "ip": ("ip", "inet"),

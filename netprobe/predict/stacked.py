@@ -14,7 +14,7 @@ from netprobe.model import Command, Link, Object, Stage, Stop
 from .bridge import settings
 from .drop import Unread, isolated, link_down, lost
 from .fixes import link_set
-from .outcome import BROADCAST, Branch, Crossing, Ways, is_group
+from .outcome import Branch, Crossing, Ways, is_group
 from .trace import hop
 from .view import Ground, Packet
 
@@ -27,7 +27,7 @@ def out_of_macvlan(ground: Ground, name: str, link: Link, packet: Packet) -> Way
     if lower is None:
         return (Branch(packet, exit=(name, link)),)
     there, parent = lower
-    mac = packet.flow.dst_mac or BROADCAST
+    mac = packet.station
     if not parent.up:
         return (Branch(packet, stop=link_down(there, parent, Stage.TRANSMIT)),)
     if mac == parent.mac:
@@ -75,7 +75,7 @@ def up(ground: Ground, name: str, link: Link, packet: Packet, own: Branch) -> Wa
     stations = _stations_above(ground, name, link, packet)
     if own.stop is not None and not stations:
         return tuple(_below_a_bridge(ground, name, link, own))
-    return (*stations, own) if not stations or is_group(packet.flow.dst_mac or "") else stations
+    return (*stations, own) if not stations or is_group(packet.flow.dst_mac) else stations
 
 
 def _below_a_bridge(ground: Ground, name: str, link: Link, own: Branch) -> Iterator[Branch]:
@@ -146,7 +146,7 @@ def _stations_above(ground: Ground, name: str, link: Link, packet: Packet) -> Wa
     """The macvlans whose MAC address a frame bears, or all for a group; the ipvlan whose IP address its
     packet bears.
     """
-    mac, group = packet.flow.dst_mac or BROADCAST, is_group(packet.flow.dst_mac or BROADCAST)
+    mac, group = packet.station, is_group(packet.station)
 
     def meant(there: str, each: Link) -> bool:
         if each.kind == "macvlan":

@@ -36,7 +36,7 @@ from .conntrack import connection
 from .device import not_running, too_long, unclaimed
 from .drop import link_down, lost
 from .fixes import bridge_port
-from .outcome import BROADCAST, Branch, Crossing, Readdressed, Steering, Ways, is_group
+from .outcome import Branch, Crossing, Readdressed, Steering, Ways, is_group
 from .ruled import Passage
 from .trace import Trail, hop
 from .view import Ground, Packet
@@ -120,7 +120,7 @@ class Switch:
 
     def _switch(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Ways:
         """The forwarding decision: the FDB's port, the bridge itself, or a flood."""
-        namespace, mac = self.ground.namespace(name), packet.flow.dst_mac or BROADCAST
+        namespace, mac = self.ground.namespace(name), packet.station
         if is_group(mac):
             return self._to_group(namespace, bridge, port, packet)
         entry = self._entry(namespace, bridge, mac, vlan_of(bridge, packet))
@@ -184,8 +184,8 @@ class Switch:
         if before.stop:
             return (Branch(packet, stop=before.stop),)
         passed = netfilter.on_ingress(self.ground, name, bridge, packet)
-        group = is_group(packet.flow.dst_mac or BROADCAST)
-        own = "frame is for everybody" if group else f"frame is for {bridge.name}'s own MAC"
+        everybody = is_group(packet.station)
+        own = "frame is for everybody" if everybody else f"frame is for {bridge.name}'s own MAC"
         here = hop(name, bridge, Stage.BRIDGE_INPUT, packet, own, "in")
         if passed.stop:
             return (Branch(packet, hops=(here,), stop=passed.stop),)
@@ -226,7 +226,7 @@ class Switch:
         """To every port that takes floods of this kind, or those alone behind which somebody listens; ports
         towards namespaces already known come first. `suppressed`: ports that suppress questions get none.
         """
-        mac = packet.flow.dst_mac or BROADCAST
+        mac = packet.station
         branches: list[Branch | Crossing] = []
         every = namespace.ports(bridge)
         others = bystanders(self.ground, namespace.name, every, packet)

@@ -39,6 +39,7 @@ from netprobe.rules.ruling import Ruling
 
 from .unread import Unread, guarded
 
+BROADCAST = "ff:ff:ff:ff:ff:ff"
 # what rules said, and in which state of their namespace
 Rulings = dict[tuple[object, ...], tuple[Namespace, Ruling]]
 # a hook of a namespace, and the packet at it
@@ -91,6 +92,11 @@ class Packet(Struct, frozen=True, gc=False):
     bound: int | None = None
     ecn: bool = False
     mss: int | None = None
+
+    @property
+    def station(self) -> str:
+        """The MAC address that its frame is for; that of all stations where nobody has set one."""
+        return self.flow.dst_mac or BROADCAST
 
     @property
     def longest(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -28,16 +29,16 @@ from netprobe.model import (
     Stop,
     Vxlan,
 )
-from netprobe.model.lookup import gathered, where
+from netprobe.model.lookup import but, grouped, has, where
 
 from . import fib, prefix
 from .drop import Finish, link_down, lost
 from .fixes import REMOTE, link_set
 from .hosts import having
-from .outcome import BROADCAST, Branch, Carry, Crossing, Ways, is_group
+from .outcome import Branch, Carry, Crossing, Ways, is_group
 from .trace import Gone, Trail
 from .ttl import ORDINARY, life
-from .view import Ground, Packet
+from .view import BROADCAST, Ground, Packet
 
 OVERHEAD = {4: 50, 6: 70}  # bytes: inner Ethernet 14, VXLAN 8, UDP 8, and the outer IP header
 Send = Callable[[Trail, str, Packet], Finish]
@@ -57,14 +58,14 @@ def through(ground: Ground, send: Send, carry: Carry, name: str, link: Link, pac
     if (name, link.index) in packet.inside:  # the kernel gives up at the eighth (dev_xmit_recursion)
         text = f"the packets in which {link.name} sends frames are routed into {link.name} itself"
         return (Branch(packet, stop=lost("route-loop", name, link, Stage.ENCAPSULATE, text)),)
-    entries = remotes(ground, name, link, link.vxlan, packet.flow.dst_mac or BROADCAST)
+    entries = remotes(ground, name, link, link.vxlan, packet.station)
     if packet.flow.protocol.on_segment and (why := _unheard(ground.namespace(name), link, packet, entries)):
         return (Branch(packet, stop=_unanswered(name, link, packet.flow.dst, why)),)
     if not entries:
         text = f"{link.name} knows no tunnel end for {packet.flow.dst_mac}"
         object = Object("fdb-entry", f"{packet.flow.dst_mac} dev {link.name}", text)
         stop = lost("vxlan-fdb-missing", name, link, Stage.ENCAPSULATE, text, object=object,
-                    fix=(_tunnel_end("append", packet.flow.dst_mac or BROADCAST, link),))  # fmt: skip
+                    fix=(_tunnel_end("append", packet.station, link),))  # fmt: skip
         return (Branch(packet, stop=stop),)
     sender = (name, link, link.vxlan)
     found: list[Branch | Crossing] = []
@@ -94,8 +95,8 @@ def _members(
     for there, heard in filter(None, (each.at for each in copies)):
         own = where(ground.namespace(there).addresses_of(heard, prefix.version(group)), scope="global")
         for _, device in ground.tunnels_in(there) if own and there != home else ():
-            theirs = device.vxlan
-            if theirs is None or (theirs.vni, theirs.port) != (vxlan.vni, vxlan.port):
+            theirs = device.tunnel
+            if theirs.network != vxlan.network:
                 continue
             if theirs.remote == group:
                 members.append(replace(entry, remote=own[0].address))
@@ -131,8 +132,7 @@ def _unheard(here: Namespace, link: Link, packet: Packet, entries: tuple[FdbEntr
     """Why no station behind a tunnel hears who asks for an address: it sends to none, or answers itself."""
     if not entries:
         return f"{link.name} has no tunnel end to flood to"
-    proxy = link.vxlan is not None and "proxy" in link.vxlan.flags
-    if not proxy or not is_group(packet.flow.dst_mac or BROADCAST):
+    if "proxy" not in link.tunnel.flags or not is_group(packet.station):
         return None
     known = where(here.neighbours, index=link.index, address=packet.flow.dst)
     # arp_reduce, neigh_reduce: what is not known is dropped
@@ -166,13 +166,13 @@ def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tu
     were read it stands for them. A learned one moves to the end that the MAC was heard from on this walk
     (vxlan_snoop).
     """
-    entries, is_part = ground.namespace(name).fdb, ground.namespace(name).forwarded is not None
-    ends = gathered((e.mac, e) for e in entries if e.index == link.index and e.remote is not None)
+    here = ground.namespace(name)
+    ends = grouped(but(where(here.fdb, index=link.index), remote=None), attrgetter("mac"))
     heard = ground.heard_from.get((name, link.index, mac))
-    if heard is not None and not any(entry.static for entry in ends.get(mac, ())):
+    if heard is not None and not has(ends.get(mac, ()), static=True):
         return (FdbEntry(link.index, mac, remote=heard),)
     own = FdbEntry(link.index, _ANY, remote=vxlan.remote, via=vxlan.lower or None)
-    default = (own,) if vxlan.remote and is_part else ()
+    default = (own,) if vxlan.remote and here.forwarded is not None else ()
     return ends.get(_ANY if is_group(mac) else mac) or ends.get(_ANY, default)
 
 
@@ -216,7 +216,7 @@ def without_source(home: Namespace, name: str, link: Link) -> Stop | None:
     """A tunnel that is to send from an IPv4 address that nothing there has: the kernel finds it no route
     (net/ipv4/route.c, ip_route_output_key_hash_rcu). IPv6 does not look.
     """
-    own = link.vxlan.local if link.vxlan is not None else None
+    own = link.tunnel.local
     if own is None or ":" in own or fib.has_source(home, own):
         return None
     text = f"{link.name} of {name} sends from {own}, an address that {home.name} does not have"
@@ -293,15 +293,13 @@ def _unpack(
     assert trail.arrived is not None
     there, arrived = trail.arrived[0], trail.arrived[2]
     ours = sender[2]
-    same_port = [
-        (n, d) for n, d in ground.tunnels_in(there) if d.up and d.vxlan and d.vxlan.port == ours.port
-    ]
-    fitting = [(n, d) for n, d in same_port if d.vxlan and d.vxlan.vni == ours.vni]
+    same_port = [(n, d) for n, d in ground.tunnels_in(there) if d.up and d.tunnel.port == ours.port]
+    fitting = [(n, d) for n, d in same_port if d.tunnel.vni == ours.vni]
     if fitting:
         name, device = fitting[0]
         if unsure := _without_checksum(sender, fitting[0], arrived):
             return (Branch(packet, stop=unsure),)
-        if device.vxlan is not None and device.vxlan.learning:
+        if device.tunnel.learning:
             ground.heard_from[name, device.index, packet.flow.src_mac] = arrived.flow.src
         return (Crossing(name, device, unpacked(packet, arrived, name != there), inward=True),)
     if ground.underlay(*sender[:2]) != sender[0]:
@@ -322,8 +320,7 @@ def _without_checksum(
 ) -> Stop | None:
     """A tunnel's packet of IPv6 without a checksum, which its other end does not take (udp6_csum_init)."""
     (name, link, ours), (there, device) = sender, receiver
-    takes = device.vxlan is not None and TAKES_NONE in device.vxlan.flags
-    if arrived.flow.version == 4 or NO_CHECKSUM not in ours.flags or takes:
+    if arrived.flow.version == 4 or NO_CHECKSUM not in ours.flags or TAKES_NONE in device.tunnel.flags:
         return None
     text = (
         f"{link.name} of {name} sends UDP of IPv6 without checksums ({NO_CHECKSUM}), which {device.name} of"
@@ -336,9 +333,9 @@ def _without_checksum(
 def _mismatch(ground: Ground, sender: tuple[str, Link, Vxlan], there: str, port_fits: bool) -> Stop:
     """No device at the remote fits: the VNI differs, the port differs, or the device is down or missing."""
     name, link, ours = sender
-    known = [(each, each.vxlan) for each in ground.namespace(there).links if each.vxlan is not None]
+    known = ground.namespace(there).vxlans
     for device, theirs in known:
-        if (theirs.port, theirs.vni) == (ours.port, ours.vni) and not device.up:
+        if theirs.network == ours.network and not device.up:
             return link_down(there, device, Stage.DECAPSULATE)
     if not known:
         text = f"{there} has no VXLAN device: nothing there takes packets of tunnel {ours.vni}"
@@ -371,8 +368,8 @@ def _blame(ground: Ground, name: str, link: Link, entry: FdbEntry, stop: Stop) -
     """An outer packet whose remote nobody answers for is the tunnel's wrong remote, not the neighbour's
     fault.
     """
-    if stop.code == "ttl-expired" and link.vxlan is not None and link.vxlan.ttl:
-        return _short_lived(name, link, link.vxlan, stop)
+    if stop.code == "ttl-expired" and link.tunnel.ttl:
+        return _short_lived(name, link, link.tunnel, stop)
     if stop.code not in ("neigh-no-answer", "no-route", "route-wrong-nexthop"):
         return stop
     other = stop.code == "neigh-no-answer" and not stop.thing.id.startswith(f"{entry.remote} ")

@@ -27,9 +27,8 @@ from netprobe.model import (
     Vxlan,
 )
 from netprobe.predict.link import Segment
-from netprobe.predict.outcome import BROADCAST
 from netprobe.predict.predict import Prediction, predict
-from netprobe.predict.view import Ground, Packet
+from netprobe.predict.view import BROADCAST, Ground, Packet
 from netprobe.predict.walk import Walker
 
 

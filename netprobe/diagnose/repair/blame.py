@@ -213,7 +213,7 @@ def _without_an_element(loss: Loss, here: Namespace, flow: Flow) -> Iterator[Sto
 def _thing(table: Table, placed: tuple[Chain, Rule]) -> Object:
     """A rule, as its table's tool calls it."""
     chain, rule = placed
-    return rule_decision(table, chain, rule, chain.hook or "").object
+    return rule_decision(table, chain, rule, chain.at).object
 
 
 def _unpublished(loss: Loss, thing: Object, text: str, fix: fixes.Fix) -> Stop:

@@ -11,8 +11,7 @@ from msgspec.structs import replace
 from netprobe.model import Flow, InterfaceAddress, Leg, Link, LinkRef, Namespace, Protocol, Snapshot
 from netprobe.model.lookup import but, column, not_among, where
 from netprobe.predict import prefix
-from netprobe.predict.outcome import BROADCAST
-from netprobe.predict.view import Ground, Packet
+from netprobe.predict.view import BROADCAST, Ground, Packet
 from netprobe.predict.walk import Walker
 
 Station = tuple[str, Link]

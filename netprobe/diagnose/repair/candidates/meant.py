@@ -74,7 +74,7 @@ def _is_published(loss: Loss, rule: nat_rules.NatRule) -> bool:
 
 def _particular(chains: tuple[Chain, ...]) -> tuple[tuple[Chain, Rule, str], ...]:
     """The rules that accept what has several things, each with its chain and hook."""
-    every = ((chain, rule, chain.hook or "") for chain in chains for rule in chain.rules)
+    every = ((chain, rule, chain.at) for chain in chains for rule in chain.rules)
     return tuple(filter(_is_particular, every))
 
 

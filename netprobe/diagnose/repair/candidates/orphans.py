@@ -60,8 +60,8 @@ def _of_nat(loss: Loss, namespace: Namespace, table: Table) -> Iterator[Repair]:
     outs = map(loss.out, where(loss.asked(Leg.REQUEST), namespace=namespace.name))
     links = {"postrouting": next(filter(None, outs), None)}
     for parent, chain in islice(product(bases, _orphans(table) if bases else ()), _MOST):
-        code, kinds = _TRANSLATING[parent.hook or ""]
-        link = links.get(parent.hook or "")
+        code, kinds = _TRANSLATING[parent.at]
+        link = links.get(parent.at)
         if among(_steps(chain), kind=kinds):
             place = Place(namespace.name, name_of(link, "") or None, stage_of(parent.hook))
             stop = replace(loss.stop, code=code, place=place)

@@ -307,7 +307,7 @@ def _entered(
     loss: Loss, namespace: Namespace, flow: Flow, at: tuple[Table, Chain, Rule], named: str, address: str
 ) -> Iterator[Repair]:
     table, chain, rule = at
-    thing = rule_decision(table, chain, rule, chain.hook or "").object
+    thing = rule_decision(table, chain, rule, chain.at).object
     text = f"{thing.id} of {namespace.name} publishes the ports of the map {named}, and {flow.dport} is none"
     words = ("add", "element", table.family, table.name, named, f"{{ {flow.dport} : {address} }}")
     fix = fixes.nft((table.name, named), *words)
