@@ -12,7 +12,7 @@ from contextlib import suppress
 from ipaddress import ip_interface, ip_network
 
 from netprobe.model import RecentList, Rule, Statement
-from netprobe.model.lookup import named
+from netprobe.model.lookup import column, named, where
 
 from . import ipset, moment, octets
 from .expression import Scene
@@ -34,24 +34,28 @@ def _negated(answer: Answer, statement: Statement) -> Answer:
     return (not answer) if isinstance(answer, bool) and statement.op == "!=" else answer
 
 
+def _said(statement: Statement, rule: Rule) -> str:
+    return statement.text or rule.text
+
+
 def _limit(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     """A token bucket: the first packets find tokens in it."""
     options = _options(statement, "limit", scene)
     over = "over" in options or "hashlimit-above" in options
-    return Doubt(Reason.LIMIT, statement.text or rule.text, likely=not over)
+    return Doubt(Reason.LIMIT, _said(statement, rule), likely=not over)
 
 
 def _connlimit(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     above = "over" in statement.options or "connlimit-above" in statement.options
-    return Doubt(Reason.CONNLIMIT, statement.text or rule.text, likely=not above)
+    return Doubt(Reason.CONNLIMIT, _said(statement, rule), likely=not above)
 
 
 def _options(statement: Statement, kind: str, scene: Scene) -> dict[str, str]:
     """The statement's numbers, or those of the named object that it refers to."""
     if not statement.target:
         return dict(statement.options)
-    meant = (kind, statement.target)
-    return dict(next((o.options for o in scene.table.objects if (o.kind, o.name) == meant), {}))
+    meant = where(scene.table.objects, kind=kind, name=statement.target)
+    return dict(next(column(meant, "options"), {}))
 
 
 def _quota(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
@@ -67,7 +71,7 @@ def _quota(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -
         quota, used, matches_when_over = options["bytes"], int(options.get("used", 0)), "over" in options
     length = packet.flow.length
     if quota is None or used is None or length is None:
-        return Doubt(Reason.UNKNOWN, statement.text or rule.text)
+        return Doubt(Reason.UNKNOWN, _said(statement, rule))
     left = int(quota) - used
     if length > left:
         return matches_when_over
@@ -140,14 +144,14 @@ def _recent(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) 
         return _negated(ages is not None, statement)
     if ages is None:
         return _negated(False, statement)
-    within = [age for age in ages if "seconds" not in options or age <= int(options["seconds"]) * 1000]
+    longest = float(options.get("seconds", "inf")) * 1000
+    within = [age for age in ages if age <= longest]
     return _negated(len(within) >= int(options.get("hitcount", "1")), statement)
 
 
 def _ages(listed: RecentList, address: str, ttl: int | None) -> tuple[int, ...] | None:
-    found = (each for each in listed.entries if each.address == address and ttl in (None, each.ttl))
-    entry = next(found, None)
-    return None if entry is None else entry.ages_ms
+    alike = listed.entries if ttl is None else where(listed.entries, ttl=ttl)
+    return next(column(where(alike, address=address), "ages_ms"), None)
 
 
 def _masked(address: str, mask: str | None) -> str:

@@ -92,16 +92,16 @@ class Datatype(Struct, frozen=True, gc=False, eq=False):  # one object a type: c
     """
 
     name: str
-    names: Mapping[str, int] | None = None
+    names: Mapping[str, int] = {}
     read: Callable[[str], int] = lambda text: int(text, 0)
     text: bool = False
     bits: int = 32
 
     def number(self, literal: str) -> int:
         """The number of one literal. Raises ValueError for one that this type does not know."""
-        if self.names is not None and literal.lower() in self.names:
+        if literal.lower() in self.names:
             return self.names[literal.lower()]
-        if "," in literal and self.names is not None:
+        if "," in literal and self.names:
             return sum({self.number(each) for each in literal.split(",")})
         return self.read(literal)
 
@@ -111,7 +111,7 @@ class Datatype(Struct, frozen=True, gc=False, eq=False):  # one object a type: c
             return 0, (1 << 128) - 1
         if "/" in literal:
             return self._prefix(*literal.split("/"))
-        if "-" in literal[1:] and (self.names is None or literal.lower() not in self.names):
+        if "-" in literal[1:] and literal.lower() not in self.names:
             low, _, high = literal.partition("-")
             return self.number(low), self.number(high)
         number = self.number(literal)

@@ -11,7 +11,7 @@ from netprobe.model import Statement
 from netprobe.model.protocol import PORTED
 
 from .expression import Scene, evaluate, type_of
-from .packet import HookPacket, first_entry
+from .packet import HookPacket, known_entry
 from .ruling import Doubt
 from .selectors import tracked
 
@@ -45,21 +45,24 @@ def _mark(packet: HookPacket, value: int | None) -> HookPacket:
 def _ct_mark(packet: HookPacket, value: int | None) -> HookPacket:
     if not tracked(packet):
         return packet
-    return replace(packet, connection=replace(packet.connection or first_entry(packet), mark=value))
+    return replace(packet, connection=replace(known_entry(packet), mark=value))
 
 
-def _zone(packet: HookPacket, value: int | None) -> HookPacket:
-    return packet if value is None or tracked(packet) else replace(packet, zone=value, reply_zone=None)
+def _zone(direction: str) -> Change:
+    """The zone of a connection that does not exist yet: of both directions, or of one."""
 
+    def change(packet: HookPacket, value: int | None) -> HookPacket:
+        if value is None or tracked(packet):
+            return packet
+        zones = {
+            "both": (value, None),
+            "original": (value, packet.zone_of_replies),
+            "reply": (packet.zone, value),
+        }
+        zone, of_replies = zones[direction]
+        return replace(packet, zone=zone, reply_zone=of_replies)
 
-def _original_zone(packet: HookPacket, value: int | None) -> HookPacket:
-    if value is None or tracked(packet):
-        return packet
-    return replace(packet, zone=value, reply_zone=packet.zone_of_replies)
-
-
-def _reply_zone(packet: HookPacket, value: int | None) -> HookPacket:
-    return packet if value is None or tracked(packet) else replace(packet, reply_zone=value)
+    return change
 
 
 def _ttl(packet: HookPacket, value: int | None) -> HookPacket:
@@ -86,25 +89,29 @@ def _clamp(packet: HookPacket, value: int | None) -> HookPacket:  # noqa: ARG001
     return replace(packet, clamped=True)
 
 
-def _address(field: str) -> Change:
+def _header(field: str, spelled: Callable[[int, HookPacket], object]) -> Change:
+    """A field of the flow, as it is where the value is not known."""
+
     def change(packet: HookPacket, value: int | None) -> HookPacket:
-        if value is None:
-            return packet
-        width = 16 if packet.flow.version == 6 else 4
-        return packet.with_flow(**{field: str(ip_address(value.to_bytes(width, "big")))})
+        return packet if value is None else packet.with_flow(**{field: spelled(value, packet)})
 
     return change
+
+
+def _address(field: str) -> Change:
+    def spelled(value: int, packet: HookPacket) -> str:
+        width = 16 if packet.flow.version == 6 else 4
+        return str(ip_address(value.to_bytes(width, "big")))
+
+    return _header(field, spelled)
 
 
 def _port(field: str) -> Change:
-    return lambda packet, value: packet if value is None else packet.with_flow(**{field: value})
+    return _header(field, lambda value, _: value)
 
 
 def _mac(field: str) -> Change:
-    def change(packet: HookPacket, value: int | None) -> HookPacket:
-        return packet if value is None else packet.with_flow(**{field: value.to_bytes(6, "big").hex(":")})
-
-    return change
+    return _header(field, lambda value, _: value.to_bytes(6, "big").hex(":"))
 
 
 def _answered(packet: HookPacket, value: int | None) -> HookPacket:
@@ -112,8 +119,8 @@ def _answered(packet: HookPacket, value: int | None) -> HookPacket:
 
 
 CHANGES: dict[str, Change] = {
-    "meta mark": _mark, "ct mark": _ct_mark, "ct zone": _zone,
-    "ct original zone": _original_zone, "ct reply zone": _reply_zone,
+    "meta mark": _mark, "ct mark": _ct_mark, "ct zone": _zone("both"),
+    "ct original zone": _zone("original"), "ct reply zone": _zone("reply"),
     "ip ttl": _ttl, "ip6 hoplimit": _ttl, "ip dscp": _dscp, "ip6 dscp": _dscp, "ip tos": _tos,
     "ip6 tos": _tos, "ip ecn": _ecn, "ip6 ecn": _ecn,
     "ip saddr": _address("src"), "ip6 saddr": _address("src"), "ip daddr": _address("dst"),

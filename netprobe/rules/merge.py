@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from netprobe.model import ChainQuery, SetQuery
-from netprobe.model.lookup import first
+from netprobe.model.lookup import first, has, where
 
 from .ruling import Doubt, HookVerdict, Ruling
 
@@ -21,11 +21,11 @@ def merged(main: Ruling, others: list[Ruling]) -> Ruling:
     we do not understand; one that differs by chance or by a limit stays an alternative.
     """
     different = [other for other in others if _outcome(other) != _outcome(main)]
-    ignorant = [other for other in different if any(doubt.ignorance for doubt in other.doubts)]
+    ignorant = [other for other in different if has(other.doubts, ignorance=True)]
     if main.verdict is HookVerdict.UNDETERMINED:
         return replace(main, needs=_needs(_doubts(main, *others)))
     if ignorant:
-        doubts = _distinct([doubt for doubt in _doubts(main, *ignorant) if doubt.ignorance])
+        doubts = _distinct(where(_doubts(main, *ignorant), ignorance=True))
         return replace(
             main,
             verdict=HookVerdict.UNDETERMINED,
@@ -63,9 +63,9 @@ def _way(ruling: Ruling) -> object:
     return None if ruling.rerouted is None else (ruling.rerouted.flow.dst, ruling.rerouted.mark)
 
 
-def _distinct(doubts: list[Doubt]) -> tuple[Doubt, ...]:
+def _distinct(doubts: Iterable[Doubt]) -> tuple[Doubt, ...]:
     return tuple(dict.fromkeys(doubts))
 
 
 def _needs(doubts: Iterable[Doubt]) -> tuple[SetQuery | ChainQuery, ...]:
-    return tuple(dict.fromkeys(doubt.need for doubt in doubts if doubt.need is not None))
+    return tuple(dict.fromkeys(doubt.need for doubt in doubts if doubt.need))

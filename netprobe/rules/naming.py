@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain as joined
 
 from netprobe.model import Chain, Object, Rule, Statement, Table, Term
-from netprobe.model.lookup import among
+from netprobe.model.lookup import among, where
 from netprobe.model.pattern import pattern
 from netprobe.model.protocol import PORTED
 
@@ -87,13 +87,13 @@ def policy_object(table: Table, chain: Chain) -> Object:
 
 def owner(*texts: str) -> str | None:
     """The program whose habits these names, texts and comments show, or None."""
-    return next((who for who, habit in _OWNERS if any(habit.search(text) for text in texts)), None)
+    return next((who for who, habit in _OWNERS if any(map(habit.search, texts))), None)
 
 
 def _only_owner(chain: Chain) -> str | None:
     """Who hangs chains into this one, if it is one program alone: that one also sets the policy."""
     statements = joined.from_iterable(rule.statements for rule in chain.rules)
-    owners = {owner(each.target) for each in statements if each.kind == "jump"} - {None}
+    owners = {owner(each.target) for each in where(statements, kind="jump")} - {None}
     return owners.pop() if len(owners) == 1 else None
 
 
@@ -131,7 +131,7 @@ def reason_of(rule: Rule) -> Reason:
     """The kind of decision a rule makes: the first of its statements that is more than a comparison of
     headers.
     """
-    return next((reason for statement in rule.statements if (reason := _reason(statement))), Reason.RULE)
+    return next(filter(None, map(_reason, rule.statements)), Reason.RULE)
 
 
 def _reason(statement: Statement) -> Reason | None:

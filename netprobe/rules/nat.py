@@ -16,7 +16,7 @@ from netprobe.model import ConntrackEntry, Flow, Statement, Term
 
 from . import spread
 from .expression import Scene, evaluate, look_up
-from .packet import HookPacket, first_entry
+from .packet import HookPacket, known_entry
 from .ruling import Doubt, Reason
 
 DESTINATION_HOOKS = ("prerouting", "output")  # the other two, input and postrouting, change the source
@@ -33,6 +33,10 @@ class Target(Struct, frozen=True, gc=False):
     ports: tuple[int, int] | None = None
     chance: float | None = None
     doubt: Doubt | None = None
+
+    def instead_of(self, address: str, port: int | None) -> tuple[str, int | None]:
+        """What becomes of an address and a port."""
+        return self.address or address, port if self.port is None else self.port
 
 
 def names(kind: str) -> str:
@@ -178,22 +182,16 @@ def _aimed(
 
 def rewritten(packet: HookPacket, target: Target, hook: str) -> HookPacket:
     """The packet after a rule translated it, its connection remembering that."""
-    connection = packet.connection or first_entry(packet)
+    connection = known_entry(packet)
     reply = connection.reply
     if hook in DESTINATION_HOOKS:
-        address, port = (
-            target.address or packet.flow.dst,
-            (target.port if target.port is not None else packet.flow.dport),
-        )
+        address, port = target.instead_of(packet.flow.dst, packet.flow.dport)
         flow = replace(packet.flow, dst=address, dport=port)
         answer = (address, reply[1], port, reply[3])
     else:
-        address, port = (
-            target.address or packet.flow.src,
-            (target.port if target.port is not None else packet.flow.sport),
-        )
+        address, port = target.instead_of(packet.flow.src, packet.flow.sport)
         flow = replace(packet.flow, src=address, sport=port)
-        answer = (reply[0], address, reply[2], reply[3] if target.port is None else target.port)
+        answer = (reply[0], address, reply[2], target.instead_of("", reply[3])[1])
     return done(replace(packet, flow=flow, connection=replace(connection, reply=answer)), hook)
 
 
@@ -201,16 +199,19 @@ def done(packet: HookPacket, hook: str) -> HookPacket:
     """The packet with a note in its connection that this hook's side is decided, translated or not (a null
     binding).
     """
-    connection = packet.connection or first_entry(packet)
-    word = DESTINATION_DONE if hook in DESTINATION_HOOKS else SOURCE_DONE
+    connection, word = known_entry(packet), _decision_word(hook)
     status = connection.status if word in connection.status else (*connection.status, word)
     return replace(packet, connection=replace(connection, status=status))
 
 
 def decided(packet: HookPacket, hook: str) -> bool:
     """Whether this side of the connection was decided at an earlier hook (a packet that passes lo)."""
-    word = DESTINATION_DONE if hook in DESTINATION_HOOKS else SOURCE_DONE
-    return packet.connection is not None and word in packet.connection.status
+    return packet.connection is not None and _decision_word(hook) in packet.connection.status
+
+
+def _decision_word(hook: str) -> str:
+    """The word of a connection whose side that a hook translates is decided."""
+    return DESTINATION_DONE if hook in DESTINATION_HOOKS else SOURCE_DONE
 
 
 def remembered(packet: HookPacket, hook: str) -> tuple[HookPacket, str]:
@@ -237,13 +238,16 @@ def _tuple_wanted(connection: ConntrackEntry, reply: bool) -> tuple[str, str, in
 
 def _destination(flow: Flow, wanted: tuple[str, str, int | None, int | None]) -> Flow:
     _, dst, _, dport = wanted
-    if flow.protocol.has_ports:
-        return replace(flow, dst=dst, dport=dport if dport is not None else flow.dport)
-    return replace(flow, dst=dst, icmp_id=dport if dport is not None else flow.icmp_id)
+    return replace(flow, dst=dst, **_number(flow, "dport", dport))
 
 
 def _source(flow: Flow, wanted: tuple[str, str, int | None, int | None]) -> Flow:
     src, _, sport, _ = wanted
-    if flow.protocol.has_ports:
-        return replace(flow, src=src, sport=sport if sport is not None else flow.sport)
-    return replace(flow, src=src, icmp_id=sport if sport is not None else flow.icmp_id)
+    return replace(flow, src=src, **_number(flow, "sport", sport))
+
+
+def _number(flow: Flow, port: str, wanted: int | None) -> dict[str, int]:
+    """What tells one connection from another beside its addresses: a port, or the identifier of an echo."""
+    if wanted is None:
+        return {}
+    return {port if flow.protocol.has_ports else "icmp_id": wanted}

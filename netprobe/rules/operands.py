@@ -10,6 +10,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from netprobe.model import Term
+from netprobe.model.lookup import but, column
 from netprobe.model.pattern import pattern
 
 from .datatypes import Datatype
@@ -123,6 +124,6 @@ def literals(term: Term) -> tuple[str, ...] | None:
     """The literals of a value or of a plain set of values; None for anything richer."""
     if term.kind == "value":
         return (term.text,)
-    if term.kind == "set" and all(each.kind == "value" for each in term.args):
-        return tuple(each.text for each in term.args)
+    if term.kind == "set" and not but(term.args, kind="value"):
+        return tuple(column(term.args, "text"))
     return None

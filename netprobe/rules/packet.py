@@ -135,6 +135,11 @@ class Surroundings(Struct, frozen=True):
     moment: Moment | None = None
 
 
+def known_entry(packet: HookPacket) -> ConntrackEntry:
+    """The packet's connection, as it begins with this packet where it has none yet."""
+    return packet.connection or first_entry(packet)
+
+
 def first_entry(packet: HookPacket) -> ConntrackEntry:
     """The conntrack entry that this packet creates, as the first of its connection."""
     return replace(entry_of(packet.flow, packet.zone), reply_zone=packet.reply_zone)

@@ -7,6 +7,7 @@ from itertools import chain as joined
 from msgspec import Struct
 
 from netprobe.model import Chain, Ruleset, Statement, Table, Term
+from netprobe.model.lookup import column, where
 
 # Source: include/uapi/linux/netfilter_ipv4.h (enum nf_ip_hook_priorities).
 DEFRAG, CONNTRACK, NAT_DESTINATION, NAT_SOURCE = -400, -200, -100, 100
@@ -106,7 +107,7 @@ def _is_of(table: Table, family: str) -> bool:
 def translates(ruleset: Ruleset, family: str) -> bool:
     """Whether the NAT hooks are in place: one nat chain at any hook registers them all."""
     chains = joined.from_iterable(table.chains for table in _concerned(ruleset, family))
-    return any(chain.type == "nat" and chain.hook for chain in chains)
+    return any(column(where(chains, type="nat"), "hook"))
 
 
 def tracks(ruleset: Ruleset, family: str) -> bool:

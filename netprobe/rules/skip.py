@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from netprobe.model import Rule
-from netprobe.model.lookup import indexed
+from netprobe.model import Rule, Term
+from netprobe.model.lookup import find, indexed
 
 from .packet import HookPacket
 
 LONG = 256  # rules; of a shorter chain all are looked at
 
+_DESTINATION = Term("key", "ip daddr")
 _ByDestination = tuple[tuple[int, ...], dict[str, tuple[int, ...]]]
 
 
@@ -43,11 +44,8 @@ def _by_destination(rules: tuple[Rule, ...]) -> _ByDestination:
 
 def _destination(rule: Rule) -> str | None:
     """The one IPv4 address that the first test of a rule wants for the destination, as it is written."""
-    first = rule.statements[0] if rule.statements else None
-    if first is None or (first.kind, first.op) != ("match", "=="):
+    first = find(rule.statements[:1], kind="match", op="==", left=_DESTINATION)
+    if first is None or first.right is None or first.right.kind != "value":
         return None
-    left, right = first.left, first.right
-    if left is None or right is None or (left.kind, left.text, right.kind) != ("key", "ip daddr", "value"):
-        return None
-    address, _, length = right.text.partition("/")
+    address, _, length = first.right.text.partition("/")
     return address if length in ("", "32") and address.count(".") == 3 else None

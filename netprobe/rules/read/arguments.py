@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from netprobe.model.pattern import pattern
 
+Option = tuple[bool, str, list[str]]
+
 _TOKEN = pattern(r'"((?:\\.|[^"\\])*)"|(\S+)')
 _ESCAPED = pattern(r"\\(.)")
 
@@ -22,7 +24,7 @@ class Block(Struct):
 
     kind: str
     name: str
-    options: list[tuple[bool, str, list[str]]] = []
+    options: list[Option] = []
 
     def text(self) -> str:
         """The block as the tool prints it, for a person."""
@@ -36,9 +38,28 @@ class Block(Struct):
         """Whether an option stands there, negated or not."""
         return any(option == name for _, option, _ in self.options)
 
+    @property
+    def negated(self) -> bool:
+        """Whether any of its options is."""
+        return any(negated for negated, _, _ in self.options)
+
+    def negates(self, *names: str) -> bool:
+        """Whether one of these options is negated."""
+        return any(negated for negated, name, _ in self.options if name in names)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The first value of each option, "" where it has none, by their names without dashes."""
+        return {name[2:]: "".join(values[:1]) for _, name, values in self.options}
+
     def value(self, name: str) -> str | None:
         """The first value of an option, None where it is absent or has none."""
-        return next((values[0] for _, option, values in self.options if option == name and values), None)
+        return value_of(self.options, name)
+
+
+def value_of(options: list[Option], name: str) -> str | None:
+    """The first value of one of these options, None where it is absent or has none."""
+    return next((values[0] for _, option, values in options if option == name and values), None)
 
 
 def tokens(line: str) -> list[tuple[str, bool]]:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Collection
 from netprobe.model import Statement, Term
 from netprobe.model.pattern import pattern
 
-from .arguments import Block, blocks, tokens
+from .arguments import Block, Option, blocks, tokens, value_of
 from .terms import key, masked, match, note, one_of, unknown, value
 from .xt_match import FULL, interface, mark_and_mask
 from .xt_target import read_target
 
-Option = tuple[bool, str, list[str]]
 Reader = Callable[[Option], Statement]
 
 _INNER_NEGATION = pattern(r"(?<!\S)(--?\S+) ! ")  # `-s ! MAC` as ebtables prints it
@@ -38,7 +37,7 @@ def ebtables_arguments(
     """The statements of one ebtables rule; it has no comments."""
     found = blocks(tokens(_INNER_NEGATION.sub(r"! \1 ", f" {arguments}")))
     options = [option for block in found if block.kind != "target" for option in block.options]
-    protocol = _value(options, "--ip-proto") or _value(options, "--ip6-proto")
+    protocol = value_of(options, "--ip-proto") or value_of(options, "--ip6-proto")
     statements = [_read(option, EBTABLES, protocol) for option in options if option[1] not in _BURSTS]
     for block in found:
         if block.kind in ("target", "goto"):
@@ -93,10 +92,6 @@ _BURSTS = frozenset(
         "-c",
     )
 )
-
-
-def _value(options: list[Option], name: str) -> str | None:
-    return next((values[0] for _, option, values in options if option == name and values), None)
 
 
 def _read(option: Option, readers: dict[str, Reader], protocol: str | None) -> Statement:

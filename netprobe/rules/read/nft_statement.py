@@ -10,6 +10,7 @@ import msgspec
 from msgspec import structs
 
 from netprobe.model import Statement, Term
+from netprobe.model.lookup import but
 from netprobe.rules.moment import numbered
 
 from .nft_expression import term, word
@@ -113,15 +114,12 @@ def _mangle(inside: dict[str, Any]) -> list[Statement]:
 
 def _nat(kind: str) -> Callable[[Any], list[Statement]]:
     def read(inside: dict[str, Any] | None) -> list[Statement]:
-        inside = inside or {}
-        flags = inside.get("flags", [])
-        options = dict.fromkeys(flags if isinstance(flags, list) else [flags], "")
         return [
             Statement(
                 kind,
                 right=_optional(inside, "addr"),
                 port=_optional(inside, "port"),
-                options=options,
+                options=_flags(inside),
                 text=kind,
             )
         ]
@@ -129,8 +127,14 @@ def _nat(kind: str) -> Callable[[Any], list[Statement]]:
     return read
 
 
-def _optional(inside: dict[str, Any], name: str) -> Term | None:
-    return term(inside[name]) if name in inside else None
+def _flags(inside: dict[str, Any] | None) -> dict[str, str]:
+    """The flags of a statement, of which one stands there alone."""
+    flags = (inside or {}).get("flags", [])
+    return dict.fromkeys(flags if isinstance(flags, list) else [flags], "")
+
+
+def _optional(inside: dict[str, Any] | None, name: str) -> Term | None:
+    return term(inside[name]) if inside and name in inside else None
 
 
 def _tproxy(inside: dict[str, Any]) -> list[Statement]:
@@ -148,15 +152,15 @@ def _reject(inside: dict[str, Any] | None) -> list[Statement]:
 def _limit(inside: Any) -> list[Statement]:
     if isinstance(inside, str):
         return [Statement("limit", target=inside, text=f"limit name {inside}")]
-    over = {"over": ""} if inside.get("inv") else {}
-    text = f"limit rate {'over ' if over else ''}{inside['rate']}/{inside.get('per', 'second')}"
-    return [
-        Statement(
-            "limit",
-            options={name: word(each) for name, each in inside.items() if name != "inv"} | over,
-            text=text,
-        )
-    ]
+    over, word_of_it = _over(inside)
+    text = f"limit rate {word_of_it}{inside['rate']}/{inside.get('per', 'second')}"
+    options = {name: word(each) for name, each in inside.items() if name != "inv"}
+    return [Statement("limit", options=options | over, text=text)]
+
+
+def _over(inside: dict[str, Any]) -> tuple[dict[str, str], str]:
+    """What says of a limit that it holds for what is above it: an option, and a word of its text."""
+    return ({"over": ""}, "over ") if inside.get("inv") else ({}, "")
 
 
 def _quota(inside: Any) -> list[Statement]:
@@ -166,30 +170,21 @@ def _quota(inside: Any) -> list[Statement]:
         "bytes": str(inside["val"] * _UNITS.get(inside.get("val_unit", "bytes"), 1)),
         "used": str(inside.get("used", 0) * _UNITS.get(inside.get("used_unit", "bytes"), 1)),
     }
-    over = {"over": ""} if inside.get("inv") else {}
-    return [
-        Statement(
-            "quota", options=options | over, text=f"quota {'over ' if over else ''}{options['bytes']} bytes"
-        )
-    ]
+    over, word_of_it = _over(inside)
+    return [Statement("quota", options=options | over, text=f"quota {word_of_it}{options['bytes']} bytes")]
 
 
 def _connections(inside: dict[str, Any]) -> list[Statement]:
-    over = {"over": ""} if inside.get("inv") else {}
-    return [
-        Statement(
-            "connlimit",
-            options={"count": word(inside["val"])} | over,
-            text=f"ct count {'over ' if over else ''}{inside['val']}",
-        )
-    ]
+    over, word_of_it = _over(inside)
+    count = word(inside["val"])
+    return [Statement("connlimit", options={"count": count} | over, text=f"ct count {word_of_it}{count}")]
 
 
 def _update(inside: dict[str, Any]) -> list[Statement]:
     """`update @set { key limit rate ... }`: a limit for each element; without one it changes nothing for this
     packet.
     """
-    found = (each for each in statements(inside.get("stmt", [])) if each.kind != "note")
+    found = but(statements(inside.get("stmt", [])), kind="note")
     limits = [structs.replace(each, text=f"{each.text} in set {inside['set']}") for each in found]
     return limits or [note("set")]
 
@@ -199,10 +194,8 @@ def _meter(inside: dict[str, Any]) -> list[Statement]:
 
 
 def _queue(inside: dict[str, Any] | None) -> list[Statement]:
-    inside = inside or {}
-    flags = inside.get("flags", [])
-    options = dict.fromkeys(flags if isinstance(flags, list) else [flags], "")
-    return [Statement("queue", right=term(inside.get("num", 0)), options=options)]
+    number = _optional(inside, "num") or term(0)
+    return [Statement("queue", right=number, options=_flags(inside))]
 
 
 def _forward(inside: dict[str, Any]) -> list[Statement]:

@@ -28,12 +28,15 @@ def masked(term: Term, mask: int, full: int) -> Term:
     return term if mask == full else Term("&", args=(term, value(str(mask))))
 
 
+EQUALITY = {False: "==", True: "!="}  # the operators, by whether the test is negated
+
+
 def match(left: Term | str, right: Term | str, negated: bool = False, text: str = "") -> Statement:
     """A test for equality or membership."""
     return Statement(
         "match",
         key(left) if isinstance(left, str) else left,
-        "!=" if negated else "==",
+        EQUALITY[negated],
         value(right) if isinstance(right, str) else right,
         text=text,
     )

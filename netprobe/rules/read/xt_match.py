@@ -12,7 +12,7 @@ from collections.abc import Callable
 from netprobe.model import Statement, Term
 
 from .arguments import Block
-from .terms import key, masked, match, one_of, some_bit, unknown, value
+from .terms import EQUALITY, key, masked, match, one_of, some_bit, unknown, value
 
 FULL = 0xFFFFFFFF
 FRAGMENT_OFFSET = 0x1FFF  # the low 13 bits of the IPv4 header's third word
@@ -238,7 +238,7 @@ def _plain(selector: str, option: str) -> Reader:
 
 def _hops(block: Block, ip: str) -> list[Statement] | None:
     [(negated, name, [text])] = block.options
-    operators = {"eq": "!=" if negated else "==", "lt": "<", "gt": ">"}
+    operators = {"eq": EQUALITY[negated], "lt": "<", "gt": ">"}
     selector = "ip ttl" if block.name == "ttl" else "ip6 hoplimit"
     return [Statement("match", key(selector), operators[name.rpartition("-")[2]], value(text))]
 
@@ -253,10 +253,7 @@ def _iprange(block: Block, ip: str) -> list[Statement] | None:
 def _physdev(block: Block, ip: str) -> list[Statement] | None:
     found = []
     for negated, name, values in block.options:
-        selector = f"xt {name[2:]}"
-        found.append(
-            match(selector, interface(values[0]), negated) if values else match(selector, "1", negated)
-        )
+        found.append(match(f"xt {name[2:]}", interface(values[0]) if values else "1", negated))
     return found
 
 
@@ -297,35 +294,24 @@ def _condition(kind: str) -> Reader:
     """A match on other packets or on the clock: its options are kept for the evaluation to weigh."""
 
     def read(block: Block, ip: str) -> list[Statement] | None:
-        options = {name[2:]: values[0] if values else "" for _, name, values in block.options}
-        negated = any(negated for negated, _, _ in block.options)
-        return [Statement(kind, op="!=" if negated else "==", options=options, text=block.text())]
+        return [Statement(kind, op=EQUALITY[block.negated], options=block.settings, text=block.text())]
 
     return read
 
 
 def _ipset(block: Block, ip: str) -> list[Statement] | None:
     options = {name[2:]: " ".join(values) for _, name, values in block.options}
-    negated = any(negated for negated, name, _ in block.options if name == "--match-set")
     name, _, sides = options.pop("match-set", "").partition(" ")
     options["match-set"] = sides
-    return [Statement("ipset", op="!=" if negated else "==", target=name, options=options, text=block.text())]
+    op = EQUALITY[block.negates("--match-set")]
+    return [Statement("ipset", op=op, target=name, options=options, text=block.text())]
 
 
 def _recent(block: Block, ip: str) -> list[Statement] | None:
-    options = {name[2:]: values[0] if values else "" for _, name, values in block.options}
-    negated = any(
-        negated for negated, name, _ in block.options if name in ("--set", "--rcheck", "--update", "--remove")
-    )
-    return [
-        Statement(
-            "recent",
-            op="!=" if negated else "==",
-            target=options.pop("name", "DEFAULT"),
-            options=options,
-            text=block.text(),
-        )
-    ]
+    options = block.settings
+    op = EQUALITY[block.negates("--set", "--rcheck", "--update", "--remove")]
+    name = options.pop("name", "DEFAULT")
+    return [Statement("recent", op=op, target=name, options=options, text=block.text())]
 
 
 def _header(name: str) -> Reader:
@@ -334,8 +320,7 @@ def _header(name: str) -> Reader:
     """
 
     def read(block: Block, ip: str) -> list[Statement] | None:
-        negated = any(negated for negated, _, _ in block.options)
-        return None if negated else [match(f"exthdr {name}", "1"), unknown(block.text())]
+        return None if block.negated else [match(f"exthdr {name}", "1"), unknown(block.text())]
 
     return read
 

@@ -126,14 +126,19 @@ def _address_and_port(text: str) -> tuple[Term | None, Term | None]:
     else:
         address, _, port = text.partition(":")
     port = port.partition("/")[0]
-    return (value(address.replace("]-[", "-")) if address else None), (value(port) if port else None)
+    return _given(address.replace("]-[", "-")), _given(port)
+
+
+def _given(text: str | None) -> Term | None:
+    """A literal; None where there is none."""
+    return value(text) if text else None
 
 
 def _nat(block: Block, ip: str) -> list[Statement] | None:
     addresses = [
         values[0] for _, name, values in block.options if name in ("--to-source", "--to-destination", "--to")
     ]
-    ports = block.value("--to-ports")
+    only_ports = (None, _given(block.value("--to-ports")))
     flags = {name[2:]: "" for _, name, values in block.options if not values}
     kind = {
         "SNAT": "snat",
@@ -142,17 +147,16 @@ def _nat(block: Block, ip: str) -> list[Statement] | None:
         "REDIRECT": "redirect",
         "NETMAP": "netmap",
     }[block.name]
-    address, port = _address_and_port(addresses[0]) if addresses else (None, value(ports) if ports else None)
+    address, port = _address_and_port(addresses[0]) if addresses else only_ports
     return [Statement(kind, right=address, port=port, options=flags, text=block.text())]
 
 
 def _tproxy(block: Block, ip: str) -> list[Statement] | None:
-    address, port = block.value("--on-ip"), block.value("--on-port")
     found = [
         Statement(
             "tproxy",
-            right=value(address) if address else None,
-            port=value(port) if port else None,
+            right=_given(block.value("--on-ip")),
+            port=_given(block.value("--on-port")),
             options={"drop": "no socket"},
             text=block.text(),
         )
