@@ -216,6 +216,13 @@ class Link(Struct, frozen=True, gc=False):
         return self.arp and self.kind != "loopback"
 
     @property
+    def nsid(self) -> int | None:
+        """What its namespace calls the one in which the other end or the lower device is; None where that is
+        the same one.
+        """
+        return self.link.nsid if self.link is not None else None
+
+    @property
     def far_end(self) -> tuple[int, int] | None:
         """(nsid, ifindex) of a veth's other end where that is in another namespace."""
         if self.kind != "veth" or self.link is None or self.link.nsid is None:

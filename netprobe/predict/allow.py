@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Chain, Command, Flow, Object, Protocol, Rule, Ruleset, Stop
+from netprobe.model.lookup import find
 from netprobe.model.pattern import pattern
 from netprobe.rules.hook import traverse
 from netprobe.rules.packet import HookPacket
@@ -286,7 +287,7 @@ def unlimited(ruleset: Ruleset, decision: Decision) -> Fix:
     """The accepting rule without the limit that it has, in its place; a rule that drops what is too much is
     deleted.
     """
-    found = next((rule for rule in _rules(ruleset, decision) if rule.number == decision.rule), None)
+    found = find(_rules(ruleset, decision), number=decision.rule)
     gone = fixes.without(decision.object)
     if found is None or "accept" not in [each.kind for each in found.statements]:
         return gone

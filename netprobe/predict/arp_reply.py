@@ -17,7 +17,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import find, has, where
 
 from . import fib, fixes, rp_filter
 from .drop import lost
@@ -137,7 +137,7 @@ def _proxies(ground: Ground, name: str, link: Link, request: Packet) -> Station 
     entry) are on.
     """
     namespace, flow = ground.namespace(name), request.flow
-    entry = any(entry.proxy for entry in namespace.entries_for(link, flow.dst))
+    entry = has(namespace.entries_for(link, flow.dst), proxy=True)
     pvlan = bool(_maximum(namespace, link, "proxy_arp_pvlan"))
     on = entry or pvlan or _maximum(namespace, link, "proxy_arp")
     if not on or not forwards(namespace, link, 4):

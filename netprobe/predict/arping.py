@@ -22,7 +22,7 @@ from netprobe.model import (
     Stop,
     Walk,
 )
-from netprobe.model.lookup import column, not_among, those_not_in, where
+from netprobe.model.lookup import column, find, not_among, those_not_in, where
 
 from . import fib, neighbour, prefix, unanswered
 from .arp_reply import Station
@@ -140,7 +140,7 @@ def _from_outside(carry: Carry, asker: tuple[str, Link], branch: Branch, request
 
 def _home(asker: tuple[str, Link], branches: Sequence[Branch]) -> Walk:
     """The way of an answer: the branch that comes back to who asked, or why none does."""
-    home = next((b for b in branches if b.at == asker), branches[0])
+    home = find(branches, at=asker) or branches[0]
     if home.at == asker:
         return _delivered(home)
     stop = home.stop or lost("neigh-no-answer", *asker, Stage.ARP, "the answer does not come back")

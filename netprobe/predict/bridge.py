@@ -23,7 +23,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import among, but, indexed, not_among, where
+from netprobe.model.lookup import among, but, find, has, indexed, not_among, where
 
 from . import prefix
 from .drop import lost, unread
@@ -39,8 +39,8 @@ def fdb_lookup(namespace: Namespace, bridge: Link, mac: str, vlan: int | None) -
     if namespace.forwarded is not None:
         _ask(namespace, bridge, mac, vlan)
     wanted = vlan or 0
-    entries = [e for e in namespace.entries_of(mac) if bridge.index in (e.master, e.index)]
-    found = [e for e in entries if e.remote is None and e.vlan in (None, 0, vlan)]
+    entries = among(where(namespace.entries_of(mac), remote=None), vlan=(None, 0, vlan))
+    found = [e for e in entries if bridge.index in (e.master, e.index)]
     return min(found, key=lambda e: (not e.local, (e.vlan or 0) != wanted), default=None)
 
 
@@ -158,11 +158,11 @@ def into_vlan(name: str, bridge: Link, at: Link, packet: Packet) -> Packet | Sto
     if known is None:
         return packet.suspecting(_unknown(name, at))
     carried = _tagged(packet)
-    if carried in [vlan.id for vlan in known]:
+    if has(known, id=carried):
         return packet
-    own = next((vlan.id for vlan in known if vlan.pvid), None)
+    own = find(known, pvid=True)
     if not carried and own is not None:
-        return replace(packet, tags=(*packet.tags, f"vlan {own}"))
+        return replace(packet, tags=(*packet.tags, f"vlan {own.id}"))
     return _not_in_vlan(name, bridge, at, carried, Stage.BRIDGE_PREROUTING)
 
 
@@ -176,7 +176,7 @@ def out_of_vlan(name: str, bridge: Link, at: Link, packet: Packet) -> Packet | S
     bare = replace(packet, tags=packet.tags[:-1])
     if known is None:
         return bare.suspecting(_unknown(name, at))
-    vlan = next((vlan for vlan in known if vlan.id == carried), None)
+    vlan = find(known, id=carried)
     if vlan is None:
         return _not_in_vlan(name, bridge, at, carried, Stage.BRIDGE_POSTROUTING)
     return bare if vlan.untagged else packet

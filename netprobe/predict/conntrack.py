@@ -9,11 +9,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Command, ConntrackEntry, Flow, Leg, Namespace, Object, Place, Protocol, Stage, Stop
+from netprobe.model.lookup import column, where
 from netprobe.rules.packet import HookPacket, first_entry
 from netprobe.rules.ruling import Ruling
 
 from . import fixes
-from .trace import Trail
+from .trace import Track, Trail
 from .view import Packet
 
 _SYNS, _SYN_ACK = {False: ("syn",), True: ("syn", "ecn", "cwr")}, ("syn", "ack")
@@ -52,8 +53,7 @@ def track(
     protocol = packet.flow.protocol
     if protocol is Protocol.ND:
         return replace(subject, state="untracked")
-    tracks = trail.tracks if trail is not None else ()
-    walked = (track.connection for track in reversed(tracks) if track.namespace == namespace.name)
+    walked = column(reversed(tracks_in(namespace.name, trail)), "connection")
     for entry in filter(None, (*walked, *older)):
         back = entry.protocol, entry.zone_of_replies
         if back == (protocol, subject.zone_of_replies) and is_side(entry.reply, subject.flow):
@@ -64,6 +64,11 @@ def track(
     if packet.leg is Leg.REPLY and packet.flow.protocol.is_asked_first:
         return replace(subject, state="invalid")  # an answer to a question that was never seen here
     return replace(subject, state="new", connection=first_entry(subject))
+
+
+def tracks_in(name: str, trail: Trail | None) -> tuple[Track, ...]:
+    """What namespace `name` has tracked of this walk so far."""
+    return where(trail.tracks, namespace=name) if trail is not None else ()
 
 
 def crowded(namespace: Namespace, place: Place, ruling: Ruling) -> tuple[Stop, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netprobe.model import Command, Link, Namespace, Object, Stage, Stop
-from netprobe.model.lookup import not_among, where
+from netprobe.model.lookup import has, holding, not_among, where
 
 from . import prefix
 from .bystanders import bystanders
@@ -162,13 +162,13 @@ def _own(namespace: Namespace, port: Link) -> bool:
     """Whether an interface has addresses of its own; the link-local one that every interface gets does not
     count.
     """
-    return any(a.scope == "global" for a in namespace.addresses_of(port))
+    return has(namespace.addresses_of(port), scope="global")
 
 
 def _is_routed(namespace: Namespace, port: Link) -> bool:
     """Whether an interface is for routes, and for no bridge: it has addresses, or routes lead out of it."""
-    routes = (route for route in namespace.routes if not prefix.needs_scope(route.dst.partition("/")[0]))
-    led = any(port.index in route.indexes for route in routes if route.type == "unicast")
+    routes = holding(where(namespace.routes, type="unicast"), indexes=port.index)
+    led = any(not prefix.needs_scope(route.dst.partition("/")[0]) for route in routes)
     return led or _own(namespace, port)
 
 
@@ -183,10 +183,8 @@ def _share_a_network(namespace: Namespace, bridge: Link, other: Namespace, end: 
     """Whether an address of `end` is of a network of the bridge. fe80::/64 is everywhere and tells
     nothing.
     """
-    networks = [
-        prefix.network(a.address, a.prefixlen) for a in namespace.addresses_of(bridge) if a.scope == "global"
-    ]
-    return any(prefix.contains(network, a.address) for network in networks for a in other.addresses_of(end))
+    networks = tuple(map(prefix.network_of, where(namespace.addresses_of(bridge), scope="global")))
+    return any(prefix.within(networks, own.address) for own in other.addresses_of(end))
 
 
 def _wrong_bridge(ground: Ground, namespace: Namespace, port: Link, there: str, end: Link) -> Stop | None:

@@ -22,7 +22,7 @@ from netprobe.model import (
     Route,
     RouteQuery,
 )
-from netprobe.model.lookup import grouped, indexed
+from netprobe.model.lookup import among, but, column, find, grouped, indexed, where
 
 from . import policy, prefix
 from .fixes import option
@@ -66,9 +66,17 @@ class FibResult(Struct, frozen=True, gc=False):
         return self.route is None and self.leg is not None
 
     @property
+    def found(self) -> Route:
+        """The route; one of type "none" that says nothing when nothing matched."""
+        return self.route or _NO_ROUTE
+
+    @property
     def type(self) -> str:
         """The route's type in ip-route(8)'s words; "none" when nothing matched."""
-        return self.route.type if self.route else "none"
+        return self.found.type
+
+
+_NO_ROUTE = Route("", "none", scope="")
 
 
 def sought(namespace: Namespace, query: RouteQuery) -> FibResult:
@@ -83,8 +91,7 @@ def sought(namespace: Namespace, query: RouteQuery) -> FibResult:
 def lookup(namespace: Namespace, query: RouteQuery) -> FibResult:
     """What this namespace's FIB decides for `query`, from the configuration alone, as far as it was read."""
     decisions = (_act(namespace, rule, query) for rule in policy.selected(namespace, query))
-    found = next((decision for decision in decisions if decision is not None), None)
-    return found or _on_link(query) or FibResult(error="ENETUNREACH")
+    return next(filter(None, decisions), None) or _on_link(query) or FibResult(error="ENETUNREACH")
 
 
 def _on_link(query: RouteQuery) -> FibResult | None:
@@ -198,8 +205,7 @@ def local_route(namespace: Namespace, address: str) -> Route | None:
     """The route of the table local that makes an address the namespace's own, the longest prefix first; None
     where it was not read, too.
     """
-    found = _covering(namespace, LOCAL, address)
-    return next((route for route in found if route.type == "local"), None)
+    return find(_covering(namespace, LOCAL, address), type="local")
 
 
 def has_source(namespace: Namespace, address: str) -> bool:
@@ -231,7 +237,7 @@ def is_broadcast(namespace: Namespace, address: str) -> bool:
 
 
 def _broadcasts(routes: tuple[Route, ...]) -> tuple[str, ...]:
-    return tuple(route.dst for route in routes if route.type == "broadcast")
+    return tuple(column(where(routes, type="broadcast"), "dst"))
 
 
 _NEAR = ("global", "site", "link")
@@ -243,13 +249,12 @@ def source_for(namespace: Namespace, decision: FibResult, dst: str) -> str | Non
     """The source address the kernel picks for a packet that takes this route (inet_select_addr, RFC 6724 in
     outline).
     """
-    if decision.route is not None and decision.route.source:
-        return decision.route.source
+    if decision.found.source:
+        return decision.found.source
     if decision.type == "local":
         return dst
-    scope = decision.route.scope if decision.route is not None else ""
     towards = _looked_towards(decision.via, dst)
-    return select_address(namespace, decision.index, towards, _SOURCES.get(scope, _NEAR))
+    return select_address(namespace, decision.index, towards, _SOURCES.get(decision.found.scope, _NEAR))
 
 
 def _looked_towards(via: str | None, dst: str) -> str:
@@ -272,15 +277,15 @@ def select_address(
     """
     if prefix.version(towards) == 6:
         return _select_v6(namespace, index, towards)
-    near = [a for a in namespace.addresses_at(index) if _is_primary(a) and a.scope in scopes]
+    near = among(filter(_is_primary, namespace.addresses_at(index)), scope=scopes)
     nearest = (a for a in near if prefix.contains(prefix.connected(a), towards))
-    return next((a.address for a in chain(nearest, near, _elsewhere(namespace, index))), None)
+    return next(column(chain(nearest, near, _elsewhere(namespace, index)), "address"), None)
 
 
 def _elsewhere(namespace: Namespace, index: int | None) -> Iterator[InterfaceAddress]:
     """The global primary addresses of all other interfaces."""
     own = indexed(_primary, namespace.addresses)
-    yield from (a for a in chain.from_iterable(own.values()) if a.index != index and a.scope == "global")
+    yield from but(where(chain.from_iterable(own.values()), scope="global"), index=index)
 
 
 def _primary(addresses: tuple[InterfaceAddress, ...]) -> dict[int | None, tuple[InterfaceAddress, ...]]:
@@ -302,7 +307,7 @@ def masqueraded(namespace: Namespace, out: Link, query: RouteQuery) -> str | Non
     network first, whatever source the route prefers (nf_nat_masquerade_ipv4).
     """
     legs = sought(namespace, query).candidates
-    towards = next((leg.via or query.dst for leg in legs if leg.index == out.index), query.dst)
+    towards = next(column(where(legs, index=out.index), "via"), None) or query.dst
     versions = {prefix.version(towards), prefix.version(query.dst)}
     wanted = towards if versions == {4} else query.dst  # IPv6 looks at the destination only
     return select_address(namespace, out.index, wanted, scopes=("global",))
@@ -310,7 +315,7 @@ def masqueraded(namespace: Namespace, out: Link, query: RouteQuery) -> str | Non
 
 def first_address(namespace: Namespace, link: Link, version: int) -> str | None:
     """The address that REDIRECT takes: the first of the interface that may be used (nf_nat_redirect.c)."""
-    return next((a.address for a in namespace.addresses_of(link, version) if is_usable(a)), None)
+    return next(column(filter(is_usable, namespace.addresses_of(link, version)), "address"), None)
 
 
 def is_usable(address: InterfaceAddress) -> bool:
@@ -324,15 +329,14 @@ def is_usable(address: InterfaceAddress) -> bool:
 
 def _select_v6(namespace: Namespace, index: int | None, towards: str) -> str | None:
     scope = "link" if prefix.is_link_local(towards) else "global"
-    able = [a for a in namespace.addresses if (a.version, a.scope) == (6, scope) and is_usable(a)]
-    near = [a for a in able if a.index == index]
+    able = tuple(filter(is_usable, where(namespace.addresses, version=6, scope=scope)))
+    near = where(able, index=index)
 
     def rank(address: InterfaceAddress) -> tuple[bool, bool, int]:
         unliked = is_temporary(address) is not prefers_temporary(namespace, address.index)
         return "deprecated" in address.flags, unliked, -_common_bits(address.address, towards)
 
-    best_first = sorted(near or able, key=rank)
-    return best_first[0].address if best_first else None
+    return next(column(sorted(near or able, key=rank), "address"), None)
 
 
 def is_temporary(address: InterfaceAddress) -> bool:

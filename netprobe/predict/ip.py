@@ -13,6 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import End, Link, Namespace, Stage, Stop
+from netprobe.model.link import name_of
+from netprobe.model.lookup import column
 
 from . import bpf, conntrack, fib, ip_ends, ipv6, netfilter, prefix, routing, size, sockets, xfrm
 from .arp_reply import forwards
@@ -224,7 +226,7 @@ def _forward_note(namespace: Namespace, decision: FibResult, rules: str, packet:
     out = namespace.link(decision.index)
     via = f" via {decision.via}" if decision.via else ""
     parts = [
-        f"to {out.name if out else '?'}{via}",
+        f"to {name_of(out)}{via}",
         rules,
         f"ttl {packet.flow.ttl}" if packet.flow.ttl is not None else "",
     ]
@@ -292,7 +294,7 @@ def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival 
     framed = replace(
         packet, flow=replace(packet.flow, src_mac=src_mac, dst_mac=found.mac), via=leaving.nexthop
     )
-    note = ", ".join(part for part in (leaving.note, found.note) if part)
+    note = ", ".join(filter(None, (leaving.note, found.note)))
     branches = (
         carry.transmit(name, link, framed, note, trail=trail)
         if link.kind != "loopback"
@@ -324,7 +326,7 @@ def _loop(name: str, link: Link, packet: Packet, note: str, stop: Stop | None) -
 
 def _meant(ground: Ground, branches: tuple[Branch, ...], dst: str) -> tuple[Branch, ...]:
     """Of a frame that several stacks took up, for all or for a group, first the one to the destination."""
-    arrived = [branch.at for branch in branches if branch.at is not None]
+    arrived = [*filter(None, column(branches, "at"))]
     if len(arrived) < 2:
         return branches
     owners = [name for name, _ in arrived if ground.namespace(name).owner_of(dst) is not None]

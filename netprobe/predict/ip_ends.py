@@ -5,6 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Link, Namespace, Object, Place, Protocol, Stage, Stop
+from netprobe.model.link import name_of
+from netprobe.model.lookup import find
 
 from . import fib, fixes, prefix
 from .arp_reply import forwards
@@ -19,11 +21,10 @@ _PROXYS_TABLE = 100  # as in the kernel's documentation of TPROXY
 def is_broadcast(namespace: Namespace, dst: str, link: Link | None) -> Stop:
     """The destination is the broadcast address of a network that the sender takes itself to be in."""
     mine = next((a for a in namespace.addresses if prefix.broadcast(a.address, a.prefixlen) == dst), None)
-    own = f"{mine.address}/{mine.prefixlen}" if mine else "?"
-    device = link.name if link else "?"
+    own = mine.written if mine else "?"
     text = f"for {namespace.name} {dst} is the broadcast address of its own {own}, not a station's"
     fix = fixes.with_right_length(mine, link) if mine is not None and link is not None else ()
-    object = Object("address", f"{own} dev {device}", text)
+    object = Object("address", f"{own} dev {name_of(link)}", text)
     return lost("addr-is-broadcast", namespace.name, link, Stage.ROUTE, text, object=object, fix=fix)
 
 
@@ -33,12 +34,12 @@ def leads_back(namespace: Namespace, out: Link, decision: FibResult) -> Stop | N
     It keeps its route there, by which nobody takes it (loopback_xmit; skb_valid_dst in ip_rcv_finish_core,
     dst_discard); IPv6 makes such a route one that refuses (ip6_route_info_create).
     """
-    if decision.route is None or (out.kind, decision.type) != ("loopback", "unicast"):
+    if (out.kind, decision.type) != ("loopback", "unicast"):
         return None
-    described = fib.words(decision.route, decision.leg, out)
+    described = fib.words(decision.found, decision.leg, out)
     thing = Object("route", " ".join(described), " ".join(described))
     text = f"the route {thing.id} of {namespace.name} leads back to itself: nobody takes what comes in there"
-    fix = (fixes.ip(decision.route.dst, "route", "del", *described),)
+    fix = (fixes.ip(decision.found.dst, "route", "del", *described),)
     return lost("route-via-dead-device", namespace.name, out, Stage.ROUTE, text, object=thing, fix=fix)
 
 
@@ -47,15 +48,14 @@ def without_source(namespace: Namespace, link: Link | None, decision: FibResult,
     route's; that one must be told to be the source.
     """
     text = f"{namespace.name} has no IPv{prefix.version(dst)} address to send from"
-    thing = Object("address", f"dev {link.name if link else 'INTERFACE'}", text)
+    thing = Object("address", f"dev {name_of(link, 'INTERFACE')}", text)
     fix: fixes.Fix = (fixes.with_address(link),)
-    near = namespace.addresses_of(link, 4) if link is not None and decision.route is not None else ()
+    near = namespace.addresses_of(link, 4) if decision.route is not None else ()
     for own in near[:1] if prefix.version(dst) == 4 else ():
-        assert decision.route is not None
         text = f"{own.written} has the scope {own.scope}: {namespace.name} sends nothing from it to {dst}"
-        thing = Object("address", f"{own.written} dev {link.name if link else ''}", text)
-        words = fib.words(decision.route, decision.leg, link)
-        metric = ("metric", str(decision.route.metric)) if decision.route.metric else ()
+        thing = Object("address", f"{own.written} dev {name_of(link)}", text)
+        words = fib.words(decision.found, decision.leg, link)
+        metric = ("metric", str(decision.found.metric)) if decision.found.metric else ()
         fix = (fixes.ip(dst, "route", "replace", *words, *metric, "src", own.address),)
     return lost("addr-missing", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
 
@@ -97,7 +97,7 @@ def no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Stop
     """A packet in pieces that the receiver has no memory to put together (net/ipv4/inet_fragment.c)."""
     key = {4: "net.ipv4.ipfrag_high_thresh", 6: "net.ipv6.ip6frag_high_thresh"}[packet.flow.version]
     limit = namespace.number(key, 4194304)
-    if not packet.fragments or limit > (packet.flow.length or 0):
+    if not packet.fragments or limit > packet.length:
         return None
     return replace(
         sysctl(
@@ -132,9 +132,8 @@ def seldom_answered(namespace: Namespace, link: Link | None) -> tuple[Stop, ...]
 
 def _local_table(namespace: Namespace, version: int) -> int | None:
     """A table in which every address is the namespace's own, as a transparent proxy needs one."""
-    whole = ("local", prefix.WHOLE[version])
-    found = (route.table for route in namespace.routes if (route.type, route.dst) == whole)
-    return next(found, None)
+    found = find(namespace.routes, type="local", dst=prefix.WHOLE[version])
+    return found.table if found is not None else None
 
 
 def not_kept(namespace: Namespace, link: Link, packet: Packet) -> Stop:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Object, Stage, Stop
+from netprobe.model.link import name_of
 from netprobe.model.lookup import find
 
 from . import fixes, prefix
@@ -45,7 +46,7 @@ def refused(namespace: Namespace, version: int, only: str | None = None) -> Stop
             continue
         if version == 6 and "dadfailed" in address.flags and address.scope == "global":
             link = namespace.link(address.index)
-            written = f"{address.address}/{address.prefixlen} dev {link.name if link else '?'}"
+            written = f"{address.written} dev {name_of(link)}"
             text = (
                 f"{namespace.name} does not use {address.address}: duplicate address detection found another"
                 " station that has it"

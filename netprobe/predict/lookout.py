@@ -13,7 +13,7 @@ from itertools import chain
 from operator import attrgetter
 
 from netprobe.model import End, Flow, Link, Namespace, Probe, RouteQuery, Snapshot, Watch
-from netprobe.model.lookup import grouped
+from netprobe.model.lookup import but, column, grouped
 
 from . import fib, prefix
 from .prediction import Prediction
@@ -101,15 +101,14 @@ def _interfaces(snapshot: Snapshot, prediction: Prediction) -> Iterator[tuple[Na
     """The interfaces on the way, and those that the routes name."""
     yield from filter(None, (snapshot.link_at(hop.place) for hop in prediction.hops))
     for routed in prediction.routed:
-        namespace = snapshot.get(routed.namespace)
-        link = namespace.link(routed.decision.index) if namespace is not None else None
-        if namespace is not None and link is not None:
+        namespace = snapshot.at(routed.namespace)
+        link = namespace.link(routed.decision.index)
+        if link is not None:
             yield namespace, link
 
 
 def _addressed(namespace: Namespace, link: Link | None) -> tuple[str, ...]:
-    known = namespace.addresses_of(link) if link is not None else ()
-    return tuple(address.address for address in known if address.scope != "host")
+    return tuple(column(but(namespace.addresses_of(link), scope="host"), "address"))
 
 
 def _most(addresses: Iterable[str]) -> tuple[str, ...]:

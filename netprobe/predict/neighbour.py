@@ -22,7 +22,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import find
+from netprobe.model.lookup import but, find
 
 from . import fib, fixes, ipv6, prefix, rp_filter
 from .arp_reply import Station, noarp
@@ -82,7 +82,7 @@ def needs_mac(link: Link) -> bool:
 
 def cached(namespace: Namespace, link: Link, address: str) -> Neighbour | None:
     """The neighbour entry for an address on a link."""
-    return next((entry for entry in namespace.entries_for(link, address) if not entry.proxy), None)
+    return find(namespace.entries_for(link, address), proxy=False)
 
 
 def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packet: Packet) -> Resolution:
@@ -100,10 +100,10 @@ def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packe
     if found.stations:
         # the port that joined last is flooded first (br_add_if), and who answers first is believed
         best = min(reversed(found.stations), key=lambda station: station.proxy)
+        whose, rivals = "", but(found.stations, mac=best.mac)
         if best.namespace and best.link:  # who is asked learns who asks (arp_process, ndisc_recv_ns)
             ground.learned[best.namespace, best.link.index, asked.flow.src] = link.mac
-        whose = f" of {best.namespace}/{best.link.name}" if best.namespace and best.link else ""
-        rivals = tuple(station for station in found.stations if station.mac != best.mac)
+            whose = f" of {best.namespace}/{best.link.name}"
         return Resolution(
             best.mac, f"neighbour {best.mac}{whose}", rivals=rivals, suspects=best.suspects, given=best.given
         )

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import FdbEntry, Hop, Link, Stage, Stop
+from netprobe.model.lookup import but
 
 from .trace import Gone, Trail
 from .view import Packet
@@ -150,7 +151,7 @@ class Carry(Protocol):
 
 def first_arrived(branches: Sequence[Branch]) -> Branch:
     """The branch that a stack takes up, else the first."""
-    return next((b for b in branches if b.at is not None), branches[0])
+    return next(iter(but(branches, at=None)), branches[0])
 
 
 def is_group(mac: str | None) -> bool:

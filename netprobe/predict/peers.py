@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from msgspec.structs import replace
 
 from netprobe.model import FoundPeer, Snapshot
+from netprobe.model.lookup import among, column
 
 
 def mutual(snapshot: Snapshot, fresh: Collection[str] | None = None) -> Snapshot:
@@ -24,7 +25,7 @@ def mutual(snapshot: Snapshot, fresh: Collection[str] | None = None) -> Snapshot
 
 def _around(snapshot: Snapshot, fresh: Collection[str]) -> Iterable[str]:
     """These namespaces, and those that are known to lead there."""
-    leading = (found.namespace for found in snapshot.peers if found.peer in fresh)
+    leading = column(among(snapshot.peers, peer=fresh), "namespace")
     return filter(snapshot.__contains__, dict.fromkeys((*fresh, *leading)))
 
 

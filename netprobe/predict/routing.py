@@ -23,7 +23,8 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import but, not_among, where
+from netprobe.model.link import name_of
+from netprobe.model.lookup import but, find, not_among, where
 
 from . import fib, fixes, ipv6, policy, prefix, rp_filter
 from .drop import link_down, lost
@@ -104,7 +105,7 @@ def _from_kernel(own: FibResult, answer: RouteAnswer) -> FibResult:
 
 def _with_path(decision: FibResult, answer: RouteAnswer) -> FibResult:
     """The decision with the path MTU that the kernel has learned (rt_fill_info, rt6_fill_node), if it has."""
-    if answer.mtu is None or (decision.route is not None and answer.mtu == decision.route.mtu):
+    if answer.mtu in (None, decision.found.mtu):
         return decision
     return replace(decision, learned=answer.mtu, learned_lock=answer.mtu_lock)
 
@@ -135,13 +136,12 @@ def _as_deleted(route: Route) -> Route:
 
 
 def _refusal(namespace: Namespace, packet: Packet, decision: FibResult, stage: Stage) -> Stop:
-    if decision.route is not None and decision.type in _CODES:
-        text = fib.describe(decision.route, None, None)
-        object = Object(
-            "route", text, f"{text} metric {decision.route.metric}" if decision.route.metric else text
-        )
+    if decision.type in _CODES:
+        route = decision.found
+        text = fib.describe(route, None, None)
+        object = Object("route", text, f"{text} metric {route.metric}" if route.metric else text)
         where = f"the route {text} of {namespace.name} refuses {packet.flow.dst}"
-        fix = fixes.ip(packet.flow.dst, "route", "del", *fib.words(_as_deleted(decision.route), None, None))
+        fix = fixes.ip(packet.flow.dst, "route", "del", *fib.words(_as_deleted(route), None, None))
         return lost(_CODES[decision.type], namespace.name, None, stage, where, object=object, fix=(fix,))
     if decision.rule is not None and decision.rule.action in _CODES:
         text = describe_rule(decision.rule)
@@ -240,8 +240,8 @@ def _promise(namespace: Namespace, dst: str) -> tuple[str, ...]:
     version = prefix.version(dst)
     if _has_network(namespace, version):
         return ()
-    addressed = (link for link in namespace.links if link.up and _has_address(namespace, link, version))
-    name = next((link.name for link in addressed if link.kind != "loopback"), None)
+    running = but(where(namespace.links, up=True), kind="loopback")
+    name = next((link.name for link in running if _has_address(namespace, link, version)), None)
     return () if name is None else ("dev", name, "onlink")
 
 
@@ -297,7 +297,7 @@ def _tentative(namespace: Namespace, own: InterfaceAddress) -> Stop:
     """An IPv6 address that nobody may use until it is known to be the only one (RFC 4862)."""
     link = namespace.link(own.index)
     text = f"{namespace.name} does not use {own.address} yet: duplicate address detection is not over"
-    written = f"{own.address}/{own.prefixlen} dev {link.name if link else '?'}"
+    written = f"{own.written} dev {name_of(link)}"
     object = Object("address", written, "tentative")
     return lost("addr-dad-failed", namespace.name, link, Stage.OUTPUT, text, object=object)
 
@@ -339,8 +339,7 @@ def local_rule_missing(namespace: Namespace, packet: Packet) -> Stop | None:
     if namespace.owner_of(packet.flow.dst) is None:
         return None
     rules = policy.rules_for(namespace, packet.flow.version)
-    local = next((r for r in rules if r.action == "lookup" and r.table == fib.LOCAL), None)
-    if local is not None and local == rules[0]:
+    if find(rules, action="lookup", table=fib.LOCAL) in rules[:1]:
         return None
     text = (
         f"{packet.flow.dst} is {namespace.name}'s own, but no policy rule looks it up in the table local"

@@ -19,7 +19,7 @@ from netprobe.model import (
     Stop,
 )
 from netprobe.model.link import name_of
-from netprobe.model.lookup import where
+from netprobe.model.lookup import but, has, where
 
 from . import fib, fixes, prefix
 from .drop import lost
@@ -105,13 +105,14 @@ def _has_own_rules(namespace: Namespace) -> bool:
 
 def _has_own_local(namespace: Namespace) -> bool:
     """Whether somebody has added a route of type local (fib_has_custom_local_routes)."""
-    return any(r.type == "local" and r.protocol != "kernel" and r.version == 4 for r in namespace.routes)
+    made = but(where(namespace.routes, type="local"), protocol="kernel")
+    return has(made, version=4)
 
 
 def _own_source(namespace: Namespace, stop: Stop, src: str) -> Stop:
     """The address that makes a source the namespace's own; else the route of the table local that does."""
     own, route = namespace.address(src), fib.local_route(namespace, src)
-    link = namespace.link(next((leg.index for leg in route.nexthops), None)) if route is not None else None
+    link = namespace.link_of(next(iter(route.nexthops), None)) if route is not None else None
     if own is None and route is not None:
         own = _behind(namespace, route, link)
     owner = namespace.link_of(own)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from itertools import chain as joined
 
 from netprobe.model import Object, Place, Protocol, Ruleset, Stop
+from netprobe.model.lookup import among
 from netprobe.model.pattern import pattern
 from netprobe.rules.ruling import Decision, HookVerdict, Reason, Ruling
 
@@ -41,8 +42,8 @@ def likely(rules: Ruleset, ruling: Ruling, place: Place) -> tuple[Ruling, tuple[
     if ruling.verdict is HookVerdict.UNDETERMINED:
         return ruling, ()
     ways = (ruling, *ruling.alternatives)
-    passing = next((way for way in ways if way.verdict in _LETS_PASS), None)
-    losing = (way for way in ways if way.verdict in (HookVerdict.DROP, HookVerdict.REJECT))
+    passing = next(iter(among(ways, verdict=_LETS_PASS)), None)
+    losing = among(ways, verdict=(HookVerdict.DROP, HookVerdict.REJECT))
     chances = tuple(filter(None, (_chance(rules, place, way, ruling) for way in losing)))
     return (ruling, ()) if passing is None or not chances else (passing, chances)
 
@@ -50,7 +51,7 @@ def likely(rules: Ruleset, ruling: Ruling, place: Place) -> tuple[Ruling, tuple[
 def _chance(rules: Ruleset, place: Place, dropping: Ruling, main: Ruling) -> Stop | None:
     """The loss by a limit or by dice; None where there are none."""
     doubts = joined.from_iterable(way.doubts for way in (dropping, main, *main.alternatives))
-    doubt = next((doubt for doubt in doubts if doubt.reason in _CHANCE), None)
+    doubt = next(iter(among(doubts, reason=_CHANCE)), None)
     if doubt is None:
         return None
     rule, code = doubt.decision or dropping.decision, _CODES[doubt.reason]
@@ -77,7 +78,7 @@ def stop(rules: Ruleset, place: Place, ruling: Ruling) -> Stop:
     decision = ruling.decision
     if decision is None:
         return Stop("filtered-by-rule", place, "a rule drops the packet")
-    used_up = next((d for d in ruling.spent if d.reason in _CHANCE), None)
+    used_up = next(iter(among(ruling.spent, reason=_CHANCE)), None)
     if used_up is not None:
         text = (
             f"{used_up.object.id} is used up, and so the packet goes on to {decision.object.id}, which"

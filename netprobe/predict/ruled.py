@@ -20,6 +20,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.lookup import column, where
 from netprobe.rules.hook import traverse
 from netprobe.rules.packet import FibAnswer, FibQuery, Fragment, HookPacket, Surroundings
 from netprobe.rules.ruling import HookVerdict, Reason, Ruling
@@ -164,11 +165,7 @@ def _ruling(
     around = _surroundings(ground, namespace, packet, trail)
     if packet.reused:  # then older connections count as well
         return traverse(namespace.ruleset, family, hook, subject, device=device, around=around)
-    tracks = (
-        tuple(track for track in trail.tracks if track.namespace == namespace.name)
-        if trail is not None
-        else ()
-    )
+    tracks = conntrack.tracks_in(namespace.name, trail)
     question = (namespace.name, family, hook, subject, device, packet.leg, packet.flow.protocol, tracks)
     asked, ruling = ground.rulings.get(question, (None, None))
     if ruling is None or asked is not namespace:
@@ -259,14 +256,12 @@ def _passage(
     rules = namespace.ruleset or Ruleset()
     ruling, chances = rule_ends.likely(rules, ruling, place)
     onward = conntrack.onward(name, packet, ruling.packet)
-    doubts = [
-        rule_ends.doubtful(d.decision.object if d.decision else None, place, d.text)
-        for d in ruling.doubts
-        if d.ignorance or ruling.verdict is HookVerdict.UNDETERMINED
-    ]
+    is_open = ruling.verdict is HookVerdict.UNDETERMINED
+    telling = ruling.doubts if is_open else where(ruling.doubts, ignorance=True)
+    doubts = [rule_ends.doubtful(doubt.object, place, doubt.text) for doubt in telling]
     onward = onward.suspecting(*chances, *doubts, *conntrack.crowded(namespace, place, ruling))
     made = tuple(c for t in ruling.translations for c in changes(t.before.flow, t.after.flow, t.kind))
-    thing = next((t.decision.object for t in ruling.translations if t.decision), None)
+    thing = next(filter(None, column(ruling.translations, "object")), None)
     if fields := _fields_set(name, packet, ruling):
         thing = ruling.passed[-1].object
         made = (*made, *fields)

@@ -37,14 +37,14 @@ class Limit(Struct, frozen=True, gc=False):
 
 def limit(namespace: Namespace, out: Link, decision: FibResult, packet: Packet, forwarded: bool) -> Limit:
     """How long a packet may be that leaves by `out` on the route of `decision`."""
-    version, route = packet.flow.version, decision.route
-    locked = decision.learned_lock or (route is not None and route.mtu_lock)
+    version, route = packet.flow.version, decision.found
+    locked = decision.learned_lock or route.mtu_lock
     learned = None if packet.unlearned else decision.learned
     if forwarded and version == 4 and not locked and not _forwards_by_learned(namespace):
         learned = None
     if learned is not None:
         return Limit(learned, "learned", out, locked)
-    if route is not None and route.mtu is not None:
+    if route.mtu is not None:
         return Limit(route.mtu, "route", out, locked)
     return _of_interface(namespace, out, version)
 
@@ -77,7 +77,7 @@ def dont_fragment(namespace: Namespace, probe: Probe, packet: Packet, decision: 
     if out is None:
         return True
     here = limit(namespace, out, decision, packet, forwarded=False)
-    return (packet.flow.length or 0) <= here.mtu and not (here.locked and packet.flow.version == 4)
+    return packet.length <= here.mtu and not (here.locked and packet.flow.version == 4)
 
 
 def fit(

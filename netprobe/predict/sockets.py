@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Flow, Leg, Link, Namespace, Object, Socket, Stage, Stop
+from netprobe.model.link import kind_of
 from netprobe.model.lookup import but, grouped, where
 from netprobe.rules.packet import HookPacket, Listening
 
@@ -71,7 +72,7 @@ def suspects(namespace: Namespace, link: Link | None, packet: Packet) -> tuple[S
         for s in chosen
         for text in s.programs
     )
-    full = tuple(stop for s in chosen if (stop := _full(namespace, link, s)) is not None)
+    full = tuple(filter(None, (_full(namespace, link, s) for s in chosen)))
     return filtered + (full if len(full) < len(chosen) else ())
 
 
@@ -219,7 +220,7 @@ def _elsewhere(namespace: Namespace, link: Link | None, packet: Packet, sockets:
 
 def _bound(namespace: Namespace, socket: Socket) -> str:
     """Where a socket listens, as ss(8) prints it: `0.0.0.0%eth1:80`, and whether it is one for IPv6 alone."""
-    device = namespace.link(socket.interface) if socket.interface else None
+    device = namespace.link(socket.interface)
     only = " (v6only)" if socket.v6only else ""
     return f"{socket.address}{f'%{device.name}' if device is not None else ''}:{socket.port}{only}"
 
@@ -241,13 +242,13 @@ def _takes_from(namespace: Namespace, socket: Socket, link: Link | None) -> bool
         return True
     if not socket.interface:
         return vrf is None or namespace.sysctl(f"net.ipv4.{socket.protocol}_l3mdev_accept", "0") == "1"
-    return socket.interface in (link.index, vrf.index if vrf is not None else link.index)
+    return socket.interface in (link.index, (vrf or link).index)
 
 
 def _vrf(namespace: Namespace, link: Link | None) -> Link | None:
     """The VRF whose port an interface is (net/core: sdif is the port, dif the VRF)."""
     master = namespace.link(link.master) if link is not None else None
-    return master if master is not None and master.kind == "vrf" else None
+    return master if kind_of(master) == "vrf" else None
 
 
 def _takes_at(socket: Socket, address: str, version: int) -> bool:

@@ -73,9 +73,9 @@ def up(ground: Ground, name: str, link: Link, packet: Packet, own: Branch) -> Wa
     if tagged := tagged_above(ground, name, link, packet):
         return tagged
     stations = _stations_above(ground, name, link, packet)
-    if own.stop is not None and not stations:
-        return tuple(_below_a_bridge(ground, name, link, own))
-    return (*stations, own) if not stations or is_group(packet.flow.dst_mac) else stations
+    if not stations:
+        return tuple(_below_a_bridge(ground, name, link, own)) if own.stop is not None else (own,)
+    return (*stations, own) if is_group(packet.flow.dst_mac) else stations
 
 
 def _below_a_bridge(ground: Ground, name: str, link: Link, own: Branch) -> Iterator[Branch]:

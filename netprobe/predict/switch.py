@@ -232,7 +232,7 @@ class Switch:
         others = bystanders(self.ground, namespace.name, every, packet)
         ports = sorted(
             (each for each in every if each.index not in others),
-            key=lambda p: not self.ground.knows(namespace.name, p.link.nsid if p.link else None),
+            key=lambda p: not self.ground.knows(namespace.name, p.nsid),
         )
         for out in ports:
             if port is not None and out.index == port.index and not settings(out).hairpin:

@@ -29,8 +29,8 @@ def life(namespace: Namespace, version: int, decision: FibResult) -> Life:
     else everybody's.
     """
     link = namespace.link(decision.index)
-    route = decision.route
-    if route is not None and route.hoplimit:
+    route = decision.found
+    if route.hoplimit:
         named = fib.describe(route, decision.leg, link)
         object = Object("route", named, f"{named} hoplimit {route.hoplimit}")
         words = fib.in_full(replace(route, hoplimit=None), decision.leg, link)

@@ -15,6 +15,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.lookup import column
 
 from .arp_request import Enquiry
 from .drop import Unread, link_down
@@ -50,8 +51,7 @@ def _is_at_the_bearer(ground: Ground, address: str, stop: Stop) -> bool:
     asked to be silent (arp_ignore) than this one.
     """
     place = stop.place
-    there = ground.namespace(place.namespace) if place.namespace is not None else None
-    bearer = there.owner_of(address) if there is not None else None
+    bearer = ground.namespace(place.namespace).owner_of(address) if place.namespace is not None else None
     return bearer is not None and bearer.name == place.interface
 
 
@@ -95,10 +95,10 @@ def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet, seen:
         return ground.namespace(far[0]).owner_of(address) is not None
     ground.all_macvlans_on(*far)  # they may be the owner, in whichever namespace they are
     branches = carry.receive(far[0], replace(far[1], carrier=True), asked, barred=False)
-    arrived = (b.at[0] for b in branches if b.at is not None)
-    if any(ground.namespace(each).owner_of(address) is not None for each in arrived):
+    arrived = filter(None, column(branches, "at"))
+    if any(ground.namespace(each).owner_of(address) is not None for each, _ in arrived):
         return True
-    ends = filter(None, (branch.stop for branch in branches))
+    ends = filter(None, column(branches, "stop"))
     return any(_owner_behind(ground, carry, each, asked, seen) for each in ends)
 
 

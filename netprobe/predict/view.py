@@ -33,7 +33,7 @@ from netprobe.model import (
     Stop,
 )
 from netprobe.model.behind import seen_behind
-from netprobe.model.lookup import indexed
+from netprobe.model.lookup import but, find, indexed
 from netprobe.rules.packet import HookPacket
 from netprobe.rules.ruling import Ruling
 
@@ -99,9 +99,14 @@ class Packet(Struct, frozen=True, gc=False):
         return self.flow.dst_mac or BROADCAST
 
     @property
+    def length(self) -> int:
+        """The length of the packet, in bytes; 0 where it is not known."""
+        return self.flow.length or 0
+
+    @property
     def longest(self) -> int:
-        """The length of the packet, in bytes, or of its longest piece where it is cut."""
-        return self.fragments or self.flow.length or 0
+        """The same, or of its longest piece where it is cut."""
+        return self.fragments or self.length
 
     def suspecting(self, *stops: Stop) -> Packet:
         """This packet after passing something that may stop it."""
@@ -232,8 +237,7 @@ class Ground:
         """
         seen, lacking, why = indexed(seen_behind, ports, self.snapshot.peers, self.snapshot.behind, of=name)
         self.lacks(lacking)
-        if why is not None:
-            raise Unread(name, "stations behind the ports of a bridge", why, Stage.BRIDGE)
+        _be_read(name, "stations behind the ports of a bridge", why, Stage.BRIDGE)
         return seen
 
     def visit(self, name: str, links: Iterable[Link]) -> None:
@@ -261,8 +265,7 @@ class Ground:
         found = self._peers.get((name, nsid))
         if found is None:
             raise Lacking(FindPeer(name, nsid))
-        if found.why is not None:
-            raise Unread(name, f"namespace called nsid {nsid}", found.why, Stage.TRANSMIT)
+        _be_read(name, f"namespace called nsid {nsid}", found.why, Stage.TRANSMIT)
         return found.peer
 
     def wire(self, sought: str) -> FoundWire | None:
@@ -279,19 +282,15 @@ class Ground:
 
         None when that one is not visible.
         """
-        if link.link is None or link.link.nsid is None:
-            return name
-        return self._called(name, link.link.nsid)
+        return name if link.nsid is None else self._called(name, link.nsid)
 
     def tunnels_in(self, name: str) -> Iterator[tuple[str, Link]]:
         """The VXLAN devices whose packets come in by namespace `name`: its own, and those that moved from
         there to one read so far.
         """
         for other in (self.namespace(name), *self.snapshot.namespaces.values()):
-            for each in _known_links(other):
-                if each.vxlan is None:
-                    continue
-                moved = each.link is not None and each.link.nsid is not None
+            for each in but(_known_links(other), vxlan=None):
+                moved = each.nsid is not None
                 if moved is (other.name != name) and self.underlay(other.name, each) == name:
                     yield other.name, each
 
@@ -347,13 +346,11 @@ class Ground:
         if not packet.reused:
             return ()
         flow = replace(packet.flow, ttl=None, length=None, src_mac=None, dst_mac=None)
-        known = (each for each in self.snapshot.connections if (each.namespace, each.flow) == (name, flow))
-        found = next(known, None)
+        found = find(self.snapshot.connections, namespace=name, flow=flow)
         if found is None:
             self.lacks([AskConnection(name, flow)] if self.ask else [])
             return ()
-        if found.why is not None:
-            raise Unread(name, "tracked connections", found.why, Stage.PREROUTING)
+        _be_read(name, "tracked connections", found.why, Stage.PREROUTING)
         return found.entries
 
     def kernel_route(self, name: str, query: RouteQuery) -> RouteAnswer | None:
@@ -364,9 +361,14 @@ class Ground:
         if found is None:
             self.unasked |= {AskRoute(name, query): None} if self.ask else {}
             return None
-        if found.why is not None:
-            raise Unread(name, f"kernel's route to {query.dst}", found.why, Stage.ROUTE)
+        _be_read(name, f"kernel's route to {query.dst}", found.why, Stage.ROUTE)
         return found.answer
+
+
+def _be_read(name: str, what: str, why: str | None, stage: Stage) -> None:
+    """Raises Unread where there is a reason why something of namespace `name` was not read."""
+    if why is not None:
+        raise Unread(name, what, why, stage)
 
 
 def _known_links(namespace: Namespace) -> tuple[Link, ...]:

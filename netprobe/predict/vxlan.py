@@ -29,7 +29,7 @@ from netprobe.model import (
     Stop,
     Vxlan,
 )
-from netprobe.model.lookup import but, grouped, has, where
+from netprobe.model.lookup import but, column, grouped, has, where
 
 from . import fib, prefix
 from .drop import Finish, link_down, lost
@@ -92,7 +92,7 @@ def _members(
     frame = Packet(Flow("", group, Protocol.UDP, src_mac=lower.mac, dst_mac=BROADCAST), Leg.REQUEST)
     copies = [*carry.transmit(home, lower, frame)]
     members, others = [], [Branch(packet, exit=(name, link)) for each in copies if each.exit]
-    for there, heard in filter(None, (each.at for each in copies)):
+    for there, heard in filter(None, column(copies, "at")):
         own = where(ground.namespace(there).addresses_of(heard, prefix.version(group)), scope="global")
         for _, device in ground.tunnels_in(there) if own and there != home else ():
             theirs = device.tunnel
@@ -230,7 +230,7 @@ def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, entry: FdbEn
     decision = fib.sought(ground.namespace(name), query)
     source = vxlan.local or fib.source_for(ground.namespace(name), decision, remote) or "0.0.0.0"
     version = prefix.version(remote)
-    length = (packet.flow.length or 0) + OVERHEAD[version]
+    length = packet.length + OVERHEAD[version]
     ttl = vxlan.ttl or life(ground.namespace(name), version, decision).ttl
     return Flow(source, remote, Protocol.UDP, dport=vxlan.port, ttl=ttl, length=length)
 
@@ -262,7 +262,7 @@ def wrapped(below: Gone, answer: Packet) -> Packet:
     Its source port is another one, and so it is new to connection tracking (udp_flow_src_port).
     """
     sent = below.packet.flow
-    length = (answer.flow.length or 0) + OVERHEAD[sent.version]
+    length = answer.length + OVERHEAD[sent.version]
     flow = Flow(sent.dst, sent.src, Protocol.UDP, dport=sent.dport, ttl=64, length=length)
     flow = replace(flow, dst_mac=sent.src_mac or below.link.mac or None)
     return Packet(flow, answer.leg, tags=below.packet.tags)
@@ -280,7 +280,7 @@ def inside(hops: Sequence[Hop], packet: Packet, where: str) -> tuple[Hop, ...]:
         replace(
             h,
             flow=replace(packet.flow, outer=h.flow),
-            note="; ".join(p for p in (first.get(i, ""), h.note) if p),
+            note="; ".join(filter(None, (first.get(i), h.note))),
         )
         for i, h in enumerate(hops)
     )

@@ -154,10 +154,9 @@ def _details(each: SpaceReading, link: Link, layer: Layer) -> Iterator[str]:
     yield _said("mode", link.macvlan_mode)
     yield layer.mode or ""
     yield _said("table", layer.table)
-    yield "STP" * (link.bridge is not None and link.bridge.stp)
+    yield "STP" * link.has_stp
     yield "VLANs" * link.filters_vlans
-    state = link.port.state if link.port is not None else "forwarding"
-    yield state * (state != "forwarding")
+    yield link.port_state * (link.port_state != "forwarding")
     if link.link is not None and not link.link.index and link.link.nsid is not None:
         yield f"sends in {each.nsids.get(link.link.nsid, 'a namespace that is not visible')}"
 

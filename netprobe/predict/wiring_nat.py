@@ -15,7 +15,7 @@ from itertools import filterfalse, islice
 from msgspec.structs import replace
 
 from netprobe.model import Chain, InterfaceAddress, Namespace, Nexthop, Rule, Statement, Table, Term
-from netprobe.model.lookup import first
+from netprobe.model.lookup import but, first, where
 from netprobe.model.wiring import WiredTranslation
 from netprobe.rules import naming
 from netprobe.rules.nat import names
@@ -40,9 +40,9 @@ def translations(namespace: Namespace) -> tuple[WiredTranslation, ...]:
 
 
 def _of_table(table: Table) -> Iterator[Found]:
-    for chain in table.chains:
-        if chain.type == "nat" and chain.hook is not None and not table.dormant:
-            yield from _rules((chain.hook, table), chain, ())
+    chains = () if table.dormant else where(table.chains, type="nat")
+    for chain in but(chains, hook=None):
+        yield from _rules((chain.at, table), chain, ())
 
 
 def _rules(

@@ -86,8 +86,7 @@ def _all_addresses(there: SpaceReading | None) -> tuple[str, ...]:
 
 def _underlay(each: SpaceReading, link: Link, named: Readings) -> SpaceReading | None:
     """The namespace in which a tunnel sends: its own, unless it was made in another one."""
-    nsid = link.link.nsid if link.link is not None else None
-    return each if nsid is None else named.get(each.nsids.get(nsid, ""))
+    return each if link.nsid is None else named.get(each.nsids.get(link.nsid, ""))
 
 
 def _joined(one: TunnelEnd, other: TunnelEnd) -> Wire | None:

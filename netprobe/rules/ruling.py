@@ -79,6 +79,11 @@ class Doubt(Struct, frozen=True, gc=False):
     decision: Decision | None = None
 
     @property
+    def object(self) -> Object | None:
+        """The rule, as far as it is known."""
+        return self.decision.object if self.decision is not None else None
+
+    @property
     def ignorance(self) -> bool:
         """We do not know; as opposed to: it differs from packet to packet."""
         return self.reason is Reason.UNKNOWN or self.reason is Reason.TIME
@@ -107,6 +112,11 @@ class Translation(Struct, frozen=True, gc=False):
     after: HookPacket
     ports: tuple[int, int] | None = None
     decision: Decision | None = None
+
+    @property
+    def object(self) -> Object | None:
+        """The rule, if one made it."""
+        return self.decision.object if self.decision is not None else None
 
 
 class Ruling(Struct, frozen=True, gc=False):
