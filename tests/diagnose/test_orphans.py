@@ -50,6 +50,20 @@ def cause(*lines: str) -> Stop:
     return choice.choose(snapshot, lost, lost.stop).stop
 
 
+@pytest.mark.parametrize(("led", "is_put_back"), [("FORWARD", True), ("INPUT", False)])
+def test_a_chain_was_led_to_from_where_the_one_is_that_is_called_like_it(led: str, is_put_back: bool) -> None:
+    """As OpenWrt has zones: zone_lan is for what comes in, and zone_lan_forward for what is handed on."""
+    heads = ("*filter", ":INPUT ACCEPT [0:0]", ":FORWARD DROP [0:0]", ":zone_lan - [0:0]", ":zone_wan - [0:0]", ":more - [0:0]")
+    rules = (STATES, f"{led} -i docker0 -j zone_lan", "FORWARD -i docker0 -j more", "zone_lan -s 172.17.0.0/16 -j ACCEPT")
+    saved = "\n".join(
+        (*heads, *(f"-A {line}" for line in (*rules, "more -s 172.17.0.0/16 -j ACCEPT", "zone_wan -p icmp -j ACCEPT")), "COMMIT", "")
+    )
+    found = chosen(edited(tutorial(), "host", ruleset=iptables(saved)), "red", "8.8.8.8")
+    assert found.object is not None
+    assert (found.object.id == "iptables filter zone_wan") is is_put_back
+    assert (found.object.id == "iptables filter FORWARD policy") is not is_put_back
+
+
 @pytest.mark.parametrize(
     ("lines", "fix"),
     [

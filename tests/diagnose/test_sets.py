@@ -40,6 +40,41 @@ def test_an_address_that_is_missing_among_the_accepted_is_added() -> None:
     assert (cause.code, lines(cause)) == ("policy-drop", ["ipset add allowed 10.0.0.2"])
 
 
+ALLOWED = "-A INPUT -m set --match-set allowed src -j ACCEPT"
+
+
+def with_known(*rules: Rule, policy: str = "accept") -> Snapshot:
+    """The tutorial's network; c1 has these rules in nft's table fw, and a set there that knows one station."""
+    held = NamedSet("known", ("ipv4_addr",), elements=(Term("value", "192.0.2.7"),))
+    table = Table("nft", "inet", "fw", (Chain("in", rules, "input", policy=policy),), (held,))
+    return edited(tutorial(), "c1", ruleset=Ruleset((), (table,)))
+
+
+def of_known(op: str, verdict: str) -> Rule:
+    test = Statement("match", Term("key", "ip saddr"), op, Term("ref", "known"))
+    return Rule(1, f"ip saddr {op} @known {verdict}", (test, Statement(verdict)), handle=4)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "who"),
+    [
+        (with_known(of_known("!=", "drop")), "nft inet fw in handle 4"),
+        (with_known(of_known("==", "accept"), Rule(2, "drop", (Statement("drop"),), handle=5)), "nft inet fw in handle 5"),
+        (with_known(of_known("==", "accept"), policy="drop"), "nft inet fw in policy"),
+        (
+            by_iptables("-A INPUT -m set --match-set allowed src -j ACCEPT", policy="DROP", allowed=("192.0.2.7",)),
+            "iptables filter INPUT policy",
+        ),
+    ],
+)
+def test_what_a_set_lacks_is_told_of_the_rule_or_policy_that_refuses_for_it(snapshot: Snapshot, who: str) -> None:
+    cause = chosen(snapshot, "red", "172.17.0.2")
+    assert cause.object is not None
+    assert cause.object.id == who
+    assert "lacks 10.0.0.2" in cause.text
+    assert lines(cause)[0] in ("nft add element inet fw known { 10.0.0.2 }", "ipset add allowed 10.0.0.2")
+
+
 @pytest.mark.parametrize("elements", [("10.0.0.2", "192.0.2.7"), ("192.0.2.7", "10.0.0.0/24")])
 def test_an_element_of_an_nft_set_is_taken_out(elements: tuple[str, ...]) -> None:
     test = Statement("match", Term("key", "ip saddr"), "==", Term("ref", "banned"))

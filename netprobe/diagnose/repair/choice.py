@@ -73,7 +73,7 @@ def choose(
     if searches is not _PLAIN and first.is_to_fill_in:
         searches.supposed[first.stop.commands] = first.done
     timed = with_waiting(loss, first)
-    return Choice(_explaining(timed, stop), first.leg, _others(found, first))
+    return Choice(_by_who_refuses(_explaining(timed, stop), stop), first.leg, _others(found, first))
 
 
 def _together(loss: Loss, found: Results, searches: Searches) -> Repair | None:
@@ -179,6 +179,16 @@ def _explaining(repair: Repair, end: Stop) -> Stop:
     if told or not end.text:
         return stop
     return replace(stop, proof=(*stop.proof, end.text))
+
+
+def _by_who_refuses(stop: Stop, end: Stop) -> Stop:
+    """What a set lacks is told of the rule or policy of its table that refuses the packet for it, as what a
+    set holds is: who reads the ruleset, or counters, meets that one.
+    """
+    of = tuple(stop.thing.id.split()[:3])  # of ipset's any table's rules ask
+    theirs = of[:1] == ("ipset",) or of == end.thing.line[:3]
+    same = (stop.code, stop.place.namespace) == (end.code, end.place.namespace)
+    return replace(stop, object=end.object) if stop.thing.kind == "set" and theirs and same else stop
 
 
 def _is_about(one: Stop, other: Stop) -> bool:

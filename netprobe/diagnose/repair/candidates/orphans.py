@@ -7,8 +7,9 @@ See: iptables(8), -j; nft(8), jump.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain as joined
-from itertools import islice, product
+from itertools import islice, product, zip_longest
 from operator import attrgetter
 
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Leg, Namespace, Object, Place, Rule, Statement, Stop, Table
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, has, indexed, not_among, those_not_in, where
+from netprobe.model.lookup import among, but, column, has, indexed, not_among, those_not_in, where
 from netprobe.model.pattern import pattern
 from netprobe.model.place import stage_of
 from netprobe.predict import fixes
@@ -51,7 +52,27 @@ def _pairs(loss: Loss, table: Table) -> Iterator[tuple[Chain, Chain]]:
     # one lost rule orphans one chain: of several, nobody can tell for whom each was
     particular = [*filter(_is_particular, lost)]
     yield from product(_emptied(table), lost)
-    yield from product(those_not_in(leading, lost), particular if len(particular) == 1 else ())
+    pairs = product(those_not_in(leading, lost), particular if len(particular) == 1 else ())
+    yield from filter(partial(_is_its_place, table), pairs)
+
+
+def _is_its_place(table: Table, pair: tuple[Chain, Chain]) -> bool:
+    """Whether a chain was led to from a place as those are that are called like it but for one word: of
+    zone_lan and zone_wan neither is for what is forwarded where the other is for what comes in.
+    """
+    parent, lost = pair
+    alike = {*filter(partial(_are_alike, lost.name), column(table.chains, "name"))}
+    leading = [each.name for each in table.chains if alike.intersection(column(each.rules, "leads_to"))]
+    return not leading or parent.name in leading or any(map(partial(_are_alike, parent.name), leading))
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """Whether two names are the same but for one of several words."""
+    pairs = [*zip_longest(_BETWEEN.split(one), _BETWEEN.split(other))]
+    return len(pairs) > 1 and sum(first != second for first, second in pairs) == 1
+
+
+_BETWEEN = pattern(r"[-_.]")
 
 
 def _of_nat(loss: Loss, namespace: Namespace, table: Table) -> Iterator[Repair]:
