@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from netprobe.model import Rule, Term
-from netprobe.model.lookup import find, indexed
+from netprobe.model import Rule, Statement, Term
+from netprobe.model.lookup import indexed
 
 from .packet import HookPacket
 
 LONG = 256  # rules; of a shorter chain all are looked at
 
-_DESTINATION = Term("key", "ip daddr")
+_FOR_ONE = ("match", "==", Term("key", "ip daddr"))
 _ByDestination = tuple[tuple[int, ...], dict[str, tuple[int, ...]]]
 
 
@@ -44,8 +44,8 @@ def _by_destination(rules: tuple[Rule, ...]) -> _ByDestination:
 
 def _destination(rule: Rule) -> str | None:
     """The one IPv4 address that the first test of a rule wants for the destination, as it is written."""
-    first = find(rule.statements[:1], kind="match", op="==", left=_DESTINATION)
-    if first is None or first.right is None or first.right.kind != "value":
+    first = rule.statements[0] if rule.statements else Statement("")
+    if (first.kind, first.op, first.left) != _FOR_ONE or first.right is None or first.right.kind != "value":
         return None
     address, _, length = first.right.text.partition("/")
     return address if length in ("", "32") and address.count(".") == 3 else None
