@@ -98,7 +98,7 @@ def read_namespace(name: str, fd: Place) -> Namespace:
         reader = _Reader(name)
         nothing: tuple[tuple[Link, ...], dict[str, Mapping[str, str]]] = ((), {})
         none: dict[str, str] = {}
-        unasked: dict[str, str] | None = {}
+        untold: tuple[dict[str, str] | None, dict[str, int]] = ({}, {})
         no_routes: tuple[tuple[Route, ...], bool] = ((), True)
         no_entries: tuple[tuple[FdbEntry, ...], bool] = ((), True)
         found, tables = reader.of("links", "interfaces", lambda: links.read_links(route), nothing)
@@ -106,11 +106,11 @@ def read_namespace(name: str, fd: Place) -> Namespace:
         addresses: tuple[InterfaceAddress, ...] = reader.of(
             "addresses", "addresses", lambda: links.read_addresses(route), ()
         )
-        asking = reader.of(
+        asking, fill = reader.of(
             "asking",
             "the settings of neighbours",
             lambda: neighbours.read_asking(route, found),
-            unasked,
+            untold,
             rare=True,
         )
         stems = neighbours.askers(found, addresses) if asking is None else ()
@@ -146,7 +146,7 @@ def read_namespace(name: str, fd: Place) -> Namespace:
             sockets=reader.of("sockets", "sockets", sockets.read_sockets, None),
             xfrm=reader.of("xfrm", "IPsec policies", xfrm.read_policies, None, rare=True),
             cgroup_programs=bpf.cgroup_programs(bpf.own_cgroup()),
-            counters=counters.read_counters(),
+            counters=counters.read_counters() | fill,
         )
         if route.unsteady:
             reader.blind.append(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from netprobe.linux.netfilter import ipset
-from netprobe.linux.netlink import Record, Request, address, attributes, text
+from netprobe.linux.netlink import Netlink, Record, Request, address, attributes, text
 from netprobe.linux.record import Chosen
 from netprobe.linux.tables import bridges, counters, fib, links, neighbours, policy, sysctl
 from netprobe.model import (
@@ -405,8 +405,8 @@ def test_an_entry_of_several_ports_and_one_that_is_cut() -> None:
 def test_how_full_the_table_of_neighbours_is() -> None:
     config, stats = struct.pack("=HHI5I", 4, 400, 1013, *range(5)), struct.pack("=11Q", *range(10), 7)
     body = struct.pack("=Bxxx", 2) + attribute(4, u32(1024)) + attribute(5, config) + attribute(7, stats)
-    assert neighbours.fill_of(record("table", body)) == {"entries": 1013, "gc_thresh3": 1024, "table_fulls": 7}
-    assert neighbours.fill_of(record("table", struct.pack("=Bxxx", 2) + attribute(4, u32(1024)))) == {}
+    assert neighbours.fill_of(body) == {"entries": 1013, "gc_thresh3": 1024, "table_fulls": 7}
+    assert neighbours.fill_of(struct.pack("=Bxxx", 2) + attribute(4, u32(1024))) == {}
 
 
 def test_interfaces_that_ask_for_neighbours_otherwise_than_usual() -> None:
@@ -420,6 +420,34 @@ def test_interfaces_that_ask_for_neighbours_otherwise_than_usual() -> None:
     assert neighbours.asking_of(of(3, 1, 0), names) == known_as
     assert neighbours.asking_of(of(4, 0, 0), names) == {}  # the settings of those that are made from now on
     assert neighbours.asking_of(struct.pack("=Bxxx", 2), names) == {}
+
+
+def test_the_tables_of_neighbours_and_who_asks_otherwise_are_asked_for_in_one_dump() -> None:
+    """The kernel goes through the interfaces of all namespaces for each: of a row of routers it was the square."""
+    config, stats = struct.pack("=HHI5I", 4, 400, 9, *range(5)), struct.pack("=11Q", *range(10), 7)
+
+    def table(family: int) -> bytes:
+        return struct.pack("=Bxxx", family) + attribute(4, u32(1024)) + attribute(5, config) + attribute(7, stats)
+
+    def device(family: int) -> bytes:
+        settings = attribute(1, u32(2)) + attribute(9, u32(0)) + attribute(11, u32(0))
+        return struct.pack("=Bxxx", family) + attribute(6, settings)
+
+    class Kernel(Netlink):
+        def __init__(self) -> None:
+            self.asked: list[Request] = []
+
+        def bodies(self, request: Request) -> list[bytes]:
+            self.asked.append(request)
+            return [table(2), device(2), table(10), device(10)]
+
+    kernel = Kernel()
+    found, fill = neighbours.read_asking(kernel, [Link(2, "eth0")])
+    assert len(kernel.asked) == 1
+    stems = [f"net.ipv{version}.neigh.eth0" for version in (4, 6)]
+    assert found == {f"{stem}.{what}_solicit": "0" for stem in stems for what in ("mcast", "app")}
+    full = {"entries": 9, "gc_thresh3": 1024, "table_fulls": 7}
+    assert fill == {f"{name}.{what}": n for name in ("arp_cache", "ndisc_cache") for what, n in full.items()}
 
 
 def test_vlans_of_a_port() -> None:

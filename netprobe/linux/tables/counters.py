@@ -1,7 +1,7 @@
 """The counters that tell where packets were lost, under the names that nstat(8) gives them.
 
 Conntrack's own are per CPU and hexadecimal in /proc/net/stat; they are added up here. Those of the neighbour
-tables, one for all namespaces, are asked for by netlink: /proc shows them to the first namespace alone.
+tables are asked for by netlink (`neighbours.read_asking`): /proc shows them to the first namespace alone.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from netprobe.linux import files
-
-from .neighbours import read_fill
 
 HERE = "/proc/thread-self/net"  # /proc/net is the main thread's
 PAIRED = ("snmp", "netstat")  # a line of names, then a line of numbers
@@ -28,7 +26,7 @@ def read_counters() -> dict[str, int]:
         counters |= _listed(_content(name))
     for name, stem in PER_CPU.items():
         counters |= per_cpu(stem, _lines(f"stat/{name}"))
-    return counters | read_fill()
+    return counters
 
 
 def _lines(name: str) -> list[str]:

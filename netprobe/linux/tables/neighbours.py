@@ -16,7 +16,7 @@ from netprobe.model import FdbEntry, FdbQuery, InterfaceAddress, Link, Neighbour
 from . import sysctl
 
 RTM_GETNEIGH, RTM_GETNEIGHTBL = 30, 66
-AF_INET, AF_BRIDGE, AF_INET6 = 2, 7, 10
+AF_UNSPEC, AF_INET, AF_BRIDGE, AF_INET6 = 0, 2, 7, 10
 NTF_SELF, NTF_PROXY, NTF_STICKY, NTF_ROUTER = 0x02, 0x08, 0x40, 0x80
 STATES = {
     0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed",
@@ -34,6 +34,7 @@ MOST_ENTRIES = 1000  # of bridges that are read, 5 us each; where there are more
 MOST_ASKING = 100  # interfaces whose settings of neighbours are read, 5 us each
 MOST_ASKERS = 16  # of more interfaces those whose settings are read all the same, 30 us each
 TABLES = {AF_INET: "arp_cache", AF_INET6: "ndisc_cache"}
+NDTA_THRESH3, NDTA_CONFIG, NDTA_STATS = 4, 5, 7
 NDTA_PARMS, NDTPA_IFINDEX, NDTPA_APP_PROBES, NDTPA_MCAST_PROBES = 6, 1, 9, 11
 _TABLE_HEADER, _NUMBER = 4, Struct("=I")  # of a struct ndtmsg; an attribute that is a number
 _USUAL_MCAST_PROBES = pack("=HHI", 8, NDTPA_MCAST_PROBES, 3)  # as an attribute
@@ -129,18 +130,22 @@ def fdb_entry_of(record: Record) -> FdbEntry:
     )
 
 
-def read_asking(netlink: Netlink, links: Sequence[Link]) -> dict[str, str] | None:
-    """How often the interfaces ask for a neighbour, as sysctls, of those alone that do not ask everybody
-    three times: `net.ipv4.neigh.eth0.mcast_solicit`, and `app_solicit`; None of very many. Raises OSError.
+def read_asking(netlink: Netlink, links: Sequence[Link]) -> tuple[dict[str, str] | None, dict[str, int]]:
+    """How often the interfaces ask for a neighbour, and how full the kernel's tables of neighbours are, which
+    one dump tells: the kernel goes through the interfaces of all namespaces for it. Raises OSError.
+
+    The first as sysctls, of those alone that do not ask everybody three times: `net.ipv4.neigh.eth0.mcast_solicit`,
+    and `app_solicit`; None of very many. The second as of `fill_of`, in front of its names those of the tables.
     """
-    if len(links) > MOST_ASKING:
-        return None
+    if len(links) > MOST_ASKING:  # the tables alone, behind which come the settings of all devices
+        ofs = (Request(RTM_GETNEIGHTBL, {"family": family}) for family in TABLES)
+        return None, _fill(body for each in ofs for body in netlink.first_bodies(each, 1))
     names = {link.index: link.key for link in links}
+    bodies = netlink.bodies(Request(RTM_GETNEIGHTBL, {"family": AF_UNSPEC}))
     found: dict[str, str] = {}
-    for family in TABLES:
-        for body in netlink.bodies(Request(RTM_GETNEIGHTBL, {"family": family})):
-            found |= asking_of(body, names)
-    return found
+    for body in bodies:
+        found |= asking_of(body, names)
+    return found, _fill(bodies)
 
 
 def askers(links: Iterable[Link], addresses: Iterable[InterfaceAddress]) -> tuple[str, ...]:
@@ -172,29 +177,26 @@ def asking_of(body: bytes, names: Mapping[int, str]) -> dict[str, str]:
     return {f"{stem}.mcast_solicit": str(everybody), f"{stem}.app_solicit": str(app)}
 
 
-def read_fill() -> dict[str, int]:
-    """How many entries the tables of ARP and ND have, with how many they are full, and how often one was
-    refused: `arp_cache.entries`, `.gc_thresh3` and `.table_fulls`, and the same of `ndisc_cache`.
-
-    They are the kernel's, for all namespaces together. What cannot be asked is left out.
+def _fill(bodies: Iterable[bytes]) -> dict[str, int]:
+    """`arp_cache.entries`, `.gc_thresh3` and `.table_fulls`, and the same of `ndisc_cache`, from what a dump
+    tells: of each family first the table. It is the kernel's, for all namespaces together.
     """
-    found: dict[str, int] = {}
-    for family, name in TABLES.items():
-        try:
-            with Netlink() as netlink:  # behind the table come the settings of all devices
-                tables = netlink.first(Request(RTM_GETNEIGHTBL, {"family": family}), 1)
-        except OSError:
-            continue
-        for table in tables:
-            found |= {f"{name}.{what}": number for what, number in fill_of(table).items()}
-    return found
+    tables: dict[int, bytes] = {}
+    for body in bodies:
+        tables.setdefault(body[0], body)
+    known = ((name, tables.get(family, b"")) for family, name in TABLES.items())
+    return {f"{name}.{what}": number for name, body in known for what, number in fill_of(body).items()}
 
 
-def fill_of(record: Record) -> dict[str, int]:
-    """The same of one table, from an RTM_NEWNEIGHTBL message."""
-    config, stats = record.get("NDTA_CONFIG", b""), record.get("NDTA_STATS", b"")
+def fill_of(body: bytes) -> dict[str, int]:
+    """How many entries a table has, with how many it is full, and how often one was refused, from what
+    follows the header of an RTM_NEWNEIGHTBL message; nothing from one that tells no such thing.
+    """
+    told = attributes(body, _TABLE_HEADER)
+    config, stats = told.get(NDTA_CONFIG, b""), told.get(NDTA_STATS, b"")
     if len(config) < _CONFIG.size or len(stats) < _STATS.size:
         return {}
     *_, entries = _CONFIG.unpack_from(config)
     (refused,) = _STATS.unpack_from(stats)
-    return {"entries": entries, "gc_thresh3": record.get("NDTA_THRESH3", 0), "table_fulls": refused}
+    (full,) = _NUMBER.unpack(told.get(NDTA_THRESH3, bytes(_NUMBER.size)))
+    return {"entries": entries, "gc_thresh3": full, "table_fulls": refused}
