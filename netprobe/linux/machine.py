@@ -54,6 +54,7 @@ from .names.names import Found, UnknownName
 from .names.namespaces import Directory
 from .names.peers import Peers
 from .netfilter import remembered
+from .tables import bpf
 from .tables.conntrack import entries
 from .tables.links import interface_names
 
@@ -95,6 +96,7 @@ class Machine:
         What is not read by then is a blind spot. The wait of `observe` does not count.
         """
         self._standing = None
+        bpf.forget()
         return deadline.within(limit_ns / 1e9)
 
     def _forget(self) -> None:
@@ -405,6 +407,7 @@ class Machine:
 
         from .sensors.observe import observe
 
+        bpf.forget()  # what is read after a loss is read anew
         with deadline.stopped():  # the probe's own wait
             return observe(watch, self._directory.handles, settled, self._crafter or craft)
 

@@ -145,7 +145,7 @@ def read_namespace(name: str, fd: Place) -> Namespace:
             ruleset=_ruleset(rules),
             sockets=reader.of("sockets", "sockets", sockets.read_sockets, None),
             xfrm=reader.of("xfrm", "IPsec policies", xfrm.read_policies, None, rare=True),
-            cgroup_programs=bpf.cgroup_programs(bpf.own_cgroup()),
+            cgroup_programs=bpf.own_programs(),
             counters=counters.read_counters() | fill,
         )
         if route.unsteady:

@@ -15,7 +15,7 @@ import pytest
 from netprobe.linux import deadline, netlink, same
 from netprobe.linux.netlink import CONNTRACK, LONGEST, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, Netlink, Request
 from netprobe.linux.same import of_the_same
-from netprobe.linux.tables import fib
+from netprobe.linux.tables import bpf, fib
 from netprobe.linux.tables.bpf import cgroup_programs, tcx_filters
 
 NLM_F_MULTI = 2
@@ -250,6 +250,18 @@ def test_where_no_program_is_there_is_none() -> None:
     assert tcx_filters(1 << 30) == ()
     assert cgroup_programs(0) == ()
     assert cgroup_programs(1 << 60) == ()
+
+
+def test_the_programs_of_its_own_cgroup_are_asked_for_once_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(bpf, "cgroup_programs", lambda cgroup: asked.append(cgroup) or ("cgroup / egress id 7",))
+    bpf.forget()
+    assert {bpf.own_programs() for _ in range(9)} == {("cgroup / egress id 7",)}
+    assert len(asked) == 1  # it was once a namespace, though it is one cgroup
+    bpf.forget()
+    bpf.own_programs()
+    assert len(asked) == 2
+    bpf.forget()
 
 
 def test_where_there_are_more_addresses_than_routes_are_read_the_dump_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:

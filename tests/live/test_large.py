@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
-from asking import arping, ask, ask_program, once, reported, trace
+from asking import arping, ask, ask_program, once, reported, run, trace
 
 from netprobe.lab import crowds
 from netprobe.lab.lab import Lab
+from netprobe.linux.names import peers
 from netprobe.linux.netlink import Netlink
 from netprobe.linux.tables import fib
 from netprobe.model import Route
@@ -157,6 +159,22 @@ def test_100_routers_in_a_row(make_lab: Callable[..., Lab]) -> None:
     done = ask_program(lab, "trace", "--captures", "none", "r0", "10.7.255.1")
     assert done.code == 0, done.told
     assert "reply came back over the same 300 hops" in done.stdout
+
+
+def looked_at(*argv: str) -> tuple[int, int]:
+    """The exit code of a command line, and how many namespaces were opened for who is at whose other end."""
+    opened: list[int] = []
+    whole = peers.open_each
+    with patch.object(peers, "open_each", lambda batch: opened.append(len(batch)) or whole(batch)):
+        return run(argv)[0], sum(opened)
+
+
+def test_the_next_of_a_row_is_among_the_first_that_are_looked_at(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(crowds.EMPTY)
+    crowds.fill(lab, crowds.routers(16))
+    code, opened = lab.call(looked_at, "why", "r0", "10.7.255.1")
+    assert code == 0
+    assert opened <= 3 * 16  # it was 12 for each
 
 
 # What a run took of memory at most, in MiB, and how many of its packets were answered.

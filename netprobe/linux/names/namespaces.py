@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from netprobe.endpoint import Named, parse
 from netprobe.errors import NetprobeError, NotPermitted, Shortage, WrongQuestion
@@ -70,6 +71,7 @@ class Directory:
         self.sources: Sequence[NameSource] = (named, *containers.sources, processes, NamespaceFiles())
         self.handles = Handles(prefix)
         self._found: dict[str, Found] = {}
+        self._at_hand: dict[str, Found] = {}  # the same, as they are open already
         self._notes: dict[str, tuple[str, ...]] = {}
         self._by_identity: dict[netns.Identity, list[Found]] | None = None
         self._in_order: list[Found] | None = None
@@ -129,7 +131,9 @@ class Directory:
         except BaseException:
             netns.close(fd)
             raise
-        self._found.setdefault(name, found)
+        if name not in self._found:
+            self._found[name] = found
+            self._at_hand[name] = self._again(name, found)
         return name
 
     def found(self, name: str) -> Found | None:
@@ -261,7 +265,7 @@ class Directory:
 
         Most come more than once. Nothing is opened by it.
         """
-        yield from self._at_hand()
+        yield from (self._host(), *self._at_hand.values())
         containers: list[Found] = []
         for source in self.sources:
             found = list(source.all())
@@ -278,10 +282,13 @@ class Directory:
         comes before the containers is found without asking anybody, and without a look at what belongs to
         others.
         """
-        at_hand = list(self._at_hand())
-        yield iter([*at_hand[:1], *at_hand[:-_LIKELY:-1]])
-        yield iter(self._next_to(beside))
-        yield iter(at_hand)
+        found = [*islice(reversed(self._at_hand.values()), _LIKELY)]
+        yield iter([self._host(), *found[:_LIKELIEST]])
+        near = self._next_to(beside)
+        yield iter(near[:_LIKELIEST])
+        yield iter(found[_LIKELIEST:])
+        yield iter(near[_LIKELIEST:])
+        yield iter([*self._at_hand.values()])
         yield self.named.all()
         yield iter(self.processes.all())
         yield inner_of(list(self.containers.all()))
@@ -293,14 +300,13 @@ class Directory:
         at = bisect_right(self._in_order, _natural(name), key=_place)
         return self._in_order[at : at + _LIKELY]
 
-    def _at_hand(self) -> Iterator[Found]:
-        yield self._host()
-        yield from [
-            Found(found.kind, name, f"{OPENED}{self.handles[name]}") for name, found in self._found.items()
-        ]
+    def _again(self, name: str, found: Found) -> Found:
+        """An open namespace as it is found by who looks for it once more."""
+        return Found(found.kind, name, f"{OPENED}{self.handles[name]}")
 
 
-_LIKELY = 6  # of each kind, before all the others are asked
+_LIKELY = 5  # of each kind, before all the others are asked
+_LIKELIEST = 1  # of these, before the others are
 
 
 def _natural(name: str) -> list[str | int]:

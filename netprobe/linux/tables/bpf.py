@@ -42,6 +42,23 @@ def tcx_filters(index: int) -> tuple[TcFilter, ...]:
     return tuple(found)
 
 
+def own_programs() -> tuple[str, ...]:
+    """Those of netprobe's own cgroup, which see what the probe sends in whichever namespace: asked for once,
+    until `forget`. On another host there are none.
+    """
+    return _own_programs() if current() is None else ()
+
+
+@cache
+def _own_programs() -> tuple[str, ...]:
+    return cgroup_programs(own_cgroup())
+
+
+def forget() -> None:
+    """Who asks next is told what is so from now on."""
+    _own_programs.cache_clear()
+
+
 def cgroup_programs(cgroup: int) -> tuple[str, ...]:
     """The programs that see every packet to or from the sockets of a cgroup (its id), those of the cgroups
     above included. On another host they are not looked for.
@@ -53,13 +70,10 @@ def cgroup_programs(cgroup: int) -> tuple[str, ...]:
     except OSError:
         return ()
     try:
-        name = files.link(f"/proc/thread-self/fd/{fd}").removeprefix(_mount_of_cgroups()) or "/"
         kinds = (("ingress", CGROUP_INET_INGRESS), ("egress", CGROUP_INET_EGRESS))
-        return tuple(
-            f"cgroup {name} {word} {program}"
-            for word, kind in kinds
-            for program in _attached(fd, kind, QUERY_EFFECTIVE)
-        )
+        found = [(word, each) for word, kind in kinds for each in _attached(fd, kind, QUERY_EFFECTIVE)]
+        name = files.link(f"/proc/thread-self/fd/{fd}").removeprefix(_mount_of_cgroups()) if found else ""
+        return tuple(f"cgroup {name or '/'} {word} {program}" for word, program in found)
     finally:
         os.close(fd)
 

@@ -134,8 +134,9 @@ def read_asking(netlink: Netlink, links: Sequence[Link]) -> tuple[dict[str, str]
     """How often the interfaces ask for a neighbour, and how full the kernel's tables of neighbours are, which
     one dump tells: the kernel goes through the interfaces of all namespaces for it. Raises OSError.
 
-    The first as sysctls, of those alone that do not ask everybody three times: `net.ipv4.neigh.eth0.mcast_solicit`,
-    and `app_solicit`; None of very many. The second as of `fill_of`, in front of its names those of the tables.
+    The first as sysctls, of those alone that do not ask everybody three times:
+    `net.ipv4.neigh.eth0.mcast_solicit`, and `app_solicit`; None of very many. The second as of `fill_of`,
+    each behind the name of its table.
     """
     if len(links) > MOST_ASKING:  # the tables alone, behind which come the settings of all devices
         ofs = (Request(RTM_GETNEIGHTBL, {"family": family}) for family in TABLES)
