@@ -52,6 +52,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("sysctl", "-w"), apply_policy.set_sysctl),
     (("ip", "xfrm", "policy", "delete"), apply_connections.delete_ipsec_policy),
     (("ip", "xfrm", "policy", "add"), apply_connections.add_ipsec_policy),
+    (("ip", "xfrm", "policy", "setdefault"), apply_connections.default_ipsec_policy),
     (("conntrack", "-F"), apply_connections.forget_connections),
     (("conntrack", "-I"), apply_connections.add_connection),
     (("conntrack", "-D"), apply_connections.delete_connection),

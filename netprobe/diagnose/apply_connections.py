@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from netprobe.model import ConntrackEntry, Flow, FoundConnection, Snapshot, XfrmPolicy
+from netprobe.model.lookup import where
 
 from .apply_routes import as_prefix
 from .order import Order, refuse_if
@@ -83,21 +84,45 @@ def _is_meant(entry: ConntrackEntry, wanted: tuple[str | None, ...]) -> bool:
 
 
 def delete_ipsec_policy(order: Order) -> Snapshot:
-    """`ip xfrm policy delete src PREFIX dst PREFIX dir DIRECTION`."""
-    wanted = (order.needed("src"), order.needed("dst"), order.needed("dir"))
-    kept = tuple(p for p in order.namespace.policies if (p.src, p.dst, p.direction) != wanted)
+    """`ip xfrm policy delete src PREFIX dst PREFIX [proto N [sport N] [dport N]] dir DIRECTION`."""
+    wanted = _ipsec_policy(order)
+    known = order.namespace.policies
+    kept = tuple(p for p in known if (p.direction, p.selector) != (wanted.direction, wanted.selector))
     return order.with_fields(xfrm=kept).snapshot
 
 
 def add_ipsec_policy(order: Order) -> Snapshot:
-    """`ip xfrm policy add [src PREFIX] [dst PREFIX] dir DIRECTION [priority N] [action allow|block]`, no
-    templates.
+    """`ip xfrm policy add [src PREFIX] [dst PREFIX] [proto N [sport N] [dport N]] dir DIRECTION [priority N]
+    [action allow|block]`, no templates.
     """
+    policy = _ipsec_policy(order)
+    return order.with_fields(xfrm=(*order.namespace.policies, policy)).snapshot
+
+
+def default_ipsec_policy(order: Order) -> Snapshot:
+    """`ip xfrm policy setdefault DIRECTION accept`."""
+    direction, action = order.plain
+    if action != "accept":
+        raise KeyError(action)
+    meant = {*where(order.namespace.policies, default=True, direction=direction)}
+    kept = tuple(policy for policy in order.namespace.policies if policy not in meant)
+    return order.with_fields(xfrm=kept).snapshot
+
+
+_PORTS_OF_ICMP = {"type": "sport", "code": "dport"}
+
+
+def _ipsec_policy(order: Order) -> XfrmPolicy:
+    """The policy that is meant; KeyError where it says what is not followed."""
+    order = replace(order, words=tuple(_PORTS_OF_ICMP.get(word, word) for word in order.words))
     rest = order.plain
     if rest not in ([], ["action", "block"], ["action", "allow"]):
         raise KeyError(" ".join(rest))
     whole = "::/0" if ":" in f"{order.option('src')}{order.option('dst')}" else "0.0.0.0/0"
-    number = int(order.option("priority") or 0)
     src, dst = (as_prefix(order.option(key) or whole, order.six) for key in ("src", "dst"))
-    policy = XfrmPolicy(order.needed("dir"), src, dst, rest[-1] if rest else "allow", priority=number)
-    return order.with_fields(xfrm=(*order.namespace.policies, policy)).snapshot
+    sport, dport = ((int(port), 0xFFFF) if port else None for port in map(order.option, ("sport", "dport")))
+    return XfrmPolicy(
+        order.needed("dir"), src, dst, rest[-1] if rest else "allow",
+        priority=int(order.option("priority") or 0), protocol=int(order.option("proto") or 0) or None,
+        sport=sport, dport=dport,
+    )  # fmt: skip

@@ -5,6 +5,8 @@ No name here is escaped yet.
 
 from __future__ import annotations
 
+from itertools import chain
+
 from msgspec import Struct
 
 from .address import version
@@ -230,7 +232,8 @@ class XfrmPolicy(Struct, frozen=True, gc=False):
     none.
 
     `keyed`: every required template has a state (SA) that fits it; None when there is no template, or it was
-    not looked at.
+    not looked at. `protocol`, `sport` and `dport` are what else it selects by, a port with its mask; of ICMP
+    the ports are type and code. `default`: what holds where no other selects a packet (`setdefault`).
     """
 
     direction: str
@@ -241,6 +244,24 @@ class XfrmPolicy(Struct, frozen=True, gc=False):
     text: str = ""
     priority: int = 0
     keyed: bool | None = None
+    protocol: int | None = None
+    sport: tuple[int, int] | None = None
+    dport: tuple[int, int] | None = None
+    default: bool = False
+
+    @property
+    def selector(self) -> tuple[str, ...]:
+        """The words by which ip-xfrm(8) knows it, but for its direction."""
+        names = ("type", "code") if self.protocol in _OF_ICMP else ("sport", "dport")
+        ports = zip(names, (self.sport, self.dport), strict=True)
+        said = (
+            ("proto", str(self.protocol)) if self.protocol else (),
+            *((name, str(port[0])) for name, port in ports if port),
+        )
+        return ("src", self.src, "dst", self.dst, *chain.from_iterable(said))
+
+
+_OF_ICMP = (1, 58)
 
 
 class RouteQuery(Struct, frozen=True, gc=False):

@@ -5,7 +5,8 @@ Kernel: net/xfrm/xfrm_policy.c (xfrm_lookup on the way out, __xfrm_policy_check 
 
 from __future__ import annotations
 
-from netprobe.model import Command, Link, Namespace, Object, Stage, Stop, XfrmPolicy
+from netprobe.model import Command, Flow, Link, Namespace, Object, Stage, Stop, XfrmPolicy
+from netprobe.model.lookup import where
 
 from . import prefix
 from .drop import place_of
@@ -23,9 +24,9 @@ def check(namespace: Namespace, direction: str, link: Link | None, packet: Packe
         return None
     place = place_of(namespace.name, link, _STAGES[direction])
     object = Object("xfrm", f"{direction} src {policy.src} dst {policy.dst}", policy.text)
-    fix = (
-        Command.of("ip", "xfrm", "policy", "delete", "src", policy.src, "dst", policy.dst, "dir", direction),
-    )
+    forgotten = Command.of("ip", "xfrm", "policy", "delete", *policy.selector, "dir", direction)
+    allowed = Command.of("ip", "xfrm", "policy", "setdefault", direction, "accept")
+    fix = (allowed if policy.default else forgotten,)
     if policy.action == "block":
         return Stop(
             "xfrm-policy-block",
@@ -45,9 +46,17 @@ def check(namespace: Namespace, direction: str, link: Link | None, packet: Packe
 
 def _policy(namespace: Namespace, direction: str, packet: Packet) -> XfrmPolicy | None:
     """The policy that selects the packet: the lowest priority number wins."""
-    flow = packet.flow
-    found = [
-        p for p in namespace.xfrm or ()
-        if p.direction == direction and prefix.contains(p.src, flow.src) and prefix.contains(p.dst, flow.dst)
-    ]  # fmt: skip
-    return min(found, key=lambda p: p.priority, default=None)
+    found = [p for p in where(namespace.policies, direction=direction) if _selects(p, packet.flow)]
+    return min(found, key=lambda p: (p.default, p.priority), default=None)
+
+
+def _selects(policy: XfrmPolicy, flow: Flow) -> bool:
+    """Whether a policy is about a packet (xfrm_selector_match); of ICMP the ports are its type and code."""
+    if policy.protocol not in (None, flow.protocol.number):
+        return False
+    icmp = flow.icmp_type is not None
+    ends = (flow.icmp_type, flow.icmp_code) if icmp else (flow.sport, flow.dport)
+    ports = zip((policy.sport, policy.dport), ends, strict=True)
+    if any(want and (want[0] ^ (have or 0)) & want[1] for want, have in ports):
+        return False
+    return prefix.contains(policy.src, flow.src) and prefix.contains(policy.dst, flow.dst)

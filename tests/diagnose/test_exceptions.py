@@ -130,6 +130,28 @@ def test_an_exception_from_ipsec_for_others_says_nothing() -> None:
     assert lines(cause) == ["ip xfrm policy delete src 10.0.0.2/32 dst 0.0.0.0/0 dir out"]
 
 
+@pytest.mark.parametrize(("port", "words"), [({}, ""), ({"dport": (8, 0xFFFF)}, None), ({"sport": (8, 0xFFFF)}, " type 8")])
+def test_a_policy_for_one_protocol_is_about_no_other_and_is_forgotten_by_all_that_it_selects(
+    port: dict[str, tuple[int, int]], words: str | None
+) -> None:
+    """Of ICMP the ports are type and code (net/xfrm: xfrm_flowi_sport)."""
+    policies = tuple(XfrmPolicy("out", "0.0.0.0/0", "8.8.8.8/32", "block", protocol=number, **port) for number in (17, 1))
+    broken = edited(tutorial(), "red", xfrm=policies)
+    if words is None:
+        assert predict(broken, probe("red", "8.8.8.8"), ask=False).passes
+        return
+    fix = f"ip xfrm policy delete src 0.0.0.0/0 dst 8.8.8.8/32 proto 1{words} dir out"
+    assert lines(chosen(broken, "red", "8.8.8.8")) == [fix]
+
+
+def test_what_is_blocked_for_want_of_any_policy_passes_by_default_again() -> None:
+    every = tuple(XfrmPolicy("fwd", whole, whole, "block", default=True) for whole in ("0.0.0.0/0", "::/0"))
+    cause = chosen(edited(tutorial(), "host", xfrm=every), "red", "8.8.8.8")
+    assert lines(cause) == ["ip xfrm policy setdefault fwd accept"]
+    let = XfrmPolicy("fwd", "0.0.0.0/0", "0.0.0.0/0", "allow", priority=2000)
+    assert predict(edited(tutorial(), "host", xfrm=(*every, let)), probe("red", "8.8.8.8"), ask=False).passes
+
+
 FAR = Nexthop(4, "203.0.113.9")
 
 

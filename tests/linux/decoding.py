@@ -17,6 +17,7 @@ MESSAGES: dict[str, Any] = {
     "link": route.LinkMessage, "address": ifaddrmsg, "route": route.RouteMessage, "rule": fibmsg,
     "neighbour": route.NeighbourMessage, "nexthop": route.NexthopObject, "qdisc": traffic.QdiscMessage,
     "filter": traffic.FilterMessage, "policy": xfrm.PolicyMessage, "state": xfrm.StateMessage,
+    "default": xfrm.DefaultMessage,
     "socket": sockets.InetSocket,
    "ipset": ipset.Sets, "table": route.NeighbourTableMessage, "connection": conntrack.Connection,
 }  # fmt: skip

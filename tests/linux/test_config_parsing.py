@@ -30,6 +30,7 @@ from netprobe.model import (
     PortVlan,
     Route,
     RouteAnswer,
+    RouteQuery,
     Settings,
 )
 
@@ -322,6 +323,13 @@ def test_a_policy_rule_with_everything() -> None:
     )  # fmt: skip
     nowhere = rule_of(struct.pack("=BBBBBBBBI", 10, 0, 0, 0, 0, 0, 0, 8, 0) + attribute(14, struct.pack("=i", -1)))
     assert (nowhere.version, nowhere.action, nowhere.table, nowhere.suppress_prefixlen, nowhere.mask) == (6, "prohibit", None, None, 0)
+
+
+def test_what_is_forwarded_is_asked_for_as_roots() -> None:
+    """Of a question with an input interface the kernel takes the uid for nobody's (inet6_rtm_getroute), of a packet for 0."""
+    own, passing = (RouteQuery(None, "fd00::1", iif=iif, uid=uid) for iif, uid in ((None, 1000), (3, None)))
+    asked = [dict(request.attributes)["RTA_UID"] for query in (own, passing) for request in fib.questions(query)]
+    assert asked == [1000, 1000, 0, 0]
 
 
 def test_an_answer_of_the_fib() -> None:

@@ -163,7 +163,7 @@ def policy(direction: int, action: int, *parts: bytes) -> bytes:
 def test_ipsec_policies() -> None:
     blocking = policy_of(policy(0, 1))
     text = "src 10.0.0.2/32 dst 10.0.0.3/32 proto 6 dport 80 dir in priority 10 action block"
-    assert blocking == XfrmPolicy("in", "10.0.0.2/32", "10.0.0.3/32", "block", (), text, 10)
+    assert blocking == XfrmPolicy("in", "10.0.0.2/32", "10.0.0.3/32", "block", (), text, 10, protocol=6, dport=(80, 0xFFFF))
     assert policy_of(policy(3, 0)) is None  # a socket's own
     far = ip("192.0.2.2").ljust(16, b"\0")
     template = far + struct.pack("=IBxxxH2x16sIBBBx", 0, 50, 2, ip("192.0.2.1"), 7, 1, 0, 0) + bytes(12)
@@ -174,6 +174,15 @@ def test_ipsec_policies() -> None:
     keyed = policy_of(policy(1, 0, attribute(5, template)), {(far, 50, 7, 1)})
     assert keyed is not None
     assert keyed.keyed is True
+
+
+def test_what_ipsec_does_with_packets_that_no_policy_selects() -> None:
+    assert xfrm.defaults_of(record("default", u8(2) + u8(2) + u8(2))) == ()
+    found = xfrm.defaults_of(record("default", u8(2) + u8(2) + u8(1)))
+    assert [(p.direction, p.src, p.action, p.default) for p in found] == [
+        ("out", "0.0.0.0/0", "block", True),
+        ("out", "::/0", "block", True),
+    ]
 
 
 def test_what_only_chooses_a_class_decides_nothing() -> None:

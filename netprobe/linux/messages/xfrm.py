@@ -55,5 +55,12 @@ class StateMessage(nlmsg):
     )  # fmt: skip
 
 
-REQUESTS = {18: nlmsg, 21: nlmsg}  # XFRM_MSG_GETSA, XFRM_MSG_GETPOLICY: a dump's request has no body
-ANSWERS = {16: StateMessage, 19: PolicyMessage}
+class DefaultMessage(nlmsg):
+    """struct xfrm_userpolicy_default."""
+
+    fields = (("in", "B"), ("fwd", "B"), ("out", "B"))
+
+
+# XFRM_MSG_GETSA, XFRM_MSG_GETPOLICY: a dump's request has no body; XFRM_MSG_GETDEFAULT asks with one
+REQUESTS = {18: nlmsg, 21: nlmsg, 40: DefaultMessage}
+ANSWERS = {16: StateMessage, 19: PolicyMessage, 40: DefaultMessage}

@@ -384,7 +384,9 @@ def _question(query: RouteQuery, flags: int) -> Request:
     asked = {
         "RTA_DST": query.dst, "RTA_SRC": query.src or None, "RTA_IIF": query.iif, "RTA_OIF": query.oif,
         "RTA_MARK": query.mark or None,
-        "RTA_UID": query.uid, "RTA_IP_PROTO": query.protocol, "RTA_SPORT": query.sport,
+        # what is forwarded counts as root's (ip6_route_input leaves the uid 0), of a question as nobody's
+        "RTA_UID": query.uid if query.iif is None else 0,
+        "RTA_IP_PROTO": query.protocol, "RTA_SPORT": query.sport,
         "RTA_DPORT": query.dport,
     }  # fmt: skip
     return Request(

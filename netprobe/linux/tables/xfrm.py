@@ -13,9 +13,10 @@ from collections.abc import Set
 from netprobe.linux.netlink import XFRM, Netlink, Record, Request, address
 from netprobe.model import XfrmPolicy
 
-XFRM_MSG_GETSA, XFRM_MSG_GETPOLICY = 18, 21
+XFRM_MSG_GETSA, XFRM_MSG_GETPOLICY, XFRM_MSG_GETDEFAULT = 18, 21, 40
 DIRECTIONS = {0: "in", 1: "out", 2: "fwd"}
 ACTIONS = {0: "allow", 1: "block"}
+_BLOCKED = 1  # XFRM_USERPOLICY_BLOCK
 MODES = {0: "transport", 1: "tunnel", 2: "ro", 3: "in_trigger", 4: "beet"}
 PROTOCOLS = {50: "esp", 51: "ah", 108: "comp"}
 
@@ -33,12 +34,34 @@ def read_policies() -> tuple[XfrmPolicy, ...]:
         with Netlink(XFRM) as netlink:
             dumped = netlink.dump(Request(XFRM_MSG_GETPOLICY))
             states = netlink.dump(Request(XFRM_MSG_GETSA)) if dumped else []
+            defaults = _defaults(netlink)
     except OSError as error:
         if error.errno == errno.EPROTONOSUPPORT:  # a kernel without IPsec
             return ()
         raise
     keys = frozenset(_key_of_state(state) for state in states)
-    return tuple(policy for record in dumped if (policy := policy_of(record, keys)) is not None)
+    found = (policy_of(record, keys) for record in dumped)
+    return (*filter(None, found), *defaults)
+
+
+def _defaults(netlink: Netlink) -> tuple[XfrmPolicy, ...]:
+    """What holds for packets that no policy selects; nothing where all of them pass."""
+    try:
+        return defaults_of(netlink.ask(Request(XFRM_MSG_GETDEFAULT)))
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):  # before Linux 5.14
+            return ()
+        raise
+
+
+def defaults_of(record: Record) -> tuple[XfrmPolicy, ...]:
+    """The directions that block by default, from an XFRM_MSG_GETDEFAULT message: of each IP version one."""
+    blocked = [direction for direction in DIRECTIONS.values() if record[direction] == _BLOCKED]
+    return tuple(
+        XfrmPolicy(direction, every, every, "block", text=f"default {direction} block", default=True)
+        for direction in blocked
+        for every in ("0.0.0.0/0", "::/0")
+    )
 
 
 def policy_of(record: Record, keys: Set[Key] = frozenset()) -> XfrmPolicy | None:
@@ -65,8 +88,14 @@ def policy_of(record: Record, keys: Set[Key] = frozenset()) -> XfrmPolicy | None
     shown = " ".join([*words, *(f"tmpl {text}" for text in texts)])
     keyed = all(_is_keyed(template, keys) for template in templates) if templates else None
     return XfrmPolicy(
-        DIRECTIONS[direction], src, dst, ACTIONS.get(action, str(action)), texts, shown, priority, keyed
-    )
+        DIRECTIONS[direction], src, dst, ACTIONS.get(action, str(action)), texts, shown, priority, keyed,
+        protocol or None, _port(record, "sport"), _port(record, "dport"),
+    )  # fmt: skip
+
+
+def _port(record: Record, side: str) -> tuple[int, int] | None:
+    mask = record[f"sel_{side}_mask"]
+    return (record[f"sel_{side}"], mask) if mask else None
 
 
 def _template_text(template: Record) -> str:
