@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from networks import edited, relinked, tutorial, via
+from msgspec.structs import replace
+from networks import edited, probe, relinked, tutorial, via
 from test_beside import chosen, lines
 
+from netprobe.diagnose.repair.candidates import renamed
+from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Bridge, Chain, IpSet, IpSetEntry, NamedSet, Rule, Ruleset, Snapshot, Statement, Table, Term
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
 from netprobe.rules.read.iptables_save import read_save
 
 
@@ -47,6 +52,27 @@ def test_a_rule_that_accepts_what_is_not_there_any_more_is_corrected(rules: tupl
     cause = chosen(forwarding(*rules), "red", "8.8.8.8")
     assert lines(cause)[0] == line
     assert (cause.object is not None and cause.object.id.endswith(" 2")) is (line is not PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("types", "element", "meant"),
+    [
+        (("ipv4_addr",), Term("value", "eth0"), True),
+        (("ifname",), Term("value", "eth0"), False),
+        (("ifname",), Term("pair", args=(Term("value", "eth0"), Term("jump", "out"))), False),
+        (("ifname", "ifname"), Term("concat", args=(Term("value", "br0"), Term("value", "eth0"))), False),
+    ],
+)
+def test_an_interface_that_a_set_speaks_of_is_called_as_it_should(types: tuple[str, ...], element: Term, meant: bool) -> None:
+    snapshot = forwarding(*(f"-A FORWARD -i br0 -o ens3 -p {protocol} -j ACCEPT" for protocol in ("icmp", "tcp")))
+    by_name = Table("nft", "inet", "names", sets=(NamedSet("doors", types, elements=(element,)),))
+    ruleset = replace(snapshot["host"].ruleset or Ruleset(), tables=(*snapshot["host"].tables, by_name))
+    snapshot = edited(snapshot, "host", ruleset=ruleset)
+    found = predict(snapshot, probe("red", "8.8.8.8"), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    things = [each.stop.thing.id for each in renamed.candidates(Loss.of(snapshot, found, found.stop))]
+    assert ("eth0" in things) is meant
 
 
 MASQUERADED = "iptables -t nat -D POSTROUTING -o docker0 -j MASQUERADE"

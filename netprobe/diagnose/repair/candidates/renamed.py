@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import chain, filterfalse
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Chain, Link, Namespace, Object, Place, Rule, Stage, Stop, Table, Term
+from netprobe.model import Chain, Link, NamedSet, Namespace, Object, Place, Rule, Stage, Stop, Table, Term
 from netprobe.model.lookup import among, column, indexed, not_among, where
 from netprobe.model.pattern import pattern
 from netprobe.model.place import stage_of
@@ -98,9 +98,10 @@ def _renamed(loss: Loss, namespace: Namespace, link: Link, name: str, times: int
 
 
 def _said(namespace: Namespace) -> Counter[str]:
-    """How many rules speak of each interface by its whole name."""
-    found: Counter[str] = Counter()
+    """How many rules, and elements of sets, speak of each interface by its whole name."""
+    found = Counter(filter(None, chain.from_iterable((each.iif, each.oif) for each in namespace.rules)))
     for table in namespace.tables:
+        found.update(indexed(_held, table.sets))
         for each in table.chains:
             found.update(indexed(_counted, each.rules))
     return found
@@ -108,6 +109,19 @@ def _said(namespace: Namespace) -> Counter[str]:
 
 def _counted(rules: tuple[Rule, ...]) -> Counter[str]:
     return Counter(name for rule in rules for name in set(_names(rule)))
+
+
+def _held(sets: tuple[NamedSet, ...]) -> Counter[str]:
+    """How many elements of sets and maps stand for each interface, by itself or beside others."""
+    keyed = ((held.types, _keys(each)) for held in sets for each in held.known)
+    parts = chain.from_iterable(zip(types, keys, strict=False) for types, keys in keyed)
+    return Counter(term.text for kind, term in parts if kind == "ifname")
+
+
+def _keys(element: Term) -> tuple[Term, ...]:
+    """The parts of what an element is looked up by."""
+    key = element.args[0] if element.kind == "pair" else element
+    return key.args if key.kind == "concat" else (key,)
 
 
 def _names(rule: Rule) -> Iterator[str]:
@@ -118,6 +132,8 @@ def _names(rule: Rule) -> Iterator[str]:
 
 def _values(term: Term) -> list[str]:
     """The literals of a term: itself, or those of a set."""
-    if term.kind == "set":
+    if term.kind in ("set", "map"):
         return [*chain.from_iterable(map(_values, term.args))]
+    if term.kind == "pair":
+        return _values(term.args[0])
     return [term.text] if term.kind == "value" else []
