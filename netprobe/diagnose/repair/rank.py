@@ -9,6 +9,7 @@ from netprobe.model import Difference
 from netprobe.model.lookup import where
 
 from .repair import Loss, Merit, Repair, is_meant
+from .voices import voices
 
 _Thing = tuple[str | None, str, str]
 
@@ -50,7 +51,7 @@ def _nearer(loss: Loss, found: dict[Key, Difference], repair: Repair) -> Repair:
 
 def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:
     """What counts, in this order: whether it has changed, what speaks for it, whether the walk named it,
-    whether a word is left to the reader, how near it is, who agrees.
+    whether a word is left to the reader, who else names its addresses, how near it is, who agrees.
     """
     named = _is_named(loss, repair)
     return (
@@ -58,6 +59,7 @@ def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:
         repair.merit,
         not named,
         repair.is_to_fill_in,
+        -voices(loss, repair),
         _distance(loss, repair),
         -repair.agreeing,
         len(repair.stop.commands),

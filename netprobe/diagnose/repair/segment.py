@@ -156,11 +156,12 @@ def _slips(text: str) -> Iterator[str]:
         yield from (head + digit + tail for digit in "0123456789abcdef")
 
 
-def pointing_at(snapshot: Snapshot, address: str) -> int:
-    """How many namespaces have a route by way of `address`, or a neighbour entry that once answered for
-    it.
+def pointing_at(snapshot: Snapshot, address: str, aside: str | None = None) -> int:
+    """How many namespaces have a route by way of `address`, or a neighbour entry that once answered for it;
+    without the one that stands `aside`.
     """
-    return sum(_points(namespace, address) for namespace in snapshot.namespaces.values())
+    others = but(snapshot.namespaces.values(), name=aside)
+    return sum(_points(namespace, address) for namespace in others)
 
 
 def _points(namespace: Namespace, address: str) -> bool:

@@ -14,7 +14,7 @@ from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
 from .along import needs_routes, revives, takes_addresses, went_along
-from .candidates import addresses, kernel_routes, missing_routes, siblings, told, translation
+from .candidates import addresses, kernel_routes, missing_routes, siblings, told, translation, tunnel_routes
 from .candidates import before as earlier
 from .candidates import stop as stops
 from .repair import Loss, Merit, Repair
@@ -257,5 +257,6 @@ def _given_back(after: Loss, repair: Repair) -> Iterator[Repair]:
     if after.stop.code == "no-route":
         yield from stops.candidates(after)
     yield from siblings.candidates(after)
+    yield from tunnel_routes.candidates(after)
     yield from missing_routes.no_way_back(after)
     yield from missing_routes.missing(after)

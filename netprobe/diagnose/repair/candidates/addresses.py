@@ -37,6 +37,7 @@ from netprobe.model import (
 )
 from netprobe.model.lookup import column, has, holding, not_among, those_not_in, where
 from netprobe.predict import fixes, prefix
+from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
@@ -97,7 +98,7 @@ def _of_another_length(
     thing = Object("address", f"{own.written} dev {link.name}", own.written)
     stop = lost("addr-wrong-prefix", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
     merit = Merit.RESTORES
-    shut = _shuts_out(loss, namespace, link, replace(own, prefixlen=length))
+    shut = _shuts_out(loss, namespace, link, replace(own, prefixlen=length)) or _is_odd(namespace, link, own)
     if not is_network(own) and link.kind != "bridge" and not shut:  # a host's prefix is often meant
         merit = Merit.ADDS if loss.stop.place.namespace == namespace.name else Merit.GOES_AROUND
     yield from loss.repair(stop, merit, agreeing=alike)
@@ -110,6 +111,20 @@ def _shuts_out(loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddre
     led = holding(where(namespace.routes, version=own.version, type="unicast"), indexes=link.index)
     near = wanted is not None and prefix.contains(prefix.network_of(own), wanted)
     return near and not any(is_wanted(route.dst) for route in led)
+
+
+def _is_odd(namespace: Namespace, link: Link, own: InterfaceAddress) -> bool:
+    """Whether an address is the only one of a router with a host's prefix, and nothing leads by its
+    interface.
+    """
+    others = [
+        *chain.from_iterable(
+            own_addresses(namespace, each, own.version) for each in those_not_in(namespace.outward, (link,))
+        )
+    ]
+    led = holding(where(namespace.routes, version=own.version), indexes=link.index)
+    idle = not any(is_wanted(route.dst) for route in not_among(led, type=("local", "broadcast")))
+    return idle and bool(others) and all(map(is_network, others)) and is_router(namespace, own.version)
 
 
 def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:

@@ -9,7 +9,7 @@ See: ip-link(8), vxlan.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import chain, permutations
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Stage
@@ -30,6 +30,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for (here, device, own), (there, other, its) in permutations(devices(loss), 2):
         if here.name != there.name and own.network == its.network and device.up:
             yield from _mirrored(loss, (here, device), (there, other))
+            yield from _addressed(loss, (here, device), (there, other))
 
 
 def _mirrored(loss: Loss, end: End, far: End) -> Iterator[Repair]:
@@ -48,6 +49,40 @@ def _mirrored(loss: Loss, end: End, far: End) -> Iterator[Repair]:
             thing = Object("route", named, f"{named} (missing)")
             stop = lost("no-route", here.name, None, Stage.ROUTE, text, object=thing, fix=fix)
             yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _addressed(loss: Loss, end: End, far: End) -> Iterator[Repair]:
+    """The address to which the far node sends by its device, on an end that has none: nobody's, or on another
+    interface of this node. What led by the end went with it.
+    """
+    (here, device), (there, other) = end, far
+    its = find(there.addresses_of(other, loss.version), scope="global")
+    if its is None or has(here.addresses_of(device, loss.version), scope="global"):
+        return
+    for gateway in _gateways(end, far, loss.version):
+        if {*loss.bearers(gateway)} <= {here.name}:
+            put = fixes.address("add", InterfaceAddress(device.index, gateway, its.prefixlen), device)
+            text = f"{device.name} in {here.name} has no address, and {there.name} sends to {gateway} there"
+            thing = Object("address", f"dev {device.name}", text)
+            fix = (*_from_elsewhere(here, gateway), put)
+            stop = lost("addr-missing", here.name, device, Stage.ROUTE, text, object=thing, fix=fix)
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _gateways(end: End, far: End, version: int) -> Iterator[str]:
+    """The gateways to which the far node sends by its device, but for those of other devices."""
+    (_, device), (there, other) = end, far
+    led = holding(where(there.routes, version=version), indexes=other.index)
+    macs = {each.address: each.mac for each in where(there.neighbours, index=other.index)}
+    for gateway in dict.fromkeys(chain.from_iterable(column(led, "gateways"))):
+        if gateway is not None and macs.get(gateway, device.mac) == device.mac:
+            yield gateway
+
+
+def _from_elsewhere(here: Namespace, gateway: str) -> Iterator[Command]:
+    for own in where(here.addresses, address=gateway):
+        for link in where(here.links, index=own.index):
+            yield fixes.address("del", own, link)
 
 
 def _sent_to(loss: Loss, far: End, end: End) -> InterfaceAddress | None:

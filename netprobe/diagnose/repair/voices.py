@@ -1,0 +1,67 @@
+"""Which of two ends is mistyped: who else names the addresses that a repair brings, and those that it takes
+away. Pure.
+"""
+
+from __future__ import annotations
+
+from netprobe.model import Namespace
+from netprobe.model.lookup import column, those_not_in, where
+
+from .repair import Loss, Repair
+from .segment import pointing_at
+
+# What gives an address, or sends to another one.
+_CONTESTED = {"addr-missing", "addr-wrong-subnet", "route-wrong-nexthop"}
+
+
+def voices(loss: Loss, repair: Repair) -> int:
+    """How many more of the others name what comes than what goes; of a length, how many have it."""
+    if repair.stop.code == "addr-wrong-prefix":
+        return repair.agreeing
+    if repair.stop.code not in _CONTESTED:
+        return 0
+    name = repair.stop.place.namespace
+    before, after = _named(loss.snapshot.at(name)), _named(repair.mended.at(name))
+    come = after - before - _supposed(repair)
+    gone = [each for each in before - after if not _others_with(loss, name, each)]
+    theirs = sum(_naming(loss, name, each) + _is_numbered_so(repair, each) for each in come)
+    return theirs - sum(_naming(loss, name, each) for each in gone)
+
+
+def _named(namespace: Namespace) -> set[str]:
+    """The addresses that a namespace has, or sends to."""
+    return {*column(namespace.addresses, "address"), *filter(None, namespace.gateways)}
+
+
+def _supposed(repair: Repair) -> set[str]:
+    """The addresses that stand in for a word that only the reader knows."""
+    if not repair.is_to_fill_in:
+        return set()
+    said = {str(word).partition("/")[0] for command in repair.stop.commands for word in command.words}
+    tried = {str(word).partition("/")[0] for command in repair.done for word in command.words}
+    return tried - said
+
+
+def _naming(loss: Loss, name: str | None, address: str) -> int:
+    """How many others than a namespace send to an address, have it, or ask for it."""
+    bearers = _others_with(loss, name, address)
+    return pointing_at(loss.snapshot, address, name) + len(bearers) + int(address == loss.goal)
+
+
+def _others_with(loss: Loss, name: str | None, address: str) -> tuple[str, ...]:
+    return those_not_in(loss.bearers(address), (name,))
+
+
+def _is_numbered_so(repair: Repair, address: str) -> bool:
+    """Whether the other sides of its bearer have the same number."""
+    for there in repair.mended.namespaces.values():
+        own = there.address(address)
+        if own is not None:
+            sides = where(there.addresses, scope="global", version=own.version)
+            return any(_last(each.address) == _last(address) for each in sides if each.index != own.index)
+    return False
+
+
+def _last(address: str) -> str:
+    """The last number of an address, as it is written."""
+    return address.replace(":", ".").rpartition(".")[2]
