@@ -53,11 +53,13 @@ def cause(*lines: str) -> Stop:
 @pytest.mark.parametrize(("led", "is_put_back"), [("FORWARD", True), ("INPUT", False)])
 def test_a_chain_was_led_to_from_where_the_one_is_that_is_called_like_it(led: str, is_put_back: bool) -> None:
     """As OpenWrt has zones: zone_lan is for what comes in, and zone_lan_forward for what is handed on."""
-    heads = ("*filter", ":INPUT ACCEPT [0:0]", ":FORWARD DROP [0:0]", ":zone_lan - [0:0]", ":zone_wan - [0:0]", ":more - [0:0]")
-    rules = (STATES, f"{led} -i docker0 -j zone_lan", "FORWARD -i docker0 -j more", "zone_lan -s 172.17.0.0/16 -j ACCEPT")
-    saved = "\n".join(
-        (*heads, *(f"-A {line}" for line in (*rules, "more -s 172.17.0.0/16 -j ACCEPT", "zone_wan -p icmp -j ACCEPT")), "COMMIT", "")
-    )
+    chains = ("zone_lan", "zone_wan", "input_wan", "zone_lan_more", "zone_lan_last", "zone_wan_more", "zone_wan_ok", "more")
+    heads = ("*filter", ":INPUT ACCEPT [0:0]", ":FORWARD DROP [0:0]", *(f":{each} - [0:0]" for each in chains))
+    more = ("FORWARD -j zone_lan_more", "zone_lan_more -j zone_wan_ok", "zone_lan_more -j zone_lan_last", "zone_lan_last -j more")
+    jumps = (STATES, f"{led} -i docker0 -j zone_lan", *more)
+    own = ("zone_wan_more -j input_wan", "zone_wan -j input_wan", "zone_wan -p icmp -j ACCEPT")  # nothing leads to them
+    rules = ("zone_lan -s 172.17.0.0/16 -j ACCEPT", "more -s 172.17.0.0/16 -j ACCEPT", *own)
+    saved = "\n".join((*heads, *(f"-A {line}" for line in (*jumps, *rules)), "COMMIT", ""))
     found = chosen(edited(tutorial(), "host", ruleset=iptables(saved)), "red", "8.8.8.8")
     assert found.object is not None
     assert (found.object.id == "iptables filter zone_wan") is is_put_back

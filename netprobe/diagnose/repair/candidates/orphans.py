@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain as joined
-from itertools import islice, product, zip_longest
-from operator import attrgetter
+from itertools import islice, product
+from operator import attrgetter, ne
 
 from msgspec.structs import replace
 
@@ -48,28 +48,29 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _pairs(loss: Loss, table: Table) -> Iterator[tuple[Chain, Chain]]:
     """Chains that may have led to a lost one, with that one."""
     lost, hook = _orphans(table), loss.stop.place.stage.value
-    leading = filter(_leads, among(table.chains, hook=(None, hook)))
+    living = those_not_in(table.chains, lost)
+    leading = filter(_leads, among(living, hook=(None, hook)))
     # one lost rule orphans one chain: of several, nobody can tell for whom each was
     particular = [*filter(_is_particular, lost)]
     yield from product(_emptied(table), lost)
-    pairs = product(those_not_in(leading, lost), particular if len(particular) == 1 else ())
-    yield from filter(partial(_is_its_place, table), pairs)
+    pairs = product(leading, particular if len(particular) == 1 else ())
+    yield from filter(partial(_is_its_place, living), pairs)
 
 
-def _is_its_place(table: Table, pair: tuple[Chain, Chain]) -> bool:
+def _is_its_place(living: tuple[Chain, ...], pair: tuple[Chain, Chain]) -> bool:
     """Whether a chain was led to from a place as those are that are called like it but for one word: of
     zone_lan and zone_wan neither is for what is forwarded where the other is for what comes in.
     """
     parent, lost = pair
-    alike = {*filter(partial(_are_alike, lost.name), column(table.chains, "name"))}
-    leading = [each.name for each in table.chains if alike.intersection(column(each.rules, "leads_to"))]
+    alike = {*filter(partial(_are_alike, lost.name), column(living, "name"))}
+    leading = [each.name for each in living if alike.intersection(column(each.rules, "leads_to"))]
     return not leading or parent.name in leading or any(map(partial(_are_alike, parent.name), leading))
 
 
 def _are_alike(one: str, other: str) -> bool:
     """Whether two names are the same but for one of several words."""
-    pairs = [*zip_longest(_BETWEEN.split(one), _BETWEEN.split(other))]
-    return len(pairs) > 1 and sum(first != second for first, second in pairs) == 1
+    words, others = _BETWEEN.split(one), _BETWEEN.split(other)
+    return len(words) == len(others) > 1 and sum(map(ne, words, others)) == 1
 
 
 _BETWEEN = pattern(r"[-_.]")
