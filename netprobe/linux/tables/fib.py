@@ -88,7 +88,7 @@ def read_routes(netlink: Netlink, at_least: int = 0) -> tuple[tuple[Route, ...],
     if bodies is not None:
         return _told(netlink, of_the_same(_decoded, bodies)), True
     with Netlink(strict=True) as strict:
-        return _told(netlink, _decoded(_few(netlink, strict))), False
+        return _told(netlink, _decoded(_few(netlink, strict, at_least))), False
 
 
 def _decoded(bodies: Sequence[bytes]) -> tuple[Route, ...]:
@@ -110,16 +110,16 @@ def _is_default(body: bytes) -> bool:
     return not body[_PREFIXLEN]
 
 
-def _few(netlink: Netlink, strict: Netlink) -> list[bytes]:
+def _few(netlink: Netlink, strict: Netlink, at_least: int) -> list[bytes]:
     """Of very many routes those that the kernel makes, defaults, and tables that are small: a router has a
     million others, and a packet goes by one. Of the table local the first, and those that somebody has made:
-    what the kernel makes of addresses is told by them.
+    what the kernel makes of addresses is told by them, and by more than FIRST of them in one dump.
     """
     found = []
     named = {record.get("FRA_TABLE", record["table"]) for record in netlink.dump(Request(RTM_GETRULE))}
     others = named - {MAIN, LOCAL, DEFAULT, 0}
     for family in (AF_INET, AF_INET6):
-        told = _of_networks(netlink, others) if family == AF_INET else None
+        told = _of_networks(netlink, others) if family == AF_INET and at_least <= FIRST else None
         found += _all_of(strict, family, KERNEL, UNICAST) if told is None else told
         own = _of_table(strict, family, LOCAL, MOST_OWN)
         if len(own) == MOST_OWN:
