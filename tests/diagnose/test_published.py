@@ -12,10 +12,27 @@ from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import blame, choice
 from netprobe.diagnose.repair.candidates import lacking
 from netprobe.diagnose.repair.repair import Loss
-from netprobe.model import Cause, Command, InterfaceAddress, Nexthop, Place, Protocol, Route, Ruleset, Snapshot, Socket, Stage, Stop
+from netprobe.model import (
+    Cause,
+    Chain,
+    Command,
+    InterfaceAddress,
+    Nexthop,
+    Place,
+    Protocol,
+    Route,
+    Rule,
+    Ruleset,
+    Snapshot,
+    Socket,
+    Stage,
+    Stop,
+    Table,
+)
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 from netprobe.rules.read.iptables_save import read_save
+from netprobe.rules.read.nft_text import rule_statements
 
 SERVICE = "-A KUBE-SERVICES -d 10.96.0.20/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:8080"
 MASQUERADE = "-A POSTROUTING -d 172.17.0.2/32 -p tcp -m tcp --dport 8080 -j MASQUERADE"
@@ -461,3 +478,24 @@ def test_a_service_of_this_machine_that_leads_to_a_far_one(target: str, line: st
     found = fix(cause(edited(edited(snapshot, "internet", sockets=()), "c2", sockets=()), "red", "10.43.0.1", 443))
     assert line in found[0]
     assert ("10.0.0.1:6443" in found[0]) == (target == "8.8.8.8")
+
+
+BY_PORT = "tcp dport vmap { 80 : goto web, 443 : goto web }"
+
+
+@pytest.mark.parametrize(
+    ("door", "asked", "line"),
+    [
+        ('iifname "ens3" ', 80, f'nft replace rule ip nat pre handle 1 iifname "br0" {BY_PORT}'),
+        ('iifname "docker0" ', 80, "nft insert rule ip nat pre position 1 tcp dport 80 goto web"),
+        ("ip saddr 10.9.0.0/24 ", 443, "nft insert rule ip nat pre position 1 tcp dport 443 goto web"),
+        ('iifname "ens3" ', 81, None),
+    ],
+)
+def test_a_port_that_a_map_leads_to_what_publishes_but_not_for_this_packet(door: str, asked: int, line: str | None) -> None:
+    rules = [(Rule(1, f"{door}{BY_PORT}", tuple(rule_statements(f"{door}{BY_PORT}")), handle=1),)]
+    rules += [(Rule(1, "dnat to 172.17.0.2", tuple(rule_statements("dnat to 172.17.0.2")), handle=2),)]
+    chains = (Chain("pre", rules[0], "prerouting", -100, "nat"), Chain("web", rules[1]))
+    snapshot = edited(network(listening=(web(80), web(443))), "host", ruleset=Ruleset(tables=(Table("nft", "ip", "nat", chains),)))
+    said = cause(snapshot, "red", "10.0.0.1", asked)
+    assert (said.code, fix(said)) == (("dnat-missing", [line]) if line else ("port-closed", fix(said)))
