@@ -228,6 +228,25 @@ def test_what_asks_for_neighbours_is_taken_out_of_a_set_of_bogons(element: str, 
     assert lines(cause) == [line]
 
 
+@pytest.mark.parametrize(
+    ("element", "lacks"),
+    [("10.0.0.9", True), ("10.0.0.0/30", False)],
+)
+def test_a_sender_that_a_map_of_marks_lacks(element: str, lacks: bool) -> None:
+    host = tutorial()["host"]
+    marks = NamedSet("wan", ("ipv4_addr",), "mark", elements=(Term("pair", args=(Term("value", element), Term("value", "0x00000001"))),))
+    text = "meta mark set ip saddr map @wan"
+    chain = Chain("pre", (Rule(1, text, tuple(rule_statements(text)), handle=2),), "prerouting", -150)
+    table = Table("nft", "ip", "pbr", (chain,), sets=(marks,))
+    out = tuple(replace(each, table=101 if lacks else 102) if each.dst == "0.0.0.0/0" else each for each in host.routes)
+    ruleset = Ruleset(host.ruleset.blind, (*host.tables, table), queues=()) if host.ruleset else Ruleset((), (table,))
+    cause = chosen(
+        edited(tutorial(), "host", ruleset=ruleset, routes=out, rules=(PolicyRule(100, 4, table=101, mark=1), *RULES)), "red", "8.8.8.8"
+    )
+    assert (lines(cause)[0] == "nft add element ip pbr wan { 10.0.0.2 : 0x00000001 }") is lacks
+    assert cause.code == "rule-wrong-table"
+
+
 def of_ports(*rules: str) -> Snapshot:
     """red gives what is not marked to a table whose gateway is gone, and marks some of what it sends."""
     red = tutorial()["red"]

@@ -6,6 +6,7 @@ See: nft(8), VERDICT MAPS, MAPS.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain as joined
 from itertools import islice, product
 from operator import attrgetter
@@ -59,8 +60,8 @@ def _lacked(table: Table, hop: Hop, came: Iterable[Hop]) -> Iterator[tuple[Table
         key = sets.value(test, sets.seen(hop.flow, came)) or ""
         for named in where(but(table.sets, data=None), name=test.value) if key else ():
             known = {_bare(written(each.args[0])): each.args[1] for each in where(named.known, kind="pair")}
-            if _bare(key) not in known:
-                yield from product((table,), (named,), (key,), _data(table, key, known))
+            if not any(map(partial(sets.holds, value=_bare(key)), known)):
+                yield from product((table,), (named,), (key,), _data(table, named, key, known))
 
 
 def _bare(key: str) -> str:
@@ -78,9 +79,9 @@ def _looked_up(statement: Statement) -> Statement | None:
     return None
 
 
-def _data(table: Table, key: str, known: dict[str, Term]) -> Iterable[str]:
+def _data(table: Table, named: NamedSet, key: str, known: dict[str, Term]) -> Iterable[str]:
     """What a map could have for a key: the one chain to which nothing leads any more; what it has for one
-    that is the same but for one of its parts.
+    that is the same but for one of its parts; each of its marks.
     """
     verbs = [*_VERB.findall(repr(known)), "goto"]
     led = {*_LED.findall(repr(table.sets)), *indexed(orphans.named, table.chains)}
@@ -90,15 +91,20 @@ def _data(table: Table, key: str, known: dict[str, Term]) -> Iterable[str]:
         written(data) for other, data in known.items() if len(parts - {*other.split(" . ")}) == 1 < len(parts)
     ]
     alone = lost if len(lost) == 1 else ()
-    found = (*(f"{verbs[0]} {each.name}" for each in alone), *near)
+    marks = map(written, known.values() if named.data == "mark" else ())
+    found = (*(f"{verbs[0]} {each.name}" for each in alone), *near, *marks)
     return dict.fromkeys(filter(_PLAIN.fullmatch, found))
+
+
+_MISSED = {"mark": (Stage.ROUTE, "rule-wrong-table")}
 
 
 def _entered(loss: Loss, namespace: Namespace, table: Table, named: NamedSet, element: str) -> Stop:
     what = " ".join(("nft", table.family, table.name, named.name))
     words = ("add", "element", table.family, table.name, named.name, f"{{ {element} }}")
     text = f"the map {named.name} of {namespace.name} lacks {element.partition(' : ')[0]}: {loss.stop.text}"
-    code, place = "dnat-missing", Place(namespace.name, None, Stage.PREROUTING)
+    stage, code = _MISSED.get(named.data, (Stage.PREROUTING, "dnat-missing"))
+    place = Place(namespace.name, None, stage)
     if loss.stop.code in sets.REFUSED and named.data == "verdict":
         code, place = loss.stop.code, loss.stop.place
     fix = fixes.nft((table.name, named.name), *words)

@@ -61,11 +61,11 @@ class _Lookup(Struct, frozen=True):
 
     def held(self) -> Iterable[str]:
         """The elements that are what the packet has, or have it in them."""
-        return (text for text in _texts(self.named) if _holds(text, self.value))
+        return (text for text in _texts(self.named) if holds(text, self.value))
 
     def has(self, value: str) -> bool:
         """Whether an element is a value, or has it in it."""
-        return any(_holds(text, value) for text in _texts(self.named))
+        return any(holds(text, value) for text in _texts(self.named))
 
     def amended(self) -> Iterator[fixes.Fix]:
         """The commands with which the packet passes the test: it is put into the set, or what has it is taken
@@ -240,11 +240,11 @@ def _led_on(stop: Stop) -> Stop:
     return replace(stop, code="dnat-missing", place=replace(stop.place, stage=Stage.PREROUTING))
 
 
-def _holds(element: str, value: str) -> bool:
+def holds(element: str, value: str) -> bool:
     """Whether an address, a network or a port of a set is, or has in it, what the packet has."""
     if _AND in value:
         pairs = [*zip(element.split(_AND), value.split(_AND), strict=False)]
-        return element.count(_AND) == value.count(_AND) and all(starmap(_holds, pairs))
+        return element.count(_AND) == value.count(_AND) and all(starmap(holds, pairs))
     if nat_rules.is_prefix(element) and nat_rules.is_prefix(value):
         return prefix.contains(element, value)
     return element == value.strip('"')
