@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from predict.networks import edited, probe
+from predict.networks import edited, probe, tutorial
 from test_published import MASQUERADE, network, web
 from test_roots import asked
 
-from netprobe.model import Protocol, Ruleset, Snapshot, Verdict
+from netprobe.model import Protocol, Ruleset, Snapshot, Socket, Verdict
+from netprobe.rules.read.iptables_save import read_save
 
 CHANCE = "-m statistic --mode random --probability 0.50000000000"
 
@@ -51,3 +52,19 @@ def test_both_live(source: str) -> None:
 
 def test_neither_lives() -> None:
     assert why(service(DEAD, DEAD), "host")[0] is Verdict.UNREACHABLE
+
+
+@pytest.mark.parametrize("one", ["-m statistic --mode nth --every 1000 --packet 900", CHANCE])
+def test_what_lets_pass_by_chance_is_not_said_once_more(one: str) -> None:
+    """Neither moved nor copied it would let more pass than it does."""
+    rules = ("-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", f"-d 172.17.0.2/32 -p udp {one} -m udp --dport 53 -j ACCEPT")
+    text = "\n".join(("*filter", ":FORWARD DROP [0:0]", *(f"-A FORWARD {rule}" for rule in rules), "COMMIT", ""))
+    snapshot = edited(tutorial(), "host", ruleset=Ruleset(tables=tuple(read_save(text, "iptables", "ip")), queues=()))
+    for name in ("red", "c1"):
+        snapshot = edited(snapshot, name, ruleset=Ruleset(), sockets=(Socket("udp", "0.0.0.0", 53, "unconnected"),))
+    sent = probe("red", "172.17.0.2", Protocol.UDP, source_port=40000)
+    report = asked(snapshot, replace(sent, destination=replace(sent.destination, port=53)))
+    assert report.verdict is Verdict.INTERMITTENT
+    said = [" ".join(command.words) for cause in (*report.causes, *report.alternatives) for command in cause.commands]
+    assert said[0].startswith("iptables -I FORWARD")
+    assert not any("statistic" in line for line in said)

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from netprobe.diagnose.resent import resent
 from netprobe.model import Need
+from netprobe.predict.dice import fates
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -23,9 +24,21 @@ def tried(loss: Loss, repair: Repair) -> Tried | None:
     """What comes of a repair; None where that cannot be told of what was read, which is noted as a need."""
     outcome = _walked(loss, repair)
     if isinstance(outcome, Prediction):
-        return Tried(repair, outcome)
+        return Tried(repair, _unluckiest(loss, repair, outcome))
     loss.needs.update(dict.fromkeys(outcome))
     return None
+
+
+def _unluckiest(loss: Loss, repair: Repair, outcome: Prediction) -> Prediction:
+    """The same, or what comes of it where dice fall so that the packet is lost as before: what mends by
+    chance alone mends nothing.
+    """
+    again = (loss.stop.code, loss.stop.place, loss.stop.object)
+    for faring in fates(repair.mended, outcome) if outcome.stop is None else ():
+        stop = faring.prediction.stop
+        if stop is not None and (stop.code, stop.place, stop.object) == again:
+            return faring.prediction
+    return outcome
 
 
 def _walked(loss: Loss, repair: Repair) -> Prediction | tuple[Need, ...]:

@@ -43,6 +43,8 @@ def _copied(
         protocol, thing = loss.probe.protocol.value, rule.decision.object
         text = f"{thing.id} of {namespace.name} is for {other} to {goal}, and no rule like it for {protocol}"
         fix = rule_words.put_beside(thing, rule.rule, other, protocol)
+        if fix == rule_words.put_beside(thing, rule.rule, other, other):
+            continue  # it names another, or none
         named = " ".join(word for command in fix for word in command.words)
         missing = Object(thing.kind, named, f"{named} (missing)")
         beyond = Place(namespace.name, None, Stage.POSTROUTING)
