@@ -277,6 +277,10 @@ def test_a_port_that_is_not_marked_as_another_one_is_gets_its_rule() -> None:
     assert by_tcp(of_ports(MARKS.format(443)), 22) == [f"iptables -t mangle -A {rule}"]
 
 
+def test_the_port_of_one_connection_is_not_marked_as_that_of_a_service() -> None:
+    assert not any("40000" in line for line in by_tcp(of_ports(MARKS.format(443).replace("--dport", "--sport")), 22))
+
+
 def test_rules_that_mark_other_things_say_nothing_of_ports() -> None:
     other = "-A OUTPUT -d 192.0.2.0/24 -j MARK --set-xmark 0xe1f1/0xffffffff"
     assert by_tcp(of_ports(other), 22)[0].startswith("ip rule del")

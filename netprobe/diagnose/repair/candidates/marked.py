@@ -37,7 +37,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _of_ports(loss: Loss, routed: Routed) -> Iterator[Repair]:
     namespace, flow = loss.snapshot[routed.namespace], _sent(loss, routed)
     for rule in islice(nat_rules.of_kind(namespace.tables, "set"), _MOST):
-        for old, new in _ports(rule, flow):
+        for old, new in _ports(rule, flow, routed.leg):
             thing = rule.decision.object
             text = f"{thing.id} of {namespace.name} marks port {old}, and no rule marks {new}"
             fix = rule_words.appended(thing, rule.rule, old, new)
@@ -75,7 +75,9 @@ def _sent(loss: Loss, routed: Routed) -> Flow:
     return flow.reversed() if routed.leg is Leg.REPLY else flow
 
 
-def _ports(rule: nat_rules.NatRule, flow: Flow) -> Iterator[tuple[str, str]]:
-    """The port that a rule asks for, and that of the packet."""
-    for keys, port in ((SOURCE_PORT_KEYS, flow.sport), (PORT_KEYS, flow.dport)):
-        yield from ((old, str(port)) for old in {*nat_rules.said(rule.statements, *keys)} - {str(port)})
+def _ports(rule: nat_rules.NatRule, flow: Flow, leg: Leg) -> Iterator[tuple[str, str]]:
+    """The port that a rule asks for, and that of the service in the packet: the other one is another for each
+    connection.
+    """
+    keys, port = {Leg.REPLY: (SOURCE_PORT_KEYS, flow.sport)}.get(leg, (PORT_KEYS, flow.dport))
+    yield from ((old, str(port)) for old in {*nat_rules.said(rule.statements, *keys)} - {str(port)})
