@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from netprobe.model import NamedSet, Table
 from netprobe.rules.read.iptables_save import read_save
-from netprobe.rules.read.nft_json import listed, of_table, read_set
+from netprobe.rules.read.nft_json import listed, of_table, read_items, read_set
 
 from .kernel import Inventory, KernelSet
 from .owner import Key
@@ -159,6 +159,31 @@ def named(table: Table, printed: Mapping[str, Printed]) -> Table:
     items = [item for each in NAMED for item in listed(printed[each].output)]
     found = of_table(items, key)
     return with_elements(replace(table, sets=found.sets, flowtables=found.flowtables), printed)
+
+
+_MOST_PIECES = 200  # chains that are printed one by one, 3 ms each
+
+
+def pieces(found: Inventory, tables: Set[Key]) -> dict[str, tuple[str, ...]]:
+    """nft's command lines for all that these tables have, which say nothing of the tables themselves: nft
+    1.0.6 takes the words for their flags from beside its list of them, and may end there. Nothing where they
+    have very many chains.
+    """
+    chains = [each for each in found.chains if (each.family, each.table) in tables]
+    held = ("sets", "maps", "flowtables", "counters", "quotas", "limits")
+    lines = (
+        *(("list", "chain", each.family, each.table, each.name) for each in chains),
+        *(("list", what) for what in held),
+    )
+    return {" ".join(line): ("nft", "-j", *line) for line in lines if len(chains) <= _MOST_PIECES}
+
+
+def in_pieces(found: Inventory, tables: Set[Key], printed: Mapping[str, Printed], texts: str) -> list[Table]:
+    """These tables of what was printed so. Raises as `read_listing`, KeyError where something is missing."""
+    whole = {name: printed[name] for name in pieces(found, tables)}
+    items = [item for each in whole.values() for item in listed(each.output)]
+    heads = [{"table": {"family": family, "name": name}} for family, name in found.tables]
+    return read_items([*heads, *items], texts, found.chains, {*tables} if whole else set())
 
 
 def terse_scopes(wanted: Iterable[Scope], large: Iterable[KernelSet]) -> Iterator[Scope]:

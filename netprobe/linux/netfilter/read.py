@@ -29,9 +29,11 @@ from .listing import (
     Printer,
     Scope,
     beside,
+    in_pieces,
     label,
     listings,
     named,
+    pieces,
     scopes,
     terse_scopes,
     together,
@@ -80,6 +82,7 @@ class RulesetReading:
         self.fd, self.name = fd, name
         self.unseen: list[str] = []
         self._tools = Tools(fd)
+        self._whole_listings = True
 
     def __enter__(self) -> RulesetReading:
         with netns.inside(self.fd), ExitStack() as undo:
@@ -130,7 +133,7 @@ class RulesetReading:
     def _listings_of_all(self, printed: Mapping[str, Printed]) -> list[bytes] | None:
         """What nft has printed, where that is all that there is: xtables counts in each of its rules."""
         found = self._found
-        if managed(found) or found.large or self._large_sets:
+        if managed(found) or found.large or self._large_sets or not self._whole_listings:
             return None
         labels = [label(scope, "values") for scope in scopes(found.tables, self._apart)]
         return [printed[each].output for each in labels] if printed.keys() >= set(labels) else None
@@ -273,8 +276,24 @@ class RulesetReading:
                     key = (table.family, table.name)
                     tables[key] = with_elements(table, printed) if scope in terse else table
             except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
-                self.unseen.append(f"nft printed something that is not understood: {error}")
+                flagged = {key for key in wanted if scopes({key}, self._apart) == {scope}}
+                tables |= self._in_pieces(found, flagged, texts, error)
         return tables
+
+    def _in_pieces(
+        self, found: Inventory, wanted: set[Key], texts: Printed, error: Exception
+    ) -> dict[Key, Table]:
+        """The tables that nft could not print whole, where one of them has flags."""
+        said = texts.output.decode("utf-8", "surrogateescape")
+        self._whole_listings = False
+        try:
+            printed = run(self.fd, pieces(found, wanted)) if wanted & (found.dormant | found.owned) else {}
+            tables = in_pieces(found, wanted, printed, said)
+        except (msgspec.MsgspecError, KeyError, ValueError, TypeError):
+            tables = []
+        if not tables:
+            self.unseen.append(f"nft printed something that is not understood: {error}")
+        return {(table.family, table.name): table for table in tables}
 
 
 def _small(netlink: Nfnetlink, named: KernelSet) -> bool:

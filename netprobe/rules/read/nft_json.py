@@ -44,7 +44,7 @@ def read_listing(listing: bytes, texts: str, chains: Iterable[KernelChain], want
     `texts` is the same listing as text with handles; `chains` the kernel's, for what the JSON of some
     versions leaves out. Raises msgspec.DecodeError for something that is no listing.
     """
-    return _tables(listed(listing), texts, chains, wanted)
+    return read_items(listed(listing), texts, chains, wanted)
 
 
 def listed(listing: bytes) -> list[dict[str, Any]]:
@@ -56,13 +56,14 @@ def listed(listing: bytes) -> list[dict[str, Any]]:
 def of_table(items: list[dict[str, Any]], key: Key, texts: str = "") -> Table:
     """One table from the objects of listings that are not of the table as a whole; `texts` as above."""
     head = {"table": {"family": key[0], "name": key[1]}}
-    [table] = _tables([head, *items], texts, (), {key})
+    [table] = read_items([head, *items], texts, (), {key})
     return table
 
 
-def _tables(
+def read_items(
     items: list[dict[str, Any]], texts: str, chains: Iterable[KernelChain], wanted: set[Key]
 ) -> list[Table]:
+    """The tables among the objects of a listing, as `read_listing`."""
     drafts: dict[Key, _JsonTable] = {}
     known = {(chain.family, chain.table, chain.name): chain for chain in chains}
     printed = rule_texts(texts)

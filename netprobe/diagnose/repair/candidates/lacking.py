@@ -103,7 +103,7 @@ def _entered(loss: Loss, namespace: Namespace, table: Table, named: NamedSet, el
     what = " ".join(("nft", table.family, table.name, named.name))
     words = ("add", "element", table.family, table.name, named.name, f"{{ {element} }}")
     text = f"the map {named.name} of {namespace.name} lacks {element.partition(' : ')[0]}: {loss.stop.text}"
-    stage, code = _MISSED.get(named.data, (Stage.PREROUTING, "dnat-missing"))
+    stage, code = _MISSED.get(named.data or "", (Stage.PREROUTING, "dnat-missing"))
     place = Place(namespace.name, None, stage)
     if loss.stop.code in sets.REFUSED and named.data == "verdict":
         code, place = loss.stop.code, loss.stop.place
