@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import leads_on, routers_for
 from netprobe.model import Leg, Namespace, Nexthop, Object, PolicyRule, Route, RouteQuery, Stage, Stop
-from netprobe.model.lookup import but, grouped, has, holding, not_among, where
+from netprobe.model.lookup import but, column, grouped, has, holding, not_among, where
 from netprobe.predict import fib, fixes, policy, prefix, routing, rp_filter
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -209,8 +209,10 @@ def _orphan_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
     was a way without it.
     """
     namespace, of = loss.snapshot[routed.namespace], attrgetter("table")
-    asked = {*_TABLES.values(), *map(of, namespace.rules)}
-    onward = where(namespace.routes, type="unicast")  # a proxy's table is for what is marked
+    version = prefix.version(routed.dst)
+    asked = {*_TABLES.values(), *map(of, where(namespace.rules, version=version))}
+    # a proxy's table is for what is marked
+    onward = where(namespace.routes, type="unicast", version=version)
     for table in sorted({*map(of, onward)} - asked) if routed.src else ():
         yield from _of_another_name(loss, namespace, routed, table)
         for asking in _selectors(loss, namespace, routed):
@@ -222,7 +224,16 @@ def _orphan_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
             thing = Object("policy-rule", named, f"{named} (missing)")
             fix = (fixes.ip(routed.dst, "rule", "add", *named.split()),)
             stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
-            yield from loss.repair(stop, Merit.ADDS if routed.decision.route is None else Merit.RESTORES)
+            lost_one = routed.decision.route is not None or _is_a_table(namespace, table, version)
+            yield from loss.repair(stop, Merit.RESTORES if lost_one else Merit.ADDS)
+
+
+def _is_a_table(namespace: Namespace, table: int, version: int) -> bool:
+    """Whether a table was made for a policy rule: it has several routes, or the other IP version has a rule
+    that leads to it. A single one may as well have got there by mistake.
+    """
+    routes = where(namespace.routes, table=table, version=version)
+    return len(routes) > 1 or has(namespace.rules, table=table)
 
 
 def _of_another_name(loss: Loss, namespace: Namespace, routed: Routed, table: int) -> Iterator[Repair]:
@@ -264,7 +275,20 @@ def _merit(loss: Loss, routed: Routed, rule: PolicyRule) -> Merit:
     if _hides_main(loss.snapshot[routed.namespace], rule):
         return Merit.RESTORES
     around = leads_on(loss, routed) or _refused_elsewhere(loss, routed)
-    return Merit.GOES_AROUND if around else Merit.UNDOES
+    kept = Merit.ADDS if _has_led(loss, routed, rule) else Merit.UNDOES
+    return Merit.GOES_AROUND if around else kept
+
+
+def _has_led(loss: Loss, routed: Routed, rule: PolicyRule) -> bool:
+    """Whether a rule for some alone has led a packet on by a gateway, and it was lost behind that: without it
+    another one would be taken, to all the world.
+    """
+    walks = dict(zip(Leg, loss.prediction.walks, strict=False))
+    come = column(walks.get(routed.leg, loss.prediction.request).hops[-1:], "namespace")
+    on = routed.gateway is not None and {*come, loss.stop.place.namespace} != {routed.namespace}
+    query = RouteQuery(routed.src or None, routed.dst)
+    known = fib.best(loss.snapshot[routed.namespace], fib.MAIN, query)
+    return on and not rule.is_for_all and known is not None and known.is_default
 
 
 def _hides_main(namespace: Namespace, rule: PolicyRule) -> bool:
