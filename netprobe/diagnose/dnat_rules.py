@@ -7,7 +7,7 @@ from itertools import chain
 
 from netprobe.model import Chain, Command, Flow, Link, Namespace, Rule, Snapshot, Statement, Table
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, column, first, has, not_among, where
+from netprobe.model.lookup import among, column, find, first, has, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules import naming
 from netprobe.rules.naming import rule_decision
@@ -118,9 +118,19 @@ def _anywhere(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def publishing(namespace: Namespace, flow: Flow) -> Iterable[NatRule]:
     """The rules of a namespace that publish the destination port of a flow, each once."""
-    rules = _rules(namespace, flow)
-    found = (each for each in rules if _publishes(each.statements, flow.dport))
+    rules = (each for each in _rules(namespace, flow) if _publishes(each.statements, flow.dport))
+    found = (each for each in rules if not _is_for_another_side(namespace, each, flow))
     return first(found, _identity).values()
+
+
+def _is_for_another_side(namespace: Namespace, rule: NatRule, flow: Flow) -> bool:
+    """Whether a rule is for what comes in by some interfaces, and the destination is another one's own
+    address: a program of the namespace itself may be meant there.
+    """
+    doors = {*said(rule.statements, "iifname", "meta iifname")}
+    owner = find(namespace.addresses, address=flow.dst, scope="global")
+    own = namespace.link(owner.index) if owner is not None else None
+    return own is not None and own.kind != "bridge" and bool(doors) and own.name not in doors
 
 
 def _identity(rule: NatRule) -> str:
