@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+from diagnose.test_rather_two import ruled
 from diagnose.test_repair_whole import after, ask, chosen, healthy, said
 from diagnose.test_two_by_two import offices
-from predict.networks import edited
+from msgspec.structs import replace
+from predict.networks import edited, probe
 
-from netprobe.model import Snapshot
+from netprobe.model import Protocol, Snapshot
 from netprobe.model.lookup import where
 
 
@@ -71,3 +74,79 @@ def test_a_router_with_a_network_on_each_side_but_one() -> None:
     )
     found = chosen(network, ask("server", "10.1.0.10"))
     assert (found.stop.code, found.stop.place.namespace, found.stop.place.interface) == ("addr-wrong-prefix", "r2", "wan")
+
+
+def test_a_pc_in_which_a_router_s_end_lies_is_no_router() -> None:
+    """It would have the address that the server sends to for the world; and no route of its own goes for another one."""
+    network = after(
+        offices(),
+        "r2: ip route del default via 10.9.0.1 dev wan",
+        "r2: ip route add 10.1.0.0/24 via 10.9.0.1",
+        "server: ip address add 10.1.0.113/24 dev eth0",
+        "r2: ip link set dev lan netns pc",
+    )
+    found = chosen(network, ask("pc", "10.2.0.10"))
+    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "r2")
+    assert said(found)[0] == "pc: ip link set dev lan netns r2"
+
+
+@pytest.mark.parametrize(
+    ("lost", "off"),
+    [("192.0.2.5/30 dev core", "eth0"), ("198.51.100.1/24 dev eth0", "core")],
+)
+def test_a_rule_that_has_led_to_a_router_is_not_what_is_wrong(lost: str, off: str) -> None:
+    """Without it packets would go by the other uplink, and what the router lacks stays away."""
+    network = after(healthy("strict-rp-filter-for-all"), f"fibre: ip address del {lost}", f"fibre: ip link set dev {off} arp off")
+    assert said(chosen(network, ask("pc", "8.8.8.8")))[0] == f"fibre: ip address add {lost}"
+
+
+def in_a_table(*routes: str) -> Snapshot:
+    """Two offices whose routes to each other are in a table to which no rule leads."""
+    network = after(offices(), "r1: ip route del 10.2.0.0/24 via 10.9.0.2 dev wan")
+    return after(network, *(f"r1: ip route add {route} dev wan table 100" for route in routes))
+
+
+def test_a_table_of_several_routes_has_lost_its_rule() -> None:
+    network = in_a_table("10.2.0.0/24 via 10.9.0.2", "10.9.0.0/30")
+    assert said(chosen(network, ask("pc", "10.2.0.10"))) == ["r1: ip rule add from 10.1.0.10 lookup 100"]
+
+
+def test_a_table_of_one_route_got_it_by_mistake() -> None:
+    network = in_a_table("10.2.0.0/24 via 10.9.0.2")
+    assert chosen(network, ask("pc", "10.2.0.10")).stop.code == "no-route"
+
+
+@pytest.mark.parametrize(("asked", "code"), [("10.1.0.1", "port-closed"), ("10.9.0.1", "dnat-missing")])
+def test_what_is_published_for_another_side_is_not_what_is_asked_for_on_this(asked: str, code: str) -> None:
+    """By the inner address a program of the router itself is meant; by the outer one, what others get there."""
+    published = "-A PREROUTING -i wan -p tcp -m tcp --dport 22 -j DNAT --to-destination 10.1.0.10"
+    network = edited(ruled(offices(), "r1", "nat", ":PREROUTING ACCEPT [0:0]", published), "r1", sockets=())
+    knocking = probe("pc", asked, Protocol.TCP, source_port=40000)
+    knocking = replace(knocking, destination=replace(knocking.destination, port=22))
+    assert chosen(network, knocking).stop.code == code
+
+
+def test_that_another_who_has_the_address_answers_is_a_detour() -> None:
+    """With the router's address on the bridge its route to the first one is gone: the second one would answer, and nobody else."""
+    network = after(
+        of_one_version(),
+        "server: ip address add 192.0.2.53/32 dev lo",
+        "server: sysctl -w net.ipv4.icmp_echo_ignore_all=1",
+        "r1: ip address add 192.0.2.53/32 dev lo",
+        "r2: ip route add 192.0.2.53/32 via 10.2.0.10 dev lan",
+        "r2: ip link add br9 type bridge",
+        "r2: ip link set br9 up",
+        "r2: ip link set lan master br9",
+    )
+    found = chosen(network, ask("r2", "192.0.2.53"))
+    assert (found.stop.code, said(found)) == ("port-wrong-bridge", ["r2: ip link set dev lan nomaster"])
+
+
+def test_nobody_is_given_the_address_that_he_asks_others_for() -> None:
+    network = after(
+        healthy("macvlan-private"),
+        "router: ip address del 192.168.1.1/24 dev eth0",
+        "router: ip address add 192.170.1.1/24 dev eth0",
+        "tv: ip address del 192.168.1.52/24 dev eth0",
+    )
+    assert "router: ip address add 192.168.1.52/24 dev eth0" not in said(chosen(network, ask("router", "192.168.1.52")))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import End, Leg, Need, Snapshot, Stop
-from netprobe.model.lookup import among, first, gathered, those_not_in
+from netprobe.model.lookup import among, column, first, gathered, those_not_in
 from netprobe.predict.prediction import Prediction
 
 from .candidates import candidates
@@ -98,7 +99,21 @@ def _try(loss: Loss, repair: Repair) -> Tried | None:
     if first is None:
         return None
     kept = with_what_it_takes(loss, first)
-    return whole(loss, kept) or kept
+    best = whole(loss, kept) or kept
+    if _is_another_s(loss, best):
+        return replace(best, repair=replace(best.repair, merit=Merit.GOES_AROUND))
+    return best
+
+
+def _is_another_s(loss: Loss, found: Tried) -> bool:
+    """Whether another one of several who have the destination answers then than the one to whom the packet
+    was led.
+    """
+    bearers = {*loss.bearers(loss.goal)}
+    routed = loss.asked(Leg.REQUEST)[-1:]
+    led = {name for each in routed for name in loss.bearers(each.gateway)} & bearers
+    ends = {*column(found.outcome.request.hops[-1:], "namespace")} & bearers
+    return bool(led and ends) and led.isdisjoint(ends)
 
 
 def _passes(loss: Loss, outcome: Prediction, beyond: bool) -> bool:

@@ -8,8 +8,9 @@ from operator import attrgetter
 
 from netprobe.diagnose import nat_rules
 from netprobe.model import InterfaceAddress, Leg, Probe, Stop
-from netprobe.model.lookup import but, where
+from netprobe.model.lookup import but, column, where
 from netprobe.predict import prefix
+from netprobe.predict.arp_reply import is_router
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -198,8 +199,27 @@ def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
     if more.stop.place.namespace != repair.stop.place.namespace or not went_along(repair, more):
         return False
     takes = any("del" in command.words or command.blanks for command in more.stop.commands)
-    given = gives_to_the_asker(after, more) or told.is_waited_for(after, more)
-    return not takes and _leads_there(after, more) and not given
+    given = gives_to_the_asker(after, more) or told.is_waited_for(after, more) or _makes_a_router(after, more)
+    return not (takes or given or _replaces(after, more)) and _leads_there(after, more)
+
+
+def _replaces(after: Loss, more: Repair) -> bool:
+    """Whether a route goes for another one: what went along leaves room for what comes."""
+    name = more.stop.place.namespace
+    return not {*after.snapshot.at(name).routes} <= {*more.mended.at(name).routes}
+
+
+def _makes_a_router(after: Loss, more: Repair) -> bool:
+    """Whether a station that forwards nothing, and that nobody sends to for the world, would have an address
+    then that others send to for that.
+    """
+    there = more.mended.at(more.stop.place.namespace)
+    others = but(after.snapshot.namespaces.values(), name=there.name)
+    routes = where(chain.from_iterable(column(others, "routes")), is_default=True)
+    led = {*chain.from_iterable(column(routes, "gateways"))}
+    now, then = after.snapshot.at(there.name), {*column(there.addresses, "address")}
+    known = led.isdisjoint(column(now.addresses, "address"))
+    return known and not led.isdisjoint(then) and not is_router(there, after.version)
 
 
 def gives_to_the_asker(loss: Loss, more: Repair) -> bool:

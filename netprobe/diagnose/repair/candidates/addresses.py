@@ -169,7 +169,9 @@ def _of_another_network(
     theirs = f"{other.written} of {there}/{station.name}"
     text = f"{own.written} of {namespace.name}/{link.name} is of another network than {theirs} beside it"
     networks = [prefix.network_of(address) for _, _, address in others]
-    missing = [address for address in asked_for(loss) if prefix.within(networks, address)]
+    asked = loss.goal if asks_others(loss, namespace.name) else None
+    known = those_not_in(asked_for(loss), (asked,))
+    missing = [address for address in known if prefix.within(networks, address)]
     missing += those_not_in(filter(None, (slipped(own, other),)), loss.owned)
     free = free_address(address for _, _, address in others)
     if free is None:
