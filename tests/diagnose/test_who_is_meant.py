@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from diagnose.test_rather_two import ruled
 from diagnose.test_repair_whole import after, ask, chosen, healthy, said
+from diagnose.test_two_at_once import named
 from diagnose.test_two_by_two import offices
 from msgspec.structs import replace
 from predict.networks import edited, probe
@@ -150,3 +151,12 @@ def test_nobody_is_given_the_address_that_he_asks_others_for() -> None:
         "tv: ip address del 192.168.1.52/24 dev eth0",
     )
     assert "router: ip address add 192.168.1.52/24 dev eth0" not in said(chosen(network, ask("router", "192.168.1.52")))
+
+
+def test_a_router_that_has_the_network_on_its_other_side_and_does_not_forward_yet() -> None:
+    """Both are wrong: that it is not led to, and that it would hand nothing on."""
+    network = after(of_one_version(), "r2: sysctl -w net.ipv4.ip_forward=0", "r1: ip route del 10.2.0.0/24 via 10.9.0.2 dev wan")
+    assert named(network, "pc", "10.2.0.10") == [
+        ["r1: ip route add default via 10.9.0.2"],
+        ["r2: sysctl -w net.ipv4.ip_forward=1"],
+    ]

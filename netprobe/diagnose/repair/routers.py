@@ -56,13 +56,14 @@ def _routers(
     here: Namespace, wanted: str, link: Link, router: Namespace, station: Link
 ) -> Iterator[hints.Gateway]:
     """The addresses of a router beside an interface that are of a network of both; of one that does not send
-    what is for `wanted` back; or of one that would send it on by another side, if only it forwarded.
+    what is for `wanted` back; or of one that would send it on by another side, or has it there, if only it
+    forwarded.
     """
     version = prefix.version(wanted)
     own = own_addresses(here, link, version)
     sides = [each for each in where(router.outward, up=True) if own_addresses(router, each, version)]
     way = fib.lookup(router, RouteQuery(None, wanted))
-    onward = way.via is not None and way.index != station.index
+    onward = way.leg is not None and way.index != station.index
     back = here.address(way.via) is not None
     if back or len(sides) < _SIDES or not (onward or forwards(router, station, version)):
         return
