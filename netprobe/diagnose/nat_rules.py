@@ -346,6 +346,13 @@ def swapped(text: str, old: str, new: str) -> str:
     return re.sub(rf"(?<![\w.:]){re.escape(old)}(?![\w.]|:[0-9a-f]*:)", new, text)
 
 
+def swapped_all(text: str, new: dict[str, str]) -> str:
+    """A text with each of some words in the place of others."""
+    for old, other in new.items():
+        text = swapped(text, old, other)
+    return text
+
+
 def _map_of(statement: Statement) -> str | None:
     """The named map that says where a translation leads."""
     match statement.right:

@@ -26,7 +26,7 @@ def put_beside(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
 def _written(thing: Object, rule: Rule, new: dict[str, str], how: tuple[str, str, str]) -> fixes.Fix:
     match thing.line:
         case ("nft", family, table, chain, "handle", handle):
-            text = nat_rules.swapped(rule.text, *next(iter(new.items())))
+            text = nat_rules.swapped_all(rule.text, new)
             return fixes.nft((table, chain), how[0], "rule", family, table, chain, how[1], handle, text)
         case (tool, table, chain, number) if tool.startswith(("iptables", "ip6tables")):
             words = [new.get(word, word) for word in fixes.xt_words(chain, rule.text)]
@@ -34,14 +34,14 @@ def _written(thing: Object, rule: Rule, new: dict[str, str], how: tuple[str, str
     return ()
 
 
-def appended(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
-    """A rule more, behind the others of its chain, with one word in the place of another."""
+def appended(thing: Object, rule: Rule, new: dict[str, str]) -> fixes.Fix:
+    """A rule more, behind the others of its chain, with some words in the place of others."""
     match thing.line:
         case ("nft", family, table, chain, *_):
-            text = nat_rules.swapped(rule.text, old, new)
+            text = nat_rules.swapped_all(rule.text, new)
             return fixes.nft((table, chain), "add", "rule", family, table, chain, text)
         case (tool, table, chain, _):
-            words = [{old: new}.get(word, word) for word in fixes.xt_words(chain, rule.text)]
+            words = [new.get(word, word) for word in fixes.xt_words(chain, rule.text)]
             return fixes.xtables(tool, table, chain, "-A", chain, *words)
     return ()
 

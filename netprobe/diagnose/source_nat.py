@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain as chained
+
+from msgspec.structs import replace
 
 from netprobe.model import Chain, Command, Flow, Link, Namespace, Table
 from netprobe.model.lookup import among, column, find, where
 from netprobe.predict import fixes
+from netprobe.rules.naming import is_for_nat
 
 from .nat_rules import family
 
@@ -65,12 +69,19 @@ def _by_nft(chain: tuple[Table, Chain], *words: str) -> fixes.Fix:
 
 
 def emptied(namespace: Namespace, source: str) -> int:
-    """How many chains of nft translate sources by their place, and have no rule that would: somebody made
-    them for that.
+    """How many chains translate sources by their place, and have no rule that would: somebody made them for
+    that. Those of iptables are called by its own, which are always there.
     """
-    tables = among(where(namespace.tables, engine="nft"), family=(family(source), "inet"))
-    chains = chained.from_iterable(column(tables, "chains"))
-    return len(where(chains, type="nat", hook="postrouting", rules=()))
+    tables = among(namespace.tables, family=(family(source), "inet"))
+    own = where(chained.from_iterable(column(where(tables, engine="nft"), "chains")), type="nat")
+    return len(where((*own, *chained.from_iterable(map(_called, tables))), hook="postrouting", rules=()))
+
+
+def _called(table: Table) -> Iterator[Chain]:
+    """The chains to which those for source translation lead, as if they hung at their hook."""
+    for chain in where(table.chains, hook="postrouting"):
+        led = filter(None, column(chain.rules, "leads_to")) if is_for_nat(table, chain) else ()
+        yield from (replace(each, hook=chain.hook) for each in filter(None, map(table.chain, led)))
 
 
 def _nft_chain(namespace: Namespace, source: str) -> tuple[Table, Chain] | None:

@@ -13,7 +13,7 @@ from test_published import cause as of_a_port
 from test_published import fix
 from test_repair import lost_in
 
-from netprobe.diagnose import nat_rules
+from netprobe.diagnose import nat_rules, source_nat
 from netprobe.diagnose.repair.candidates import stop
 from netprobe.diagnose.repair.candidates.spared import instead as spared_ones
 from netprobe.diagnose.repair.repair import Loss, Merit
@@ -286,3 +286,119 @@ def test_who_drops_answers_whose_question_went_another_way_is_not_the_first_to_b
     assert lost.stop is not None
     assert lost.stop.code == "conntrack-invalid"
     assert [each.merit for each in stop.candidates(Loss.of(snapshot, lost, lost.stop))] == [Merit.ADDS]
+
+
+FOR_EACH = """*filter
+:FORWARD DROP [0:0]
+:ADMIN - [0:0]
+-A FORWARD -j ADMIN
+-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A ADMIN -d 172.17.0.{other}/32 -p tcp -m tcp --dport 443 -m conntrack --ctstate NEW -j ACCEPT
+COMMIT"""
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        (3, ["iptables -A ADMIN -d 172.17.0.2/32 -p tcp -m tcp --dport 8080 -m conntrack --ctstate NEW -j ACCEPT"]),
+        (2, ["iptables -I FORWARD -i br0 -o docker0 -j ACCEPT"]),  # it is for the same one
+    ],
+)
+def test_what_is_let_through_one_by_one_lacks_one(other: int, says: list[str]) -> None:
+    """Of one that is beside it: CNI and Docker write a rule for each container."""
+    listening = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
+    said = of_a_port(edited(listening, "host", ruleset=iptables(FOR_EACH.format(other=other))), "red", "172.17.0.2", 8080)
+    assert fix(said) == says
+
+
+def test_a_station_elsewhere_is_no_pattern() -> None:
+    listening = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
+    elsewhere = FOR_EACH.replace("172.17.0.{other}", "10.0.0.3")
+    said = of_a_port(edited(listening, "host", ruleset=iptables(elsewhere)), "red", "172.17.0.2", 8080)
+    assert fix(said) == ["iptables -I FORWARD -i br0 -o docker0 -j ACCEPT"]
+
+
+def test_an_interface_without_an_address_sends_from_that_of_another() -> None:
+    """What is sent into a tunnel that has none: the far end knows one of the networks beside the gateway."""
+    host, internet = tutorial()["host"], tutorial()["internet"]
+    bare = tuple(each for each in host.addresses if each.index != 4)
+    routes = (*(each for each in host.routes if not {*each.indexes} & {4}), via("0.0.0.0/0", None, 4))
+    near = [via(network, None, 2) for network in ("172.17.0.0/16", "10.0.0.0/16")]
+    ways = (*(each for each in internet.routes if each.dst != "10.0.0.0/16"), *near)
+    rules = iptables("*filter\n:INPUT DROP [0:0]\n-A INPUT -s 172.17.0.0/16 -j ACCEPT\nCOMMIT")
+    far = edited(tutorial(), "internet", routes=ways, ruleset=rules)
+    cause = chosen(edited(far, "host", addresses=bare, routes=routes), "host", "8.8.8.8")
+    assert lines(cause) == ["ip route replace default dev eth0 src 172.17.0.1"]
+
+
+@pytest.mark.parametrize(("rule", "empty"), [("", 1), ("-A mine -o eth0 -j MASQUERADE\n", 0)])
+def test_a_chain_for_other_sources_that_has_no_rule_was_made_for_some(rule: str, empty: int) -> None:
+    text = f"*nat\n:POSTROUTING ACCEPT [0:0]\n:mine - [0:0]\n-A POSTROUTING -j mine\n{rule}COMMIT"
+    host = edited(tutorial(), "host", ruleset=iptables(text))["host"]
+    assert source_nat.emptied(host, "10.0.0.2") == empty
+
+
+def together(**of_red: object) -> Snapshot:
+    """c1, c2 and red are on docker0."""
+    host, red = tutorial()["host"], tutorial()["red"]
+    links = tuple(replace(each, master=5) if each.index == 3 else each for each in host.links)
+    routes = (*via_loopback("172.17.0.9"), via("172.17.0.0/16", None, 2), via("0.0.0.0/0", "172.17.0.1", 2))
+    addresses = (red.addresses[0], InterfaceAddress(2, "172.17.0.9", 16))
+    known = {"addresses": addresses, "routes": routes, **of_red}
+    return edited(edited(tutorial(), "host", links=links), "red", **known)
+
+
+def test_of_two_routes_to_a_network_the_one_that_goes_in_a_circle_is_of_before() -> None:
+    """10.77.0.0/16 has moved from red to c1; red sends back to the host what is not its own."""
+    c1, host, internet = (tutorial()[name] for name in ("c1", "host", "internet"))
+    there = together(sysctls={"net.ipv4.ip_forward": "1"})
+    there = edited(there, "internet", routes=(*internet.routes, via("10.77.0.0/16", "203.0.113.2", 2)))
+    ways = [replace(via("10.77.0.0/16", via_whom, 5), metric=10 + n) for n, via_whom in enumerate(("172.17.0.9", "172.17.0.2"))]
+    there = edited(there, "host", routes=(*host.routes, *ways))
+    addresses = (*c1.addresses, InterfaceAddress(1, "10.77.0.5", 32))
+    there = edited(there, "c1", addresses=addresses, routes=(*c1.routes, *via_loopback("10.77.0.5")))
+    assert lines(chosen(there, "internet", "10.77.0.5")) == ["ip route del 10.77.0.0/16 via 172.17.0.9 dev docker0"]
+
+
+ALLOWED = """*filter
+:INPUT DROP [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT DROP [0:0]
+:my-input - [0:0]
+:my-output - [0:0]
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -j my-input
+-A OUTPUT -j my-output
+-A OUTPUT -o eth0 -j ACCEPT
+-A my-input -s 172.17.0.0/16 -i {door} -j ACCEPT
+COMMIT"""
+
+
+@pytest.mark.parametrize(
+    ("door", "says"),
+    [
+        ("docker0", "iptables -A my-output -d 172.17.0.0/16 -o docker0 -j ACCEPT"),
+        ("br0", "iptables -I OUTPUT -o docker0 -p icmp -j ACCEPT"),  # another one's
+    ],
+)
+def test_who_may_come_in_may_be_asked(door: str, says: str) -> None:
+    cause = chosen(edited(tutorial(), "host", ruleset=iptables(ALLOWED.format(door=door))), "host", "172.17.0.2")
+    assert lines(cause) == [says]
+
+
+def test_who_may_come_in_may_be_asked_in_nft() -> None:
+    came = Statement("match", Term("key", "meta iifname"), "==", Term("value", '"docker0"'))
+    near = Statement("match", Term("key", "ip saddr"), "==", Term("value", "172.17.0.0/16"))
+    rule = Rule(1, 'iifname "docker0" ip saddr 172.17.0.0/16 accept', (came, near, Statement("accept")), handle=5)
+    chains = (Chain("in", (rule,), "input"), Chain("out", (), "output", policy="drop"))
+    snapshot = edited(tutorial(), "host", ruleset=Ruleset((), (Table("nft", "ip", "fw", chains),)))
+    said = 'nft add rule ip fw out oifname "docker0" ip daddr 172.17.0.0/16 accept'
+    assert lines(chosen(snapshot, "host", "172.17.0.2")) == [said]
+
+
+def test_a_station_lacks_a_route_that_another_one_beside_it_has() -> None:
+    c2, red = tutorial()["c2"], together()["red"]
+    there = together(routes=(*red.routes, via("192.0.2.0/24", "172.17.0.3", 2)))
+    addresses = (*c2.addresses, InterfaceAddress(1, "192.0.2.5", 32))
+    there = edited(there, "c2", addresses=addresses, routes=(*c2.routes, *via_loopback("192.0.2.5")))
+    assert lines(chosen(there, "c1", "192.0.2.5")) == ["ip route add 192.0.2.0/24 via 172.17.0.3 dev eth0"]

@@ -1,7 +1,7 @@
 """A chain that lists what is let through, and behind which its caller refuses the rest: the packet is not in
-the list. Pure.
+the list. Or others beside its station are accepted one by one, and a policy refuses the rest. Pure.
 
-See: iptables(8), -j; nft(8), jump.
+See: iptables(8), -j, -P; nft(8), jump.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Chain, Flow, Rule, Statement, Table
+from netprobe.model import Chain, Flow, Namespace, Object, RouteQuery, Rule, Statement, Table
 from netprobe.model.lookup import among, where
-from netprobe.predict import prefix
+from netprobe.predict import fib, prefix
 from netprobe.rules.naming import rule_decision
 
 from . import sets
@@ -35,6 +35,39 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         for chain in filter(_is_list, _called_before(refusing)):
             more = (_one_more(loss, refusing.table, chain, each, last.flow) for each in chain.rules)
             yield from islice(joined.from_iterable(more), _MOST)
+    for last, table in product(hops[-1:], where(loss.here.tables, name=policy_of(loss.stop.thing))):
+        entries = ((chain, each) for chain in table.chains for each in filter(_is_entry, chain.rules))
+        more = (_as_others(loss, table, chain, each, last.flow) for chain, each in entries)
+        yield from islice(joined.from_iterable(more), _MOST)
+
+
+def policy_of(thing: Object) -> str | None:
+    """The table of which a chain's policy refused; None of what is no policy."""
+    return thing.line[-3] if thing.line[-1:] == ("policy",) else None
+
+
+def _as_others(loss: Loss, table: Table, chain: Chain, entry: Rule, flow: Flow) -> Iterator[Repair]:
+    """An entry for one station, and its port, as one for the station of the packet that is beside it."""
+    tests, known = nat_rules.tests(entry), sets.seen(flow)
+    new = {each.value: sets.value(each, known) or each.value for each in among(tests, op=nat_rules.IS)}
+    for end in nat_rules.said(tests, *_ENDS_OF):
+        old, _, length = end.partition("/")
+        if length in _ALONE and _is_beside(loss.here, old, new[end]):
+            thing = rule_decision(table, chain, entry, loss.stop.place.stage.value).object
+            text = f"{thing.id} of {loss.here.name} lets {old} through; none does so for {new[end]} beside it"
+            fix = rule_words.appended(thing, entry, {**new, end: f"{new[end]}{end.removeprefix(old)}"})
+            stop = replace(loss.stop, text=text, object=thing, commands=fix, advice="")
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+_ALONE = ("", "32", "128")
+_ENDS_OF = ("ip saddr", "ip6 saddr", "ip daddr", "ip6 daddr")
+
+
+def _is_beside(namespace: Namespace, old: str, new: str) -> bool:
+    """Whether two stations are on one segment beside a namespace."""
+    ways = {fib.lookup(namespace, RouteQuery(None, each)).leg for each in (old, new)}
+    return old != new and len(ways) == 1 == len(where(filter(None, ways), via=None))
 
 
 def _called_before(refusing: NatRule) -> Iterator[Chain]:
@@ -60,7 +93,7 @@ def _one_more(loss: Loss, table: Table, chain: Chain, entry: Rule, flow: Flow) -
     for old, new in _instead(nat_rules.tests(entry), flow):
         text = f"{thing.id} of {loss.here.name} lets {old} through, as others are; no rule does {new}"
         proof = (thing.text, loss.stop.text)
-        fix = rule_words.appended(thing, entry, old, new)
+        fix = rule_words.appended(thing, entry, {old: new})
         stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=proof, advice="")
         yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 

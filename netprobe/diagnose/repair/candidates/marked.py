@@ -40,7 +40,7 @@ def _of_ports(loss: Loss, routed: Routed) -> Iterator[Repair]:
         for old, new in _ports(rule, flow, routed.leg):
             thing = rule.decision.object
             text = f"{thing.id} of {namespace.name} marks port {old}, and no rule marks {new}"
-            fix = rule_words.appended(thing, rule.rule, old, new)
+            fix = rule_words.appended(thing, rule.rule, {old: new})
             named = " ".join(word for command in fix for word in command.words)
             place, missing = (
                 Place(namespace.name, None, Stage.ROUTE),

@@ -5,6 +5,7 @@ See: ip-route(8).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from operator import attrgetter
 
@@ -34,6 +35,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """The networks to which routers beside the way know a way, and the way back that nobody has."""
     for routed in loss.decisions:
         yield from _missing_here(loss, routed)
+        yield from _as_others(loss, routed)
     yield from no_way_back(loss)
 
 
@@ -86,6 +88,30 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
                 yield from loss.repair(stop, merit)
                 if stop.code == "reply-wrong-path" and network != routed.dst:
                     yield from loss.repair(_for_one(loss, routed, stop, hop), Merit.ADDS)
+
+
+def _as_others(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """A route that somebody has written for stations beside, by a gateway there, and not for this one."""
+    namespace, taken = loss.snapshot[routed.namespace], routed.decision.route
+    shorter = prefix.length(taken.dst) if taken is not None else -1
+    for link in where(namespace.outward, up=True):
+        known: Counter[tuple[str, str]] = Counter()
+        for name, station in loss.others(namespace.name, link):
+            known.update(_led_on(loss.snapshot[name], station, routed.dst))
+        for (network, via), agreeing in known.items():
+            if namespace.address(via) is None and prefix.length(network) > shorter:
+                stop = _missing_route(loss, routed, network, hints.Gateway(via, link), "as others beside say")
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing)
+
+
+def _led_on(station: Namespace, link: Link, dst: str) -> Iterator[tuple[str, str]]:
+    """The network of a destination to which a station was given a route by a gateway on a link, and that
+    gateway.
+    """
+    route = fib.best(station, fib.MAIN, RouteQuery(None, dst))
+    for each in filter(None, (route,)):
+        legs = where(each.nexthops, index=link.index) if each.is_to_a_network and each.is_written else ()
+        yield from ((each.dst, leg.via) for leg in legs if leg.via is not None)
 
 
 def _is_hidden(loss: Loss, routed: Routed, router: tuple[Namespace, Link]) -> bool:

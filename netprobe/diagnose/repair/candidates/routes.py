@@ -85,6 +85,8 @@ def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) ->
     is the kernel's own, with stations of its network there; a policy rule chose its table, or it has led to
     the destination.
     """
+    stale = [each for each in loss.decisions if loss.stop.code in _CIRCLES and _is_stale(loss, each)]
+    loops = routed in stale if stale else loops
     if loops or leads_around_neighbours(loss, routed) or _hides_neighbours(loss, routed):
         return Merit.RESTORES
     if leads_on(loss, routed) or is_of_a_block(loss.snapshot[routed.namespace], route):
@@ -92,6 +94,16 @@ def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) ->
     if route.protocol == "kernel" and _has_stations(loss, routed, route):
         return Merit.GOES_AROUND
     return Merit.ADDS if rests_on_a_rule(routed) or _leads_home(loss, routed) else Merit.UNDOES
+
+
+def _is_stale(loss: Loss, routed: Routed) -> bool:
+    """Whether a route to a network, by which a packet goes in a circle, has another one to the same network
+    behind it: of the two, this one is of before.
+    """
+    route = routed.decision.route
+    if route is None or not route.is_to_a_network or route.protocol == "kernel":
+        return False
+    return _stands_before_another(loss.snapshot[routed.namespace], route)
 
 
 def _hides_neighbours(loss: Loss, routed: Routed) -> bool:
@@ -176,6 +188,7 @@ def _astray(loss: Loss, route: Route, link: Link | None) -> tuple[str, str]:
     return "route-overlap", "the wrong place"
 
 
+_CIRCLES = ("route-loop", "ttl-expired")
 _UNANSWERED = "a device behind which they are not answered"
 _NOWHERE = {"local": ("route-overlap", "itself")}
 

@@ -32,14 +32,16 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _known_there(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """Another IPv4 address of the interface by which a machine sends, for itself or for a tunnel of its own,
-    that the rules know which refuse it for the one that the kernel took, the first of the network.
+    that the rules know which refuse it for the one that the kernel took, the first of the network. An
+    interface without any sends from those of the others.
     """
     namespace, flow = loss.snapshot[routed.namespace], replace(loss.probe.flow(), dst=routed.dst)
     src = routed.src or fib.source_for(namespace, routed.decision, routed.dst) or ""
     link = loss.out(routed)
     if link is None or sets.names(loss.here, replace(flow, src=src)):
         return
-    for other in but(own_addresses(namespace, link, 4), address=src):
+    known = own_addresses(namespace, link, 4) or where(namespace.addresses, scope="global", version=4)
+    for other in but(known, address=src):
         if sets.names(loss.here, replace(flow, src=other.address)):
             yield from _sent_from(loss, routed, link, src, other.address)
 

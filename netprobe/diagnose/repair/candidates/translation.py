@@ -34,7 +34,7 @@ from netprobe.model.lookup import among, but, find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.trace import Routed
 
-from . import surplus
+from . import sets, surplus
 
 # Ends of an answer that tell that its destination is not known there.
 _NO_WAY_BACK = {
@@ -111,9 +111,19 @@ def _merit(loss: Loss, namespace: Namespace, named: Stop, source: str, expected:
     missing = named.code == "nat-missing"
     due = _is_unknown_there(loss, source) and not (missing and _is_routed(loss, namespace, source, expected))
     mistaken = any(map(partial(surplus.is_by_mistake, loss), loss.asked(Leg.REPLY)))
-    if (due and not mistaken) or loss.stop.place.stage is Stage.EXIT:
+    passed_by = missing and _is_passed_by(loss, namespace, source)
+    if (due and not mistaken) or passed_by or loss.stop.place.stage is Stage.EXIT:
         return Merit.RESTORES
     return Merit.GOES_AROUND
+
+
+def _is_passed_by(loss: Loss, namespace: Namespace, source: str) -> bool:
+    """Whether an answer is refused on a way that leads past a router, where somebody made room for rules that
+    would have led it there.
+    """
+    refused = loss.prediction.leg is Leg.REPLY and loss.stop.code in sets.REFUSED
+    past = refused and not where(loss.asked(Leg.REPLY), namespace=namespace.name)
+    return past and source_nat.emptied(namespace, source) > 0
 
 
 def _is_routed(loss: Loss, namespace: Namespace, source: str, expected: bool) -> bool:
