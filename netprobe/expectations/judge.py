@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from netprobe.model import Agreement, Cause, Flow, Namespace, Report, Snapshot, Verdict
 from netprobe.model.check import Status
+from netprobe.model.lookup import column, has, those_not_in
 
 from .expectation import Expectation
 
@@ -58,12 +59,12 @@ def _unseen(wanted: Expectation, report: Report) -> Iterator[str]:
 
 def _answers(wanted: Expectation, report: Report) -> Iterator[str]:
     """Who answered an ARP request, where that is not as expected."""
-    stations = list(dict.fromkeys(answer.mac for answer in report.answers))
+    stations = list(dict.fromkeys(column(report.answers, "mac")))
     if wanted.unique and len(stations) > 1:
         yield f"{len(stations)} stations answer: {', '.join(stations)}"
     if wanted.mac is None:
         return
-    others = ", ".join(mac for mac in stations if mac != wanted.mac)
+    others = ", ".join(those_not_in(stations, (wanted.mac,)))
     if others:
         yield f"{others} answers, not {wanted.mac}"
 
@@ -155,8 +156,7 @@ def _passes(word: str, snapshot: Snapshot, resolve: Resolve) -> Callable[[str, s
 def _leads_to(namespace: Namespace, address: str, mac: str | None) -> bool:
     if namespace.owner_of(address) is not None:
         return True
-    known = (each.mac for each in namespace.neighbours if each.address == address)
-    return mac is not None and mac in known
+    return mac is not None and has(namespace.neighbours, address=address, mac=mac)
 
 
 # ---- what blocks

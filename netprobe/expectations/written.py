@@ -10,6 +10,7 @@ from operator import attrgetter
 from msgspec import Struct
 
 from netprobe.model.command import joined
+from netprobe.model.lookup import column, where
 from netprobe.model.protocol import Word
 
 # what YAML reads as itself, in a list as well: no sign of its own, no colon before a blank
@@ -44,9 +45,9 @@ def written(
     answers: Sequence[PairAnswer], asking: Asking, blocked: bool = False, complete: bool = True
 ) -> str:
     """The file. What did not answer is a comment; with `blocked` it is expected not to."""
-    works = [each for each in answers if each.reachable]
-    lost = sorted((each for each in answers if not each.reachable), key=_order)
-    expected = works or (blocked and any(each.code for each in lost))
+    works = where(answers, reachable=True)
+    lost = sorted(where(answers, reachable=False), key=_order)
+    expected = works or (blocked and any(column(lost, "code")))
     lines = [_HEAD, "version: 1", "expect:" if expected else "expect: []", *_lines(works, asking)]
     for code, alike in groupby(lost, attrgetter("code")):
         lines += ["", *_of_lost(list(alike), asking, blocked, code)]
@@ -62,7 +63,7 @@ def _order(each: PairAnswer) -> tuple[str, str, str]:
 def _of_lost(alike: Sequence[PairAnswer], asking: Asking, blocked: bool, code: str) -> Iterator[str]:
     """What did not answer for one cause; what nobody can tell is not expected to stay so."""
     yield f"# No answer: {code or 'nobody can tell why'}"
-    for reason in dict.fromkeys(each.reason for each in alike):
+    for reason in dict.fromkeys(column(alike, "reason")):
         yield f"#   {_comment(reason)}"
     sign = "" if blocked and code else "# "
     more = f", is: blocked, cause: {code}" if code else ""

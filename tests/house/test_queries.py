@@ -13,13 +13,14 @@ from netprobe import model
 from netprobe.diagnose import neighbour_messages
 from netprobe.diagnose.repair.candidates import told
 from netprobe.diagnose.repair.repair import Repair
+from netprobe.expectations import written
 from netprobe.model import engines, live
 from netprobe.predict import arp_reply, outcome
 from netprobe.predict.trace import Resolved, Routed
 from netprobe.rules import ruling
 
 QUERIES = {"where", "find", "has", "but", "among", "not_among", "holding"}
-MODULES = (model, live, engines, neighbour_messages, told, ruling, outcome, arp_reply)
+MODULES = (model, live, engines, neighbour_messages, told, ruling, outcome, arp_reply, written)
 VALUES = [*(value for module in MODULES for value in vars(module).values()), Repair, Resolved, Routed]
 
 
