@@ -13,7 +13,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from netprobe.model import Rule, Statement, Term
-from netprobe.model.lookup import among, exchanged, has
+from netprobe.model.lookup import among, exchanged, has, indexed
 from netprobe.model.pattern import pattern
 
 MOST = 16  # outcomes that are looked at
@@ -25,17 +25,27 @@ def fallen(rules: tuple[Rule, ...]) -> Iterator[tuple[Rule, ...]]:
     """The rules of a chain for each outcome: one that holds by chance does and those before it did not, or
     none does; where a number is drawn, each that it may be.
     """
+    chances, draws = indexed(_dice, rules)
     left = rules
-    for rule in rules:
-        if has(rule.statements, kind="statistic"):
-            yield exchanged(left, rule, _settled(rule, "1"))
-            left = exchanged(left, rule, _settled(rule, "0"))
-    if left != rules:
+    for rule in chances:
+        yield exchanged(left, rule, _settled(rule, "1"))
+        left = exchanged(left, rule, _settled(rule, "0"))
+    if chances and left != rules:
         yield left
-    for rule in rules:
-        for number in _numbers(rule):
+    for rule, numbers in draws:
+        for number in numbers:
             drawn = tuple(_drawn(statement, str(number)) for statement in rule.statements)
             yield exchanged(rules, rule, replace(rule, statements=drawn))
+
+
+def _dice(rules: tuple[Rule, ...]) -> tuple[tuple[Rule, ...], tuple[tuple[Rule, range], ...]]:
+    """The rules of a chain that hold by chance, and those that draw a number, with what they may draw: few of
+    ten thousand, which a search for the cause goes through for each of its trials.
+    """
+    drawn = ((rule, _numbers(rule)) for rule in rules)
+    return tuple(rule for rule in rules if has(rule.statements, kind="statistic")), tuple(
+        (rule, numbers) for rule, numbers in drawn if numbers
+    )
 
 
 def _settled(rule: Rule, chance: str) -> Rule:
@@ -52,7 +62,7 @@ def _terms(statement: Statement) -> dict[str, Term]:
 
 def _numbers(rule: Rule) -> range:
     """The numbers that a rule may draw."""
-    terms = chain.from_iterable(map(dict.values, map(_terms, rule.statements)))
+    terms = filter(None, chain.from_iterable(map(attrgetter("left", "right", "port"), rule.statements)))
     nodes = chain.from_iterable((term, *term.args) for term in terms)
     found = _RANGE.search(" ".join(map(attrgetter("text"), among(nodes, kind=_DICE))))
     if found is None:

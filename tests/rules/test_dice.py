@@ -8,9 +8,9 @@ import pytest
 from literal_rules import WEB, forwarded, iptables, nft_table, test
 from msgspec.structs import replace
 
-from netprobe.model import Ruleset
+from netprobe.model import Rule, Ruleset
 from netprobe.model.lookup import exchanged
-from netprobe.rules import traverse
+from netprobe.rules import dice, traverse
 from netprobe.rules.dice import MOST, fallen
 
 ENDPOINTS = ["10.0.0.3", "10.0.0.4", "10.0.0.5"]
@@ -87,3 +87,15 @@ def test_no_more_than_can_be_looked_at() -> None:
 
 def test_rules_without_dice_have_one_outcome() -> None:
     assert ends(service("", "", ""), "SVC") == []
+
+
+def test_the_rules_of_a_chain_are_gone_through_once_for_all_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search for the cause throws the dice for each trial: of ten thousand services that was a third of an answer."""
+    seen: list[Rule] = []
+    numbers = dice._numbers
+    monkeypatch.setattr(dice, "_numbers", lambda rule: seen.append(rule) or numbers(rule))
+    [table] = service("-m statistic --mode random --probability 0.5", "", "").tables
+    chain = table.chain("SVC")
+    assert chain is not None
+    assert [[*fallen(chain.rules)] for _ in range(5)] == [[*fallen(chain.rules)]] * 5
+    assert seen == [*chain.rules]

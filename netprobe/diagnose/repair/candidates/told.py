@@ -14,7 +14,7 @@ from itertools import chain, filterfalse
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.diagnose.nat_rules import networks, rules_of_nat
+from netprobe.diagnose.nat_rules import rules_of_nat, said
 from netprobe.diagnose.repair import numbered
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, is_network, meet, own_addresses, usual_length
@@ -173,7 +173,7 @@ def _translated(loss: Loss) -> Iterator[_Tale]:
     """The address that is asked for, where a rule translates what is for it alone."""
     for name in loss.around:
         rules = rules_of_nat(loss.snapshot[name], "prerouting", loss.goal)
-        whom = chain.from_iterable(networks(each.rule.statements, *_TO) for each in rules)
+        whom = chain.from_iterable(said(each.rule.statements, *_TO) for each in rules)  # of thousands
         for address in {*whom} & {loss.goal, f"{loss.goal}/{prefix.bits(loss.goal)}"}:
             why = "a rule there translates what is for it"
             yield from _at_home(loss, name, address.partition("/")[0], why)
