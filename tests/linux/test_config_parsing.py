@@ -170,6 +170,25 @@ def test_an_interface_that_is_like_another_is_read_as_it_would_be_alone(messages
     assert read == [link_of(each) for each in messages]
 
 
+def test_the_interfaces_and_routes_of_the_next_namespace_are_like_those_of_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    for module, name in ((links, "link_of"), (fib, "_route_of")):
+        decode = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda found, decode=decode: asked.append(found) or decode(found))
+    monkeypatch.setattr(links, "_of_all", links.Alike())
+    monkeypatch.setattr(fib, "_of_all", fib.AlikeRoutes())
+    monkeypatch.setattr(fib, "_known", {})
+    for n in (1, 2, 3):
+        [(read, _)] = links._read([link(0x11043, 1, attribute(1, bytes([2, 0, 0, 0, 0, n])), attribute(3, b"v%d\0" % n), info("veth"))])
+        [led] = fib._decoded([route(2, 24, 254, 1, 0, attribute(1, ip(f"10.0.{n}.0")), attribute(4, u32(2)))])
+        assert (read.name, led.dst.partition("/")[0]) == (f"v{n}", f"10.0.{n}.0")
+    assert len(asked) == 2
+    program = attribute(43, attribute(2, u8(2)) + attribute(4, u32(9)))  # what it answers is not in the message
+    for _ in range(2):
+        links._read([link(0x11043, 1, attribute(3, b"x\0"), info("veth"), program)])
+    assert len(asked) == 4
+
+
 def test_most_interfaces_are_decoded_once() -> None:
     decoded: list[bytes] = []
     alike = links.Alike()

@@ -92,7 +92,7 @@ def read_routes(netlink: Netlink, at_least: int = 0) -> tuple[tuple[Route, ...],
 
 
 def _decoded(bodies: Sequence[bytes]) -> tuple[Route, ...]:
-    read = AlikeRoutes().read
+    read = _of_all.read
     found = (read(body, partial(decoded, ROUTE, RTM_NEWROUTE, body)) for body in bodies)
     return tuple(dict.fromkeys(filter(None, found)))
 
@@ -194,8 +194,8 @@ def _told(netlink: Netlink, found: tuple[Route, ...]) -> tuple[Route, ...]:
 
 
 class AlikeRoutes:
-    """Routes of which most are like another: those that differ in nothing but where they lead to, and the
-    address that is preferred, are decoded once.
+    """Routes of which most are like another, in this namespace or the next: those that differ in nothing but
+    where they lead to, and the address that is preferred, are decoded once.
     """
 
     def __init__(self) -> None:
@@ -212,6 +212,8 @@ class AlikeRoutes:
         like = (body[:1], body[_PREFIXLEN + 1 : _ROUTE.size], source is None, *others)
         known = self._known.get(like)
         if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
             known = self._known[like] = route_of(decoded())
             return known
         return replace(
@@ -219,6 +221,9 @@ class AlikeRoutes:
             dst=_prefix(None if dst is None else address(dst), length, family),
             source=None if source is None else address(source),
         )
+
+
+_of_all = AlikeRoutes()
 
 
 def find_routes(netlink: Netlink, query: RouteQuery) -> tuple[Route, ...]:

@@ -77,9 +77,12 @@ def _with_tables(bodies: Sequence[bytes]) -> tuple[tuple[Link, ...], dict[str, M
 
 def _read(bodies: Sequence[bytes]) -> list[tuple[Link, bytes]]:
     """All interfaces in ifindex order, each with its IFLA_AF_SPEC."""
-    read = Alike().read
-    found = (read(body, partial(decoded, ROUTE, RTM_NEWLINK, body)) for body in bodies)
-    return sorted(found, key=lambda found: found[0].index)
+    read = _of_all.read
+    parts = (read(body, partial(decoded, ROUTE, RTM_NEWLINK, body)) for body in bodies)
+    found = sorted(parts, key=lambda found: found[0].index)
+    if not _is_in_the_messages([link for link, _ in found]):
+        _of_all.forget()
+    return found
 
 
 def _is_in_the_messages(links: Sequence[Link]) -> bool:
@@ -88,12 +91,16 @@ def _is_in_the_messages(links: Sequence[Link]) -> bool:
 
 
 class Alike:
-    """Interfaces of which most are like another: those that differ in nothing but what each has for its own
-    are decoded once.
+    """Interfaces of which most are like another, in this namespace or the next: those that differ in nothing
+    but what each has for its own are decoded once.
     """
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], Link] = {}
+
+    def forget(self) -> None:
+        """What was asked for besides the messages may be otherwise from now on."""
+        self._known.clear()
 
     def read(self, body: bytes, decoded: Callable[[], Record]) -> tuple[Link, bytes]:
         """The interface, and its IFLA_AF_SPEC, of what follows the header of an RTM_NEWLINK message;
@@ -104,6 +111,8 @@ class Alike:
         like = (of_kind, flags, _alike(info or b""), *deciding)
         known = self._known.get(like)
         if known is None:
+            if len(self._known) >= _MOST_KINDS:
+                self._known.clear()
             link = self._known[like] = link_of(decoded())
         else:
             link = replace(
@@ -118,6 +127,10 @@ class Alike:
                 ),
             )
         return link, af_spec or b""
+
+
+_of_all = Alike()
+_MOST_KINDS = 1024  # that are known at a time
 
 
 def _alike(info: bytes) -> object:
