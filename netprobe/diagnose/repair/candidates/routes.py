@@ -239,7 +239,8 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     for hop in dict.fromkeys(filter(None, (*hops, found))):
         same = (hop.via, hop.link) == (routed.gateway, link) or namespace.address(hop.via)
         if not same and (known[hop.via] or not _leads_there(loss, routed)):
-            around = hop.link != link and (aside or (right and hop.via != routed.gateway))
+            aloof = hop.link != link or hop.onlink
+            around = aloof and (aside or (right and hop.via != routed.gateway))
             merit = Merit.GOES_AROUND if around else _merit(routed, known[hop.via])
             stop = mistaken(namespace, routed, route, hop)
             yield from loss.repair(stop, merit, agreeing=known[hop.via])
