@@ -168,6 +168,20 @@ def test_somebody_elses_answer_does_not_take_the_place_of_the_one_that_was_asked
     assert [o.flow.src for o in kinds(book, "answered") if o.flow] == ["10.0.0.66", "10.0.0.3"]
 
 
+def test_an_answer_by_arp_is_for_who_asks_at_an_interface_and_not_where_its_bridge_takes_it() -> None:
+    book = a_book(Protocol.ARP)
+    made = sent(book, 0)
+    book.caught(caught(made[0], 1, kind=OUT))
+    answer = Ether(src=OTHER, dst=MAC) / ARP(op=2, psrc="10.0.0.3", hwsrc=OTHER, pdst="10.0.0.2", hwdst=MAC)
+    book.caught(caught(bytes(answer), 5))
+    assert book.doubtful() == {"red": {2}}
+    book.ports("red", set())
+    assert [o.time_ns for o in kinds(book, "answered")] == [5]
+    book.ports("red", {2})
+    assert kinds(book, "answered") == []
+    assert [o.time_ns for o in kinds(book, "seen")] == [1, 5]
+
+
 def test_an_icmp_error_read_from_the_socket() -> None:
     book = a_book(Protocol.UDP)
     sent(book, 2)

@@ -319,23 +319,27 @@ class Logbook:
             incoming
             and frame.namespace == self.home
             and frame.interface == (self.watch.probe.device or source.interface)
+            and frame.index not in self._ports.get(frame.namespace, ())
         )
 
     def doubtful(self) -> Mapping[str, set[int]]:
-        """The interfaces that saw frames to another station, by namespace:
+        """The interfaces that saw frames to another station, or answers to a question on the segment, by
+        namespace:
 
         `ports` wants to know which are bridge ports.
         """
         self.look()
         doubtful: dict[str, set[int]] = {}
         for frame, _, _ in self._caught:
-            if frame.packet_type == PACKET_OTHERHOST:
+            asked_here = self.watch.probe.protocol.on_segment and self._is_home(frame)
+            if asked_here or frame.packet_type == PACKET_OTHERHOST:
                 doubtful.setdefault(frame.namespace, set()).add(frame.index)
         return doubtful
 
     def ports(self, namespace: str, indexes: set[int]) -> None:
         """These interfaces of `namespace` are ports, where a frame to another station is an ordinary one
-        coming in.
+        coming in; what is for the port itself, its bridge takes before whoever asks there
+        (net/core/dev.c, __netif_receive_skb_core: the rx_handler).
         """
         self._ports[namespace] = indexes
 

@@ -39,7 +39,8 @@ def _link(interface: str) -> Record:
 
 
 def enslaved(indexes: Iterable[int]) -> set[int]:
-    """Those of the interfaces, by index, that have a master, in the namespace of the calling thread.
+    """Those of the interfaces, by index, that have a master which takes what comes in (a VRF does not), in the
+    namespace of the calling thread.
 
     Raises OSError.
     """
@@ -49,5 +50,7 @@ def enslaved(indexes: Iterable[int]) -> set[int]:
     return {
         index
         for index, answer in zip(asked, answers, strict=True)
-        if answer is not None and "IFLA_MASTER" in answer
+        if answer is not None
+        and "IFLA_MASTER" in answer
+        and answer.nest("IFLA_LINKINFO").text("IFLA_INFO_SLAVE_KIND") != "vrf"
     }
