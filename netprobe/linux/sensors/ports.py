@@ -39,8 +39,9 @@ def _link(interface: str) -> Record:
 
 
 def enslaved(indexes: Iterable[int]) -> set[int]:
-    """Those of the interfaces, by index, that have a master which takes what comes in (a VRF does not), in the
-    namespace of the calling thread.
+    """Those of the interfaces, by index, that have a master which takes what comes in (a VRF does not).
+
+    In the namespace of the calling thread.
 
     Raises OSError.
     """
