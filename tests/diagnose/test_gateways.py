@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from predict.networks import edited, tutorial
+from predict.networks import edited, probe, tutorial
 from test_repair_whole import after, ask, chosen, said
 
-from netprobe.model import Nexthop, Route, Ruleset, Snapshot
+from netprobe.diagnose.repair.candidates import siblings
+from netprobe.diagnose.repair.repair import Loss, Merit
+from netprobe.model import Nexthop, Protocol, Route, Ruleset, Snapshot
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
 from netprobe.rules.read.iptables_save import read_save
 
 
@@ -66,3 +70,32 @@ def test_a_gateway_that_is_beside_is_not_exchanged_for_one_of_a_foreign_network_
     )
     found = chosen(snapshot, ask("red", "8.8.8.8"))
     assert (found.stop.code, said(found)) == ("neigh-wrong-entry", ["red: ip neigh del 10.0.0.1 dev eth0"])
+
+
+@pytest.mark.parametrize("forwards", ["1", "0"])
+def test_who_asks_for_the_gateway_of_a_segment_whose_router_has_another_address(forwards: str) -> None:
+    snapshot = after(tutorial(), "host: ip address del 203.0.113.2/24 dev eth0", "host: ip address add 203.0.113.5/24 dev eth0")
+    sysctls = {**snapshot["host"].sysctls, "net.ipv4.ip_forward": forwards}
+    found = chosen(edited(snapshot, "host", sysctls=sysctls), probe("internet", "203.0.113.2", Protocol.ARP))
+    fix = ["host: ip address add 203.0.113.2/24 dev eth0"]
+    assert (found.stop.code, said(found)) == (("addr-missing", fix) if forwards == "1" else ("neigh-no-answer", said(found)))
+
+
+def test_an_address_of_a_network_stays_where_its_stations_are() -> None:
+    """On two interfaces the kernel would not know behind which they are."""
+    snapshot = after(
+        tutorial(),
+        "host: ip link add vethx type veth peer name eth1 netns c1",
+        "host: ip link set dev vethx up",
+        "host: ip address add 10.88.0.1/24 dev vethx",
+        "c1: ip link set dev eth1 up",
+        "c1: ip address add 10.88.0.9/24 dev eth1",
+        "internet: ip route replace 10.0.0.0/16 via 10.88.0.1 dev eth0 onlink",
+    )
+    sysctls = {**snapshot["host"].sysctls, "net.ipv4.conf.all.arp_ignore": "1"}
+    lost = predict(edited(snapshot, "host", sysctls=sysctls), ask("red", "203.0.113.1"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    loss = Loss.of(edited(snapshot, "host", sysctls=sysctls), lost, lost.stop)
+    [given] = [each for each in siblings.candidates(loss) if "10.88.0.1" in each.stop.text]
+    assert given.merit is Merit.GOES_AROUND

@@ -320,11 +320,21 @@ def _by_its_network(
     if any(map(is_network_itself, holding)):  # no station can have that one
         needed = 1
     asked = address == loss.probe.destination.address  # who knows whose it was
-    merit = Merit.GOES_AROUND if asked else Merit.ADDS
+    merit = Merit.GOES_AROUND if asked and not _is_the_router(loss, name, address, holding) else Merit.ADDS
     yield from loss.repair(stop, Merit.RESTORES if count >= needed else merit, agreeing=count)
 
 
 _NEVER = 1 << 30  # that many do not point to an address
+
+
+def _is_the_router(loss: Loss, name: str, address: str, holding: list[InterfaceAddress]) -> bool:
+    """Whether a station is the one router of a segment, on which others send by way of an address, and by
+    none of its own.
+    """
+    heard = {each for each, _ in loss.hearers()}
+    routers = {each for each in heard if is_router(loss.snapshot[each], prefix.version(address))}
+    gateways = {*chain.from_iterable(column(loss.snapshot.namespaces.values(), "gateways"))}
+    return routers == {name} and address in gateways and gateways.isdisjoint(column(holding, "address"))
 
 
 def _remembered(loss: Loss) -> Iterator[Repair]:
