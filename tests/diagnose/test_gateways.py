@@ -55,18 +55,20 @@ def test_a_route_by_an_object_is_named_by_it() -> None:
     assert said(found) == ["host: ip route del 8.8.8.0/24 nhid 5"]
 
 
-def test_a_gateway_that_is_beside_is_not_exchanged_for_one_of_a_foreign_network_for_a_wrong_entry() -> None:
-    """Another station on the wire uses it by another address."""
+@pytest.mark.parametrize(("other", "own"), [("10.99.0.1/24", "10.99.0.9/24"), ("10.0.0.254/32", "10.0.0.9/16")])
+def test_a_gateway_that_is_beside_is_not_exchanged_for_another_address_for_a_wrong_entry(other: str, own: str) -> None:
+    """Another station on the wire uses it by that one, of a foreign network or of its own."""
     snapshot = after(
         tutorial(),
-        "host: ip address add 10.99.0.1/24 dev br0",
+        f"host: ip address add {other} dev br0",
+        "red: ip address add 10.0.0.3/16 dev eth0",
         "red: ip neigh replace 10.0.0.1 dev eth0 lladdr 02:7c:00:00:00:63 nud permanent",
         "host: ip link add vethx type veth peer name eth1 netns c1",
         "host: ip link set dev vethx master br0",
         "host: ip link set dev vethx up",
         "c1: ip link set dev eth1 up",
-        "c1: ip address add 10.99.0.9/24 dev eth1",
-        "c1: ip route replace default via 10.99.0.1 dev eth1",
+        f"c1: ip address add {own} dev eth1",
+        f"c1: ip route replace default via {other.partition('/')[0]} dev eth1",
     )
     found = chosen(snapshot, ask("red", "8.8.8.8"))
     assert (found.stop.code, said(found)) == ("neigh-wrong-entry", ["red: ip neigh del 10.0.0.1 dev eth0"])

@@ -240,7 +240,8 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
         same = (hop.via, hop.link) == (routed.gateway, link) or namespace.address(hop.via)
         if not same and (known[hop.via] or not _leads_there(loss, routed)):
             aloof = hop.link != link or hop.onlink
-            around = aloof and (aside or (right and hop.via != routed.gateway))
+            misled = aside and loss.stop.code == "neigh-wrong-entry"  # not the route is wrong
+            around = misled or (aloof and (aside or (right and hop.via != routed.gateway)))
             merit = Merit.GOES_AROUND if around else _merit(routed, known[hop.via])
             stop = mistaken(namespace, routed, route, hop)
             yield from loss.repair(stop, merit, agreeing=known[hop.via])
