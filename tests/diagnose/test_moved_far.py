@@ -4,6 +4,7 @@ for, and gets it back.
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from diagnose.test_repair_whole import after, ask, chosen, healthy, lost, said
 from diagnose.test_two_at_once import named
@@ -179,3 +180,11 @@ def test_a_station_to_which_a_default_route_led_did_not_lose_the_end() -> None:
     network = after(network, "r1: ip link set dev lan netns host")
     loss = Loss.of(network, *lost(network, ask("pc", "192.0.2.80")))
     assert [moved._leads(loss, name) for name in ("r1", "server")] == [True, False]
+
+
+def test_the_end_of_a_switch_s_cable_may_lie_where_cables_are_made() -> None:
+    """Nobody in sight has the address, and the switch is in a namespace that is not where netprobe was started."""
+    network = msgspec.json.decode(msgspec.json.encode(tutorial()).replace(b'"host"', b'"switch"'), type=Snapshot)
+    switched = ask("c1", "172.17.0.77")
+    assert ReadNamespace("host") in choice.lacking(network, lost(network, switched)[0])
+    assert ReadNamespace("host") not in choice.lacking(tutorial(), lost(tutorial(), switched)[0])

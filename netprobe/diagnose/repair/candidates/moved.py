@@ -71,8 +71,14 @@ def _leads(loss: Loss, name: str) -> bool:
 
 def _ask_whose(loss: Loss) -> None:
     """Note as needs where the way does not come to: an end that lies idle may belong there, whose other end
-    is on the way; or one may lie there that belongs to who has none.
+    is on the way; or one may lie there that belongs to who has none. Where nobody in sight has what is asked
+    for on a bridge's segment, the end of his cable may lie where cables are made.
     """
+    begun = start(loss.snapshot, loss.here.name)
+    switched = any(link.kind == "bridge" for _, link in loss.hearers())
+    silent = loss.stop.code == "neigh-no-answer" and loss.goal not in loss.owned
+    if silent and switched and begun not in loss.snapshot:
+        loss.needs[ReadNamespace(begun)] = None
     idle = [*_idle_ones(loss, None, kind="veth")]
     ends = filter(None, (loss.asked_end(*each, asked=True) for each in idle))
     used = {name for name, link in ends if link.up} if loss.stop.code in _LACKING else set()
