@@ -160,3 +160,16 @@ def test_a_router_that_has_the_network_on_its_other_side_and_does_not_forward_ye
         ["r1: ip route add default via 10.9.0.2"],
         ["r2: sysctl -w net.ipv4.ip_forward=1"],
     ]
+
+
+def test_a_station_without_a_network_has_a_route_to_its_gateway() -> None:
+    """Who answers for that has no such address, nor needs it."""
+    network = after(
+        healthy("proxy-arp-off"),
+        *(f"{pod}: ip route del default via 169.254.1.1 dev eth0" for pod in ("pod1", "pod2")),
+        "pod1: ip route add unreachable default",
+    )
+    assert named(network, "pod1", "10.65.0.3") == [
+        ["pod1: ip route del unreachable default", "pod1: ip route add default via 169.254.1.1"],
+        ["pod2: ip route add default via 169.254.1.1"],
+    ]

@@ -29,14 +29,29 @@ def router_for(loss: Loss, name: str, wanted: str) -> hints.Gateway | None:
 
 def routers_for(loss: Loss, name: str, wanted: str) -> Iterator[hints.Gateway]:
     """The routers beside a namespace that know the way to `wanted`, else the one that others there use, or
-    the only one: it may lack the way for a reason of its own.
+    the only one: it may lack the way for a reason of its own; else the one that somebody wrote a route to.
     """
     here = loss.snapshot.at(name)
     links = but(where(here.links, up=True), kind="loopback")
     near = (hints.behind_cable(here, link, beside(loss, name, link), wanted) for link in links)
     knowing = chain(hints.gateways(loss.snapshot, name, wanted), filter(None, near))
     first = next(knowing, None) or _usual(loss, here, links, wanted)
+    first = first or next(_written(here, links, wanted), None)
     yield from filter(None, (first, *islice(knowing, _MOST)))
+
+
+def _written(here: Namespace, links: tuple[Link, ...], wanted: str) -> Iterator[hints.Gateway]:
+    """The address to which a route leads straight, in a namespace that has no network: who has it, or answers
+    for it, is its gateway.
+    """
+    version = prefix.version(wanted)
+    own = [each for link in links for each in own_addresses(here, link, version)]
+    routes = where(here.routes, version=version, type="unicast", gateways=[None])
+    for route in routes if own and not any(map(is_network, own)) else ():
+        address = route.dst.partition("/")[0]
+        single = prefix.length(route.dst) == prefix.bits(address) and here.address(address) is None
+        for link in where(links, index=route.indexes[0]) if single else ():
+            yield hints.Gateway(address, link)
 
 
 def _usual(loss: Loss, here: Namespace, links: tuple[Link, ...], wanted: str) -> hints.Gateway | None:

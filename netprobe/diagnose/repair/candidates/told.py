@@ -246,8 +246,20 @@ def _led_to(loss: Loss) -> Iterator[_Tale]:
             link = straight_out(loss.snapshot[name], route)
             address = route.dst.partition("/")[0]
             for _, (there, end) in loss.known_ends(name, filter(None, [link])):
-                if _is_its(loss, there, address):
+                if _is_its(loss, there, address) and not _answers_for_all(loss.snapshot[there], end, address):
                     yield _Tale(there, end, address, f"{name} has a route that leads straight there", name)
+
+
+def _answers_for_all(there: Namespace, end: Link, address: str) -> bool:
+    """Whether an interface answers for addresses that it has not: nobody needs this one there."""
+    keys = _PROXIES[prefix.version(address)]
+    return any(there.sysctl(key.format(place)) == "1" for key in keys for place in (end.key, "all"))
+
+
+_PROXIES = {
+    4: ("net.ipv4.conf.{}.proxy_arp", "net.ipv4.conf.{}.proxy_arp_pvlan"),
+    6: ("net.ipv6.conf.{}.proxy_ndp",),
+}
 
 
 def _is_its(loss: Loss, name: str, address: str) -> bool:
