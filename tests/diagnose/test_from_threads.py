@@ -14,11 +14,12 @@ from test_published import fix
 from test_repair import lost_in
 
 from netprobe.diagnose import nat_rules, source_nat
-from netprobe.diagnose.repair.candidates import stop
+from netprobe.diagnose.repair.candidates import bridges, meant, moved, stop
 from netprobe.diagnose.repair.candidates.spared import instead as spared_ones
 from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.model import (
     Chain,
+    FdbEntry,
     InterfaceAddress,
     Link,
     LinkRef,
@@ -402,3 +403,73 @@ def test_a_station_lacks_a_route_that_another_one_beside_it_has() -> None:
     addresses = (*c2.addresses, InterfaceAddress(1, "192.0.2.5", 32))
     there = edited(there, "c2", addresses=addresses, routes=(*c2.routes, *via_loopback("192.0.2.5")))
     assert lines(chosen(there, "c1", "192.0.2.5")) == ["ip route add 192.0.2.0/24 via 172.17.0.3 dev eth0"]
+
+
+MARKS = """*mangle
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -i br0 -p tcp -m tcp --dport 22 -j MARK --set-xmark 0x7/0xffffffff
+COMMIT
+*filter
+:FORWARD ACCEPT [0:0]
+-A FORWARD -m mark --mark 0x7 -j ACCEPT
+-A FORWARD -i br0 -j REJECT
+COMMIT"""
+
+
+def test_a_port_is_not_marked_as_another_one_that_is_let_through_by_its_mark() -> None:
+    listening = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
+    said = of_a_port(edited(listening, "host", ruleset=iptables(MARKS)), "red", "172.17.0.2", 8080)
+    assert fix(said) == ["iptables -t mangle -A PREROUTING -i br0 -p tcp -m tcp --dport 8080 -j MARK --set-xmark 0x7/0xffffffff"]
+
+
+ANSWERS = """*filter
+:FORWARD DROP [0:0]
+-A FORWARD -i br0 -j ACCEPT
+-A FORWARD -s 10.217.0.0/16 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+COMMIT"""
+
+
+def test_the_answers_of_a_network_of_before_are_let_through() -> None:
+    cause = chosen(edited(tutorial(), "host", ruleset=iptables(ANSWERS)), "red", "172.17.0.2")
+    assert lines(cause) == ["iptables -R FORWARD 2 -s 172.17.0.0/16 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"]
+
+
+@pytest.mark.parametrize(
+    ("routes", "network"),
+    [(("10.11.1.5/32", "10.11.2.0/24"), "10.11.0.0/16"), (("10.11.1.5/32",), "10.11.1.5"), (("10.12.2.0/24",), "10.11.1.5")],
+)
+def test_a_network_in_parts_is_as_long_as_the_one_before(routes: tuple[str, ...], network: str) -> None:
+    """A node leads to each of its pods alone, and to those of each other node as to a network."""
+    host = tutorial()["host"]
+    written = tuple(replace(via(each, None, 5), protocol="static") for each in routes)
+    node = edited(tutorial(), "host", routes=(*host.routes, *written))["host"]
+    assert meant._instead(node, "10.217.0.0/16", "10.11.1.5") == network
+
+
+def over(snapshot: Snapshot) -> Loss:
+    lost = lost_in(snapshot, "red", "192.0.2.1")
+    assert lost.stop is not None
+    return Loss.of(snapshot, lost, lost.stop)
+
+
+@pytest.mark.parametrize(("protocol", "is_loose"), [("kernel", True), ("static", False)])
+def test_an_end_by_which_somebody_leads_was_not_moved_away(protocol: str, is_loose: bool) -> None:
+    host = tutorial()["host"]
+    bare = tuple(each for each in host.addresses if each.index != 4)
+    routes = (*(each for each in host.routes if not {*each.indexes} & {4}), replace(via("192.0.2.0/24", None, 4), protocol=protocol))
+    snapshot = edited(tutorial(), "host", addresses=bare, routes=routes)
+    ends = [(name, snapshot[name].link_named("eth0")) for name in ("host", "internet")]
+    loss = over(edited(snapshot, "red", routes=()))
+    assert moved._is_loose(loss, *ends) is is_loose  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("of", "is_astray"), [("c1", True), ("internet", False)])
+def test_an_entry_leads_into_a_tunnel_where_its_station_is_here(of: str, is_astray: bool) -> None:
+    host = tutorial()["host"]
+    tunnel = Link(9, "vx0", "vxlan", "02:00:00:00:00:09", master=5)
+    eth0 = tutorial()[of].link_named("eth0")
+    assert eth0 is not None
+    entry = FdbEntry(9, eth0.mac, 5, state="static")
+    snapshot = edited(tutorial(), "host", links=(*host.links, tunnel), fdb=(entry,))
+    loss = over(edited(snapshot, "red", routes=()))
+    assert bridges._leads_astray(loss, snapshot["host"], entry, tunnel) is is_astray

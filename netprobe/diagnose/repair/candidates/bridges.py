@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station
-from netprobe.model import BridgePort, Command, Link, Namespace, Object, Stage
+from netprobe.model import BridgePort, Command, FdbEntry, Link, Namespace, Object, Stage
 from netprobe.model.lookup import but, has, where
 from netprobe.predict import bridge, fixes
 from netprobe.predict.drop import lost
@@ -146,10 +146,7 @@ def _written(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """A forwarding entry made by hand for a station that is behind another port."""
     for entry in where(namespace.fdb, static=True):
         link = namespace.link(entry.index)
-        if link is None or link.kind == "vxlan" or is_group(entry.mac):
-            continue
-        ends = {far.mac for _, (_, far) in loss.known_ends(namespace.name, [link])}
-        if entry.mac in {link.mac, *ends}:
+        if link is None or is_group(entry.mac) or not _leads_astray(loss, namespace, entry, link):
             continue
         named = f"{entry.mac} dev {link.name}"
         text = f"the forwarding entry {named} of {namespace.name} leads to where that station is not"
@@ -159,4 +156,14 @@ def _written(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
         stop = lost(
             "fdb-wrong-entry", namespace.name, link, Stage.BRIDGE_FORWARD, text, object=thing, fix=fix
         )
-        yield from loss.repair(stop, Merit.UNDOES)
+        yield from loss.repair(stop, Merit.RESTORES if link.kind == "vxlan" else Merit.UNDOES)
+
+
+def _leads_astray(loss: Loss, namespace: Namespace, entry: FdbEntry, link: Link) -> bool:
+    """Whether an entry leads to where its station is not; one that leads into a tunnel, whether the station
+    is behind another port of the bridge.
+    """
+    tunnel = link.kind == "vxlan"
+    ports = but(where(namespace.links, master=link.master), index=link.index) if tunnel else [link]
+    ends = {far.mac for _, (_, far) in loss.known_ends(namespace.name, ports)}
+    return entry.master is not None and entry.mac in ends if tunnel else entry.mac not in {link.mac, *ends}

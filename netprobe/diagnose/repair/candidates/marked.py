@@ -11,43 +11,48 @@ from functools import reduce
 from itertools import islice
 from operator import attrgetter, methodcaller, or_
 
+from msgspec.structs import replace
+
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Flow, Leg, Object, Stage, Stop
+from netprobe.model import Flow, Leg, Namespace, Object, Stage, Stop
 from netprobe.model.lookup import but, where
 from netprobe.model.place import Place
 from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS, SOURCE_PORT_KEYS
+
+from .sets import REFUSED
 
 _MOST = 16  # rules of a namespace
 _ALL = 0xFFFFFFFF
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """Each rule that marks another port, for the packet's, where what is marked is routed by a rule; each
-    that marks without a mask, where such rules look at some bits.
+    """Each rule that marks another port, for the packet's, where what is marked is routed by a rule, or where
+    rules refused the packet; each that marks without a mask, where such rules look at some bits.
     """
+    came = where(loss.hops, namespace=loss.here.name) if loss.stop.code in REFUSED else ()
+    for flow in dict.fromkeys(map(attrgetter("flow"), came)):  # before and behind a translation
+        yield from _of_ports(loss, loss.here, flow, loss.stop)
     for routed in but(loss.prediction.routed, src=""):  # without a source there is no packet
         rules = where(loss.snapshot[routed.namespace].rules, version=loss.version)
         if but(rules, mark=0):
-            yield from _of_ports(loss, routed)
+            place = Place(routed.namespace, None, Stage.ROUTE)
+            stop = Stop("rule-wrong-table", place, "", None, ())
+            yield from _of_ports(loss, loss.snapshot[routed.namespace], _sent(loss, routed), stop)
             yield from _wiping(loss, routed)
 
 
-def _of_ports(loss: Loss, routed: Routed) -> Iterator[Repair]:
-    namespace, flow = loss.snapshot[routed.namespace], _sent(loss, routed)
+def _of_ports(loss: Loss, namespace: Namespace, flow: Flow, stop: Stop) -> Iterator[Repair]:
     for rule in islice(nat_rules.of_kind(namespace.tables, "set"), _MOST):
         for old, new in _ports(rule, flow, routed.leg):
             thing = rule.decision.object
             text = f"{thing.id} of {namespace.name} marks port {old}, and no rule marks {new}"
             fix = rule_words.appended(thing, rule.rule, {old: new})
             named = " ".join(word for command in fix for word in command.words)
-            place, missing = (
-                Place(namespace.name, None, Stage.ROUTE),
-                Object("rule", named, f"{named} (missing)"),
-            )
-            stop = Stop("rule-wrong-table", place, text, missing, fix, (thing.text, loss.stop.text))
-            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+            missing, proof = Object("rule", named, f"{named} (missing)"), (thing.text, loss.stop.text)
+            made = replace(stop, text=text, object=missing, commands=fix, proof=proof, advice="")
+            yield from loss.repair(made, Merit.RESTORES, agreeing=1)
 
 
 def _wiping(loss: Loss, routed: Routed) -> Iterator[Repair]:

@@ -18,7 +18,7 @@ from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Namespace, RouteQuery, Rule, Statement
 from netprobe.model.link import name_of
-from netprobe.model.lookup import has, indexed, those_in, where
+from netprobe.model.lookup import among, has, indexed, those_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS
@@ -79,10 +79,13 @@ def _particular(chains: tuple[Chain, ...]) -> tuple[tuple[Chain, Rule, str], ...
 
 
 def _is_particular(placed: tuple[Chain, Rule, str]) -> bool:
-    """Whether a rule accepts, and asks for several things, or for what is published."""
+    """Whether a rule accepts, and asks for several things, or for what is published; to ask for a connection
+    besides a network is several.
+    """
     steps = placed[1].statements
-    accepts = has(steps, kind="accept")
-    return accepts and (len(nat_rules.said(steps, *_ASKED)) > 1 or "dnat" in nat_rules.said(steps, *_STATUS))
+    networks = nat_rules.said(steps, *_FROM, *_TO)
+    several = len(nat_rules.said(steps, *_ASKED)) + bool(networks and among(steps, key=_STATUS)) > 1
+    return has(steps, kind="accept") and (several or "dnat" in nat_rules.said(steps, *_STATUS))
 
 
 def _moved_up(loss: Loss, rule: nat_rules.NatRule) -> Iterator[Repair]:
@@ -140,9 +143,20 @@ def _odd(loss: Loss, routed: Routed, statements: tuple[Statement, ...], gone: se
 
 
 def _instead(namespace: Namespace, old: str, address: str) -> str:
-    """What a rule is to name in the place of one address, or of a network."""
-    length = prefix.bits(address)
-    return f"{address}/{length}" if prefix.length(old) == length else _network(namespace, address)
+    """What a rule is to name in the place of one address, or of a network: that of the packet's; one as long,
+    where routes lead to several parts of it.
+    """
+    length, near = prefix.bits(address), _network(namespace, address)
+    wide = prefix.network(address, prefix.length(old))
+    if near == address and prefix.length(old) < length and len({*_written_in(namespace, wide)}) > 1:
+        return wide
+    return f"{address}/{length}" if prefix.length(old) == length else near
+
+
+def _written_in(namespace: Namespace, network: str) -> Iterator[str]:
+    """The destinations of routes, as somebody wrote them, that are in a network."""
+    routes = where(namespace.routes, version=prefix.version(network), is_written=True)
+    yield from (each.dst for each in routes if prefix.contains(network, each.dst.partition("/")[0]))
 
 
 def _is_of_nobody(loss: Loss, network: str) -> bool:
