@@ -34,7 +34,7 @@ def test_what_a_person_wrote_or_what_has_no_part_is_taken_away(protocol: str, ot
     ("named", "fix"),
     [
         ("172.17.0.9", "iptables -R WEB 1 -s 10.0.0.0/16 -d 172.17.0.2/32 -j ACCEPT"),  # nobody's
-        ("172.17.0.3", "iptables -I FORWARD -i br0 -o docker0 -j ACCEPT"),  # c2's
+        ("172.17.0.3", "iptables -A WEB -s 10.0.0.0/16 -d 172.17.0.2/32 -j ACCEPT"),  # c2's: one more
     ],
 )
 def test_a_rule_for_an_address_that_nobody_on_the_segment_has_is_for_who_is_asked(named: str, fix: str) -> None:

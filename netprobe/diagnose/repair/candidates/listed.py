@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Chain, Flow, Namespace, Object, RouteQuery, Rule, Statement, Table
+from netprobe.model import Chain, Flow, Object, RouteQuery, Rule, Statement, Table
 from netprobe.model.lookup import among, where
 from netprobe.predict import fib, prefix
 from netprobe.rules.naming import rule_decision
@@ -49,10 +49,11 @@ def policy_of(thing: Object) -> str | None:
 def _as_others(loss: Loss, table: Table, chain: Chain, entry: Rule, flow: Flow) -> Iterator[Repair]:
     """An entry for one station, and its port, as one for the station of the packet that is beside it."""
     tests, known = nat_rules.tests(entry), sets.seen(flow)
-    new = {each.value: sets.value(each, known) or each.value for each in among(tests, op=nat_rules.IS)}
+    asked = [(each.value, sets.value(each, known)) for each in among(tests, op=nat_rules.IS)]
+    new = {old: other for old, other in asked if other is not None and not _has(old, other)}
     for end in nat_rules.said(tests, *_ENDS_OF):
         old, _, length = end.partition("/")
-        if length in _ALONE and _is_beside(loss.here, old, new[end]):
+        if end in new and length in _ALONE and _is_beside(loss, old, new[end]):
             thing = rule_decision(table, chain, entry, loss.stop.place.stage.value).object
             text = f"{thing.id} of {loss.here.name} lets {old} through; none does so for {new[end]} beside it"
             fix = rule_words.appended(thing, entry, {**new, end: f"{new[end]}{end.removeprefix(old)}"})
@@ -64,10 +65,18 @@ _ALONE = ("", "32", "128")
 _ENDS_OF = ("ip saddr", "ip6 saddr", "ip daddr", "ip6 daddr")
 
 
-def _is_beside(namespace: Namespace, old: str, new: str) -> bool:
-    """Whether two stations are on one segment beside a namespace."""
-    ways = {fib.lookup(namespace, RouteQuery(None, each)).leg for each in (old, new)}
-    return old != new and len(ways) == 1 == len(where(filter(None, ways), via=None))
+def _has(old: str, other: str) -> bool:
+    """Whether a network has an address in it."""
+    return nat_rules.is_prefix(old) and prefix.contains(old, other)
+
+
+def _is_beside(loss: Loss, old: str, new: str) -> bool:
+    """Whether two addresses are of two stations that are on one segment beside the place of the loss."""
+    bearers = [{*loss.bearers(each)} for each in (old, new)]
+    if not all(bearers) or not bearers[0].isdisjoint(bearers[1]):
+        return False
+    ways = {fib.lookup(loss.here, RouteQuery(None, each)).leg for each in (old, new)}
+    return len(ways) == 1 == len(where(filter(None, ways), via=None))
 
 
 def _called_before(refusing: NatRule) -> Iterator[Chain]:
