@@ -14,7 +14,7 @@ from test_published import fix
 from test_repair import lost_in
 
 from netprobe.diagnose import nat_rules, source_nat
-from netprobe.diagnose.repair.candidates import bridges, meant, moved, stop
+from netprobe.diagnose.repair.candidates import bridges, meant, missing_routes, moved, stop
 from netprobe.diagnose.repair.candidates.spared import instead as spared_ones
 from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.model import (
@@ -446,8 +446,8 @@ def test_a_network_in_parts_is_as_long_as_the_one_before(routes: tuple[str, ...]
     assert meant._instead(node, "10.217.0.0/16", "10.11.1.5") == network
 
 
-def over(snapshot: Snapshot) -> Loss:
-    lost = lost_in(snapshot, "red", "192.0.2.1")
+def over(snapshot: Snapshot, source: str = "red", goal: str = "192.0.2.1") -> Loss:
+    lost = lost_in(snapshot, source, goal)
     assert lost.stop is not None
     return Loss.of(snapshot, lost, lost.stop)
 
@@ -473,3 +473,13 @@ def test_an_entry_leads_into_a_tunnel_where_its_station_is_here(of: str, is_astr
     snapshot = edited(tutorial(), "host", links=(*host.links, tunnel), fdb=(entry,))
     loss = over(edited(snapshot, "red", routes=()))
     assert bridges._leads_astray(loss, snapshot["host"], entry, tunnel) is is_astray
+
+
+def test_a_router_is_no_station_as_those_behind_it() -> None:
+    """What red has is nothing that the host lacks, to which red sends all else."""
+    c2, red = tutorial()["c2"], together()["red"]
+    there = together(routes=(*red.routes, via("192.0.2.0/24", "172.17.0.3", 2)))
+    addresses = (*c2.addresses, InterfaceAddress(1, "192.0.2.5", 32))
+    there = edited(there, "c2", addresses=addresses, routes=(*c2.routes, *via_loopback("192.0.2.5")))
+    loss = over(there, "host", "192.0.2.5")
+    assert not [*missing_routes._as_others(loss, loss.prediction.routed[0])]

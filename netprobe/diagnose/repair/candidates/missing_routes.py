@@ -97,7 +97,9 @@ def _as_others(loss: Loss, routed: Routed) -> Iterator[Repair]:
     for link in where(namespace.outward, up=True):
         known: Counter[tuple[str, str]] = Counter()
         for name, station in loss.others(namespace.name, link):
-            known.update(_led_on(loss.snapshot[name], station, routed.dst))
+            there = loss.snapshot[name]
+            if not any(map(namespace.address, there.gateways)):  # else this one is no station as they are
+                known.update(_led_on(there, station, routed.dst))
         for (network, via), agreeing in known.items():
             if namespace.address(via) is None and prefix.length(network) > shorter:
                 stop = _missing_route(loss, routed, network, hints.Gateway(via, link), "as others beside say")
