@@ -483,3 +483,18 @@ def test_a_router_is_no_station_as_those_behind_it() -> None:
     there = edited(there, "c2", addresses=addresses, routes=(*c2.routes, *via_loopback("192.0.2.5")))
     loss = over(there, "host", "192.0.2.5")
     assert not [*missing_routes._as_others(loss, loss.prediction.routed[0])]
+
+
+def test_who_refuses_what_has_no_mark_means_it() -> None:
+    listening = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
+    refusing = MARKS.replace("-A FORWARD -i br0 -j REJECT", "-A FORWARD -i br0 -m mark ! --mark 0x7 -j REJECT")
+    said = of_a_port(edited(listening, "host", ruleset=iptables(refusing)), "red", "172.17.0.2", 8080)
+    assert not any("--dport 8080 -j MARK" in line for line in fix(said))
+
+
+def test_a_source_that_a_router_gave_is_no_station_of_a_list() -> None:
+    """c1 lets c2 in, and sees the router for all that comes from elsewhere."""
+    to_c1 = "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o docker0 -j MASQUERADE\nCOMMIT"
+    lets_in = "*filter\n:INPUT DROP [0:0]\n-A INPUT -s 172.17.0.3/32 -j ACCEPT\nCOMMIT"
+    there = edited(edited(tutorial(), "host", ruleset=iptables(to_c1)), "c1", ruleset=iptables(lets_in))
+    assert not any("-A INPUT -s 172.17.0.1" in line for line in lines(chosen(there, "red", "172.17.0.2")))

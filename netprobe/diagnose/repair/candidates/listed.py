@@ -18,7 +18,7 @@ from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Flow, Object, RouteQuery, Rule, Statement, Table
-from netprobe.model.lookup import among, where
+from netprobe.model.lookup import among, has, where
 from netprobe.predict import fib, prefix
 from netprobe.rules.naming import rule_decision
 
@@ -71,7 +71,12 @@ def _has(old: str, other: str) -> bool:
 
 
 def _is_beside(loss: Loss, old: str, new: str) -> bool:
-    """Whether two addresses are of two stations that are on one segment beside the place of the loss."""
+    """Whether two addresses are of two stations that are on one segment beside the place of the loss; none
+    that a translation gave the packet as its source.
+    """
+    made = nat_rules.rewriting(loss.prediction.request.hops, "src")
+    if has(joined.from_iterable(map(attrgetter("changes"), made)), after=new):
+        return False
     bearers = [{*loss.bearers(each)} for each in (old, new)]
     if not all(bearers) or not bearers[0].isdisjoint(bearers[1]):
         return False

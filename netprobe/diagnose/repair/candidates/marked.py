@@ -31,7 +31,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """Each rule that marks another port, for the packet's, where what is marked is routed by a rule, or where
     rules refused the packet; each that marks without a mask, where such rules look at some bits.
     """
-    came = where(loss.hops, namespace=loss.here.name) if loss.stop.code in REFUSED else ()
+    came = where(loss.hops, namespace=loss.here.name) if _refuses_the_rest(loss) else ()
     for flow in dict.fromkeys(map(attrgetter("flow"), came)):  # before and behind a translation
         yield from _of_ports(loss, loss.here, flow, loss.stop)
     for routed in but(loss.prediction.routed, src=""):  # without a source there is no packet
@@ -41,6 +41,11 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             stop = Stop("rule-wrong-table", place, "", None, ())
             yield from _of_ports(loss, loss.snapshot[routed.namespace], _sent(loss, routed), stop)
             yield from _wiping(loss, routed)
+
+
+def _refuses_the_rest(loss: Loss) -> bool:
+    """Whether rules refused the packet, and none that does so for want of a mark: who wrote that means it."""
+    return loss.stop.code in REFUSED and "mark'" not in repr(nat_rules.statements(loss.here, loss.stop.thing))
 
 
 def _of_ports(loss: Loss, namespace: Namespace, flow: Flow, stop: Stop) -> Iterator[Repair]:

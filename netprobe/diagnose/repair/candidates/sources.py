@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import filterfalse
+from operator import attrgetter
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Command, Link, Object, Stage
-from netprobe.model.lookup import but, holding, where
+from netprobe.model.lookup import but, has, holding, where
 from netprobe.predict import fib, fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -38,7 +39,8 @@ def _known_there(loss: Loss, routed: Routed) -> Iterator[Repair]:
     namespace, flow = loss.snapshot[routed.namespace], replace(loss.probe.flow(), dst=routed.dst)
     src = routed.src or fib.source_for(namespace, routed.decision, routed.dst) or ""
     link = loss.out(routed)
-    if link is None or sets.names(loss.here, replace(flow, src=src)):
+    came_as_sent = has(map(attrgetter("flow"), loss.hops[-1:]), src=src)
+    if link is None or not came_as_sent or sets.names(loss.here, replace(flow, src=src)):
         return
     known = own_addresses(namespace, link, 4) or where(namespace.addresses, scope="global", version=4)
     for other in but(known, address=src):
