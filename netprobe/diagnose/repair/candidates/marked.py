@@ -33,13 +33,14 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """
     came = where(loss.hops, namespace=loss.here.name) if _refuses_the_rest(loss) else ()
     for flow in dict.fromkeys(map(attrgetter("flow"), came)):  # before and behind a translation
-        yield from _of_ports(loss, loss.here, flow, loss.stop)
+        yield from _of_ports(loss, loss.here, flow, loss.prediction.leg, loss.stop)
     for routed in but(loss.prediction.routed, src=""):  # without a source there is no packet
         rules = where(loss.snapshot[routed.namespace].rules, version=loss.version)
         if but(rules, mark=0):
             place = Place(routed.namespace, None, Stage.ROUTE)
             stop = Stop("rule-wrong-table", place, "", None, ())
-            yield from _of_ports(loss, loss.snapshot[routed.namespace], _sent(loss, routed), stop)
+            namespace = loss.snapshot[routed.namespace]
+            yield from _of_ports(loss, namespace, _sent(loss, routed), routed.leg, stop)
             yield from _wiping(loss, routed)
 
 
@@ -48,9 +49,9 @@ def _refuses_the_rest(loss: Loss) -> bool:
     return loss.stop.code in REFUSED and "mark'" not in repr(nat_rules.statements(loss.here, loss.stop.thing))
 
 
-def _of_ports(loss: Loss, namespace: Namespace, flow: Flow, stop: Stop) -> Iterator[Repair]:
+def _of_ports(loss: Loss, namespace: Namespace, flow: Flow, leg: Leg | None, stop: Stop) -> Iterator[Repair]:
     for rule in islice(nat_rules.of_kind(namespace.tables, "set"), _MOST):
-        for old, new in _ports(rule, flow, routed.leg):
+        for old, new in _ports(rule, flow, leg):
             thing = rule.decision.object
             text = f"{thing.id} of {namespace.name} marks port {old}, and no rule marks {new}"
             fix = rule_words.appended(thing, rule.rule, {old: new})
@@ -85,9 +86,9 @@ def _sent(loss: Loss, routed: Routed) -> Flow:
     return flow.reversed() if routed.leg is Leg.REPLY else flow
 
 
-def _ports(rule: nat_rules.NatRule, flow: Flow, leg: Leg) -> Iterator[tuple[str, str]]:
+def _ports(rule: nat_rules.NatRule, flow: Flow, leg: Leg | None) -> Iterator[tuple[str, str]]:
     """The port that a rule asks for, and that of the service in the packet: the other one is another for each
     connection.
     """
-    keys, port = {Leg.REPLY: (SOURCE_PORT_KEYS, flow.sport)}.get(leg, (PORT_KEYS, flow.dport))
+    keys, port = (PORT_KEYS, flow.dport) if leg is not Leg.REPLY else (SOURCE_PORT_KEYS, flow.sport)
     yield from ((old, str(port)) for old in {*nat_rules.said(rule.statements, *keys)} - {str(port)})
