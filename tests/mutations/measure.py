@@ -131,7 +131,7 @@ def outcome(trial: Trial) -> str:
 
 
 def _one_of_two(trial: Trial) -> bool:
-    """Of two changes none mends alone: whether what went with one was named, as an address that a renamed interface lost, and all was mended."""
+    """Of two changes none mends alone: whether what went with one was named, an address that a renamed interface lost, and all mended."""
     return len(trial.kinds) > 1 and trial.rounds > 0 and any(trial.along)
 
 

@@ -221,9 +221,11 @@ def test_of_two_changes_both_must_be_found() -> None:
 
 
 def test_what_went_with_one_of_two_misleads_nobody_where_all_is_mended_after_it() -> None:
-    """A renamed interface loses its IPv6 address; giving that back mends one of two, and the flow works when the other is mended too."""
+    """A renamed interface loses its IPv6 address; giving that back mends one of two, and the flow works after both."""
     alone = replace(TRIAL, named=(False,), listed=(False,), met=(False,), along=(True,), mended=False, rounds=2)
-    two = replace(alone, kinds=("link-renamed", "link-down"), named=(False, False), listed=(False, False), met=(False, True), along=(True, False))
+    two = replace(
+        alone, kinds=("link-renamed", "link-down"), named=(False, False), listed=(False, False), met=(False, True), along=(True, False)
+    )
     assert outcome(two) == "another repair"
     assert outcome(replace(two, rounds=0)) == "misleading"
     assert outcome(replace(two, along=(False, False))) == "misleading"
