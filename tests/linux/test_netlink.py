@@ -272,11 +272,27 @@ def test_where_there_are_more_addresses_than_routes_are_read_the_dump_is_not_beg
             begun.append(most)
             return []
 
-    monkeypatch.setattr(fib, "_few", lambda _netlink, _strict: [])
+    monkeypatch.setattr(fib, "_few", lambda *_: [])
     for at_least, whole in ((0, True), (fib.MOST, True), (fib.MOST + 1, False)):
         begun.clear()
         assert fib.read_routes(Counted(), at_least) == ((), whole)  # type: ignore[arg-type]
         assert begun == ([fib.MOST] if whole else [])
+
+
+def test_addresses_that_are_known_to_be_many_are_not_listed_to_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Empty:
+        def dump(self, _request: object) -> list[object]:
+            return []
+
+        def first_bodies(self, _request: object, _most: int) -> list[bytes]:
+            return []
+
+    listed: list[object] = []
+    monkeypatch.setattr(fib, "_of_networks", lambda *_: listed.append(0) or [])
+    for at_least, times in ((0, 1), (fib.FIRST, 1), (fib.FIRST + 1, 0)):
+        listed.clear()
+        assert fib._few(Empty(), Empty(), at_least) == []  # type: ignore[arg-type]
+        assert len(listed) == times
 
 
 def test_what_is_made_of_the_same_bytes_is_the_same_object(monkeypatch: pytest.MonkeyPatch) -> None:
