@@ -173,3 +173,16 @@ def test_a_stale_entry_of_the_right_station_is_no_cause():
     snapshot = edited(ruled(MASQUERADE), "red", neighbours=(Neighbour(2, "10.0.0.1", MAC.format(2, 2), "stale"),))
     assert not asked(snapshot).causes
     assert replace(snapshot) == snapshot
+
+
+def test_who_is_asked_for_on_a_cable_of_two_is_given_that_address() -> None:
+    """RFC 3021: a prefix of two addresses tells of the neighbour as any other does."""
+    snapshot = after(
+        tutorial(),
+        "internet: ip address add 203.0.113.3/31 dev eth0",
+        "internet: ip address del 203.0.113.1/24 dev eth0",
+        "internet: ip route replace 10.0.0.0/16 via 203.0.113.2 dev eth0 src 203.0.113.3",
+        "host: ip address del 203.0.113.2/24 dev eth0",
+    )
+    found = chosen(snapshot, ask("internet", "10.0.0.2"))
+    assert (found.stop.code, said(found)) == ("addr-missing", ["host: ip address add 203.0.113.2/31 dev eth0"])

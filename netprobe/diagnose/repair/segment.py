@@ -82,7 +82,7 @@ def making(addresses: Iterable[InterfaceAddress], network: str) -> list[Interfac
 
 def is_network(address: InterfaceAddress) -> bool:
     """Whether the prefix says anything about neighbours: a host prefix does not."""
-    return address.prefixlen < (127 if ":" in address.address else 31)
+    return address.prefixlen < prefix.bits(address.address)
 
 
 def share(one: InterfaceAddress, other: InterfaceAddress) -> bool:
