@@ -57,7 +57,10 @@ def test_an_end_of_a_tunnel_has_the_address_that_is_on_another_interface() -> No
 def test_a_gateway_that_one_alone_sends_to_and_nobody_has() -> None:
     """The router beside it has the number that it has on its other side: it is not the one to get another address."""
     network = after(of_one_version(), "pc: ip route replace default via 10.1.0.3 dev eth0")
-    assert said(chosen(network, ask("server", "10.1.0.10"))) == ["pc: ip route replace default via 10.1.0.1 dev eth0"]
+    found = chosen(network, ask("server", "10.1.0.10"))
+    assert said(found) == ["pc: ip route replace default via 10.1.0.1 dev eth0"]
+    second = {other.stop.code: other.reason for other in found.others}
+    assert second["addr-missing"] == "fewer of the others name its addresses"
 
 
 def test_the_address_that_the_router_has_on_no_side_is_mistyped() -> None:

@@ -68,12 +68,12 @@ def choose(
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
         end = blamed(loss) or _astray(loss, found) or _honest(loss, stop, found)
-        return Choice(end, others=_others(found, None))
+        return Choice(end, others=_others(loss, found, None))
     first = in_both_families(loss, _blamed(loss, first) if first.put_back else first)
     if searches is not _PLAIN and first.is_to_fill_in:
         searches.supposed[first.stop.commands] = first.done
     timed = with_waiting(loss, first)
-    return Choice(_by_who_refuses(_explaining(timed, stop), stop), first.leg, _others(found, first))
+    return Choice(_by_who_refuses(_explaining(timed, stop), stop), first.leg, _others(loss, found, first))
 
 
 def _together(loss: Loss, found: Results, searches: Searches) -> Repair | None:
@@ -196,12 +196,12 @@ def _is_about(one: Stop, other: Stop) -> bool:
     return one.object is not None and one.about == other.about
 
 
-def _others(found: Results, first: Repair | None) -> tuple[Other, ...]:
+def _others(loss: Loss, found: Results, first: Repair | None) -> tuple[Other, ...]:
     """The others that would do, one for each object."""
     named = None if first is None else _thing(first)
     others = [each for each in filter(is_meant, found.repairs) if _thing(each) != named]
     each_once = [*lookup.first(others, _thing).values()][:_ALTERNATIVES]
-    return tuple(Other(repair.stop, reason(first, repair)) for repair in each_once)
+    return tuple(Other(repair.stop, reason(loss, first, repair)) for repair in each_once)
 
 
 def _thing(repair: Repair) -> tuple[str, str | None, str]:

@@ -91,7 +91,7 @@ _REASONS = {
 }
 
 
-def reason(first: Repair | None, other: Repair) -> str:
+def reason(loss: Loss, first: Repair | None, other: Repair) -> str:
     """Why `other` comes second, in words."""
     if first is None:
         return f"it {_REASONS[other.merit]}"
@@ -99,6 +99,8 @@ def reason(first: Repair | None, other: Repair) -> str:
         return f"it {_REASONS[other.merit]}; the first has changed since the probe passed"
     if other.merit is not first.merit:
         return f"it {_REASONS[other.merit]}; the first {_REASONS[first.merit]}"
+    if voices(loss, other) < voices(loss, first):
+        return "fewer of the others name its addresses"
     if other.agreeing < first.agreeing:
         return "fewer others say the same"
     return "it would do as well"
