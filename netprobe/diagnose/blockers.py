@@ -14,6 +14,7 @@ from netprobe.model import (
     Agreement,
     Cause,
     Earlier,
+    FindMacvlans,
     Hop,
     Leg,
     Need,
@@ -26,7 +27,7 @@ from netprobe.model import (
     Stage,
     Verdict,
 )
-from netprobe.model.lookup import all_but, column, find, has, where
+from netprobe.model.lookup import all_but, column, find, has, those_not_in, where
 from netprobe.model.place import id_of
 from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.sockets import PROGRAMS
@@ -233,9 +234,21 @@ def _ask(
         from .repair import choice  # what passes needs no search
 
         before = earlier.snapshot if earlier is not None else None
-        needs = choice.lacking(snapshot, outcome, before, searches(), asked)
+        needs = _who_else(snapshot, outcome, asked)
+        needs = needs or choice.lacking(snapshot, outcome, before, searches(), asked)
     report = diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier, searches)
     return report, needs
+
+
+def _who_else(snapshot: Snapshot, outcome: Prediction, asked: Container[Need]) -> tuple[Need, ...]:
+    """Who may answer where nobody in sight does: macvlans, which are listed by themselves alone, wherever
+    they are. The way here is another one than that which was read, so they were not asked for.
+    """
+    if outcome.stop is None or outcome.stop.code != "neigh-no-answer":
+        return ()
+    found = predict(snapshot, outcome.probe)
+    macvlans = (each for each in found if isinstance(each, FindMacvlans)) if isinstance(found, tuple) else ()
+    return those_not_in(macvlans, asked)
 
 
 def _thing(cause: Cause) -> tuple[str, str | None, str]:

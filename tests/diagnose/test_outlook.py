@@ -19,6 +19,7 @@ from netprobe.model import (
     Cause,
     Chain,
     Command,
+    FindMacvlans,
     FoundPeer,
     InterfaceAddress,
     LinkRef,
@@ -194,8 +195,8 @@ def changed(*lines: str) -> Snapshot:
     return read(network)
 
 
-def searched(known: Snapshot, looks: Searches) -> Report:
-    outcome = predict(known, networks.probe(), ask=False)
+def searched(known: Snapshot, looks: Searches, dst: str = "8.8.8.8") -> Report:
+    outcome = predict(known, networks.probe(dst=dst), ask=False)
     assert isinstance(outcome, Prediction)
     return diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain, None, lambda: looks)
 
@@ -217,6 +218,16 @@ def test_what_the_search_for_the_next_cause_lacks_is_asked_for() -> None:
     assert ReadNamespace("internet") in lacking(searched(near, looks), near, explain, None, lambda: looks)
     told = with_outlook(searched(known, looks), known, explain, None, lambda: looks)
     assert [(cause.code, cause.place.namespace) for cause in told.blockers] == [("addr-missing", "host")]
+
+
+def test_who_may_stand_on_a_segment_that_the_packet_did_not_come_to_is_asked_for() -> None:
+    """Nobody in sight has the address; a macvlan of a namespace that nobody has come to may."""
+    known, looks = changed("host: sysctl -w net.ipv4.ip_forward=0"), Searches()
+    report = searched(known, looks, "203.0.113.77")
+    assert report.causes[0].code == "forwarding-off"
+    wanted = lacking(report, known, explain, None, lambda: looks)
+    assert FindMacvlans("internet", 2) in wanted
+    assert FindMacvlans("internet", 2) not in lacking(report, known, explain, None, lambda: looks, wanted)  # it cannot be told
 
 
 def test_what_was_read_since_a_fix_was_tried_counts_for_what_stands_behind_it() -> None:
