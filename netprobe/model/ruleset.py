@@ -10,7 +10,7 @@ in a tenth of the time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from msgspec import Struct, field
@@ -33,6 +33,13 @@ class Term(Struct, frozen=True, gc=False, omit_defaults=True):
     kind: str
     text: str = ""
     args: tuple[Term, ...] = ()
+
+    @property
+    def nodes(self) -> Iterator[Term]:
+        """The term itself, and all that are in it."""
+        yield self
+        for each in self.args:
+            yield from each.nodes
 
 
 class Statement(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -64,6 +71,12 @@ class Statement(Struct, frozen=True, gc=False, omit_defaults=True):
     def value(self) -> str:
         """What it compares with or gives, as one literal; "" where there is none."""
         return "" if self.right is None else self.right.text
+
+    @property
+    def nodes(self) -> Iterator[Term]:
+        """All that its expressions are made of."""
+        for each in filter(None, (self.left, self.right, self.port)):
+            yield from each.nodes
 
 
 _ENDS = ("accept", "drop", "reject", "jump", "goto", "note")

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain as joined
 from itertools import islice, product
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 
 from netprobe.diagnose.nat_rules import written
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Hop, NamedSet, Namespace, Object, Place, Stage, Statement, Stop, Table, Term
-from netprobe.model.lookup import among, but, first, has, indexed, not_among, where
+from netprobe.model.lookup import among, but, column, first, has, indexed, not_among, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import fixes
 
@@ -22,7 +22,6 @@ from . import orphans, sets
 
 _MOST = 8  # elements that are tried, of a namespace
 _PLAIN = pattern(r"[\w .:/-]+")  # what means itself in nft's language, whoever made its name
-_VERB, _LED = pattern(r"'(jump|goto) "), pattern(r"'(?:jump|goto) ([^']+)'")
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -83,8 +82,9 @@ def _data(table: Table, named: NamedSet, key: str, known: dict[str, Term]) -> It
     """What a map could have for a key: the one chain to which nothing leads any more; what it has for one
     that is the same but for one of its parts; each of its marks.
     """
-    verbs = [*_VERB.findall(repr(known)), "goto"]
-    led = {*_LED.findall(repr(table.sets)), *indexed(orphans.named, table.chains)}
+    verbs = [verb for verb, _ in _led_to(known.values())]
+    mapped = {name for _, name in _led_to(joined.from_iterable(column(table.sets, "known")))}
+    led = {*mapped, *indexed(orphans.named, table.chains)}
     lost = not_among(but(where(table.chains, hook=None), rules=()), name=led)
     parts = {*_bare(key).split(" . ")}
     near = [
@@ -92,8 +92,16 @@ def _data(table: Table, named: NamedSet, key: str, known: dict[str, Term]) -> It
     ]
     alone = lost if len(lost) == 1 else ()
     marks = map(written, known.values() if named.data == "mark" else ())
-    found = (*(f"{verbs[0]} {each.name}" for each in alone), *near, *marks)
+    found = (*(f"{[*verbs, 'goto'][0]} {each.name}" for each in alone), *near, *marks)
     return dict.fromkeys(filter(_PLAIN.fullmatch, found))
+
+
+def _led_to(terms: Iterable[Term]) -> Iterator[tuple[str, str]]:
+    """How (jump, goto), and to which chain, each verdict in these leads."""
+    verdicts = where(joined.from_iterable(each.nodes for each in terms), kind="verdict")
+    for verb, _, name in map(methodcaller("partition", " "), column(verdicts, "text")):
+        if verb in ("jump", "goto"):
+            yield verb, name
 
 
 _MISSED = {"mark": (Stage.ROUTE, "rule-wrong-table")}

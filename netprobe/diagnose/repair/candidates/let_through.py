@@ -80,7 +80,8 @@ def _is_behind(to: str) -> bool:
 
 def _is_of_translated(statements: tuple[Statement, ...]) -> bool:
     """Whether a rule is for what has another destination than it came for."""
-    return "'dnat'" in repr(among(statements, key=("ct status", "xt ctstate")))
+    asked = among(statements, key=("ct status", "xt ctstate"))
+    return any(has(each.nodes, text="dnat") for each in asked)
 
 
 def _beside(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[str]:

@@ -7,10 +7,11 @@ A bridge takes over the MAC of a port by itself, until somebody gives it one (br
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Object, Snapshot, Stage
+from netprobe.model import Namespace, Object, Snapshot, Stage
 from netprobe.model.lookup import among, column, not_among, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import fixes
@@ -18,7 +19,7 @@ from netprobe.predict.drop import lost
 
 from .sets import REFUSED
 
-_MAC = pattern(r"'([0-9a-f][02468ace](?::[0-9a-f]{2}){5})'")  # of one station: its first octet is even
+_MAC = pattern(r"[0-9a-f][02468ace](?::[0-9a-f]{2}){5}")  # of one station: its first octet is even
 _NOBODYS = {"00:00:00:00:00:00"}
 
 
@@ -27,10 +28,19 @@ def missed(snapshot: Snapshot) -> str | None:
     has; None where there is none, or several.
     """
     spaces = snapshot.namespaces.values()
-    told = [*column(spaces, "tables"), *(where(each.fdb, static=True) for each in spaces)]
-    had = {link.mac for each in spaces for link in each.links}
-    found = {*_MAC.findall(repr(told))} - had - _NOBODYS
+    told = filter(_MAC.fullmatch, chain.from_iterable(map(_told, spaces)))
+    found = {*told}.difference(_NOBODYS, *(column(each.links, "mac") for each in spaces))
     return min(found) if len(found) == 1 else None
+
+
+def _told(namespace: Namespace) -> Iterator[str]:
+    """What rules and sets compare with, and whom the entries that somebody made are for."""
+    for table in namespace.tables:
+        statements = [*chain.from_iterable(column(table.rules, "statements"))]
+        elements = chain.from_iterable(column(table.sets, "known"))
+        yield from column(chain.from_iterable(each.nodes for each in (*statements, *elements)), "text")
+        yield from chain.from_iterable(each.options.values() for each in statements)
+    yield from column(where(namespace.fdb, static=True), "mac")
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Flow, Leg, Namespace, Object, Stage, Stop
-from netprobe.model.lookup import but, where
+from netprobe.model.lookup import among, but, where
 from netprobe.model.place import Place
 from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS, SOURCE_PORT_KEYS
@@ -25,6 +25,7 @@ from .sets import REFUSED
 
 _MOST = 16  # rules of a namespace
 _ALL = 0xFFFFFFFF
+_MARKS = ("meta mark", "ct mark")
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -46,7 +47,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _refuses_the_rest(loss: Loss) -> bool:
     """Whether rules refused the packet, and none that does so for want of a mark: who wrote that means it."""
-    return loss.stop.code in REFUSED and "mark'" not in repr(nat_rules.statements(loss.here, loss.stop.thing))
+    meant = (among(each.nodes, text=_MARKS) for each in nat_rules.statements(loss.here, loss.stop.thing))
+    return loss.stop.code in REFUSED and not any(meant)
 
 
 def _of_ports(loss: Loss, namespace: Namespace, flow: Flow, leg: Leg | None, stop: Stop) -> Iterator[Repair]:
