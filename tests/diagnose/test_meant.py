@@ -54,6 +54,18 @@ def test_a_rule_that_accepts_what_is_not_there_any_more_is_corrected(rules: tupl
     assert (cause.object is not None and cause.object.id.endswith(" 2")) is (line is not PLAIN)
 
 
+@pytest.mark.parametrize("network", ["2001:db8::5", "2001:db8::/64"])
+def test_a_rule_for_the_other_ip_version_is_about_nothing_of_this_packet(network: str) -> None:
+    """In a table for both there are rules of both; 128 is no length of an IPv4 prefix."""
+    asked = (("meta iifname", "br0"), ("ip6 saddr", network))
+    tests = tuple(Statement("match", Term("key", key), "==", Term("value", value)) for key, value in asked)
+    rule = Rule(1, f"iifname br0 ip6 saddr {network} accept", (*tests, Statement("accept")), handle=5)
+    both = Table("nft", "inet", "fw", (Chain("fwd", (rule,), "forward", 0, "filter", "drop"),))
+    cause = chosen(edited(tutorial(), "host", ruleset=Ruleset(tables=(both,), queues=())), "red", "8.8.8.8")
+    assert cause.code == "policy-drop"
+    assert not any(line.startswith("nft replace") for line in lines(cause))
+
+
 @pytest.mark.parametrize(
     ("types", "element", "meant"),
     [

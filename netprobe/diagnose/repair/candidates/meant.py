@@ -139,7 +139,8 @@ def _odd(loss: Loss, routed: Routed, statements: tuple[Statement, ...], gone: se
             yield _Odd(name, name_of(link), "an interface that is not there")
     for keys, address in ((_FROM, routed.src), (_TO, routed.dst)):
         for old in filter(partial(_is_of_nobody, loss), nat_rules.networks(statements, *keys)):
-            yield _Odd(old, _instead(loss.here, old, address), "which is nobody's")
+            if address and prefix.version(old) == prefix.version(address):
+                yield _Odd(old, _instead(loss.here, old, address), "which is nobody's")
 
 
 def _instead(namespace: Namespace, old: str, address: str) -> str:
