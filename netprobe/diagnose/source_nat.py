@@ -48,6 +48,16 @@ def masquerading_what_goes_to(namespace: Namespace, target: Flow, out: Link) -> 
     return (Command.of(_iptables(namespace, target.dst), *matches, *ports, "-j", "MASQUERADE"),)
 
 
+def masquerading_between(namespace: Namespace, network: str, target: str) -> fixes.Fix:
+    """The rule that translates what a network sends to a target, in the words of the tool in use there."""
+    chain = _nft_chain(namespace, target)
+    if chain is not None:
+        at, own = ("rule", chain[0].family, chain[0].name, chain[1].name), family(target)
+        return _by_nft(chain, "add", *at, own, "saddr", network, own, "daddr", target, "masquerade")
+    ends = ("-s", network, "-d", target, "-j", "MASQUERADE")
+    return (Command.of(_iptables(namespace, target), "-t", "nat", "-A", "POSTROUTING", *ends),)
+
+
 def translating(namespace: Namespace, network: str, out: Link, address: str) -> fixes.Fix:
     """The rule, before all others, that gives `network` the source `address` where it leaves by `out`."""
     chain = _nft_chain(namespace, network)

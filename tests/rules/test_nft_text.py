@@ -21,6 +21,9 @@ TYPED = """\
 accept
 counter drop
 tcp dport 80 accept
+fib daddr type local accept
+fib daddr . iif type != local drop
+meta mark & 0x4000 == 0x4000 accept
 tcp dport { 22, 80, 443 } accept
 tcp dport != 22 counter drop
 udp sport 1024-65535 accept
@@ -134,7 +137,7 @@ def test_rules_of_recordings_are_read_alike_or_refused() -> None:
     "text",
     ["tcp", "tcp dport", "tcp port 80 accept", "ip saddr", "frobnicate", "tcp dport { 80", "jump", "dnat",
      "ip daddr . @x accept", "fib saddr oif missing drop", "limit rate x/second",
-     "ct original saddr 10.0.0.1 drop", "@th,16,16 80 drop", "queue num 1"],
+     "ct original saddr 10.0.0.1 drop", "@th,16,16 80 drop", "queue num 1", 'accept comment "a" drop'],
 )  # fmt: skip
 def test_what_is_not_known_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):

@@ -172,6 +172,29 @@ def test_a_namespace_without_rules_has_none_and_starts_no_tool(make_lab: Callabl
     assert lab.call(without, "nft") == Ruleset(queues=())
 
 
+MIXED = """
+iptables-nft -t nat -A PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 8080 -m comment --comment a -j DNAT --to 10.0.0.1:80
+iptables-nft -t nat -A POSTROUTING -s 10.0.0.0/16 ! -o lo -m comment --comment c -j MASQUERADE
+iptables-nft -t nat -A POSTROUTING -m mark --mark 0x4000/0x4000 -j SNAT --to-source 192.0.2.1
+iptables-nft -t nat -A POSTROUTING -m physdev --physdev-is-bridged -j ACCEPT
+"""
+
+
+def test_a_table_of_iptables_into_which_somebody_put_a_rule_of_nfts(make_lab: Callable[..., Lab]) -> None:
+    """iptables prints it no more ("is incompatible, use 'nft' tool"), and JSON has nothing of its extensions but their names."""
+    lab = make_lab(EMPTY)
+    run(lab, MIXED + "nft add rule ip nat POSTROUTING ip saddr 10.9.0.0/16 masquerade")
+    [table] = lab.call(read).tables
+    assert (table.engine, table.name) == ("nft", "nat")
+    said = [[(each.kind, each.key, each.value) for each in rule.statements if each.kind != "note"] for rule in table.rules]
+    tests = [("match", "fib daddr type", "local"), ("match", "tcp dport", "8080")]
+    assert said[0] == [("match", "meta l4proto", "tcp"), *tests, ("dnat", "", "10.0.0.1")]
+    assert said[1] == [("match", "meta oifname", "lo"), ("match", "ip saddr", "10.0.0.0/16"), ("masquerade", "", "")]
+    assert said[2] == [("match", "", "16384"), ("snat", "", "192.0.2.1")]
+    assert said[3] == [("unknown", "", ""), ("accept", "", "")]  # nft has no words for it
+    assert said[4] == [("match", "ip saddr", "10.9.0.0/16"), ("masquerade", "", "")]
+
+
 def test_a_table_of_iptables_names_that_nft_made_stays_nfts(make_lab: Callable[..., Lab]) -> None:
     lab = make_lab(EMPTY)
     lab.run(

@@ -10,11 +10,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Chain, Flowtable, NamedObject, NamedSet, Rule, Table
+from netprobe.model import Chain, Flowtable, NamedObject, NamedSet, Rule, Statement, Table
+from netprobe.model.lookup import where
 from netprobe.model.pattern import pattern
 
 from .nft_expression import element, word
 from .nft_statement import statements
+from .nft_text import rule_statements
 
 # A rule stands two tabs deep; nft breaks a long set into lines that stand deeper.
 _RULE = pattern(r"^\t\t(\S.*(?:\n\t\t\t.*)*) # handle (\d+)$", re.MULTILINE)
@@ -159,12 +161,25 @@ def _rule(number: int, found: dict[str, Any], texts: Mapping[int, str]) -> Rule:
     return Rule(
         number,
         text,
-        tuple(statements(expressions)),
+        _with_extensions(tuple(statements(expressions)), text),
         found["handle"],
         counter.get("packets"),
         counter.get("bytes"),
         found.get("comment"),
     )
+
+
+def _with_extensions(found: tuple[Statement, ...], text: str) -> tuple[Statement, ...]:
+    """The statements of a rule that has extensions of iptables among them, of which JSON has the names alone:
+    by the words that nft has for them (xt_stmt_xlate), where it has some. Where somebody has put a rule of
+    nft's into a table of iptables', that does not print it any more.
+    """
+    if not any(each.text.startswith("xt ") for each in where(found, kind="unknown")):
+        return found
+    try:
+        return rule_statements(text)
+    except ValueError:
+        return found
 
 
 def read_set(listing: bytes) -> NamedSet | None:

@@ -56,6 +56,8 @@ class _Words:
         while self._left and self._left[0] != "comment":
             one = self._statement()
             found += [*(each for each in _implied(one) if each not in found), one]
+        if self._left[2:]:  # behind the comment
+            raise ValueError(self._left[2])
         return found
 
     def _next(self) -> str:
@@ -148,6 +150,8 @@ class _Words:
             return {"mangle": {"key": left, "value": value}}
         if self._has("vmap"):
             return {"vmap": {"key": left, "data": self._value()}}
+        if self._has("&"):
+            left = {"&": [left, self._value()]}
         op = self._next() if self._left and self._left[0] in _OPERATORS else "=="
         right = self._value()
         if name in _FLAGS and not isinstance(right, dict):
@@ -158,7 +162,7 @@ class _Words:
 
     def _is_key(self) -> bool:
         """Whether a selector comes next."""
-        return self._left[:1] != [] and self._left[0] in (*_BARE_META, *_FIELDS, "meta", "ct")
+        return self._left[:1] != [] and self._left[0] in (*_BARE_META, *_FIELDS, "meta", "ct", "fib")
 
     def _looked_up(self) -> Json:
         """What a selector finds in the packet, or a map has for that: `KEY map @NAME`, `KEY map { … }`."""
@@ -179,6 +183,8 @@ class _Words:
         word = self._next()
         if word in _BARE_META:
             return f"meta {word}", {"meta": {"key": word}}
+        if word == "fib":
+            return self._fib()
         field = self._next()
         if word == "meta" and field in _META:
             return f"meta {field}", {"meta": {"key": field}}
@@ -189,6 +195,15 @@ class _Words:
         elif field not in _FIELDS.get(word, "").split():
             raise ValueError(f"{word} {field}")
         return f"{word} {field}", {"payload": {"protocol": word, "field": field}}
+
+    def _fib(self) -> tuple[str, Json]:
+        """What the routing tables say of an address: `fib daddr . iif type`."""
+        asked = [self._next()]
+        while self._has("."):
+            asked.append(self._next())
+        if not self._has("type"):
+            raise ValueError("fib")
+        return f"fib {' . '.join(asked)} type", {"fib": {"flags": asked, "result": "type"}}
 
     def _value(self) -> Any:
         """A literal, a set in braces, or the name of one."""

@@ -17,7 +17,6 @@ from netprobe.diagnose.repair.remembered import Left, left
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network, own_addresses
 from netprobe.model import (
-    Command,
     End,
     Hop,
     Leg,
@@ -278,8 +277,7 @@ def _hairpin(loss: Loss) -> Iterator[Repair]:
     if source == target:
         whom, network = "its own sender", target
         code, place = "hairpin-nat-missing", Place(made.namespace, None, Stage.POSTROUTING)
-    matches = ("-s", network, "-d", target)
-    fix = (Command.of(address, "-t", "nat", "-A", "POSTROUTING", *matches, "-j", "MASQUERADE"),)
+    fix = source_nat.masquerading_between(namespace, network, target)
     text = f"{made.namespace} sends the packet back to {whom} ({target}) with the sender's own source address"
     thing = Object("nat-rule", f"{address} nat POSTROUTING", "no rule for hairpin traffic")
     stop = Stop(code, place, text, thing, fix, (loss.stop.text,))
