@@ -416,10 +416,22 @@ COMMIT
 COMMIT"""
 
 
-def test_a_port_is_not_marked_as_another_one_that_is_let_through_by_its_mark() -> None:
+LED_ON = """*nat
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:8080
+COMMIT"""
+
+
+def marking(rules: str, dst: str) -> list[str]:
+    """What is said of port 8080 of c1 behind these rules, asked by its own address or another one."""
     listening = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
-    said = of_a_port(edited(listening, "host", ruleset=iptables(MARKS)), "red", "172.17.0.2", 8080)
-    assert fix(said) == ["iptables -t mangle -A PREROUTING -i br0 -p tcp -m tcp --dport 8080 -j MARK --set-xmark 0x7/0xffffffff"]
+    return fix(of_a_port(edited(listening, "host", ruleset=iptables(rules)), "red", dst, 8080))
+
+
+def test_a_published_port_is_not_marked_as_another_one_that_is_let_through_by_its_mark() -> None:
+    line = "iptables -t mangle -A PREROUTING -i br0 -p tcp -m tcp --dport 8080 -j MARK --set-xmark 0x7/0xffffffff"
+    assert marking(f"{LED_ON}\n{MARKS}", "203.0.113.2") == [line]
+    assert line not in marking(MARKS, "172.17.0.2")  # nobody said that it is to be let through
 
 
 ANSWERS = """*filter
@@ -486,10 +498,8 @@ def test_a_router_is_no_station_as_those_behind_it() -> None:
 
 
 def test_who_refuses_what_has_no_mark_means_it() -> None:
-    listening = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
     refusing = MARKS.replace("-A FORWARD -i br0 -j REJECT", "-A FORWARD -i br0 -m mark ! --mark 0x7 -j REJECT")
-    said = of_a_port(edited(listening, "host", ruleset=iptables(refusing)), "red", "172.17.0.2", 8080)
-    assert not any("--dport 8080 -j MARK" in line for line in fix(said))
+    assert not any("--dport 8080 -j MARK" in line for line in marking(f"{LED_ON}\n{refusing}", "203.0.113.2"))
 
 
 def test_a_source_that_a_router_gave_is_no_station_of_a_list() -> None:

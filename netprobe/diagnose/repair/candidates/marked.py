@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Flow, Leg, Namespace, Object, Stage, Stop
-from netprobe.model.lookup import among, but, where
+from netprobe.model.lookup import among, but, has, where
 from netprobe.model.place import Place
 from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS, SOURCE_PORT_KEYS
@@ -30,7 +30,7 @@ _MARKS = ("meta mark", "ct mark")
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each rule that marks another port, for the packet's, where what is marked is routed by a rule, or where
-    rules refused the packet; each that marks without a mask, where such rules look at some bits.
+    rules refused what had been led on; each that marks without a mask, where such rules look at some bits.
     """
     came = where(loss.hops, namespace=loss.here.name) if _refuses_the_rest(loss) else ()
     for flow in dict.fromkeys(map(attrgetter("flow"), came)):  # before and behind a translation
@@ -46,9 +46,12 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _refuses_the_rest(loss: Loss) -> bool:
-    """Whether rules refused the packet, and none that does so for want of a mark: who wrote that means it."""
+    """Whether rules refused what a translation had led on, and so was to be let through; none that does so
+    for want of a mark: who wrote that means it.
+    """
+    led = has(nat_rules.rewriting(loss.hops, "dst", "dport"), namespace=loss.here.name)
     meant = (among(each.nodes, text=_MARKS) for each in nat_rules.statements(loss.here, loss.stop.thing))
-    return loss.stop.code in REFUSED and not any(meant)
+    return loss.stop.code in REFUSED and led and not any(meant)
 
 
 def _of_ports(loss: Loss, namespace: Namespace, flow: Flow, leg: Leg | None, stop: Stop) -> Iterator[Repair]:
