@@ -80,6 +80,15 @@ def test_a_router_with_a_network_on_each_side_but_one() -> None:
     assert (found.stop.code, found.stop.place.namespace, found.stop.place.interface) == ("addr-wrong-prefix", "r2", "wan")
 
 
+@pytest.mark.parametrize("forwarding", ["1", "0"])
+def test_who_forwards_at_the_other_end_of_a_cable_is_the_gateway_though_he_has_lost_his_other_side(forwarding: str) -> None:
+    network = after(offices(), "pc: ip route del default via 10.1.0.1 dev eth0", "r1: ip link del dev wan")
+    settings = {**network["r1"].sysctls, "net.ipv4.ip_forward": forwarding, "net.ipv4.conf.lan.forwarding": forwarding}
+    network = edited(network, "r1", sysctls=settings)
+    first = said(chosen(network, ask("pc", "10.2.0.10")))[0]
+    assert (first == "pc: ip route add default via 10.1.0.1") is (forwarding == "1")
+
+
 def test_a_pc_in_which_a_router_s_end_lies_is_no_router() -> None:
     """It would have the address that the server sends to for the world; and no route of its own goes for another one."""
     network = after(

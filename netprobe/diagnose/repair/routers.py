@@ -56,19 +56,20 @@ def _written(here: Namespace, links: tuple[Link, ...], wanted: str) -> Iterator[
 
 def _usual(loss: Loss, here: Namespace, links: tuple[Link, ...], wanted: str) -> hints.Gateway | None:
     """The router on the networks of these interfaces whom the others there use most; where nobody uses any,
-    the only one.
+    the only one. Who forwards at the other end of a cable is one, though he has lost his other side.
     """
     version = prefix.version(wanted)
     stations = ((link, each) for link in links for each in loss.others(here.name, link))
     others = [(link, loss.snapshot[name], station) for link, (name, station) in stations]
-    routers = [*chain.from_iterable(starmap(partial(_routers, here, wanted), others))]
+    sides = _SIDES if len(others) > 1 else 1
+    routers = [*chain.from_iterable(starmap(partial(_routers, here, wanted, sides), others))]
     used = Counter(chain.from_iterable(_used(there, station, version) for _, there, station in others))
     best = max(routers, key=lambda each: used[each.via], default=None)
     return best if best is not None and (used[best.via] or len(routers) == 1) else None
 
 
 def _routers(
-    here: Namespace, wanted: str, link: Link, router: Namespace, station: Link
+    here: Namespace, wanted: str, least: int, link: Link, router: Namespace, station: Link
 ) -> Iterator[hints.Gateway]:
     """The addresses of a router beside an interface that are of a network of both; of one that does not send
     what is for `wanted` back; or of one that would send it on by another side, or has it there, if only it
@@ -80,7 +81,7 @@ def _routers(
     way = fib.lookup(router, RouteQuery(None, wanted))
     onward = way.leg is not None and way.index != station.index
     back = here.address(way.via) is not None
-    if back or len(sides) < _SIDES or not (onward or forwards(router, station, version)):
+    if back or len(sides) < least or not (onward or forwards(router, station, version)):
         return
     its = own_addresses(router, station, version)
     for each in not_among(its, address={*column(here.addresses, "address")}):
