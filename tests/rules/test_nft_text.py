@@ -137,7 +137,7 @@ def test_rules_of_recordings_are_read_alike_or_refused() -> None:
     "text",
     ["tcp", "tcp dport", "tcp port 80 accept", "ip saddr", "frobnicate", "tcp dport { 80", "jump", "dnat",
      "ip daddr . @x accept", "fib saddr oif missing drop", "limit rate x/second",
-     "ct original saddr 10.0.0.1 drop", "@th,16,16 80 drop", "queue num 1", 'accept comment "a" drop'],
+     "ct original saddr 10.0.0.1 drop", "@th,16,16 80 drop", "queue num 1", 'accept comment "a" drop', "ip saddr " + "{" * 5000],
 )  # fmt: skip
 def test_what_is_not_known_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):

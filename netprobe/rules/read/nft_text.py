@@ -217,8 +217,8 @@ class _Words:
         return {"set": elements}
 
     def _element(self) -> Any:
-        """An element, or a pair of a map."""
-        key = self._value()
+        """An element, or a pair of a map; no set has sets in it."""
+        key = _literal(self._next())
         if not self._has(":"):
             return key
         verdict = self._next()
@@ -260,7 +260,7 @@ def _literal(word: str) -> Any:
     return {"range": [_literal(said["low"]), _literal(said["high"])]}
 
 
-_SIGNS = ("=", ":", "}", ",", ".", *_OPERATORS)
+_SIGNS = ("=", ":", "{", "}", ",", ".", *_OPERATORS)
 _NUMBER = r"[0-9]+(?:\.[0-9.]+)?|[0-9a-f]*:[0-9a-f:]+"  # or an address: what has a range
 _FORMS = tuple(
     map(
