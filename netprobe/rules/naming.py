@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain as joined
 
 from netprobe.model import Chain, Object, Rule, Statement, Table, Term
-from netprobe.model.lookup import among, where
+from netprobe.model.lookup import among, has, where
 from netprobe.model.pattern import pattern
 from netprobe.model.protocol import PORTED
 
@@ -41,6 +41,11 @@ _OWNERS = (
     ("libvirt", pattern(r"LIBVIRT_|libvirt|guest_(?:output|input|cross|nat)|\bvirbr[0-9]")),
 )
 
+# Chains that these programs make for people to write in. Sources: the same, and CNI's portmap and firewall.
+_FOR_PEOPLE = pattern(r"\ADOCKER-USER\Z|\ACNI-ADMIN\Z|_direct\Z")
+_LEFT_BY_THE_ENGINE = pattern(r"-j RETURN\Z")  # what Docker itself ends its DOCKER-USER with
+_OF_ENGINES = ("docker", "podman")
+
 
 def tool(table: Table) -> str:
     """The command that prints and edits this table."""
@@ -62,9 +67,21 @@ def rule_object(table: Table, chain: Chain, rule: Rule) -> Object:
         words: tuple[str, ...] = ("nft", table.family, table.name, chain.name, "handle", str(rule.handle))
     else:
         words = (tool(table), table.name, chain.name, str(rule.number))
-    return Object(
-        kind, " ".join(words), rule.text, owner(table.name, chain.name, rule.text, rule.comment or ""), words
+    return Object(kind, " ".join(words), rule.text, _rule_owner(table, chain, rule), words)
+
+
+def _rule_owner(table: Table, chain: Chain, rule: Rule) -> str | None:
+    """The program that wrote a rule, as its habits show; people write in chains that are made for them, and
+    about an engine's bridges in what the host itself takes and sends, where engines have nothing but jumps.
+    """
+    names, texts = (table.name, chain.name), (rule.text, rule.comment or "")
+    if _FOR_PEOPLE.search(chain.name):
+        return owner(*names) if _LEFT_BY_THE_ENGINE.search(rule.text) else None
+    who = owner(*names, *texts)
+    by_people = (
+        who in _OF_ENGINES and chain.hook in ("input", "output") and not has(rule.statements, kind="jump")
     )
+    return owner(*names) if by_people else who
 
 
 def _own_policy(table: Table, chain: Chain, rule: Rule) -> Object:

@@ -191,3 +191,13 @@ def test_a_router_without_a_way_out_is_connected_to_the_station_that_has_no_inte
         "host: ip route add default via 203.0.113.1",
         *back,
     ]
+
+
+@pytest.mark.parametrize(
+    ("entered", "code"), [(("nsenter", "-t", "71", "-n"), "neigh-no-answer"), (("ip", "netns", "exec", "c1"), "link-missing")]
+)
+def test_an_empty_namespace_of_another_kind_is_nobodys_station(entered: tuple[str, ...], code: str) -> None:
+    """Beside an engine's containers, what ip-netns(8) made for something else has no place at their bridge."""
+    network = edited(without_cable(), "c1", enter=entered)
+    network = edited(network, "c2", enter=("ip", "netns", "exec", "c2"))
+    assert chosen(network, ask("c1", "172.17.0.3")).stop.code == code

@@ -20,6 +20,7 @@ from literal_rules import (
 
 from netprobe.model import Ruleset
 from netprobe.rules import HookPacket, HookVerdict, traverse
+from netprobe.rules.naming import rule_object
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,29 @@ def test_owners_show_in_names_and_comments(rule: str, owner: str | None) -> None
     docker0 = Link(9, "docker0", "bridge")
     ruling = forward(iptables(rule), forwarded(iif=docker0, oif=docker0))
     assert (ruling.decision.object.owner if ruling.decision else None) == owner
+
+
+@pytest.mark.parametrize(
+    ("chain", "rule", "owner"),
+    [
+        ("DOCKER-USER", "-i eth0 -j DROP", None),
+        ("DOCKER-USER", "-j RETURN", "docker"),
+        ("CNI-ADMIN", "-s 10.88.0.0/16 -j DROP", None),
+        ("FWD_public_direct", "-j DROP", None),
+        ("DOCKER", "! -i docker0 -o docker0 -j DROP", "docker"),
+        ("INPUT", "-i docker0 -j DROP", None),
+        ("INPUT", "-j NETAVARK_INPUT", "podman"),
+        ("INPUT", "-i virbr0 -p udp -m udp --dport 53 -j ACCEPT", "libvirt"),
+        ("OUTPUT", "-o br-0123456789ab -j DROP", None),
+    ],
+)
+def test_what_people_write_is_theirs_whatever_it_speaks_of(chain: str, rule: str, owner: str | None) -> None:
+    """In the chains that programs make for them; about an engine's bridges where engines themselves have no rules."""
+    own = "" if chain in ("INPUT", "OUTPUT") else f":{chain} - [0:0]\n"
+    made = iptables(f":NETAVARK_INPUT - [0:0]\n{own}-A {chain} {rule}")
+    (table,) = made.tables
+    (there,) = [each for each in table.chains if each.name == chain]
+    assert rule_object(table, there, there.rules[0]).owner == owner
 
 
 @pytest.mark.parametrize(

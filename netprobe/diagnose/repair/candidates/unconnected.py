@@ -1,7 +1,8 @@
 """A station that nothing is connected to: its cable was deleted, with both ends, or was never made. Pure.
 
 It belongs to the bridge of whose network its address is, or to the router that others send to for it; that
-address a program of it tells, or who asks for it.
+address a program of it tells, or who asks for it. Where all others there are of another kind, as an engine's
+containers, it is nobody's station: a namespace that something else on the machine keeps for itself.
 See: ip-link(8), veth; drivers/net/veth.c (veth_dellink).
 """
 
@@ -52,12 +53,15 @@ _END = "eth0"  # what a container calls its interface
 
 
 class _Bridged(Struct, frozen=True):
-    """The bridge where a station belongs, the addresses of its network, and its own, the gateway."""
+    """The bridge where a station belongs, the addresses of its network, and its own, the gateway. `entered`:
+    by which commands the stations are entered that are there.
+    """
 
     namespace: Namespace
     bridge: Link
     beside: tuple[InterfaceAddress, ...]
     own: tuple[InterfaceAddress, ...]
+    entered: frozenset[tuple[str, ...]]
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -89,7 +93,7 @@ def _belonging(
 ) -> Iterator[Repair]:
     """A station, connected to each bridge of whose network an address is; to a router where there is none."""
     for address in addresses:
-        usual = [(home, usual_length(home.beside, address)) for home in homes]
+        usual = [(home, usual_length(home.beside, address)) for home in homes if _is_as_others(home, station)]
         meant = [(home, InterfaceAddress(0, address, length[0])) for home, length in usual if length]
         for home, own in meant:
             text = f"{address} is nobody's, of whose network {home.bridge.name} of {home.namespace.name} is"
@@ -103,9 +107,21 @@ def _homes(loss: Loss) -> Iterator[_Bridged]:
     for namespace in loss.snapshot.namespaces.values():
         for bridge in where(namespace.links_of("bridge"), up=True):
             own = own_addresses(namespace, bridge, loss.version)
-            beside = (*own, *loss.addresses_beside(namespace.name, bridge, loss.version))
+            others = loss.beside(namespace.name, bridge, loss.version)
+            beside = (*own, *(address for _, _, address in others))
+            entered = frozenset(_entered(loss.snapshot[name]) for name, _, _ in others)
             if any(map(is_network, beside)):
-                yield _Bridged(namespace, bridge, beside, own)
+                yield _Bridged(namespace, bridge, beside, own, entered)
+
+
+def _entered(station: Namespace) -> tuple[str, ...]:
+    """The command by which a namespace is entered: that of ip-netns(8) for those that it made."""
+    return (station.enter or ())[:1]
+
+
+def _is_as_others(home: _Bridged, station: Namespace) -> bool:
+    """Whether a station is of a kind with those of a bridge, or the first one there."""
+    return not home.entered or _entered(station) in home.entered
 
 
 def _with_any_address(loss: Loss, station: Namespace, homes: Sequence[_Bridged]) -> Iterator[Repair]:
