@@ -20,7 +20,10 @@ from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 
 # the ends that an engine may have made, or may have to do with
-_ENDS = {"port-closed", "link-missing", "no-route", "filtered-by-rule", "forwarding-off"}
+_ENDS = {
+    "port-closed", "link-missing", "no-route", "filtered-by-rule", "forwarding-off", "addr-missing",
+    "neigh-no-answer",
+}  # fmt: skip
 _BRIDGE = pattern(r"docker\d+|podman\d+|br-[0-9a-f]{12}")  # as the engines call theirs
 _HOLDER = pattern(r"podman\d+")  # of an engine that holds the ports it publishes
 APART = "isolated by design: networks are kept apart"
@@ -109,6 +112,14 @@ def container(engines: ContainerEngines, namespace: Namespace) -> EngineContaine
     return engines.called(namespace.name) if namespace.is_of_a_process else None
 
 
+def given(snapshot: Snapshot, namespace: Namespace, version: int | None) -> str | None:
+    """The first address, of an IP version where that matters, that its engine gave a container."""
+    one = container(snapshot.engines or ContainerEngines(), namespace)
+    told = chain.from_iterable(column(one.endpoints if one is not None else (), "addresses"))
+    addresses = (each.partition("/")[0] for each in told)
+    return next((each for each in addresses if version in (None, prefix.version(each))), None)
+
+
 def _is_made(engines: ContainerEngines, stop: Stop, source: Namespace) -> bool:
     """Whether the engine has made what is at the end: its rule, its network that does not forward, or the
     sender as it is.
@@ -133,6 +144,19 @@ def _alone(one: EngineContainer, stop: Stop) -> Stop | None:
         return replace(stop, text=f"{stop.text}: it was made without a network", commands=(), advice=REMADE)
     fix = _connected(one, one.runtime.network, "")
     return replace(stop, text=f"{stop.text}: it is on no network", commands=fix, advice="")
+
+
+def reconnected(snapshot: Snapshot, stop: Stop) -> Stop:
+    """The want of a cable of a container that is on a network by its engine's word, which makes the cable
+    anew; any other stop as it is.
+    """
+    one = container(snapshot.engines or ContainerEngines(), snapshot.at(stop.place.namespace))
+    if stop.code != "link-missing" or one is None or not one.endpoints:
+        return stop
+    network = one.endpoints[0].network
+    text = f"{stop.text}: {one.engine} has it on its network {network}"
+    words = ((one.engine, "network", verb, network, one.name) for verb in ("disconnect", "connect"))
+    return replace(stop, text=text, commands=tuple(Command.of(*each) for each in words), advice="")
 
 
 def _elsewhere(

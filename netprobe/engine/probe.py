@@ -78,7 +78,11 @@ def _target(world: World, question: Question, source: Endpoint) -> tuple[Endpoin
     address, snapshot = target.address, Snapshot(moment=now())
     if address is None:
         snapshot = world.read(snapshot, [*map(ReadNamespace, _ends(source, target))])
-        address = _address_of(snapshot, target, question, source)
+        wanted = question.version or _version(source.address)
+        address = _address_of(snapshot, target, wanted, source)
+    if address is None:
+        snapshot = world.read(snapshot, snapshot.engines_asked(True))
+        address, target = _as_given(snapshot, target, question, wanted)
     check_pair(source.address, address, question.destination)
     return replace(target, port=port, address=address), snapshot
 
@@ -130,25 +134,34 @@ def _version(address: str | None) -> int | None:
     return None if address is None else version(address)
 
 
-def _address_of(snapshot: Snapshot, target: Endpoint, question: Question, source: Endpoint) -> str:
-    """The address of a destination that is given as a namespace: one on a network of the source first."""
+def _address_of(snapshot: Snapshot, target: Endpoint, wanted: int | None, source: Endpoint) -> str | None:
+    """The address of a destination that is given as a namespace, of the IP version that is wanted: one on a
+    network of the source first. None where it has none.
+    """
     from netprobe.predict.destination import destination_address
     from netprobe.predict.unread import Unread, guarded
 
     assert target.namespace is not None
     try:
-        found = destination_address(
-            guarded(snapshot), source, target, question.version or _version(source.address)
-        )
+        return destination_address(guarded(snapshot), source, target, wanted)
     except Unread as unread:
         raise CannotLook(unread.reason.text) from unread
+
+
+def _as_given(
+    snapshot: Snapshot, target: Endpoint, question: Question, wanted: int | None
+) -> tuple[str, Endpoint]:
+    """The address that its engine gave a container which has none, and the container with a word on that."""
+    from netprobe.diagnose.engines import given
+
+    found = given(snapshot, snapshot.at(target.namespace), wanted)
     if found is None:
         kind = f"IPv{question.version} " if question.version else ""
         why = "".join(f": {note}" for note in target.notes[:1])
         raise WrongQuestion(
             f"{question.destination} has no {kind}address{why}", "Give the address instead, or -4 / -6."
         )
-    return found
+    return found, replace(target, notes=(*target.notes, f"it has no address; its engine gave it {found}"))
 
 
 def other_segment(question: Question, probe: Probe) -> WrongQuestion:

@@ -31,9 +31,18 @@ class PublishedPort(Struct, frozen=True, gc=False):
     target: int
 
 
+class EngineEndpoint(Struct, frozen=True, gc=False):
+    """A container's connection to a network: the addresses that the engine gave it there, as
+    `172.17.0.2/16`.
+    """
+
+    network: str
+    addresses: tuple[str, ...] = ()
+
+
 class EngineContainer(Struct, frozen=True, gc=False):
     """A container: its state in the engine's own words, the names of the networks it is on (None: not known),
-    and what it publishes.
+    what it publishes, and its connections, as far as the engine tells of them.
     """
 
     engine: str
@@ -41,6 +50,7 @@ class EngineContainer(Struct, frozen=True, gc=False):
     state: str
     networks: tuple[str, ...] | None = None
     published: tuple[PublishedPort, ...] = ()
+    endpoints: tuple[EngineEndpoint, ...] = ()
 
     @property
     def runtime(self) -> RuntimeKind:

@@ -10,9 +10,11 @@ from test_repair_whole import after, ask, chosen, lost
 from netprobe.causes.catalogue import explain
 from netprobe.diagnose import engines
 from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair.candidates.given import candidates
+from netprobe.diagnose.repair.repair import Loss
 from netprobe.diagnose.report import diagnose
 from netprobe.model import AskEngines, Probe, Ruleset, Snapshot, Socket
-from netprobe.model.engines import ContainerEngines, EngineContainer, EngineNetwork, PublishedPort
+from netprobe.model.engines import ContainerEngines, EngineContainer, EngineEndpoint, EngineNetwork, PublishedPort
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -80,6 +82,47 @@ def test_a_container_that_no_packet_leaves(networks: tuple[str, ...], fix: list[
 def test_a_container_that_is_on_no_network(networks: tuple[str, ...], fix: list[str] | None) -> None:
     asked = ask("c1", "8.8.8.8")
     assert words(among(without_cable(), container("c1", *networks)), asked) == (fix or words(without_cable(), asked))
+
+
+def given(name: str, *addresses: str) -> EngineContainer:
+    return replace(container(name, "bridge"), endpoints=(EngineEndpoint("bridge", addresses),))
+
+
+def test_a_cable_that_is_gone_is_made_anew_by_the_engine() -> None:
+    """At either end; who else has no interface is connected by hand."""
+    anew = ["docker network disconnect bridge c1", "docker network connect bridge c1"]
+    gone = after(tutorial(), "c1: ip link del eth0")
+    here = among(gone, given("c1", "172.17.0.2/16"))
+    assert words(here, ask("c1", "8.8.8.8")) == anew
+    assert words(here, ask("c2", "172.17.0.2")) == anew
+    assert words(gone, ask("c2", "172.17.0.2"))[0] == "ip link add veth1 type veth peer name eth0 netns c1"
+
+
+@pytest.mark.parametrize(
+    ("there", "told", "fix"),
+    [
+        ((), "172.17.0.9/16", ["ip address add 172.17.0.9/16 dev eth0"]),
+        (("c1: ip address add 172.17.0.30/16 dev eth0",), "172.17.0.9/16",
+         ["ip address add 172.17.0.9/16 dev eth0"]),
+        ((), "fd00::9/64", None),
+        ((), "10.0.0.2/16", None),  # which another one has
+    ],
+)  # fmt: skip
+def test_the_address_that_the_engine_gave(there: tuple[str, ...], told: str, fix: list[str] | None) -> None:
+    """It belongs on the interface whose cable leads to that network's bridge; what the engine does not know stays."""
+    network = after(tutorial(), "c1: ip address del 172.17.0.2/16 dev eth0", *there)
+    here = among(network, given("c1", told))
+    found = [*candidates(Loss.of(here, *lost(here, ask("c2", "172.17.0.9"))))]
+    assert [[" ".join(line.words) for line in each.stop.commands] for each in found] == ([fix] if fix else [])
+    if fix:
+        assert words(here, ask("c2", "172.17.0.9")) == fix
+
+
+def test_what_a_container_is_asked_by_that_has_lost_its_address() -> None:
+    here = among(without_cable(), given("c1", "fd00::9/64", "172.17.0.9/16"))
+    assert [engines.given(here, here["c1"], version) for version in (None, 4, 6)] == ["fd00::9", "172.17.0.9", "fd00::9"]
+    assert engines.given(here, here["c2"], 4) is None
+    assert engines.given(without_cable(), here["c1"], 4) is None
 
 
 def test_podman_connects_no_container_that_was_made_without_a_network() -> None:

@@ -10,6 +10,7 @@ from test_repair_whole import after, ask, chosen, firewall, healthy, lost, rule,
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.search import search
 from netprobe.model import FindBare, FindOthers, Nexthop, ReadNamespace, Snapshot, Socket, Statement, Term
+from netprobe.model.engines import ContainerEngines
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -24,8 +25,9 @@ CABLE = [
 
 
 def without_cable(*sockets: Socket) -> Snapshot:
-    """c2's cable is deleted, with both ends; these programs run there."""
-    return edited(after(tutorial(), "c2: ip link del eth0"), "c2", sockets=sockets)
+    """c2's cable is deleted, with both ends; these programs run there, and no engine knows of it."""
+    network = edited(after(tutorial(), "c2: ip link del eth0"), "c2", sockets=sockets)
+    return replace(network, engines=ContainerEngines())
 
 
 @pytest.mark.parametrize("sockets", [(), (Socket("tcp", "172.17.0.3", 80, "listen"),)])

@@ -112,3 +112,19 @@ def asked(docker: DockerLab, folder: Path, *words: str) -> dict[str, list[str]]:
     done = docker.run([*NETPROBE, "trace", *words, "-o", "json", "-w", str(folder / "run.pcapng")], check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     return dict(json.loads(done.stdout)["causes"][0])
+
+
+def test_a_cable_that_somebody_deleted_is_made_anew(docker: DockerLab, tmp_path: Path) -> None:
+    """Of who has no address any more the engine tells which one it gave."""
+    docker.container("cut", "--cap-add=NET_RAW")
+    try:
+        address = docker.client("inspect", "--format", "{{.NetworkSettings.IPAddress}}", "cut")
+        pid = docker.client("inspect", "--format", "{{.State.Pid}}", "cut")
+        docker.run(["nsenter", "-t", pid, "-n", "ip", "link", "del", "eth0"])
+        cause = asked(docker, tmp_path, "here", "cut")
+        assert (cause["code"], cause["fix"]) == ("link-missing", ["docker network disconnect bridge cut", "docker network connect bridge cut"])
+        for line in cause["fix"]:
+            docker.client(*line.split()[1:])
+        assert "1 packets received" in docker.client("exec", "here", "ping", "-c1", "-W2", address)
+    finally:
+        docker.remove("cut")

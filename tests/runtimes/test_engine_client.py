@@ -14,7 +14,7 @@ from netprobe.linux.runtimes.client import Client
 from netprobe.linux.runtimes.container import Container
 from netprobe.linux.runtimes.engine import Engine
 from netprobe.linux.runtimes.sockets import Sockets
-from netprobe.model.engines import PublishedPort
+from netprobe.model.engines import EngineEndpoint, PublishedPort
 
 
 class Memory:
@@ -164,6 +164,31 @@ def test_all_of_an_engine(tmp_path: Path) -> None:
     assert [(each.name, each.state, each.network) for each in found] == [
         ("c1", "paused", "default"), ("aside", "running", "container:c1"), ("lonely", "running", "none"), ("elsewhere", "running", ""),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "addresses"),
+    [
+        (
+            {"IPAddress": "172.17.0.2", "IPPrefixLen": 16, "GlobalIPv6Address": "fd00::2", "GlobalIPv6PrefixLen": 64},
+            ("172.17.0.2/16", "fd00::2/64"),
+        ),
+        ({"IPAddress": "", "IPPrefixLen": 0}, ()),
+        ({"IPAddress": "172.17.0.2"}, ()),
+        ({"IPAddress": "172.17.0.2", "IPPrefixLen": 99}, ()),
+        ({"IPAddress": ["172.17.0.2"], "IPPrefixLen": {}}, ()),
+        ({"GlobalIPv6Address": "fe80::2%$(touch x)", "GlobalIPv6PrefixLen": 64}, ("fe80::2/64",)),
+        ("172.17.0.2/16", ()),
+        (None, ()),
+    ],
+)
+def test_the_addresses_that_an_engine_gave(tmp_path: Path, said: object, addresses: tuple[str, ...]) -> None:
+    """Whatever stands in their place is none, and the container is there all the same."""
+    entries = [{"Id": ID, "Names": ["/c1"], "State": "running", "NetworkSettings": {"Networks": {"bridge": said}}}]
+    with canned(tmp_path / "s", {"/containers/json?all=1": entries}) as socket_:
+        (found,) = engine_at(socket_.path)[0].all()
+    assert found.networks == ("bridge",)
+    assert found.told.endpoints == ((EngineEndpoint("bridge", addresses),) if addresses else ())
 
 
 def test_what_is_published(tmp_path: Path) -> None:

@@ -68,12 +68,13 @@ def choose(
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
         end = blamed(loss) or _astray(loss, found) or _honest(loss, stop, found)
-        return Choice(end, others=_others(loss, found, None))
+        return Choice(engines.reconnected(snapshot, end), others=_others(loss, found, None))
     first = in_both_families(loss, _blamed(loss, first) if first.put_back else first)
     if searches is not _PLAIN and first.is_to_fill_in:
         searches.supposed[first.stop.commands] = first.done
     timed = with_waiting(loss, first)
-    return Choice(_by_who_refuses(_explaining(timed, stop), stop), first.leg, _others(loss, found, first))
+    end = engines.reconnected(snapshot, _by_who_refuses(_explaining(timed, stop), stop))
+    return Choice(end, first.leg, _others(loss, found, first))
 
 
 def _together(loss: Loss, found: Results, searches: Searches) -> Repair | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct, structs
 
 from netprobe.model.command import joined
-from netprobe.model.engines import EngineContainer, PublishedPort
+from netprobe.model.engines import EngineContainer, EngineEndpoint, PublishedPort
 from netprobe.model.runtime import BY_KIND
 
 WHOLE_ID = re.compile(r"[0-9a-f]{64}")
@@ -44,6 +44,7 @@ class Container(Struct, frozen=True):
     aliases: tuple[str, ...] = ()
     owner: int = 0
     published: tuple[PublishedPort, ...] = ()
+    endpoints: tuple[EngineEndpoint, ...] = ()
 
     def is_called(self, name: str) -> bool:
         """Whether `name` means this container: its exact name, its whole id, or at least 12 hex digits of
@@ -56,7 +57,8 @@ class Container(Struct, frozen=True):
     @property
     def told(self) -> EngineContainer:
         """What of it a diagnosis looks at."""
-        return EngineContainer(self.runtime, self.name, self.state, self.networks, self.published)
+        told = (self.runtime, self.name, self.state, self.networks, self.published, self.endpoints)
+        return EngineContainer(*told)
 
     @property
     def text(self) -> str:

@@ -5,18 +5,21 @@ Source: Docker Engine API (ContainerInspect, ContainerList).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
+from ipaddress import ip_interface
 from itertools import islice
 
 from msgspec import Struct, field
 
-from netprobe.model.engines import PublishedPort
+from netprobe.model.engines import EngineEndpoint, PublishedPort
 
 from .container import Container
 
 PID_MAX = 1 << 22  # include/linux/threads.h, PID_MAX_LIMIT
 MOST_PORTS = 256  # of one container
+MOST_NETWORKS = 256  # the same
 LONGEST = 255  # characters of a name
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
@@ -79,6 +82,28 @@ class NetworkSettings(Struct, rename="pascal"):
     """What it is connected to, by the networks' names. Podman says null where Docker says {}."""
 
     networks: Mapping[str, object] | None = None
+
+    @property
+    def endpoints(self) -> tuple[EngineEndpoint, ...]:
+        """The connections of which an address is told, and understood."""
+        named = islice((self.networks or {}).items(), MOST_NETWORKS)
+        found = (EngineEndpoint(name[:LONGEST], tuple(_addresses(each))) for name, each in named)
+        return tuple(each for each in found if each.addresses)
+
+
+# how the engines call an address of a connection, and its length
+_ADDRESSES = (("IPAddress", "IPPrefixLen"), ("GlobalIPv6Address", "GlobalIPv6PrefixLen"))
+
+
+def _addresses(endpoint: object) -> Iterator[str]:
+    """The addresses of a connection with their lengths; "" and 0 are none."""
+    if not isinstance(endpoint, Mapping):
+        return
+    for address, length in _ADDRESSES:
+        with suppress(ValueError):
+            written = ip_interface(f"{endpoint.get(address)}/{endpoint.get(length)}")
+            if written.network.prefixlen:
+                yield written.with_prefixlen
 
 
 class Described(Struct, rename="pascal"):
@@ -147,6 +172,7 @@ class Listed(Struct, rename="pascal"):
         return Container(
             kind, self.id, named(plain[0], self.id), state=self.state, network=mode, networks=networks,
             published=tuple(filter(None, (each.published for each in (self.ports or ())[:MOST_PORTS]))),
+            endpoints=self.network_settings.endpoints if self.network_settings is not None else (),
         )  # fmt: skip
 
 

@@ -109,13 +109,13 @@ def _homes(loss: Loss) -> Iterator[_Bridged]:
             own = own_addresses(namespace, bridge, loss.version)
             others = loss.beside(namespace.name, bridge, loss.version)
             beside = (*own, *(address for _, _, address in others))
-            entered = frozenset(_entered(loss.snapshot[name]) for name, _, _ in others)
+            entered = frozenset(filter(None, (_entered(loss.snapshot[name]) for name, _, _ in others)))
             if any(map(is_network, beside)):
                 yield _Bridged(namespace, bridge, beside, own, entered)
 
 
 def _entered(station: Namespace) -> tuple[str, ...]:
-    """The command by which a namespace is entered: that of ip-netns(8) for those that it made."""
+    """The command by which a namespace is entered, where it is known: those of ip-netns(8) by its own."""
     return (station.enter or ())[:1]
 
 
