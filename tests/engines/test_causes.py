@@ -122,7 +122,8 @@ def test_a_cable_that_somebody_deleted_is_made_anew(docker: DockerLab, tmp_path:
         pid = docker.client("inspect", "--format", "{{.State.Pid}}", "cut")
         docker.run(["nsenter", "-t", pid, "-n", "ip", "link", "del", "eth0"])
         cause = asked(docker, tmp_path, "here", "cut")
-        assert (cause["code"], cause["fix"]) == ("link-missing", ["docker network disconnect bridge cut", "docker network connect bridge cut"])
+        anew = [f"docker network {verb} bridge cut" for verb in ("disconnect", "connect")]
+        assert (cause["code"], cause["fix"]) == ("link-missing", anew)
         for line in cause["fix"]:
             docker.client(*line.split()[1:])
         assert "1 packets received" in docker.client("exec", "here", "ping", "-c1", "-W2", address)
