@@ -238,13 +238,13 @@ def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, entry: FdbEn
 def _does_not_fit(
     ground: Ground, name: str, link: Link, packet: Packet, outer: Flow, via: int | None
 ) -> Stop | None:
-    """An inner packet with DF that the underlay's MTU cannot carry is refused at the tunnel
-    (skb_tunnel_check_pmtu).
+    """An inner packet with DF that the underlay's MTU cannot carry is refused at a tunnel that is a port of a
+    bridge; what comes to any other is told to others alone, and cut outside (skb_tunnel_check_pmtu).
     """
     query = RouteQuery(outer.src, outer.dst, mark=packet.mark, oif=via)
     decision = fib.sought(ground.namespace(name), query)
     out = ground.namespace(name).link(decision.index)
-    if out is None or not packet.df or (outer.length or 0) <= out.mtu:
+    if out is None or not packet.df or link.port is None or (outer.length or 0) <= out.mtu:
         return None
     room = out.mtu - OVERHEAD[outer.version]
     text = (

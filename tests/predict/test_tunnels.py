@@ -502,3 +502,13 @@ def test_a_node_may_have_its_address_on_a_bridge() -> None:
     there = pair()["b"]
     links = tuple(replace(link, kind="bridge", bridge=Bridge()) if link.name == "eth0" else link for link in there.links)
     assert list(tunnels.underlay(pair()["a"], replace(there, links=links))) == ["192.168.0.2"]
+
+
+@pytest.mark.parametrize(("member", "end"), [(None, End.DELIVER), (BridgePort(), End.DROP)])
+def test_what_the_underlay_does_not_carry_whole_is_cut_outside_unless_a_bridge_sends_it(member: BridgePort | None, end: End) -> None:
+    """Seen: 1400 bytes with DF leave as two fragments of the tunnel's own packet, whatever was learned of the path
+    (skb_tunnel_check_pmtu answers for ports of bridges alone).
+    """
+    snapshot = relinked(relinked(pair(), "a", "eth0", mtu=1280), "b", "eth0", mtu=1280)
+    snapshot = relinked(snapshot, "a", "vx0", port=member)
+    assert request(snapshot, size=1350, df=True).end is end
