@@ -10,11 +10,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 from netprobe.model import Link, LinkRef, Namespace, Place
-from netprobe.model.lookup import among, has, not_among, those_not_in, where
+from netprobe.model.lookup import among, column, has, not_among, those_not_in, where
 
 from .repair import Repair
 
-_ADDS, _DELETES = ("ip", "address", "add"), ("ip", "route", "del")
+_ADDS, _TAKES = ("ip", "address", "add"), ("ip", "address", "del")
+_DELETES = ("ip", "route", "del")
 _SETS, _SWITCHES = ("ip", "link", "set"), ("sysctl", "-w")
 _IPV6_ON = ".disable_ipv6=0"
 _EACH = {"all", "default"}
@@ -81,8 +82,13 @@ def _revived(repair: Repair) -> tuple[Link, ...]:
 
 
 def _addressed(repair: Repair) -> tuple[Link, ...]:
-    """The interfaces that get an address."""
-    return among(_there(repair).links, name={*map(_device, _said(repair, _ADDS))})
+    """The interfaces that get an address, but for a bridge that gets its port's: what rests on that is there
+    still.
+    """
+    links = _there(repair).links
+    ports = among(links, name={*map(_device, _said(repair, _TAKES))})
+    given = among(links, name={*map(_device, _said(repair, _ADDS))})
+    return not_among(given, index={*column(ports, "master")})
 
 
 def _enlivens(words: tuple[str, ...]) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import End, Leg, Need, Snapshot, Stop
-from netprobe.model.lookup import among, column, first, gathered, those_not_in
+from netprobe.model.lookup import among, column, first, gathered, has, those_not_in, where
 from netprobe.predict.prediction import Prediction
 
 from .candidates import candidates
@@ -102,7 +102,22 @@ def _try(loss: Loss, repair: Repair) -> Tried | None:
     best = whole(loss, kept) or kept
     if _is_another_s(loss, best):
         return replace(best, repair=replace(best.repair, merit=Merit.GOES_AROUND))
+    if _leads_wider(loss, first, best):
+        return replace(best, repair=replace(best.repair, merit=max(best.repair.merit, Merit.ADDS)))
     return best
+
+
+def _leads_wider(loss: Loss, first: Tried, whole: Tried) -> bool:
+    """Whether a route to a network that somebody wrote, by who is there, goes, and one to all the world must
+    come for it: what was there was no fault.
+    """
+    name = first.repair.stop.place.namespace
+    before, between, after = (
+        each.at(name).routes for each in (loss.snapshot, first.repair.mended, whole.repair.mended)
+    )
+    gone, come = where(those_not_in(before, between), is_written=True), those_not_in(after, between)
+    led = {*chain.from_iterable(column(gone, "gateways"))}
+    return bool(led & {*loss.owned}) and not has(gone, is_default=True) and has(come, is_default=True)
 
 
 def _is_another_s(loss: Loss, found: Tried) -> bool:
@@ -110,8 +125,8 @@ def _is_another_s(loss: Loss, found: Tried) -> bool:
     was led.
     """
     bearers = {*loss.bearers(loss.goal)}
-    routed = loss.asked(Leg.REQUEST)[-1:]
-    led = {name for each in routed for name in loss.bearers(each.gateway)} & bearers
+    gateways = [*filter(None, column(loss.asked(Leg.REQUEST), "gateway"))]
+    led = {*chain.from_iterable(map(loss.bearers, gateways[-1:]))} & bearers
     ends = {*column(found.outcome.request.hops[-1:], "namespace")} & bearers
     return bool(led and ends) and led.isdisjoint(ends)
 

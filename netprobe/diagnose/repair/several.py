@@ -72,20 +72,28 @@ def of_several(loss: Loss, found: Results) -> tuple[Repair | None, tuple[Need, .
 
 def is_doubtful(found: Results) -> bool:
     """Whether no single repair would do, or those that would add something though another thing is plainly
-    not as it should be: that and one more may be what is wrong.
+    not as it should be: that and one more may be what is wrong. What only the reader could fill in is added.
     """
     off = where((*found.partial, *found.aside, *found.idle), merit=Merit.RESTORES)
     best = next(filter(is_meant, found.repairs), None)
-    return best is None or ((best.merit, best.near) == (Merit.ADDS, _UNKNOWN) and bool(off))
+    if best is None:
+        return True
+    adds, invents = best.merit is Merit.ADDS, best.merit is Merit.UNDOES and best.is_to_fill_in
+    return best.near == _UNKNOWN and bool((adds and off) or (invents and _undone(found)))
+
+
+def _undone(found: Results) -> tuple[Repair, ...]:
+    """What takes away something at the end of the walk, with which the probe gets further."""
+    return where(found.partial, merit=Merit.UNDOES, is_to_fill_in=False)[:_BREADTH]
 
 
 def first_of_two(loss: Loss, alone: Results) -> Repair | None:
     """The first of two repairs that together let the probe pass, of which neither adds anything and neither
-    would do alone: it restores what is plainly not as it should be.
+    would do alone: it restores what is plainly not as it should be, or takes away what stops the probe.
     """
     off = (*alone.partial[:_BREADTH], *alone.idle[:_ASIDE], *alone.aside[:_ASIDE])
     known = {each.done for each in alone.repairs}
-    plain = where(off, merit=Merit.RESTORES, is_to_fill_in=False)
+    plain = where(off, merit=Merit.RESTORES, is_to_fill_in=False) or _undone(alone)
     for repair, cost, outcome in _lost_behind(loss, _costs(plain, 0)):
         _, found = _looked_behind(loss, _Sequence(cost, 2, repair, repair, outcome))
         if not_among(_sound(loss, found), done=known):

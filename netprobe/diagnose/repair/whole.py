@@ -138,17 +138,18 @@ def _is_makeshift(repair: Repair) -> bool:
 def _is_another(loss: Loss, so_far: Tried, stop: Stop) -> bool:
     """Whether a walk ends for something else that is plainly wrong as well, and nothing went."""
     after = Loss(so_far.repair.mended, so_far.outcome, stop, rulings=loss.rulings)
-    return _is_bare(after) or _is_misaddressed(after, so_far.repair)
+    kept = not _replaces(loss, so_far.repair)
+    return _is_bare(after, kept) or _is_misaddressed(after, so_far.repair)
 
 
-def _is_bare(after: Loss) -> bool:
+def _is_bare(after: Loss, kept: bool) -> bool:
     """Whether an answer has no way because its question came with the address that it has inside, from a
-    router that gives others another one.
+    router that gives others another one, or is there to do so where the repair has `kept` all routes.
     """
     if after.prediction.leg is not Leg.REPLY:
         return False
     due = where(translation.candidates(after), merit=Merit.RESTORES)
-    return any(_translates(after, each.stop) for each in due)
+    return any(kept or _translates(after, each.stop) for each in due)
 
 
 def _is_misaddressed(after: Loss, repair: Repair) -> bool:

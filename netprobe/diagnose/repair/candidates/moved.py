@@ -39,7 +39,12 @@ from .renamed import missing_names
 from .told import waits
 
 _MOST = 8  # idle ends, and namespaces that may lack one, that are tried
-_LACKING = {"no-route", "neigh-no-answer", "link-no-carrier"}  # for want of an interface somewhere
+_LACKING = {
+    "no-route",
+    "ra-not-accepted",
+    "neigh-no-answer",
+    "link-no-carrier",
+}  # for want of an interface somewhere
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -128,9 +133,14 @@ def _into_bridge(far: Station, home: Namespace, bridge: Link, station: str) -> S
 
 
 def _of_rules(loss: Loss) -> Iterator[Repair]:
-    """An interface back in the namespace whose rules speak of it."""
+    """An interface back in the namespace whose rules speak of it; one that nobody on the way has may lie
+    where cables are made.
+    """
     for home in loss.around:
         missing = missing_names(loss.snapshot[home])
+        begun = start(loss.snapshot, home)
+        if missing and loss.stop.code in _LACKING and begun not in loss.snapshot:
+            loss.needs[ReadNamespace(begun)] = None
         idle = _idle_ones(loss, home) if missing else ()
         for there, link in idle:
             if link.name in missing:
