@@ -113,12 +113,17 @@ def _table(order: Order, kind: str) -> int:
 def _named(order: Order) -> tuple[str, str]:
     """The type and the destination, and nothing else that is not understood."""
     words = order.plain[1:]
-    typed = words[0] in _TYPES
+    typed = words[0] in _typed(order)
     kind, dst, *flags = words if typed else ("unicast", *words)
     keys = {key for key, _ in order.pairs}
     unknown = {*flags} - {"onlink"} | keys - _KNOWN
     refuse_if(unknown or "nexthop" in order.words, dst)
     return kind, as_prefix(dst, order.six, checked=order.words[0] != "del")
+
+
+def _typed(order: Order) -> tuple[str, ...]:
+    """The words that stand for a type; one of them is for what the kernel alone makes."""
+    return (*_TYPES, "anycast") if order.words[0] == "del" else _TYPES
 
 
 def _scope(kind: str, via: str | None, six: bool) -> str:
@@ -190,7 +195,7 @@ def _deleted(order: Order) -> tuple[Route, ...]:
     routes = order.namespace.routes
     origin, tos = _origin(order, prefix.version(dst) == 6), order.number("tos") or 0
     near = where(routes, dst=dst, table=_table(order, kind), origin=origin, tos=tos)
-    if order.plain[1] in _TYPES:
+    if order.plain[1] in _typed(order):
         near = where(near, type=kind, by_object=False)
     gone = must(next((route for route in near if _is_meant(route, order)), None), dst)  # ESRCH
     left = _remaining(gone, order)

@@ -111,17 +111,22 @@ def redirected(name: str, packet: Packet) -> bool:
 
 
 def _calls_ip(namespace: Namespace, bridge: Link, packet: Packet) -> bool:
-    """Whether br_netfilter lets iptables see this frame (bridge-nf-call-*; the bridge's own nf_call_* does as
-    well); one with a tag only where that is asked for.
-    """
+    """Whether br_netfilter lets iptables see this frame; one with a tag only where that is asked for."""
     flow = packet.flow
     if flow.protocol.on_segment or not flow.dst:
         return False
     if packet.tags and not _handed_tagged(namespace, packet):
         return False
+    return calls_ip_rules(namespace, bridge, flow.version)
+
+
+def calls_ip_rules(namespace: Namespace, bridge: Link, version: int) -> bool:
+    """Whether br_netfilter lets the rules of IP see what crosses a bridge (bridge-nf-call-*; the bridge's own
+    nf_call_* does as well).
+    """
     own = bridge.bridge or Bridge()
-    calls = {4: own.nf_call_iptables, 6: own.nf_call_ip6tables}[flow.version]
-    tables = {4: "iptables", 6: "ip6tables"}[flow.version]
+    calls = {4: own.nf_call_iptables, 6: own.nf_call_ip6tables}[version]
+    tables = {4: "iptables", 6: "ip6tables"}[version]
     return calls or namespace.sysctl(f"net.bridge.bridge-nf-call-{tables}", "0") == "1"
 
 

@@ -51,6 +51,7 @@ from . import (
     renamed,
     routes,
     rules,
+    senders,
     sets,
     settings,
     shadowed,
@@ -72,6 +73,7 @@ from . import (
     uplinks,
     verdicts,
     way_out,
+    zones,
 )
 
 Kind = Callable[[Loss], Iterator[Repair]]
@@ -125,6 +127,8 @@ KINDS: tuple[Kind, ...] = (
     translation.candidates,
     as_published.candidates,
     spared.candidates,
+    senders.candidates,
+    zones.candidates,
     published.candidates,
     by_port.candidates,
     mapped.candidates,

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import free_address
-from netprobe.model import Blank, Command, InterfaceAddress, Namespace, Object, Stage
-from netprobe.model.lookup import but, has, where
-from netprobe.predict import fixes
+from netprobe.model import Blank, Command, InterfaceAddress, Namespace, Object, Route, Stage
+from netprobe.model.lookup import among, but, column, where
+from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
 
@@ -19,10 +19,30 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """The address of a station for which a router takes itself, where the packet or its answer ends there."""
     for last in (hop for walk in loss.prediction.walks for hop in walk.hops[-1:]):
         router, dst = loss.snapshot.at(last.namespace), last.flow.dst
-        if has(router.routes, type="anycast", dst=f"{dst}/128"):
-            for there in map(loss.snapshot.at, loss.bearers(dst)):
+        for route in where(router.routes, type="anycast", dst=f"{dst}/128"):
+            for there in map(loss.snapshot.at, _bearers(loss, router, dst)):
                 for own in but(where(there.addresses, address=dst), prefixlen=128):
                     yield from _with_another(loss, there, own, router)
+                    yield from _not_any(loss, router, route, dst, there.name)
+
+
+def _bearers(loss: Loss, router: Namespace, dst: str) -> list[str]:
+    """Who has an address; those beside the router that has its network are asked for it."""
+    own = prefix.neighbours_of(dst, where(router.addresses, scope="global"))
+    for link in among(router.outward, index={*column(own, "index")}):
+        loss.stations(router.name, link)
+    return loss.bearers(dst)
+
+
+def _not_any(loss: Loss, router: Namespace, route: Route, dst: str, bearer: str) -> Iterator[Repair]:
+    """The router without the address of any router there: whom one asks for by it is another one."""
+    for link in among(router.links, index=route.indexes):
+        text = f"{router.name} takes {dst}, the first address of its network, for its own: {bearer} has it"
+        words = ("route", "del", "anycast", dst, "dev", link.name, "table", "local")
+        thing = Object("route", f"anycast {dst}", f"anycast {dst} dev {link.name} table local")
+        fix = (fixes.ip(dst, *words),)
+        stop = lost("route-overlap", router.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.UNDOES)
 
 
 def _with_another(loss: Loss, there: Namespace, own: InterfaceAddress, router: Namespace) -> Iterator[Repair]:

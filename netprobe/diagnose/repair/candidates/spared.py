@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Namespace, Object, Place, Rule, Stage, Stop
-from netprobe.model.lookup import where
+from netprobe.model import Flow, Namespace, Object, Place, Rule, Stage, Stop
+from netprobe.model.lookup import among, where
 from netprobe.predict import fixes, prefix
 
 
@@ -29,6 +29,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         namespace, target = loss.snapshot.at(made.namespace), hops[-1].flow.dst
         for decision in nat_rules.exempting(namespace, made.flow.src, target):
             yield from _without(loss, namespace, decision.object, target)
+        yield from _excluding(loss, namespace, made.flow)
 
 
 def _without(loss: Loss, namespace: Namespace, thing: Object, target: str) -> Iterator[Repair]:
@@ -51,6 +52,45 @@ def instead(namespace: Namespace, rule: Rule, target: str) -> Iterable[tuple[str
     rules = nat_rules.rules_of_nat(namespace, "postrouting", target)
     pools = {*chain.from_iterable(nat_rules.networks(each.statements, *nat_rules.TO) for each in rules)}
     return filter(partial(_are_of_one, pools), product(sorted(named - beside), sorted(beside - named)))
+
+
+def _excluding(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repair]:
+    """The rule that is for all but a network of which the sender is, and would be for it were that the
+    smaller one that others of its kind name: those alone are spared whose answers come back by here.
+    """
+    rules = [*nat_rules.rules_of_nat(namespace, "prerouting", flow.src)]
+    said = [(each, network) for each in rules for network in _excluded(each.rule, flow.src)]
+    for rule, wide in said:
+        if prefix.contains(wide, flow.src):
+            kind = [narrow for other, narrow in said if other.rule.leads_to == rule.rule.leads_to]
+            for narrow in dict.fromkeys(filter(partial(_is_smaller, wide, flow.src), kind)):
+                yield from _narrowed(loss, namespace, rule, wide, narrow, kind.count(narrow))
+
+
+def _excluded(rule: Rule, address: str) -> list[str]:
+    """The networks whose packets a rule is not for, of the IP version of an address."""
+    tests = among(nat_rules.tests(rule), key=nat_rules.FROM)
+    named = (each.value for each in where(tests, op="!="))
+    return [each for each in filter(nat_rules.is_prefix, named) if _version(each) == _version(address)]
+
+
+_version = prefix.version
+
+
+def _is_smaller(wide: str, address: str, narrow: str) -> bool:
+    inside = prefix.contains(wide, narrow.partition("/")[0]) and prefix.length(narrow) > prefix.length(wide)
+    return inside and not prefix.contains(narrow, address)
+
+
+def _narrowed(
+    loss: Loss, namespace: Namespace, rule: nat_rules.NatRule, wide: str, narrow: str, times: int
+) -> Iterator[Repair]:
+    thing = rule.decision.object
+    text = f"{thing.id} of {namespace.name} spares all of {wide}, others of its kind {narrow} alone"
+    fix = rule_words.reworded(thing, rule.rule, wide, narrow)
+    place, proof = Place(namespace.name, None, Stage.PREROUTING), (thing.text, loss.stop.text)
+    stop = Stop("nat-wrong-match", place, text, thing, fix, proof)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=times)
 
 
 _goal = attrgetter("dst")

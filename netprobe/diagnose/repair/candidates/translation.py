@@ -44,7 +44,7 @@ _NO_WAY_BACK = {
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """A source translation at each router of the way, and for what comes back to its sender."""
-    for router, source in _leaving(loss):
+    for router, source in leaving(loss):
         yield from _masquerade(loss, router, source)
     for router in but(loss.asked(Leg.REQUEST), iif=None):
         yield from _as_its_route(loss, router)
@@ -54,7 +54,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _rerouted(loss)
 
 
-def _leaving(loss: Loss) -> Iterator[tuple[Routed, str]]:
+def leaving(loss: Loss) -> Iterator[tuple[Routed, str]]:
     """Each router of the request with the source address that the packet leaves it with."""
     asked = loss.asked(Leg.REQUEST)
     for router, beyond in pairwise(asked):
