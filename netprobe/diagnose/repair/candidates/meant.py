@@ -99,7 +99,8 @@ def _moved_up(loss: Loss, rule: nat_rules.NatRule) -> Iterator[Repair]:
     excepted = any({"-I", "insert"} & {*command.words} for command in loss.stop.commands)
     ends = excepted or _ends(rule.chain, nat_rules.found(loss.here, loss.stop.thing))
     meant = ends or _is_published(loss, rule)
-    yield from loss.repair(stop, Merit.RESTORES if meant else Merit.ADDS, agreeing=1)
+    # it is for the packet as it is, and what is for others need not be for it
+    yield from loss.repair(stop, Merit.RESTORES if meant else Merit.ADDS, agreeing=2)
 
 
 def _ends(chain: Chain, refusing: Rule | None) -> bool:

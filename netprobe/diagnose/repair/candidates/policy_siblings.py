@@ -1,5 +1,5 @@
-"""A policy rule that others of its kind have, each for a station or an interface of its own, and that one
-lacks. Pure.
+"""A policy rule that others of its kind have, each for a station, a network or an interface of its own, and
+that one lacks. Pure.
 
 Containers with addresses of another network, and interfaces of a cloud, are given their table one by one.
 See: ip-rule(8).
@@ -14,7 +14,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Link, Namespace, Object, PolicyRule, RouteQuery, Stage
+from netprobe.model import Link, Namespace, Object, PolicyRule, Route, RouteQuery, Stage
 from netprobe.model.link import name_of
 from netprobe.model.lookup import but, grouped, where
 from netprobe.predict import fib, fixes, prefix, routing
@@ -26,11 +26,26 @@ _NAMES = {fib.LOCAL: "local", fib.MAIN: "main", fib.DEFAULT: "default"}
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """For each packet that is forwarded, what the rules for other senders or ways in would be for its own."""
+    """For each packet, what the rules for other networks beside would be for its goal's; for one that is
+    forwarded, what those for other senders or ways in would be for its own.
+    """
+    for routed in loss.prediction.routed:
+        for network in _beside(loss.snapshot[routed.namespace], routed.dst):
+            yield from _as_others(loss, routed, "dst", network)
     for routed in but(loss.prediction.routed, iif=None):
         yield from _as_others(loss, routed, "src", f"{routed.src}/{prefix.bits(routed.dst)}")
         yield from _as_others(loss, routed, "dst", f"{routed.dst}/{prefix.bits(routed.dst)}")
         yield from _as_others(loss, routed, "iif", name_of(routed.iif, ""))
+
+
+def _beside(namespace: Namespace, address: str) -> list[str]:
+    """The networks that a namespace is on which have an address."""
+    near = where(_connected(namespace), version=prefix.version(address))
+    return [route.dst for route in near if prefix.contains(route.dst, address)]
+
+
+def _connected(namespace: Namespace) -> tuple[Route, ...]:
+    return where(namespace.routes, protocol="kernel", table=fib.MAIN, is_to_a_network=True)
 
 
 def _as_others(loss: Loss, routed: Routed, field: str, value: str) -> Iterator[Repair]:
@@ -59,7 +74,9 @@ def _is_alone(field: str, rule: PolicyRule) -> bool:
 
 
 def _is_alike(namespace: Namespace, field: str, value: str, rule: PolicyRule) -> bool:
-    """Whether a rule is for an interface of the kind of this one, or for one address that is behind such."""
+    """Whether a rule is for an interface of the kind of this one, or for one address that is behind such, or
+    for the network there.
+    """
     other, find = getattr(rule, field), {"iif": Namespace.link_named}.get(field, _way_to)
     links = find(namespace, value), find(namespace, other)
     kinds = [(each.kind, each.master) for each in filter(None, links)]
@@ -67,9 +84,13 @@ def _is_alike(namespace: Namespace, field: str, value: str, rule: PolicyRule) ->
 
 
 def _way_to(namespace: Namespace, written: str) -> Link | None:
-    """The interface beside which the station of one address is; None for a network, its own and the world."""
+    """The interface beside which the station of one address is, or a network that the namespace is on; None
+    for others, its own address and the world.
+    """
     address, _, length = written.partition("/")
     alone = address and length == str(prefix.bits(address))
+    for near in where(_connected(namespace), dst=written):
+        return namespace.link(near.indexes[0])
     sought = (fib.lookup(namespace, RouteQuery(None, address)),) if alone else ()
     legs = filter(None, map(attrgetter("leg"), where(sought, type="unicast")))
     return next(map(namespace.link_of, where(legs, via=None)), None)

@@ -19,6 +19,7 @@ from netprobe.diagnose.repair.routers import (
     leads_on,
     of_the_twin,
     router_for,
+    routers_for,
 )
 from netprobe.model import Leg, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
@@ -26,6 +27,8 @@ from netprobe.model.lookup import among, but, column, has, not_among, those_not_
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
+
+from .sets import REFUSED
 
 _DEAD = ("tun", "dummy", "wireguard")
 
@@ -36,6 +39,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _followed(loss, routed)
         yield from _dead_leg(loss, routed)
         yield from _other_gateway(loss, routed)
+        yield from _other_side(loss, routed)
     for name in loss.around:
         yield from _thrown(loss, loss.snapshot[name])
 
@@ -245,6 +249,31 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
             merit = Merit.GOES_AROUND if around else _merit(routed, known[hop.via])
             stop = mistaken(namespace, routed, route, hop)
             yield from loss.repair(stop, merit, agreeing=known[hop.via])
+
+
+def _other_side(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """The way out by another interface, where the gateway that was taken refuses what comes by this one: a
+    station is on an inner network as well, and who is on both knows by which one leaves.
+    """
+    namespace, route = loss.snapshot[routed.namespace], routed.decision.route
+    link = towards_a_gateway(namespace, routed)
+    at_it = routed.gateway is not None and loss.here.address(routed.gateway) is not None
+    if route is None or link is None or not (at_it and route.is_default and loss.stop.code in REFUSED):
+        return
+    near = dict(loss.others(namespace.name, link))
+    for hop in routers_for(loss, namespace.name, routed.dst):
+        both = [(name, end) for name, end in loss.others(namespace.name, hop.link) if name in near]
+        using = [name for name, end in both if hop.via in _ways_out(loss.snapshot[name], end, route.version)]
+        if hop.link != link:
+            merit = Merit.RESTORES if using else Merit.ADDS
+            stop = mistaken(namespace, routed, route, hop)
+            yield from loss.repair(stop, merit, agreeing=len(using))
+
+
+def _ways_out(station: Namespace, link: Link, version: int) -> list[str | None]:
+    """The gateways to all the world that a station uses by an interface."""
+    routes = where(station.routes, version=version, is_default=True, table=fib.MAIN)
+    return [leg.via for route in routes for leg in where(route.nexthops, index=link.index)]
 
 
 def _is_somebody(loss: Loss, namespace: Namespace, link: Link, via: str | None) -> bool:

@@ -130,7 +130,21 @@ def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
     exempted = [*_exempted(loss, hop, change, stop)] if expected else []
     yield from exempted
     if change.field not in ("dst", "dport") or not _is_an_engines(loss, hop):
-        yield from loss.repair(stop, Merit.RESTORES if expected and not exempted else Merit.UNDOES)
+        surplus = change.field == "src" and _stands_before_its_like(loss.snapshot[hop.namespace], thing)
+        restores = surplus or (expected and not exempted)
+        yield from loss.repair(stop, Merit.RESTORES if restores else Merit.UNDOES, agreeing=int(surplus))
+
+
+_TRANSLATING = ("snat", "masquerade")
+
+
+def _stands_before_its_like(namespace: Namespace, thing: Object) -> bool:
+    """Whether another rule that translates the same packets stands behind one in its chain: it gets none of
+    them.
+    """
+    rules = nat_rules.from_on(namespace, thing)
+    alike = [nat_rules.tests(each.rule) for each in rules if among(each.statements, kind=_TRANSLATING)]
+    return alike[:1] != [] and alike[0] in alike[1:]
 
 
 def _exempted(loss: Loss, hop: Hop, change: Change, stop: Stop) -> Iterator[Repair]:
