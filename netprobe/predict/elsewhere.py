@@ -46,7 +46,9 @@ def explain_silence(
         )
         return isolated(name, link, text)
     text = f"no station on the segment of {name}/{link.name} answers for {address}"
-    if owner is not None:
+    if owner is not None and owner[0] == name:
+        text = f"{address} is {name}'s own, on {owner[1].name}: it answers nothing that it asks itself"
+    elif owner is not None:
         text = (
             f"{address} is on {owner[0]}/{owner[1].name}, which is not on the segment of {name}/{link.name}"
         )

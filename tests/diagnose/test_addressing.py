@@ -6,11 +6,12 @@ import networks
 import pytest
 from msgspec.structs import replace
 from networks import MAC, edited, relinked, tutorial
-from test_repair_whole import after, ask, chosen, lost, said
+from test_repair_whole import after, ask, chosen, healthy, lost, said
 from test_roots import MASQUERADE, asked, natted, ruled
 
 from netprobe.model import FdbEntry, InterfaceAddress, Leg, LinkRef, Neighbour, Nexthop, PolicyRule, Protocol, Route, Snapshot
 from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
 
 OTHER_SUBNET = edited(
     edited(natted(), "red", addresses=(InterfaceAddress(1, "127.0.0.1", 8, scope="host"), InterfaceAddress(2, "10.9.0.2", 16)),
@@ -186,3 +187,13 @@ def test_who_is_asked_for_on_a_cable_of_two_is_given_that_address() -> None:
     )
     found = chosen(snapshot, ask("internet", "10.0.0.2"))
     assert (found.stop.code, said(found)) == ("addr-missing", ["host: ip address add 203.0.113.2/31 dev eth0"])
+
+
+def test_a_router_that_has_its_own_next_hop() -> None:
+    """Its kernel took no such route while it had the address: that belongs to the station beside, which has none."""
+    network = after(healthy("far-office-no-way-back"), "r2: ip address del 10.9.0.2/30 dev wan", "r1: ip address add 10.9.0.2/30 dev wan")
+    asked = ask("pc", "10.2.0.10")
+    found = chosen(network, asked)
+    assert said(found)[:2] == ["r1: ip address del 10.9.0.2/30 dev wan", "r2: ip address add 10.9.0.2/30 dev wan"]
+    done = predict(after(network, *said(found)), asked, ask=False)
+    assert isinstance(done, Prediction) and done.stop is None

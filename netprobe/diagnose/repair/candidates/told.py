@@ -2,7 +2,8 @@
 
 A program listens on one, a tunnel sends from it, or a rule translates what is for it; a route of one host
 leads straight to an interface; a neighbour still knows the MAC that answered for it; the stations beside have
-the same numbers in both families.
+the same numbers in both families. And those that a namespace has which has its own next hop there: it takes
+no such route while it has the address (fib_check_nh).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from netprobe.diagnose.repair import numbered
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, is_network, meet, own_addresses, usual_length
 from netprobe.model import (
+    Command,
     InterfaceAddress,
     Link,
     Namespace,
@@ -28,6 +30,7 @@ from netprobe.model import (
     Socket,
     Stage,
 )
+from netprobe.model.command import inside
 from netprobe.model.lookup import among, but, column, find, grouped, not_among, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
@@ -35,13 +38,16 @@ from netprobe.predict.drop import lost
 
 
 class _Tale(Struct, frozen=True):
-    """An address and where it belongs, and who says so; `router`: who leads straight to it."""
+    """An address and where it belongs, and who says so; `router`: who leads straight to it; `taken`: what
+    takes it away where it is.
+    """
 
     name: str
     link: Link
     address: str
     why: str
     router: str | None = None
+    taken: tuple[Command, ...] = ()
 
     @property
     def version(self) -> int:
@@ -57,10 +63,25 @@ class _Tale(Struct, frozen=True):
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each of them where it belongs; from another interface of the same namespace where it is on that."""
     tales = (*_listened_on(loss), *_sent_from(loss), *_translated(loss), *_led_to(loss))
-    tales += (*_sent_to(loss), *_remembered(loss), *_numbered(loss))
+    tales += (*_sent_to(loss), *_remembered(loss), *_numbered(loss), *_by_way_of_itself(loss))
     told = grouped(where(tales, version=loss.version, is_link_local=False), _what)
     for each in told.values():
         yield from _put(loss, each[0], len(each))
+
+
+def _by_way_of_itself(loss: Loss) -> Iterator[_Tale]:
+    """The addresses of a namespace that routes of its own have as next hop: of a station beside without
+    one.
+    """
+    for name in loss.way:
+        here = loss.snapshot[name]
+        for own in among(here.addresses, address=here.gateways):
+            for link in where(here.links, index=own.index):
+                taken = tuple(inside(name, (fixes.address("del", own, link),)))
+                why = f"{name} has it, and routes of {name} lead by way of it"
+                for there, end in loss.others(name, link):
+                    if not own_addresses(loss.snapshot[there], end, own.version):
+                        yield _Tale(there, end, own.address, why, taken=taken)
 
 
 def _what(tale: _Tale) -> tuple[str, int, str]:
@@ -86,11 +107,11 @@ def _new(loss: Loss, namespace: Namespace, tale: _Tale, agreeing: int) -> Iterat
     link, length = tale.link, _length(loss, namespace, tale)
     odd, merit = _odd(loss, namespace, tale), _merit(loss, namespace, tale)
     put = fixes.address("add", InterfaceAddress(link.index, tale.address, length), link)
-    fix: fixes.Fix = (put,)
+    fix: fixes.Fix = (*tale.taken, put)
     code, named = "addr-missing", f"dev {link.name}"
     if odd is not None:
         code, named, merit = "addr-wrong-subnet", f"{odd.written} dev {link.name}", Merit.RESTORES
-        fix = (put, fixes.address("del", odd, link))
+        fix = (*tale.taken, put, fixes.address("del", odd, link))
     elif own_addresses(namespace, link, tale.version):
         named = f"{tale.address}/{length} dev {link.name}"
     yield from _repair(loss, tale, code, named, fix, merit, agreeing)
