@@ -66,6 +66,11 @@ def contains(prefix: str, address: str) -> bool:
     return kind == version(address) and number(address) & mask == network
 
 
+def holds(wide: str, part: str) -> bool:
+    """Whether a network is a part of another one, and not all of it."""
+    return length(wide) < length(part) and contains(wide, part.partition("/")[0])
+
+
 def within(prefixes: Iterable[str], address: str) -> bool:
     """Whether `address` lies in any of the prefixes."""
     return any(contains(prefix, address) for prefix in prefixes)

@@ -95,6 +95,17 @@ def test_a_rule_that_spares_too_much_spares_its_own_network() -> None:
     assert lines(cause) == ["iptables -t nat -R POSTROUTING 1 -s 10.0.0.0/16 ! -d 10.0.0.0/16 -j MASQUERADE"]
 
 
+def test_a_rule_that_spares_one_host_is_for_no_part_of_that() -> None:
+    """10.0.0.0/16 is no part of the one address that is spared: who did that meant it."""
+    internet = tutorial()["internet"]
+    routes = (*(each for each in internet.routes if each.dst != "10.0.0.0/16"), *via_loopback("10.77.0.5"))
+    routes = (*routes, replace(via("10.0.0.2/32", None, 1), type="blackhole", nexthops=()))
+    away = edited(tutorial(), "internet", routes=routes, addresses=(*internet.addresses, InterfaceAddress(1, "10.77.0.5", 32)))
+    nat = translating("-A POSTROUTING -s 10.0.0.0/16 ! -d 10.77.0.5/32 -j MASQUERADE")
+    cause = chosen(edited(away, "host", ruleset=nat), "red", "10.77.0.5")
+    assert lines(cause) == ["ip route replace 10.0.0.2/32 via 203.0.113.2 dev eth0"]
+
+
 def via_loopback(address: str, length: int = 32) -> tuple[Route, ...]:
     return (replace(via(f"{address}/{length}", None, 1), type="local", table=255),)
 

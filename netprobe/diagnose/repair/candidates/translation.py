@@ -29,7 +29,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import among, but, find, where
+from netprobe.model.lookup import among, but, column, find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.trace import Routed
 
@@ -109,11 +109,20 @@ def _before(made: Hop | None, source: str) -> str:
 def _merit(loss: Loss, namespace: Namespace, named: Stop, source: str, expected: bool) -> Merit:
     missing = named.code == "nat-missing"
     due = _is_unknown_there(loss, source) and not (missing and _is_routed(loss, namespace, source, expected))
-    mistaken = any(map(partial(surplus.is_by_mistake, loss), loss.asked(Leg.REPLY)))
+    by_name = _is_spared_by_name(namespace, named, loss.prediction.target)
+    mistaken = by_name or any(map(partial(surplus.is_by_mistake, loss), loss.asked(Leg.REPLY)))
     passed_by = missing and _is_passed_by(loss, namespace, source)
     if (due and not mistaken) or passed_by or loss.stop.place.stage is Stage.EXIT:
         return Merit.RESTORES
     return Merit.GOES_AROUND
+
+
+def _is_spared_by_name(namespace: Namespace, named: Stop, target: str) -> bool:
+    """Whether the rule is for all but one host, which is the one asked for: it is to know the sources."""
+    rule = nat_rules.found(namespace, named.thing)
+    spared = where(among(rule.statements, key=nat_rules.TO), op="!=") if rule is not None else ()
+    alone = {target, f"{target}/{prefix.bits(target)}"}
+    return not alone.isdisjoint(column(spared, "value"))
 
 
 def _is_passed_by(loss: Loss, namespace: Namespace, source: str) -> bool:
@@ -158,7 +167,8 @@ def _with_less_exempted(
     own = [each for each in nat_rules.networks(tests, *nat_rules.FROM) if prefix.contains(each, source)]
     spared = where(among(tests, key=nat_rules.TO), op="!=")
     for wide in (each.value for each in spared if nat_rules.is_prefix(each.value)):
-        for network in own if prefix.contains(wide, loss.prediction.target) else ():
+        parts = filter(partial(prefix.holds, wide), own)
+        for network in parts if prefix.contains(wide, loss.prediction.target) else ():
             text = f"{named.text}: it spares all of {wide}, of which {network} is a part"
             fix = rule_words.reworded(named.thing, rule, wide, network)
             yield from loss.repair(replace(named, text=text, commands=fix), merit, agreeing=1)
