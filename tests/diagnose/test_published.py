@@ -499,3 +499,12 @@ def test_a_port_that_a_map_leads_to_what_publishes_but_not_for_this_packet(door:
     snapshot = edited(network(listening=(web(80), web(443))), "host", ruleset=Ruleset(tables=(Table("nft", "ip", "nat", chains),)))
     said = cause(snapshot, "red", "10.0.0.1", asked)
     assert (said.code, fix(said)) == (("dnat-missing", [line]) if line else ("port-closed", fix(said)))
+
+
+def test_a_dead_target_far_away_moved_within_its_own_network() -> None:
+    """red is on no network of containers; c1 listens beside the address that host asks for, and the address in front of it needs no owner."""
+    off = SERVICE.replace("172.17.0.2", "172.17.0.9")
+    snapshot = edited(tutorial(), "red", ruleset=Ruleset(tables=read_save(nat("-A OUTPUT -j KUBE-SERVICES", off), "iptables", "ip")))
+    said = cause(edited(snapshot, "c1", sockets=(web(8080),)), "red", "10.96.0.20", 80)
+    assert (said.code, said.object and said.object.id) == ("dnat-dead-target", "iptables nat KUBE-SERVICES 1")
+    assert fix(said) == [f"iptables -t nat -R KUBE-SERVICES 1 {SERVICE.removeprefix('-A KUBE-SERVICES ')}"]

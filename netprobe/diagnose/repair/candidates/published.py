@@ -17,6 +17,7 @@ from netprobe.model import (
     Command,
     Flow,
     Hop,
+    InterfaceAddress,
     Leg,
     NamedSet,
     Namespace,
@@ -166,7 +167,8 @@ def _to_another(loss: Loss) -> Iterator[Repair]:
             continue  # it knows whom it has started
         skipped = namespace.name if beside else ""  # one that is far away may mean this machine
         for name, address in dnat_rules.listeners(loss.snapshot, made.flow, but=skipped):
-            if address != target and _is_beside(namespace, address, target):
+            here = _are_of_one(loss.here.addresses, address, target)  # of whom asks for the target, far away
+            if address != target and (here or _is_beside(namespace, address, target)):
                 to = f"sends the packet to {target}, and {name} has {address}"
                 fix = nat_rules.retargeted(namespace, thing, rule, target, address)
                 yield from _retargeted(loss, made, thing, to, fix, Merit.ADDS if alive else Merit.RESTORES)
@@ -190,12 +192,14 @@ def _to_another_network(loss: Loss) -> Iterator[Repair]:
 def _is_beside(namespace: Namespace, address: str, target: str) -> bool:
     """Whether two addresses are of one network that the namespace is on; a target of none may be mistyped."""
     own = where(namespace.addresses, scope="global", version=prefix.version(target))
-    near = prefix.neighbours_of(address, own)
-    if not near:
-        return False
     if not prefix.neighbours_of(target, own):
-        return True
-    return bool(prefix.neighbours_of(target, near))
+        return bool(prefix.neighbours_of(address, own))
+    return _are_of_one(own, address, target)
+
+
+def _are_of_one(known: tuple[InterfaceAddress, ...], address: str, target: str) -> bool:
+    """Whether two addresses are of one network among those of some known ones."""
+    return bool(prefix.neighbours_of(target, prefix.neighbours_of(address, known)))
 
 
 def _on_another_port(loss: Loss) -> Iterator[Repair]:

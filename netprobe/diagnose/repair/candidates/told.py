@@ -15,6 +15,7 @@ from itertools import chain, filterfalse
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netprobe.diagnose import nat_rules
 from netprobe.diagnose.nat_rules import rules_of_nat, said
 from netprobe.diagnose.repair import numbered
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
@@ -191,8 +192,11 @@ def _sent_from(loss: Loss) -> Iterator[_Tale]:
 
 
 def _translated(loss: Loss) -> Iterator[_Tale]:
-    """The address that is asked for, where a rule translates what is for it alone."""
-    for name in loss.around:
+    """The address that is asked for, where a rule translates what is for it alone; it needs no address where
+    that was done.
+    """
+    done = column(nat_rules.rewriting(loss.prediction.request.hops, "dst"), "namespace")
+    for name in those_not_in(loss.around, done):
         rules = rules_of_nat(loss.snapshot[name], "prerouting", loss.goal)
         whom = chain.from_iterable(said(each.rule.statements, *_TO) for each in rules)  # of thousands
         for address in {*whom} & {loss.goal, f"{loss.goal}/{prefix.bits(loss.goal)}"}:
