@@ -365,6 +365,10 @@ def table_words(number: int) -> tuple[str, ...]:
     return () if number == MAIN else ("table", str(number))
 
 
+_NAMES = {MAIN: "main", LOCAL: "local"}
+_OF_THE_LOCAL_TABLE = ("local", "broadcast", "anycast")  # where no other is said (iproute.c, iproute_modify)
+
+
 def words(route: Route, leg: Nexthop | None, link: Link | None) -> tuple[str, ...]:
     """The same as words."""
     target = "default" if prefix.length(route.dst) == 0 else route.dst
@@ -378,8 +382,8 @@ def words(route: Route, leg: Nexthop | None, link: Link | None) -> tuple[str, ..
         parts += ["via", leg.via]
     if link is not None:
         parts += ["dev", link.name]
-    if route.table not in (MAIN, LOCAL):
-        parts += ["table", str(route.table)]
+    if route.table != (LOCAL if route.type in _OF_THE_LOCAL_TABLE else MAIN):
+        parts += ["table", _NAMES.get(route.table, str(route.table))]
     return (*parts, *option("tos", route.tos and hex(route.tos)))
 
 

@@ -196,4 +196,12 @@ def test_a_router_that_has_its_own_next_hop() -> None:
     found = chosen(network, asked)
     assert said(found)[:2] == ["r1: ip address del 10.9.0.2/30 dev wan", "r2: ip address add 10.9.0.2/30 dev wan"]
     done = predict(after(network, *said(found)), asked, ask=False)
-    assert isinstance(done, Prediction) and done.stop is None
+    assert isinstance(done, Prediction)
+    assert done.stop is None
+
+
+def test_a_route_of_a_rules_table_lacks_the_gateway_that_the_namespace_uses_itself() -> None:
+    """Nobody has the whole world for neighbours: not the rule is off that chose the table."""
+    lines = ("red: ip route add default dev eth0 table 77", "red: ip rule add pref 500 from 10.0.0.2 lookup 77")
+    found = chosen(after(tutorial(), *lines), ask("red", "8.8.8.8"))
+    assert said(found) == ["red: ip route replace default via 10.0.0.1 dev eth0 table 77 onlink"]

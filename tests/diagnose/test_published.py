@@ -502,7 +502,7 @@ def test_a_port_that_a_map_leads_to_what_publishes_but_not_for_this_packet(door:
 
 
 def test_a_dead_target_far_away_moved_within_its_own_network() -> None:
-    """red is on no network of containers; c1 listens beside the address that host asks for, and the address in front of it needs no owner."""
+    """red is on no network of containers; c1 listens beside the address that host asks for. What is translated needs no owner."""
     off = SERVICE.replace("172.17.0.2", "172.17.0.9")
     snapshot = edited(tutorial(), "red", ruleset=Ruleset(tables=read_save(nat("-A OUTPUT -j KUBE-SERVICES", off), "iptables", "ip")))
     said = cause(edited(snapshot, "c1", sockets=(web(8080),)), "red", "10.96.0.20", 80)

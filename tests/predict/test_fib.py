@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import RULES
 
-from netprobe.model import InterfaceAddress, Namespace, Nexthop, PolicyRule, Route, RouteQuery
+from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, PolicyRule, Route, RouteQuery
 from netprobe.predict import fib, prefix
 
 PREFIXES = st.builds(
@@ -91,3 +91,18 @@ def test_the_source_is_of_the_gateways_network_and_a_gateway_of_ipv6_says_nothin
     namespace = Namespace("n", routes=(route,), rules=RULES, addresses=addresses)
     decision = fib.lookup(namespace, RouteQuery(None, "10.0.2.77"))
     assert fib.source_for(namespace, decision, "10.0.2.77") == source
+
+
+@pytest.mark.parametrize(
+    ("kind", "table", "words"),
+    [
+        ("local", fib.LOCAL, "local 10.0.2.7/32 dev eth0"),
+        ("local", fib.MAIN, "local 10.0.2.7/32 dev eth0 table main"),
+        ("unicast", fib.LOCAL, "10.0.2.7/32 dev eth0 table local"),
+        ("unicast", fib.MAIN, "10.0.2.7/32 dev eth0"),
+        ("unicast", 7, "10.0.2.7/32 dev eth0 table 7"),
+    ],
+)
+def test_a_route_is_written_with_its_table_where_its_type_says_another(kind: str, table: int, words: str) -> None:
+    route, link = Route("10.0.2.7/32", type=kind, table=table, nexthops=(Nexthop(2),)), Link(2, "eth0", "veth", "", 1500, True, True)
+    assert " ".join(fib.words(route, route.nexthops[0], link)) == words

@@ -240,13 +240,16 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     hops = [hints.Gateway(via, link, onlink=not _on_link(namespace, link, via)) for via in known]
     found = router_for(loss, namespace.name, routed.dst)
     aside, right = _is_somebody(loss, namespace, link, routed.gateway), leads_on(loss, routed)
+    own = {*_of_other_tables(namespace, route, link)} if routed.gateway is None else set()
     for hop in dict.fromkeys(filter(None, (*hops, found))):
         same = (hop.via, hop.link) == (routed.gateway, link) or namespace.address(hop.via)
         if not same and (known[hop.via] or not _leads_there(loss, routed)):
             aloof = hop.link != link or hop.onlink
             misled = aside and loss.stop.code == "neigh-wrong-entry"  # not the route is wrong
             around = misled or (aloof and (aside or (right and hop.via != routed.gateway)))
-            merit = Merit.GOES_AROUND if around else _merit(routed, known[hop.via])
+            merit = (
+                Merit.GOES_AROUND if around else _merit(routed, known[hop.via], (hop.via, hop.link) in own)
+            )
             stop = mistaken(namespace, routed, route, hop)
             yield from loss.repair(stop, merit, agreeing=known[hop.via])
 
@@ -306,12 +309,19 @@ def towards_a_gateway(namespace: Namespace, routed: Routed) -> Link | None:
     return None
 
 
-def _merit(routed: Routed, agreeing: int) -> Merit:
+def _of_other_tables(namespace: Namespace, route: Route, link: Link) -> Iterator[tuple[str | None, Link]]:
+    """The gateways on an interface by which other tables of a namespace lead to where a route leads."""
+    for other in but(where(namespace.routes, dst=route.dst), table=route.table):
+        for leg in but(where(other.nexthops, index=link.index), via=None):
+            yield leg.via, link
+
+
+def _merit(routed: Routed, agreeing: int, own: bool) -> Merit:
     """Others use this gateway, or there is none; in a table that a policy rule chose, the rule comes
-    first.
+    first, unless the namespace itself uses it on that interface.
     """
     sure = agreeing > 0 or routed.gateway is None  # nobody has the whole world for neighbours
-    if sure and not rests_on_a_rule(routed):
+    if own or (sure and not rests_on_a_rule(routed)):
         return Merit.RESTORES
     return Merit.ADDS
 

@@ -195,7 +195,7 @@ def _translated(loss: Loss) -> Iterator[_Tale]:
     """The address that is asked for, where a rule translates what is for it alone; it needs no address where
     that was done.
     """
-    done = column(nat_rules.rewriting(loss.prediction.request.hops, "dst"), "namespace")
+    done = {*column(nat_rules.rewriting(loss.prediction.request.hops, "dst"), "namespace")}
     for name in those_not_in(loss.around, done):
         rules = rules_of_nat(loss.snapshot[name], "prerouting", loss.goal)
         whom = chain.from_iterable(said(each.rule.statements, *_TO) for each in rules)  # of thousands
