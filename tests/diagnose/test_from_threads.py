@@ -106,6 +106,13 @@ def test_a_rule_that_spares_one_host_is_for_no_part_of_that() -> None:
     assert lines(cause) == ["ip route replace 10.0.0.2/32 via 203.0.113.2 dev eth0"]
 
 
+def test_who_takes_the_asker_for_itself_by_a_route_needs_no_translation() -> None:
+    nat = translating("-A POSTROUTING -s 10.0.0.0/16 -d 9.9.9.9/32 -j MASQUERADE")
+    taken = edited(tutorial(), "c1", routes=(*tutorial()["c1"].routes, *via_loopback("10.0.0.2")))
+    cause = chosen(edited(taken, "host", ruleset=nat), "red", "172.17.0.2")
+    assert lines(cause) == ["ip route del local 10.0.0.2/32 dev lo"]
+
+
 def via_loopback(address: str, length: int = 32) -> tuple[Route, ...]:
     return (replace(via(f"{address}/{length}", None, 1), type="local", table=255),)
 

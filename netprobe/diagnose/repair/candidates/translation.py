@@ -179,6 +179,8 @@ def _is_unknown_there(loss: Loss, source: str) -> bool:
     world.
     """
     back = fib.lookup(loss.here, RouteQuery(None, source)).route
+    if back is not None and back.type == "local" and back.protocol != "kernel":
+        return False  # somebody says so, and who has it is another
     if loss.stop.code != "rp-filter":
         return loss.stop.code in _NO_WAY_BACK and not _is_written(back)
     return loss.here.owner_of(loss.goal) is None and (back is None or back.is_default)
