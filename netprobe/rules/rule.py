@@ -75,9 +75,10 @@ class _Passage:
         answer = _answer(statement, self.rule, self.packet, self.scene)
         if isinstance(answer, Doubt):
             self.doubts.append(answer)
-        elif not answer and statement.kind not in SPENDABLE:
+            return self._ends([RuleBranch("drop", self.packet)]) if "ends" in statement.options else None
+        if not answer and statement.kind not in SPENDABLE:
             return [self.missed()]
-        elif not answer:
+        if not answer:
             self.spent = True
         return None
 

@@ -232,6 +232,14 @@ def test_an_unknown_target_of_a_matching_rule() -> None:
     assert forward(iptables("-A FORWARD -j ODD\n-A FORWARD -j DROP")).verdict is HookVerdict.DROP
 
 
+@pytest.mark.parametrize(("name", "verdict"), [("NETMAP", "undetermined"), ("CHECKSUM", "accept")])
+def test_a_target_of_iptables_of_which_nft_has_the_name_alone_may_do_anything(name: str, verdict: str) -> None:
+    """In a table into which somebody put a rule of nft's; one that never touches a packet's way is known by its name."""
+    target = {"xt": {"type": "target", "name": name}}
+    assert decided(forward(nft_forward([test(SADDR, "10.0.0.2"), target])))[0] == verdict
+    assert decided(forward(nft_forward([test(SADDR, "10.0.0.3"), target])))[0] == "accept"
+
+
 def test_many_doubts_are_followed_in_linear_time() -> None:
     rules = "\n".join(f"-A FORWARD -m u32 --u32 {n}=1 -j X" for n in range(300))
     ruling = forward(iptables(f":X - [0:0]\n{rules}\n-A X -m bpf --bytecode 1 -j LOG"))

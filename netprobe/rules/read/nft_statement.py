@@ -13,8 +13,9 @@ from netprobe.model import Statement, Term
 from netprobe.model.lookup import but
 from netprobe.rules.moment import numbered
 
+from . import xt_target
 from .nft_expression import term, word
-from .terms import key, note, unknown, value
+from .terms import key, note, undone, unknown, value
 
 # Statements that change nothing about where the packet goes. A set that is updated matters only by what hangs
 # on it (limit).
@@ -63,15 +64,19 @@ def _statement(kind: str, inside: Any) -> list[Statement]:
     if kind in ("jump", "goto"):
         return [Statement(kind, target=inside["target"])]
     reader = READERS.get(kind)
-    if reader is None:
-        return [
-            unknown(
-                f"xt {inside['type']} {inside['name']}"
-                if kind == "xt" and isinstance(inside, dict)
-                else _json({kind: inside})
-            )
-        ]
-    return reader(inside)
+    return reader(inside) if reader is not None else [unknown(_json({kind: inside}))]
+
+
+def _extension(inside: Any) -> list[Statement]:
+    """An extension of iptables, of which there is the name alone: what a target does is not known, unless it
+    does nothing to the packet's way.
+    """
+    if not isinstance(inside, dict):
+        return [unknown(_json({"xt": inside}))]
+    text = f"xt {inside['type']} {inside['name']}"
+    if inside["type"] != "target":
+        return [unknown(text)]
+    return [note(text)] if inside["name"] in xt_target.NO_EFFECT else [undone(text)]
 
 
 _CLOCK = ("meta time", "meta hour", "meta day")
@@ -207,6 +212,7 @@ def _synproxy(inside: Any) -> list[Statement]:
 
 
 READERS: dict[str, Callable[[Any], list[Statement]]] = {
+    "xt": _extension,
     "match": _match, "vmap": _vmap, "mangle": _mangle, "snat": _nat("snat"), "dnat": _nat("dnat"),
     "masquerade": _nat("masquerade"),
     "redirect": _nat("redirect"), "tproxy": _tproxy, "reject": _reject, "limit": _limit, "quota": _quota,

@@ -52,6 +52,11 @@ def unknown(text: str) -> Statement:
     return Statement("unknown", text=text)
 
 
+def undone(text: str) -> Statement:
+    """The same of what a rule does at its end: that may be anything."""
+    return Statement("unknown", text=text, options={"ends": ""})
+
+
 def note(text: str) -> Statement:
     """A step without effect on the packet's way."""
     return Statement("note", text=text)
