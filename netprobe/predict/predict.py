@@ -309,10 +309,10 @@ def _home(back: Trail, finish: Finish, probe: Probe) -> Walk:
 
 
 def _from_whom_it_was_asked(back: Trail, walked: Walk, probe: Probe) -> Walk:
-    """The reply's walk; an answer that bears another address than the one asked is no answer."""
+    """The reply's walk; an answer that bears another address or port than the one asked is no answer."""
     assert back.arrived is not None
-    flow = back.arrived[2].flow
-    if flow.src == probe.destination.address:
+    flow, asked = back.arrived[2].flow, probe.destination
+    if flow.src == asked.address and flow.sport in (None, asked.port):
         return walked
     bridged = find(walked.hops, stage=Stage.BRIDGE_PREROUTING)
     place = walked.hops[-1].place
@@ -322,9 +322,11 @@ def _from_whom_it_was_asked(back: Trail, walked: Walk, probe: Probe) -> Walk:
         bridge = namespace.link(port.master) if port else None
         place = Place(bridged.namespace, bridge.name if bridge else None, Stage.BRIDGE)
     text = (
-        f"the reply comes from {flow.src} instead of {probe.destination.address}: it does not pass where the"
+        f"the reply comes from {flow.src} instead of {asked.address}: it does not pass where the"
         " request was translated"
     )
+    if flow.src == asked.address:
+        text = f"the reply comes from port {flow.sport} instead of {asked.port}"
     return Walk(walked.hops, End.DROP, Stop("nat-not-reversed", place, text))
 
 

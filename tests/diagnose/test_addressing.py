@@ -5,11 +5,11 @@ from __future__ import annotations
 import networks
 import pytest
 from msgspec.structs import replace
-from networks import MAC, edited, relinked, tutorial
+from networks import MAC, edited, probe, relinked, tutorial
 from test_repair_whole import after, ask, chosen, healthy, lost, said
 from test_roots import MASQUERADE, asked, natted, ruled
 
-from netprobe.model import FdbEntry, InterfaceAddress, Leg, LinkRef, Neighbour, Nexthop, PolicyRule, Protocol, Route, Snapshot
+from netprobe.model import FdbEntry, InterfaceAddress, Leg, LinkRef, Neighbour, Nexthop, PolicyRule, Protocol, Route, Snapshot, Socket
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -205,3 +205,29 @@ def test_a_route_of_a_rules_table_lacks_the_gateway_that_the_namespace_uses_itse
     lines = ("red: ip route add default dev eth0 table 77", "red: ip rule add pref 500 from 10.0.0.2 lookup 77")
     found = chosen(after(tutorial(), *lines), ask("red", "8.8.8.8"))
     assert said(found) == ["red: ip route replace default via 10.0.0.1 dev eth0 table 77 onlink"]
+
+
+def test_two_stations_that_have_each_others_addresses() -> None:
+    """c1's default route leads by way of what is its own: host has what c1 should have, and what was asked for is not there."""
+    host, c1 = tutorial()["host"], tutorial()["c1"]
+    of_host, of_c1 = InterfaceAddress(5, "172.17.0.1", 16), InterfaceAddress(2, "172.17.0.2", 16)
+    assert of_host in host.addresses
+    assert of_c1 in c1.addresses
+    routes = tuple(replace(each, dst="172.17.0.2/32") if each.dst == "172.17.0.1/32" else each for each in host.routes)
+    taken = tuple(replace(each, dst="172.17.0.1/32") if each.dst == "172.17.0.2/32" else each for each in c1.routes)
+    network = edited(
+        tutorial(), "host", addresses=tuple(replace(a, address="172.17.0.2") if a == of_host else a for a in host.addresses), routes=routes
+    )
+    network = edited(
+        network, "c1", addresses=tuple(replace(a, address="172.17.0.1") if a == of_c1 else a for a in c1.addresses), routes=taken
+    )
+    network = edited(network, "c1", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    network = edited(network, "host", sockets=())
+    asked = probe("red", "172.17.0.2", Protocol.TCP, source_port=40000)
+    found = chosen(network, replace(asked, destination=replace(asked.destination, port=80)))
+    assert said(found)[:4] == [
+        "host: ip address del 172.17.0.2/16 dev docker0",
+        "host: ip address add 172.17.0.1/16 dev docker0",
+        "c1: ip address del 172.17.0.1/16 dev eth0",
+        "c1: ip address add 172.17.0.2/16 dev eth0",
+    ]

@@ -508,3 +508,12 @@ def test_a_dead_target_far_away_moved_within_its_own_network() -> None:
     said = cause(edited(snapshot, "c1", sockets=(web(8080),)), "red", "10.96.0.20", 80)
     assert (said.code, said.object and said.object.id) == ("dnat-dead-target", "iptables nat KUBE-SERVICES 1")
     assert fix(said) == [f"iptables -t nat -R KUBE-SERVICES 1 {SERVICE.removeprefix('-A KUBE-SERVICES ')}"]
+
+
+def test_an_answer_from_another_port_is_none() -> None:
+    """A rule of the asker's own gives the answer another source port, and no socket waits for that."""
+    line = "tcp sport 8080 tcp sport set 9999"
+    changing = Chain("pre", (Rule(1, line, tuple(rule_statements(line)), handle=5),), "prerouting", -300, "filter")
+    snapshot = edited(network(listening=(web(8080),)), "red", ruleset=Ruleset(tables=(Table("nft", "ip", "odd", (changing,)),)))
+    said = cause(snapshot, "red", "172.17.0.2", 8080)
+    assert (said.code, fix(said)) == ("nat-wrong-address", ["nft delete rule ip odd pre handle 5"])
