@@ -21,9 +21,10 @@ from msgspec.structs import replace
 from netprobe import codec
 from netprobe.engine import replay
 from netprobe.formats import formatted
+from netprobe.linux.sensors.haul import Taken
 from netprobe.linux.sensors.observations import Logbook
 from netprobe.linux.sensors.sender import _EXTENDED_ERROR, IP_RECVERR, IPV6_RECVERR, Heard, _icmp_error
-from netprobe.linux.sensors.tap import PACKET_AUXDATA, SO_TIMESTAMPNS_NEW, SOL_PACKET, Taken, Tap
+from netprobe.linux.sensors.tap import PACKET_AUXDATA, SO_TIMESTAMPNS_NEW, SOL_PACKET, Tap
 from netprobe.model import Observation, Run, Watch
 from netprobe.render.pcapng import capture
 from netprobe.render.terminal import Terminal

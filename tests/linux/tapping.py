@@ -16,7 +16,8 @@ from observing import path_of
 
 from netprobe.kernel.close import release
 from netprobe.linux.netns import inside
-from netprobe.linux.sensors.tap import BUFFER, Caught, Room, Tap, attach, buffers
+from netprobe.linux.sensors.haul import Buffers
+from netprobe.linux.sensors.tap import BUFFER, Caught, Room, Tap, attach
 from netprobe.wire.bpf import Instruction
 from netprobe.wire.filter import answer_filter, tap_filter
 from netprobe.wire.mark import Mark
@@ -41,7 +42,7 @@ def inject(mark: Mark, namespace: str, frames: list[bytes], watched: str) -> lis
 def until_quiet(tap: Tap) -> list[Caught]:
     """What the tap catches until nothing more comes; for the first frame a busy machine may take its time."""
     caught: list[Caught] = []
-    room = buffers()
+    room = Buffers()
     quiet = 0
     while quiet < (10 if caught else 50):
         time.sleep(0.01)
@@ -82,7 +83,7 @@ def starve(mark: Mark, frame: bytes, times: int) -> tuple[int, int]:
             for _ in range(times):
                 out.send(frame)
         time.sleep(0.2)
-        return len(list(tap.read(buffers()))), tap.lost()
+        return len(list(tap.read(Buffers()))), tap.lost()
     finally:
         release([tap.socket])
 

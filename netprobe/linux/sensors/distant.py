@@ -10,7 +10,8 @@ from netprobe.errors import CannotLook, NetprobeError
 from netprobe.kernel.elsewhere import Elsewhere, HostSensors, Place
 from netprobe.wire.bpf import Instruction, packed
 
-from .tap import Caught, Room, Taken, caught, index_of
+from .haul import Taken
+from .tap import Caught, Room, caught, index_of
 
 NO_WORD = (errno.EBADMSG, errno.EPROTO)  # made of an answer that is none
 
@@ -44,12 +45,12 @@ class DistantTap:
         """A descriptor that can be read when something has come from its host."""
         return self.sensors.fileno()
 
-    def take(self, buffers: object) -> list[Taken]:  # noqa: ARG002 - as a tap here
+    def take(self, buffers: object) -> list[list[Taken]]:  # noqa: ARG002 - as a tap here
         """Everything that has come, not yet looked at."""
         found = self.sensors.taken(self._number)
         taken = [(address, control, frame) for _, address, control, frame in found]
         self._names.update((index_of(each), name) for each, (name, *_) in zip(taken, found, strict=True))
-        return taken
+        return [taken] if taken else []
 
     def caught(self, taken: Taken) -> Caught:
         """A frame that `take` gave."""

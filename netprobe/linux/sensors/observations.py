@@ -15,11 +15,13 @@ from netprobe.wire.dissect import ETHERNET, DissectedPacket, dissect, dissect_se
 from netprobe.wire.fragments import restored
 from netprobe.wire.mark import PROTOCOL_NUMBERS, RUN_BYTES, TOKEN_BYTES, Mark, mark_of
 from netprobe.wire.recognise import Recognised, Recogniser
+from netprobe.wire.rehearsal import imagined
 
 from .distant import DistantTap
+from .haul import Haul, Taken
 from .kept import Kept, Sample, sequence_of
 from .sender import Heard
-from .tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught, Taken, Tap
+from .tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught, Tap
 
 ANSWER_TYPES = (2, 136)  # ARP reply, neighbour advertisement
 MOST_ERRORS = 1000  # of the kernel's, about the packets of one run
@@ -31,9 +33,11 @@ class Logbook:
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self.home = watch.probe.source.namespace or ""
+        self._asked = (watch.probe.destination.address or "").partition("%")[0]
         self._said: list[Observation] = []  # not from a tap
         self._caught: list[Kept] = []
-        self._taken: list[tuple[Tap | DistantTap, Taken]] = []  # not looked at yet
+        self._taken: list[tuple[Tap | DistantTap, Haul | Sequence[Taken]]] = []  # not looked at yet
+        self.waiting = 0  # how many frames these are
         self._unsaid: list[tuple[int, Flow | None, int]] = []
         self._so_far: list[Observation] = []
         # the ns since the epoch at which each sequence was handed to the kernel, refused ones too
@@ -63,6 +67,19 @@ class Logbook:
             self._ears(read)
         return read.flow if read is not None else None
 
+    def rehearsed(self, packet: bytes) -> Sequence[Observation]:
+        """What would be said of an answer to a packet that is about to be sent; said nowhere."""
+        protocol = PROTOCOL_NUMBERS.get(self.mark.protocol)
+        if protocol is None:
+            return ()
+        book = Logbook(self.watch)
+        book.begin(self.mark, self._source)
+        book.expect(packet)
+        book._sent[0] = 0
+        answer = imagined(packet, self._source, self._asked, protocol)
+        book.heard(Heard(0, answer))
+        return book.said()
+
     def sent(self, sequence: int, flow: Flow | None, now_ns: int) -> None:
         """A packet was handed to the kernel; `flow` is what `expect` made of it."""
         self._start_ns = self._start_ns or now_ns
@@ -73,8 +90,7 @@ class Logbook:
         probe = self.watch.probe
         if probe.protocol not in PROTOCOL_NUMBERS:
             return dissect(packet)
-        dst = (probe.destination.address or "").partition("%")[0]
-        return dissect_segment(packet, self._source, dst, PROTOCOL_NUMBERS[probe.protocol])
+        return dissect_segment(packet, self._source, self._asked, PROTOCOL_NUMBERS[probe.protocol])
 
     def refused(self, sequence: int, error: OSError, now_ns: int) -> None:
         """The kernel refused a packet, or the socket for it."""
@@ -189,22 +205,19 @@ class Logbook:
         before = (sequence for sequence, sent_ns in reversed(self._sent.items()) if sent_ns <= stamp_ns)
         return next((sequence for sequence in before if (sequence, True) not in self._answered), None)
 
-    def took(self, tap: Tap | DistantTap, taken: Sequence[Taken]) -> None:
+    def took(self, tap: Tap | DistantTap, taken: Haul | Sequence[Taken]) -> None:
         """A tap took some frames; they are looked at when somebody asks for what they are."""
-        self._taken += [(tap, each) for each in taken]
-
-    @property
-    def waiting(self) -> int:
-        """How many frames were taken and not looked at yet."""
-        return len(self._taken)
+        self._taken.append((tap, taken))
+        self.waiting += len(taken)
 
     def look(self) -> None:
         """Look at what was taken so far: there is time."""
         unsaid, self._unsaid = self._unsaid, []
         for sequence, flow, now_ns in unsaid:
             self._say("sent", now_ns, sequence=sequence, leg=Leg.REQUEST, flow=flow)
-        taken, self._taken = self._taken, []
-        for frame in sorted((tap.caught(each) for tap, each in taken), key=lambda caught: caught.stamp_ns):
+        taken, self._taken, self.waiting = self._taken, [], 0
+        frames = (tap.caught(each) for tap, some in taken for each in some)
+        for frame in sorted(frames, key=lambda caught: caught.stamp_ns):
             self.caught(frame)
         self._sample.thin(self._caught, self._so_far)
 

@@ -28,8 +28,11 @@ class Sensor:
         """The descriptors to wait for; `read` may be called from now on."""
         return ()
 
+    def rehearse(self) -> None:
+        """The first packet is about to be sent: what is done then for the first time may be done once now."""
+
     def clear(self) -> None:
-        """The first packet is about to be sent: what came before it may be thrown away."""
+        """What came until now, before the first packet, may be thrown away."""
 
     def read(self) -> None:
         """Give the book what has come. Called often, and must not wait."""

@@ -15,18 +15,18 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
-from mmap import mmap
+from itertools import chain
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from netprobe.kernel.arrays import array
 from netprobe.kernel.elsewhere import DistantSocket
-from netprobe.kernel.received import Header, OneOfMany, Piece
 from netprobe.wire.bpf import RET, Instruction, packed
 from netprobe.wire.dissect import ETHERNET, RAW_IP
 from netprobe.wire.numbers import ETHERNET_DEVICES
+
+from .haul import AT_ONCE, Buffers, Haul, Taken
 
 SO_ATTACH_FILTER = 26  # include/uapi/asm-generic/socket.h
 SO_RCVBUFFORCE = 33
@@ -37,11 +37,8 @@ TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID = 1 << 4, 1 << 6
 PACKET_OTHERHOST, PACKET_OUTGOING = 3, 4
 ETH_P_ALL = 3
 SIOCGIFNAME = 0x8910
-MSG_DONTWAIT = 0x40
 
 BUFFER = 1 << 20  # bytes of queue: 64 KiB lost 21 % of a burst over 200 namespaces
-AT_ONCE = 16  # frames of one call
-FRAME, CONTROL, NAME = 1 << 16, 256, 20  # bytes of each, its control messages and its struct sockaddr_ll
 LATEST, LONGEST = (1 << 63) - 1, (1 << 32) - 1  # ns and bytes, as a capture can tell them
 NOTHING = ((RET, 0, 0, 0),)  # a filter
 _AUXDATA = struct.Struct("=IIIHHHH")  # struct tpacket_auxdata
@@ -50,63 +47,6 @@ _ALIGNMENT = struct.calcsize("@N")  # of a control message
 
 _libc = ctypes.CDLL(None, use_errno=True)
 AnySocket: TypeAlias = "socket.socket | DistantSocket"
-
-
-# as recvmsg(2) gave them: struct sockaddr_ll, the control messages, the frame
-Taken = tuple[bytes, bytes, bytes]
-
-
-class _Buffers:
-    """One place to receive into, shared by all taps of a run: what waits at one comes by one system call.
-
-    Its memory is the kernel's until it is written to.
-    """
-
-    def __init__(self) -> None:
-        self._memory = mmap(-1, AT_ONCE * (FRAME + CONTROL + NAME))
-        start = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
-        self._pieces = (Piece * AT_ONCE)(*(Piece(start + k * FRAME, FRAME) for k in range(AT_ONCE)))
-        piece, size = ctypes.addressof(self._pieces), ctypes.sizeof(Piece)
-        self._controls, self._names = AT_ONCE * FRAME, AT_ONCE * (FRAME + CONTROL)
-        headers = (
-            Header(
-                start + self._names + k * NAME, NAME, piece + k * size, 1,
-                start + self._controls + k * CONTROL, CONTROL, 0,
-            )
-            for k in range(AT_ONCE)
-        )  # fmt: skip
-        self._many = (OneOfMany * AT_ONCE)(*(OneOfMany(header, 0) for header in headers))
-        self._each = [(one, one.header) for one in self._many]
-        self._fresh, self._at = bytes(self._many), ctypes.byref(self._many)  # the kernel writes lengths over
-        self._try()
-
-    def _try(self) -> None:
-        """Receive something now: the first time takes five times as long as the next."""
-        with suppress(OSError):
-            ours, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-            with ours, other:
-                for _ in range(AT_ONCE // 2):
-                    other.send(bytes(64))
-                self.receive(ours.fileno())
-
-    def receive(self, fd: int) -> list[Taken] | None:
-        """The next frames that wait at a socket, no more where they are fewer than AT_ONCE; None where it had
-        something else to tell.
-        """
-        count = _libc.recvmmsg(fd, self._at, AT_ONCE, MSG_DONTWAIT, None)
-        if count <= 0:
-            return None if ctypes.get_errno() in (errno.ENETDOWN, errno.EINTR) else []
-        taken, memory = [], self._memory
-        for k in range(count):
-            one, header = self._each[k]
-            frame, control, name = k * FRAME, self._controls + k * CONTROL, self._names + k * NAME
-            taken.append((
-                memory[name : name + NAME],
-                memory[control : control + header.controllen],
-                memory[frame : frame + one.length],
-            ))  # fmt: skip
-        ctypes.memmove(self._many, self._fresh, count * ctypes.sizeof(OneOfMany))
-        return taken
 
 
 class Caught(Struct, frozen=True):
@@ -169,27 +109,26 @@ class Tap:
         """The socket's descriptor, for epoll."""
         return self.socket.fileno()
 
-    def read(self, buffers: _Buffers) -> Iterator[Caught]:
+    def read(self, buffers: Buffers) -> Iterator[Caught]:
         """Everything that is queued now, oldest first."""
-        return map(self.caught, self.take(buffers))
+        return map(self.caught, chain.from_iterable(self.take(buffers)))
 
-    def take(self, buffers: _Buffers) -> list[Taken]:
+    def take(self, buffers: Buffers) -> list[Haul]:
         """Everything that is queued now, not yet looked at: the queue is empty soon, whatever `caught` costs
         later.
 
         A tap that has no room left hears nothing from then on, so that a flood costs neither memory nor time.
         """
-        fd, taken = self.socket.fileno(), list[Taken]()
+        fd, taken = self.socket.fileno(), list[Haul]()
         while not self.full:
             came = buffers.receive(fd)
             if came is None:  # ENETDOWN is told once, and the queue goes on
                 continue
-            for each in came:
-                taken.append(each)
-                self._count(len(each[2]))
-                if self.full:
-                    break
-            if len(came) < AT_ONCE:
+            count = len(came)
+            if count:
+                self._keep(came)
+                taken.append(came)
+            if count < AT_ONCE:
                 break
         return taken
 
@@ -208,12 +147,19 @@ class Tap:
         self._frames, self._bytes, self.full = self._room.frames, self._room.bytes, False
         attach(self.socket, self._instructions)
 
-    def _count(self, size: int) -> None:
-        self._frames, self._bytes = self._frames - 1, self._bytes - size
-        if self._frames <= 0 or self._bytes <= 0:
-            self.full = True
-            attach(self.socket, NOTHING)
-            empty(self.socket)
+    def _keep(self, haul: Haul) -> None:
+        """Give the frames room; what comes after the last of it is left out."""
+        for number, size in enumerate(haul.sizes(), 1):
+            self._frames, self._bytes = self._frames - 1, self._bytes - size
+            if self._frames <= 0 or self._bytes <= 0:
+                haul.cut(number)
+                self._stop()
+                return
+
+    def _stop(self) -> None:
+        self.full = True
+        attach(self.socket, NOTHING)
+        empty(self.socket)
 
     def caught(self, taken: Taken) -> Caught:
         """A frame that `take` gave. The tap has to be open still: it asks for the interface's name."""
@@ -259,11 +205,6 @@ def caught(namespace: str, interface: str, taken: Taken, shift_ns: int = 0, boun
     length = min(length, LONGEST) or len(frame)
     stamp_ns = max(0, stamp_of(ancillary) + shift_ns)
     return Caught(namespace, interface, stamp_ns, packet_type, frame, length, link_type, index, bound_ns)
-
-
-def buffers() -> _Buffers:
-    """A place to receive into."""
-    return _Buffers()
 
 
 def bind_packet(sock: AnySocket, index: int, protocol: int) -> None:

@@ -17,10 +17,11 @@ from netprobe.wire.bpf import Instruction
 from netprobe.wire.filter import side_filter, tap_filter
 
 from .distant import DistantTap, sensors_of, understood
+from .haul import Buffers
 from .observations import Logbook
 from .ports import enslaved
 from .sensor import Sensor
-from .tap import Room, Tap, buffers
+from .tap import Room, Tap
 
 AnyTap: TypeAlias = Tap | DistantTap
 
@@ -43,7 +44,7 @@ class Taps(Sensor):
         self._hosts = sensors_of(handles, (book.home, *watch.namespaces))
         source = handles[book.home]
         self._source = source.sensors() if isinstance(source, Elsewhere) else None
-        self._buffers = buffers()
+        self._buffers = Buffers()
 
     def arm(self) -> None:
         """Open the taps in every namespace to watch; one where that fails is blind.
@@ -87,6 +88,10 @@ class Taps(Sensor):
             host.begin()
         return [each.fileno() for each in (*self._taps, *self._hosts)]
 
+    def rehearse(self) -> None:
+        """Receive into the buffers, and find their memory."""
+        self._buffers.rehearse()
+
     def clear(self) -> None:
         """Make room in taps that have little left."""
         for tap in self._taps:
@@ -96,7 +101,8 @@ class Taps(Sensor):
     def read(self) -> None:
         """Take what is queued at each tap."""
         for tap in self._taps:
-            self.book.took(tap, tap.take(self._buffers))
+            for haul in tap.take(self._buffers):
+                self.book.took(tap, haul)
 
     def finish(self) -> None:
         """Take what the taps of other hosts have still, and say what was lost."""
@@ -113,12 +119,14 @@ class Taps(Sensor):
 
     def _take_last(self, tap: DistantTap) -> None:
         """Of a host that was lost nothing is known from then on."""
-        self.book.took(tap, tap.take(None))
+        for haul in tap.take(None):
+            self.book.took(tap, haul)
         if tap.sensors.gone and not tap.beside:
             self.book.blind(tap.namespace, tap.sensors.gone)
 
     def close(self) -> Iterable[socket.socket]:
         """The sockets of the taps here; those of other hosts are closed there."""
+        self._buffers.close()
         for host in self._hosts:
             host.end()
         return [tap.socket for tap in self._taps if isinstance(tap, Tap)]
