@@ -29,9 +29,8 @@ from netprobe.model import (
     Snapshot,
 )
 from netprobe.predict.peers import mutual
-from netprobe.predict.predict import Prediction, predict
+from netprobe.predict.predict import Course, Prediction, predict
 from netprobe.predict.view import Rulings
-from netprobe.predict.walk import Waypoint
 
 from .clock import Clock
 from .conclude import explain
@@ -48,10 +47,10 @@ def foresee(
     Raises CannotLook when reading brings nothing new: then nobody knows, which is no answer.
     """
     rulings: Rulings = {}
-    waypoint, reading = Waypoint(), _Progress(world)
+    course, reading = Course(), _Progress(world)
     while True:
         with clock.of("predict"):
-            outcome = predict(snapshot, probe, rulings=rulings, waypoint=waypoint)
+            outcome = predict(snapshot, probe, rulings=rulings, course=course)
         if isinstance(outcome, Prediction):
             return snapshot, outcome
         with clock.of("snapshot"):

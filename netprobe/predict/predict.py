@@ -37,26 +37,54 @@ from .view import Fork, Forks, Ground, Lacking, Packet, Rulings
 from .walk import Walker, Waypoint
 
 
+class Course(Waypoint):
+    """How far the walks of one question have come, and what the last one came to by what the model says of
+    routes that the kernel was not asked for yet.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._supposed: tuple[Snapshot, Ground, Prediction] | None = None
+
+    def suppose(self, snapshot: Snapshot, ground: Ground, prediction: Prediction) -> None:
+        """A walk has come to its end with routes unasked."""
+        self._supposed = snapshot, ground, prediction
+
+    def confirmed(self, snapshot: Snapshot) -> Prediction | None:
+        """What was supposed, where the kernel has answered all that was unasked and nothing of it differs:
+        the walk with these answers is the same step for step. None where it may be another.
+        """
+        if self._supposed is None:
+            return None
+        before, ground, prediction = self._supposed
+        is_same = all(getattr(snapshot, part) is getattr(before, part) for part in _BESIDE_ANSWERS)
+        return prediction if is_same and ground.agrees(snapshot.answers) else None
+
+
+_BESIDE_ANSWERS = tuple(part for part in Snapshot.__struct_fields__ if part != "answers")
+
+
 def predict(
     snapshot: Snapshot,
     probe: Probe,
     ask: bool = True,
     rulings: Rulings | None = None,
-    waypoint: Waypoint | None = None,
+    course: Course | None = None,
 ) -> Prediction | tuple[Need, ...]:
     """Walk the probe through `snapshot`: a prediction, or the needs that must be read before one can be made.
 
     With `ask` the kernel's own route lookups are among the needs; without, the model's FIB decides alone.
     `rulings` is filled with what rules said, so that the next walk over the same namespaces need not ask them
-    again, and `waypoint` with how far the request came, so that what it lacks further on is found from there.
+    again, and `course` with how far the request came, so that what it lacks further on is found from there,
+    and what the kernel's answers confirm need not be walked again.
     """
-    further = (
-        waypoint.lacking(Ground(snapshot, ask, probe.destination.namespace, rulings)) if waypoint else ()
-    )
+    if course is not None and (confirmed := course.confirmed(snapshot)) is not None:
+        return confirmed
+    further = course.lacking(Ground(snapshot, ask, probe.destination.namespace, rulings)) if course else ()
     if further:
         return further
     forks = Forks()
-    found = _once(snapshot, probe, ask, rulings, forks, waypoint)
+    found = _once(snapshot, probe, ask, rulings, forks, course)
     if not isinstance(found, Prediction) or not forks.met:
         return found
     return _settled(found, forks.met, lambda chosen: _once(snapshot, probe, ask, rulings, chosen))
@@ -71,17 +99,22 @@ def _once(
     ask: bool,
     rulings: Rulings | None,
     forks: Forks,
-    waypoint: Waypoint | None = None,
+    course: Course | None = None,
 ) -> Prediction | tuple[Need, ...]:
     """One walk, there and back."""
     ground = Ground(snapshot, ask, probe.destination.namespace, rulings, forks)
     try:
-        prediction = _predict(ground, probe, waypoint)
+        prediction = _predict(ground, probe, course)
     except Lacking as lacking:
         return lacking.needs
     except Unread as unread:  # before the packet has taken a step
         return Prediction(probe, Walk((), unread.finish.end, unread.finish.stop))
-    return tuple(ground.unasked) or replace(prediction, rules=tuple(ground.passed))
+    prediction = replace(prediction, rules=tuple(ground.passed))
+    if not ground.unasked:
+        return prediction
+    if course is not None and not forks.met:
+        course.suppose(snapshot, ground, prediction)
+    return tuple(ground.unasked)
 
 
 def _settled(
@@ -114,7 +147,7 @@ def _is_idle(n: int, passing: dict[tuple[int, ...], bool]) -> bool:
     return all(passes is passing[(*ways[:n], 0, *ways[n + 1 :])] for ways, passes in passing.items())
 
 
-def _predict(ground: Ground, probe: Probe, waypoint: Waypoint | None) -> Prediction:
+def _predict(ground: Ground, probe: Probe, course: Course | None) -> Prediction:
     sourced = _with_source(ground, _as_its_kernel(ground, probe))
     if isinstance(sourced, Prediction):
         return sourced
@@ -122,7 +155,7 @@ def _predict(ground: Ground, probe: Probe, waypoint: Waypoint | None) -> Predict
         walked = arping.exchange(ground, Walker(ground), sourced)
         return Prediction(replace(sourced, device=walked.device), walked.request, walked.reply)
     trail = Trail(ground, Leg.REQUEST)
-    request = _walk(trail, sourced, waypoint)
+    request = _walk(trail, sourced, course)
     if request.end is End.DELIVER:
         return _answered(ground, sourced, trail, request)
     if request.end is End.EXIT:
@@ -141,10 +174,10 @@ def _predicted(
     )
 
 
-def _walk(trail: Trail, probe: Probe, waypoint: Waypoint | None) -> Walk:
+def _walk(trail: Trail, probe: Probe, course: Course | None) -> Walk:
     assert probe.source.namespace is not None
     packet = first_packet(trail.ground, probe)
-    finish = Walker(trail.ground, waypoint).packet(trail, probe.source.namespace, packet)
+    finish = Walker(trail.ground, course).packet(trail, probe.source.namespace, packet)
     return trail.walked(
         replace(finish, stop=_where_learned(trail, probe.source.namespace, packet, finish.stop))
     )
@@ -225,7 +258,12 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
         refused = routing.refuse_output(namespace, blank, decision)
         return Prediction(probe, Walk((), end_of(refused), refused), routed=routed)
     link = namespace.link(decision.index)
-    src = _chosen(ground.kernel_route(name, asked), decision, dst) or fib.source_for(namespace, decision, dst)
+    told = ground.kernel_route(
+        name,
+        asked,
+        lambda answer: _chosen(answer, decision, dst) in (None, fib.source_for(namespace, decision, dst)),
+    )
+    src = _chosen(told, decision, dst) or fib.source_for(namespace, decision, dst)
     if src is None:
         nothing = ip_ends.without_source(namespace, link, decision, dst)
         stop = (ipv6.refused(namespace, 6) if ":" in dst else None) or nothing

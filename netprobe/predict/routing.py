@@ -63,7 +63,13 @@ def decide(ground: Ground, name: str, asked: RouteQuery) -> FibResult:
     """The route for a query. Where the kernel and the model name different legs, the kernel's is taken."""
     namespace = ground.namespace(name)
     own = fib.sought(namespace, asked)
-    answer = None if _is_refused(namespace, asked) else ground.kernel_route(name, asked)
+    if _is_refused(namespace, asked):
+        return own
+    return _told(own, ground.kernel_route(name, asked, lambda answer: _told(own, answer) == own))
+
+
+def _told(own: FibResult, answer: RouteAnswer | None) -> FibResult:
+    """The model's decision when the kernel has answered."""
     if answer is None:
         return own
     if answer.error is not None:

@@ -4,7 +4,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from netprobe.model import (
     AskConnection,
+    AskedRoute,
     AskRoute,
     ConntrackEntry,
     FindMacvlans,
@@ -42,6 +43,8 @@ from .unread import Unread, guarded
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 # what rules said, and in which state of their namespace
 Rulings = dict[tuple[object, ...], tuple[Namespace, Ruling]]
+# of an answer to a route lookup, whether it comes to the same as none
+Confirms = Callable[[RouteAnswer | None], bool]
 # a hook of a namespace, and the packet at it
 Fork = tuple[object, ...]
 
@@ -164,7 +167,8 @@ class Ground:
         self.goal = goal
         self.rulings: Rulings = {} if rulings is None else rulings
         self.forks = forks or Forks()
-        self.unasked: dict[AskRoute, None] = {}
+        # whether an answer would change nothing of what was decided without it
+        self.unasked: dict[AskRoute, list[Confirms]] = {}
         self.tunnelled = 0
         self.passed: list[PassedRules] = []  # the rules that have matched on this walk
         # the port at which a bridge has heard a MAC on this walk: (namespace, bridge, VLAN, MAC)
@@ -353,16 +357,25 @@ class Ground:
         _be_read(name, "tracked connections", found.why, Stage.PREROUTING)
         return found.entries
 
-    def kernel_route(self, name: str, query: RouteQuery) -> RouteAnswer | None:
+    def kernel_route(self, name: str, query: RouteQuery, confirms: Confirms) -> RouteAnswer | None:
         """What the kernel answered to a route lookup; None where it was not asked (yet, or because the model
-        was changed).
+        was changed). `confirms` tells of an answer whether it comes to the same as none.
         """
         found = self._answers.get((name, query))
         if found is None:
-            self.unasked |= {AskRoute(name, query): None} if self.ask else {}
+            if self.ask:
+                self.unasked.setdefault(AskRoute(name, query), []).append(confirms)
             return None
         _be_read(name, f"kernel's route to {query.dst}", found.why, Stage.ROUTE)
         return found.answer
+
+    def agrees(self, answers: Iterable[AskedRoute]) -> bool:
+        """Whether these answer all that was unasked, and each comes to the same as none."""
+        told = {AskRoute(each.namespace, each.query): each for each in answers}
+        return all(
+            need in told and told[need].why is None and all(same(told[need].answer) for same in confirms)
+            for need, confirms in self.unasked.items()
+        )
 
 
 def _be_read(name: str, what: str, why: str | None, stage: Stage) -> None:

@@ -9,8 +9,7 @@ from networks import MAC, RULES, lo, local, probe, veth, via
 from netprobe.model import FindPeer, FoundPeer, InterfaceAddress, Namespace, Need, ReadNamespace, Snapshot
 from netprobe.predict import ip
 from netprobe.predict.peers import mutual
-from netprobe.predict.predict import Prediction, predict
-from netprobe.predict.walk import Waypoint
+from netprobe.predict.predict import Course, Prediction, predict
 
 LAST = 40
 
@@ -53,14 +52,14 @@ def given(snapshot: Snapshot, needs: tuple[Need, ...]) -> Snapshot:
     return mutual(snapshot)
 
 
-def walked(waypoint: Waypoint | None, monkeypatch: pytest.MonkeyPatch) -> tuple[Prediction, int]:
+def walked(waypoint: Course | None, monkeypatch: pytest.MonkeyPatch) -> tuple[Prediction, int]:
     """The prediction, and how often a packet came in somewhere until it was made."""
     calls = []
     receive = ip.receive
     monkeypatch.setattr(ip, "receive", lambda *args, **more: calls.append(1) or receive(*args, **more))
     snapshot = Snapshot()
     for _ in range(4 * LAST):
-        outcome = predict(snapshot, PROBE, ask=False, waypoint=waypoint)
+        outcome = predict(snapshot, PROBE, ask=False, course=waypoint)
         if isinstance(outcome, Prediction):
             return outcome, len(calls)
         snapshot = given(snapshot, outcome)
@@ -70,7 +69,7 @@ def walked(waypoint: Waypoint | None, monkeypatch: pytest.MonkeyPatch) -> tuple[
 def test_what_is_walked_grows_with_the_way_and_not_with_its_square(monkeypatch: pytest.MonkeyPatch) -> None:
     anew, often = walked(None, monkeypatch)
     monkeypatch.undo()
-    onward, seldom = walked(Waypoint(), monkeypatch)
+    onward, seldom = walked(Course(), monkeypatch)
     assert onward == anew
     assert onward.passes, onward.stop
     assert often > LAST * LAST / 2
@@ -78,11 +77,11 @@ def test_what_is_walked_grows_with_the_way_and_not_with_its_square(monkeypatch: 
 
 
 def test_a_waypoint_that_is_asked_for_the_same_again_lets_the_walk_begin_anew() -> None:
-    waypoint, snapshot = Waypoint(), Snapshot()
+    waypoint, snapshot = Course(), Snapshot()
     for _ in range(6):
-        outcome = predict(snapshot, PROBE, ask=False, waypoint=waypoint)
+        outcome = predict(snapshot, PROBE, ask=False, course=waypoint)
         assert not isinstance(outcome, Prediction)
         snapshot = given(snapshot, outcome)
-    outcome = predict(snapshot, PROBE, ask=False, waypoint=waypoint)
+    outcome = predict(snapshot, PROBE, ask=False, course=waypoint)
     for _ in range(3):  # nothing was read
-        assert predict(snapshot, PROBE, ask=False, waypoint=waypoint) == outcome
+        assert predict(snapshot, PROBE, ask=False, course=waypoint) == outcome
