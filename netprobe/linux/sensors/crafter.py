@@ -85,20 +85,26 @@ class Crafter:
         self._hold((os.fdopen(ask_in, "wb"), os.fdopen(answer_out, "rb")), pid)
 
     def __call__(self, recipe: Recipe) -> Iterator[bytes]:
-        """The packets of `recipe`, as `netprobe.wire.craft.craft` makes them; the worker is ahead of who
-        takes them.
+        """The packets of `recipe`, as `netprobe.wire.craft.craft` makes them; the worker begins at once, and
+        is ahead of who takes them.
         """
         if self._streams is None or recipe.mark.protocol is Protocol.OTHER:
             return craft(recipe)
-        return self._stream(recipe, *self._streams)
+        stream = self._stream(recipe, *self._streams)
+        next(stream)
+        return stream
 
     def _stream(self, recipe: Recipe, asking: IO[bytes], answering: IO[bytes]) -> Iterator[bytes]:
-        done = 0
+        """Nothing when the worker is asked, and then the packets."""
+        done, is_asked = 0, False
         try:
-            with suppress(OSError, EOFError, ValueError):  # the worker is gone: the rest is made here
+            with suppress(OSError, ValueError):
                 marshal.dump(_as_plain(recipe), asking)
                 asking.flush()
-                while done < recipe.mark.count:
+                is_asked = True
+            yield b""
+            with suppress(OSError, EOFError, ValueError):  # the worker is gone: the rest is made here
+                while is_asked and done < recipe.mark.count:
                     packet = marshal.load(answering)
                     done += 1
                     yield packet
@@ -176,7 +182,9 @@ class GuestCrafter(Crafter):
     def _stream(self, recipe: Recipe, asking: IO[bytes], answering: IO[bytes]) -> Iterator[bytes]:
         if not self._asked.acquire(blocking=False):
             with GuestCrafter() as another:
-                yield from another(recipe)
+                packets = another(recipe)
+                yield b""
+                yield from packets
             return
         try:
             yield from super()._stream(recipe, asking, answering)

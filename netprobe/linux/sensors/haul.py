@@ -9,7 +9,7 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from mmap import mmap
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
 from netprobe.kernel.received import Header, OneOfMany, Piece
 
@@ -68,11 +68,11 @@ class Haul:
 class Buffers:
     """The place to receive into, shared by all taps of a run: what waits at one comes by one system call.
 
-    Its memory is the kernel's until it is written to. Close it.
+    Its memory is the kernel's until it is written to. Those of former runs are lent again.
     """
 
     def __init__(self) -> None:
-        self._memory = mmap(-1, SLOTS * SLOT)
+        self._memory = mmap(-1, SLOTS * SLOT, flags=MAP_PRIVATE | MAP_ANONYMOUS)
         start = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
         slots = range(start, start + SLOTS * SLOT, SLOT)
         self._pieces = (Piece * SLOTS)(*(Piece(slot + BEFORE, FRAME) for slot in slots))
@@ -83,13 +83,15 @@ class Buffers:
         self.many = (OneOfMany * SLOTS)(*(OneOfMany(header, 0) for header in headers))
         self._fresh = bytes(self.many)  # the kernel writes lengths over
         self._next, self._lying = 0, list[Haul]()
+        self._is_lent, self._is_found = True, False
 
     def rehearse(self) -> None:
         """Receive something now: the first time takes five times as long as the next, and a page that was
         never written to has to be found first.
         """
-        for slot in range(USUAL):
+        for slot in range(0 if self._is_found else USUAL):
             self._memory[slot * SLOT] = 0
+        self._is_found = True
         with suppress(OSError):
             ours, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
             with ours, other:
@@ -133,5 +135,21 @@ class Buffers:
         )
 
     def close(self) -> None:
-        """Let go of what lies there; who has it keeps it."""
-        self._lying.clear()
+        """For the next run. What lies there is copied: who has it keeps it. Harmless when repeated."""
+        self._begin()
+        if self._is_lent:
+            self._is_lent = False
+            _idle.append(self)
+
+    @staticmethod
+    def lent() -> Buffers:
+        """A place that is nobody's now. Close it."""
+        try:
+            place = _idle.pop()
+        except IndexError:
+            return Buffers()
+        place._is_lent = True
+        return place
+
+
+_idle: list[Buffers] = []

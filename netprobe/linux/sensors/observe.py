@@ -68,9 +68,10 @@ def observe(
         if sender is None:
             return book.observations()
         book.begin(mark_of(probe, sender.source_ports, watch.ports, watch.services), sender.source)
+        packets = crafter(sender.recipe(book.mark))  # a worker makes them while the sensors are armed
         for sensor in sensors:
             sensor.arm()
-        interruption = _sent_and_heard(_Loop(book, sender, sensors, settled), crafter)
+        interruption = _sent_and_heard(_Loop(book, sender, sensors, settled), packets)
         unheard = sender.lost()
         for sensor in sensors:
             sensor.finish()
@@ -84,14 +85,14 @@ def observe(
         _release(sender, sensors)
 
 
-def _sent_and_heard(loop: _Loop, crafter: Craft) -> KeyboardInterrupt | None:
+def _sent_and_heard(loop: _Loop, packets: Iterable[bytes]) -> KeyboardInterrupt | None:
     """Send all and wait; what netprobe itself lacks for that is in the book. Returns the interruption, if
     there was one.
     """
     try:
         with select.epoll() as epoll:
             loop.listen(epoll)
-            loop.run(crafter(loop.sender.recipe(loop.book.mark)))
+            loop.run(packets)
     except OSError as error:
         if not is_short(error):
             raise

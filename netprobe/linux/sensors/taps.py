@@ -44,7 +44,7 @@ class Taps(Sensor):
         self._hosts = sensors_of(handles, (book.home, *watch.namespaces))
         source = handles[book.home]
         self._source = source.sensors() if isinstance(source, Elsewhere) else None
-        self._buffers = Buffers()
+        self._buffers = Buffers.lent()
 
     def arm(self) -> None:
         """Open the taps in every namespace to watch; one where that fails is blind.
