@@ -49,8 +49,13 @@ def paired(lines: Sequence[str]) -> dict[str, int]:
     """/proc/net/snmp and netstat: `Ip: InReceives …` over `Ip: 17 …` gives {"IpInReceives": 17}."""
     counters: dict[str, int] = {}
     for names, values in zip(lines[::2], lines[1::2], strict=False):
-        counters.update(zip(_named(names), map(int, values.split()[1:]), strict=False))
+        counters |= _paired(names, values)
     return counters
+
+
+@lru_cache(maxsize=64)  # those of what nobody uses stand still
+def _paired(names: str, values: str) -> Mapping[str, int]:
+    return dict(zip(_named(names), map(int, values.split()[1:]), strict=False))
 
 
 @lru_cache(maxsize=64)  # a kernel has the same in all namespaces
