@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import msgspec
 from msgspec.structs import replace
 
 from netprobe.kernel.elsewhere import Place
 from netprobe.linux import netns
 from netprobe.model import Chain, ChainQuery, Rule, Table
 from netprobe.rules.read.iptables_save import read_chain as read_printed
-from netprobe.rules.read.nft_json import KernelChain, listed, of_table
+from netprobe.rules.read.nft_json import NOT_UNDERSTOOD, KernelChain, listed, of_table
 from netprobe.rules.read.nft_statement import statements
 
 from . import remembered
@@ -166,6 +165,6 @@ def _printed_by_nft(fd: Place, query: ChainQuery) -> Chain:
     try:
         written_out = texts.output.decode("utf-8", "surrogateescape")
         table = of_table(listed(values.output), (query.family, query.table), written_out)
-    except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
+    except NOT_UNDERSTOOD as error:
         return Chain(query.chain, unread=f"nft printed something that is not understood: {error}")
     return table.chain(query.chain) or Chain(query.chain, unread=GONE)

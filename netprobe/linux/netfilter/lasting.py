@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
-from netprobe.rules.read.nft_json import listed
+from netprobe.rules.read.nft_json import NOT_UNDERSTOOD, listed
 
 # of libnftables-json(5): what a rule may do, what it may look at, and how that is written
 _WORDS = frozenset((
@@ -30,9 +30,12 @@ _BY_NUMBER = "iface_index"
 
 
 def is_lasting(listing: bytes) -> bool:
-    """Whether all that `nft -j list` has printed lasts. Raises as `listed`."""
-    objects = (each for item in listed(listing) for each in item.items())
-    return all(kind in _LASTS and _LASTS[kind](found) for kind, found in objects)
+    """Whether all that `nft -j list` has printed lasts."""
+    try:
+        objects = (each for item in listed(listing) for each in item.items())
+        return all(kind in _LASTS and _LASTS[kind](found) for kind, found in objects)
+    except NOT_UNDERSTOOD:
+        return False
 
 
 def _is_lasting_set(found: dict[str, Any]) -> bool:

@@ -11,13 +11,12 @@ import errno
 from collections.abc import Iterable, Mapping, Set
 from contextlib import ExitStack
 
-import msgspec
 from msgspec.structs import replace
 
 from netprobe.kernel.elsewhere import Place
 from netprobe.linux import deadline, netns
 from netprobe.model import AskedSet, Blind, IpSet, Ruleset, SetQuery, Table
-from netprobe.rules.read.nft_json import read_listing
+from netprobe.rules.read.nft_json import NOT_UNDERSTOOD, read_listing
 
 from . import remembered
 from .ipset import named_in, read_sets
@@ -248,7 +247,7 @@ class RulesetReading:
             return table
         try:
             return named(table, printed)
-        except (msgspec.MsgspecError, KeyError, ValueError, TypeError):
+        except NOT_UNDERSTOOD:
             error = next((printed[each].error for each in NAMED if printed[each].error), None)
             self.unseen.append(error or "nft printed sets that are not understood")
             return table
@@ -275,7 +274,7 @@ class RulesetReading:
                 ):
                     key = (table.family, table.name)
                     tables[key] = with_elements(table, printed) if scope in terse else table
-            except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
+            except NOT_UNDERSTOOD as error:
                 flagged = {key for key in wanted if scopes({key}, self._apart) == {scope}}
                 tables |= self._in_pieces(found, flagged, texts, error)
         return tables
@@ -289,7 +288,7 @@ class RulesetReading:
         try:
             printed = run(self.fd, pieces(found, wanted)) if wanted & (found.dormant | found.owned) else {}
             tables = in_pieces(found, wanted, printed, said)
-        except (msgspec.MsgspecError, KeyError, ValueError, TypeError):
+        except NOT_UNDERSTOOD:
             tables = []
         if not tables:
             self.unseen.append(f"nft printed something that is not understood: {error}")

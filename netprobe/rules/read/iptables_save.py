@@ -16,6 +16,7 @@ from netprobe.model.pattern import pattern
 
 from .arguments import Block, blocks, tokens
 from .ebtables import arptables_arguments, ebtables_arguments
+from .terms import unknown
 from .xt_match import address, general, read_match
 from .xt_target import is_target, read_target
 
@@ -88,7 +89,10 @@ class _PrintedTable(Struct):
         packets, size, quoted, plain, arguments = line.groups()
         chain = quoted or plain
         rules = self.chains.setdefault(chain, ("-", []))[1]
-        statements, comment = read(arguments, self.family, self.chains)
+        try:
+            statements, comment = read(arguments, self.family, self.chains)
+        except (LookupError, ValueError, TypeError):  # another release's words
+            statements, comment = [unknown(arguments)], None
         counts = (int(packets), int(size)) if packets else (None, None)
         text = f"-A {chain} {arguments}".rstrip()
         rules.append(

@@ -25,6 +25,9 @@ _OBJECTS = ("quota", "limit", "counter", "ct helper", "ct timeout", "ct expectat
 
 Key = tuple[str, str]
 
+NOT_UNDERSTOOD = (msgspec.MsgspecError, LookupError, ValueError, TypeError, AttributeError, RecursionError)
+"""What the functions of this file raise for something else than libnftables-json(5) describes."""
+
 
 class KernelChain(Struct, frozen=True, gc=False):
     """A chain: its base hook, priority, policy and devices, if it has one."""
@@ -44,13 +47,13 @@ def read_listing(listing: bytes, texts: str, chains: Iterable[KernelChain], want
     """The tables of a listing that are `wanted` (family, name).
 
     `texts` is the same listing as text with handles; `chains` the kernel's, for what the JSON of some
-    versions leaves out. Raises msgspec.DecodeError for something that is no listing.
+    versions leaves out. Raises NOT_UNDERSTOOD.
     """
     return read_items(listed(listing), texts, chains, wanted)
 
 
 def listed(listing: bytes) -> list[dict[str, Any]]:
-    """The objects of a listing. Raises msgspec.DecodeError for something that is none."""
+    """The objects of a listing. Raises NOT_UNDERSTOOD."""
     items: list[dict[str, Any]] = msgspec.json.decode(listing)["nftables"]
     return items
 
@@ -143,30 +146,57 @@ def _many(value: Any) -> list[str]:
     return [word(each) for each in several if each is not None]
 
 
+class _PrintedChain(Struct, gc=False):
+    """A chain's object. Chains of rules alone have neither hook nor priority."""
+
+    name: str
+    handle: int | None = None
+    hook: str | None = None
+    prio: int = 0
+    type: str = "filter"
+    policy: str = "accept"
+
+
+class _PrintedRule(Struct):
+    """A rule's object; of its expressions other files know more."""
+
+    handle: int
+    expr: list[Any] = []
+    comment: str | None = None
+
+
+class _PrintedCounter(Struct, gc=False):
+    """A counter in a rule; where listings are without state, without numbers."""
+
+    packets: int | None = None
+    bytes: int | None = None
+
+
 def _chain(found: dict[str, Any], kernel: KernelChain | None) -> Chain:
+    said = msgspec.convert(found, _PrintedChain)
     devices = kernel.devices if kernel else tuple(_many(found.get("dev")))
-    return Chain(
-        found["name"], (), found.get("hook"), found.get("prio", 0), found.get("type", "filter"),
-        found.get("policy", "accept"), devices,
-        found.get("handle"),
-    )  # fmt: skip
+    return Chain(said.name, (), said.hook, said.prio, said.type, said.policy, devices, said.handle)
 
 
 def _rule(number: int, found: dict[str, Any], texts: Mapping[int, str]) -> Rule:
-    expressions = found.get("expr", [])
-    counter: dict[str, int] = next(
-        (each["counter"] for each in expressions if isinstance(each.get("counter"), dict)), {}
-    )
-    text = texts.get(found["handle"]) or msgspec.json.encode(expressions).decode()
+    said = msgspec.convert(found, _PrintedRule)
+    counters = (each["counter"] for each in said.expr if isinstance(each, dict) and "counter" in each)
+    counter = msgspec.convert(next(filter(_is_object, counters), {}), _PrintedCounter)
+    text = texts.get(said.handle) or msgspec.json.encode(said.expr).decode()
     return Rule(
         number,
         text,
-        _with_extensions(tuple(statements(expressions)), text),
-        found["handle"],
-        counter.get("packets"),
-        counter.get("bytes"),
-        found.get("comment"),
+        _with_extensions(tuple(statements(said.expr)), text),
+        said.handle,
+        counter.packets,
+        counter.bytes,
+        said.comment,
     )
+
+
+def _is_object(found: Any) -> bool:
+    """Of JSON: a counter of a rule is one; that of a table is referred to by its name."""
+    return isinstance(found, dict)
 
 
 def _with_extensions(found: tuple[Statement, ...], text: str) -> tuple[Statement, ...]:
@@ -182,23 +212,31 @@ def _with_extensions(found: tuple[Statement, ...], text: str) -> tuple[Statement
         return found
 
 
+class _PrintedSet(Struct):
+    """A set's or a map's object: types, those of a map's data and flags are one or several."""
+
+    name: str
+    type: Any = None
+    map: Any = None
+    flags: Any = None
+    elem: list[Any] = []
+
+
 def read_set(listing: bytes) -> NamedSet | None:
     """The set or map that `nft -j list set` prints; None for something else."""
     try:
         return next(
             (_set(each[kind]) for each in listed(listing) for kind in each if kind in ("set", "map")), None
         )
-    except (msgspec.MsgspecError, KeyError, ValueError, TypeError):
+    except NOT_UNDERSTOOD:
         return None
 
 
 def _set(found: dict[str, Any]) -> NamedSet:
-    elements = tuple(element(each) for each in found["elem"]) if "elem" in found else ()
-    data = found.get("map")
-    data = " . ".join(data) if isinstance(data, list) else data
-    return NamedSet(
-        found["name"], tuple(_many(found.get("type"))), data, tuple(_many(found.get("flags"))), elements
-    )
+    said = msgspec.convert(found, _PrintedSet)
+    data = " . ".join(_many(said.map)) if said.map is not None else None
+    elements = tuple(map(element, said.elem))
+    return NamedSet(said.name, tuple(_many(said.type)), data, tuple(_many(said.flags)), elements)
 
 
 def named_options(found: dict[str, Any]) -> dict[str, str]:

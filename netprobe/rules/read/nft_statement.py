@@ -44,11 +44,18 @@ def statements(expressions: list[Any]) -> list[Statement]:
     for expression in expressions:
         if isinstance(expression, str):
             expression = {expression: None}
-        [(kind, inside)] = expression.items()
         try:
+            [(kind, inside)] = expression.items()
             found += _statement(kind, inside)
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, ValueError, TypeError, AttributeError):
             found.append(unknown(_json(expression)))
+    return found
+
+
+def _name(found: Any) -> str:
+    """A word that JSON writes as such. Raises TypeError for anything else."""
+    if not isinstance(found, str):
+        raise TypeError(f"no name: {_json(found)}")
     return found
 
 
@@ -62,7 +69,7 @@ def _statement(kind: str, inside: Any) -> list[Statement]:
     if kind in VERDICTS:
         return [Statement(kind)]
     if kind in ("jump", "goto"):
-        return [Statement(kind, target=inside["target"])]
+        return [Statement(kind, target=_name(inside["target"]))]
     reader = READERS.get(kind)
     return reader(inside) if reader is not None else [unknown(_json({kind: inside}))]
 
@@ -83,7 +90,7 @@ _CLOCK = ("meta time", "meta hour", "meta day")
 
 
 def _match(inside: dict[str, Any]) -> list[Statement]:
-    left, right, op = term(inside["left"]), inside["right"], inside["op"]
+    left, right, op = term(inside["left"]), inside["right"], _name(inside["op"])
     if left.text in _CLOCK:
         return [Statement("match", left, op, _timed(term(right)))]
     if (
@@ -135,7 +142,7 @@ def _nat(kind: str) -> Callable[[Any], list[Statement]]:
 def _flags(inside: dict[str, Any] | None) -> dict[str, str]:
     """The flags of a statement, of which one stands there alone."""
     flags = (inside or {}).get("flags", [])
-    return dict.fromkeys(flags if isinstance(flags, list) else [flags], "")
+    return dict.fromkeys(map(_name, flags if isinstance(flags, list) else [flags]), "")
 
 
 def _optional(inside: dict[str, Any] | None, name: str) -> Term | None:
@@ -149,7 +156,7 @@ def _tproxy(inside: dict[str, Any]) -> list[Statement]:
 
 def _reject(inside: dict[str, Any] | None) -> list[Statement]:
     inside = inside or {}
-    kind = inside.get("type", "icmpx")
+    kind = _name(inside.get("type", "icmpx"))
     how = "tcp-reset" if kind == "tcp reset" else word(inside.get("expr", "port-unreachable"))
     return [Statement("reject", options={"type": kind, "with": how})]
 
