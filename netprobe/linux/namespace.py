@@ -5,6 +5,7 @@ What cannot be read becomes a `Blind` with the reason; the rest stands.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -76,16 +77,18 @@ class _Reader:
         """
         try:
             return read()
-        except OSError as error:
-            why = (
-                "CAP_NET_ADMIN is missing"
-                if isinstance(error, PermissionError)
-                else error.strerror or str(error)
-            )
+        except (OSError, struct.error) as error:  # refused, or what another host made up is too short
+            why = _why(error)
             self.blind.append(Blind(f"{what} of {self.name}", why))
             if not rare or is_short(error):
                 self.unread[part] = why
             return otherwise
+
+
+def _why(error: OSError | struct.error) -> str:
+    if isinstance(error, PermissionError):
+        return "CAP_NET_ADMIN is missing"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def read_namespace(name: str, fd: Place) -> Namespace:

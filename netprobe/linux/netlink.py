@@ -22,8 +22,9 @@ from netprobe.errors import is_short
 from netprobe.kernel.elsewhere import DistantNetlinkSocket, NetlinkSocket, current
 
 from . import deadline
+from .attribute_values import address, text
 from .lazy_pyroute2 import stay_outside
-from .record import Record, address, attributes, lean, text, whole
+from .record import Record, attributes, lean, whole
 
 __all__ = ["Record", "address", "attributes", "text"]
 

@@ -25,7 +25,7 @@ from netprobe.kernel.elsewhere import Place
 from netprobe.model.live import Notice
 
 from . import netns
-from .record import address, text
+from .attribute_values import address, text
 
 MOST_NAMESPACES = 64
 MOST_NOTICES = 1000  # kept between two rounds; what follows says no more than that something changed
@@ -189,7 +189,7 @@ class NamespaceSockets:
     def understand(self, data: bytes, netfilter: bool, now: int) -> None:
         """Take note of what the messages of a datagram tell, of nf_tables or of rtnetlink."""
         for kind, body in messages_in(data):
-            with suppress(struct.error, ValueError, IndexError):  # a message that is too short
+            with suppress(struct.error, ValueError, IndexError, OSError):  # a message that is too short
                 if netfilter and kind == _TABLES << 8 | _GENERATION:
                     self._attribute(text(attributes_of(body[4:]).get(3, b"").rstrip(b"\0")))
                     continue

@@ -8,12 +8,13 @@ decoded by pyroute2.
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
+
+from .attribute_values import address, malformed, text
 
 _ATTRIBUTE, _TYPE_MASK = struct.Struct("=HH"), 0x3FFF  # struct nlattr, NLA_TYPE_MASK
 _HEADER_SIZE = 16  # of a struct nlmsghdr
@@ -75,7 +76,14 @@ class Record:
 
 def _reader(layout: str) -> Callable[[bytes], Any]:
     wanted = struct.Struct(layout)
-    return lambda value: wanted.unpack_from(value)[0]
+
+    def read(value: bytes) -> Any:
+        try:
+            return wanted.unpack_from(value)[0]
+        except struct.error:
+            raise malformed("is too short for a number") from None
+
+    return read
 
 
 def _name(value: bytes) -> str | bytes:
@@ -85,10 +93,6 @@ def _name(value: bytes) -> str | bytes:
         return bare.decode()
     except UnicodeDecodeError:
         return bare
-
-
-def _address(value: bytes) -> str:
-    return address(value)
 
 
 def _bytes_of(layout: str) -> str:
@@ -156,7 +160,7 @@ _READERS: dict[str, Callable[[bytes], Any]] = {
     "int32": _reader("=i"), "sbe32": _reader(">i"), "be16": _reader(">H"),
     "be32": _reader(">I"), "be64": _reader(">Q"),
     "asciiz": _name, "cdata": bytes,
-    "ipaddr": _address, "ip4addr": _address, "ip6addr": _address,
+    "ipaddr": address, "ip4addr": address, "ip6addr": address,
 }  # fmt: skip
 
 
@@ -236,7 +240,10 @@ def whole(answer: type, message: bytes) -> Record:
     found = _wholes.get((answer, body))
     if found is None:
         decoding = answer(message)
-        decoding.decode()
+        try:
+            decoding.decode()
+        except (struct.error, ValueError, LookupError, TypeError) as error:
+            raise malformed(f"cannot be decoded: {error}") from error
         found = Record(decoding, body)
         if len(_wholes) >= _MOST_WHOLES:
             _wholes.clear()
@@ -383,17 +390,3 @@ def each_attribute(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
             break
         yield kind & _TYPE_MASK, body[at + header : after]
         at += length + 3 & ~3
-
-
-def text(value: str | bytes) -> str:
-    """A name as text."""
-    return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
-
-
-def address(value: bytes) -> str:
-    """An IPv4 (4 bytes) or IPv6 (16 bytes) address as canonical text; anything else as hex."""
-    if len(value) == 4:
-        return socket.inet_ntop(socket.AF_INET, value)
-    if len(value) == 16:
-        return socket.inet_ntop(socket.AF_INET6, value)
-    return value.hex(":")

@@ -52,6 +52,8 @@ class InetSocket(nlmsg):
     def decode(self) -> None:
         super().decode()
         family = self["idiag_family"]
+        if family not in (socket.AF_INET, socket.AF_INET6):
+            raise ValueError(f"{family} is no family of an internet socket")
         for end in ("idiag_src", "idiag_dst"):
             self[end] = socket.inet_ntop(family, self[end] if family == socket.AF_INET6 else self[end][:4])
 

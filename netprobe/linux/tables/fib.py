@@ -14,6 +14,7 @@ from struct import Struct
 from msgspec.structs import replace
 
 from netprobe.errors import is_short
+from netprobe.linux.attribute_values import prefix
 from netprobe.linux.netlink import ROUTE, Netlink, Record, Request, address, decoded
 from netprobe.linux.record import Chosen
 from netprobe.linux.same import of_the_same
@@ -301,7 +302,7 @@ def _route_of(record: Record) -> Route:
 def _prefix(address: str | None, length: int, family: int) -> str:
     if address is None:
         return "::/0" if family == AF_INET6 else "0.0.0.0/0"
-    return f"{address}/{length}"
+    return prefix(address, length)
 
 
 def _legs(record: Record) -> tuple[Nexthop, ...]:

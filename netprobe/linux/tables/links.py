@@ -15,6 +15,7 @@ from struct import Struct
 from msgspec.structs import replace
 
 from netprobe.kernel.elsewhere import current
+from netprobe.linux.attribute_values import prefix_length
 from netprobe.linux.netlink import ROUTE, Netlink, Record, Request, address, attributes, decoded, text
 from netprobe.linux.record import Chosen
 from netprobe.linux.same import of_the_same
@@ -311,10 +312,11 @@ def address_of(body: bytes) -> InterfaceAddress:
     remote = remote or b""
     own = remote if own is None else own
     index, length, scope, flags = _kept(body[: _IFADDR.size], more)
+    written = address(own)
     return InterfaceAddress(
         index,
-        address(own),
-        length,
+        written,
+        prefix_length(written, length),
         address(broadcast) if broadcast is not None else None,
         address(remote) if remote != own else None,
         scope,

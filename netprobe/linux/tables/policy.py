@@ -12,6 +12,7 @@ from struct import Struct
 
 from msgspec.structs import replace
 
+from netprobe.linux.attribute_values import prefix
 from netprobe.linux.netlink import Netlink, Request, address, attributes, text
 from netprobe.linux.record import Chosen
 from netprobe.linux.same import of_the_same
@@ -64,8 +65,8 @@ class AlikeRules:
         return replace(
             known,
             priority=_number(priority),
-            src=None if src is None else f"{address(src)}/{body[_SRC_LEN]}",
-            dst=None if dst is None else f"{address(dst)}/{body[_DST_LEN]}",
+            src=None if src is None else prefix(address(src), body[_SRC_LEN]),
+            dst=None if dst is None else prefix(address(dst), body[_DST_LEN]),
         )
 
 
@@ -83,8 +84,8 @@ def rule_of(body: bytes) -> PolicyRule:
         version=6 if family == AF_INET6 else 4,
         action=word,
         table=(_number(get(FRA_TABLE), table) or None) if word == "lookup" else None,
-        src=f"{address(found[FRA_SRC])}/{src_len}" if FRA_SRC in found else None,
-        dst=f"{address(found[FRA_DST])}/{dst_len}" if FRA_DST in found else None,
+        src=prefix(address(found[FRA_SRC]), src_len) if FRA_SRC in found else None,
+        dst=prefix(address(found[FRA_DST]), dst_len) if FRA_DST in found else None,
         iif=_name(get(FRA_IIFNAME)),
         oif=_name(get(FRA_OIFNAME)),
         mark=_number(get(FRA_FWMARK)),

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
+from netprobe.linux.attribute_values import prefix
 from netprobe.linux.netlink import Netlink, Request, address, attributes
 from netprobe.model import LookBehind, SeenBehind
 
@@ -86,8 +87,9 @@ def _local(netlink: Netlink) -> list[str]:
     for body in netlink.bodies(_LOCAL):
         length, kind = RTMSG.unpack_from(body)[1], RTMSG.unpack_from(body)[7]
         destination = attributes(body, RTMSG.size).get(RTA_DST, bytes(4))
+        local = address(destination)
         if kind == RTN_LOCAL and destination[0] != LOOPBACK:
-            found.append(address(destination) + (f"/{length}" if length < 32 else ""))
+            found.append(prefix(local, length) if length < 32 else local)
     return found
 
 
