@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from networks import probe
-from test_waypoint import given, router
+from test_waypoint import given
 
 from netprobe.model import AskedRoute, AskRoute, FindMacvlans, FoundMacvlans, Need, Probe, ReadNamespace, RouteAnswer, Snapshot
 from netprobe.predict import fib, routing
