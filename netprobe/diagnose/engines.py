@@ -22,12 +22,13 @@ from netprobe.predict.prediction import Prediction
 # the ends that an engine may have made, or may have to do with
 _ENDS = {
     "port-closed", "link-missing", "no-route", "filtered-by-rule", "forwarding-off", "addr-missing",
-    "neigh-no-answer",
+    "neigh-no-answer", "policy-drop",
 }  # fmt: skip
 _BRIDGE = pattern(r"docker\d+|podman\d+|br-[0-9a-f]{12}")  # as the engines call theirs
 _HOLDER = pattern(r"podman\d+")  # of an engine that holds the ports it publishes
 APART = "isolated by design: networks are kept apart"
 INTERNAL = "isolated by design: no packet leaves an internal network"
+_COMPLAINS = "it complains that the interface is gone, and lets go of it all the same"
 REMADE = "make the container again, with a network: podman run --network NETWORK ..."
 
 
@@ -155,8 +156,10 @@ def reconnected(snapshot: Snapshot, stop: Stop) -> Stop:
         return stop
     network = one.endpoints[0].network
     text = f"{stop.text}: {one.engine} has it on its network {network}"
-    words = ((one.engine, "network", verb, network, one.name) for verb in ("disconnect", "connect"))
-    return replace(stop, text=text, commands=tuple(Command.of(*each) for each in words), advice="")
+    leave, join = ((one.engine, "network", verb, network, one.name) for verb in ("disconnect", "connect"))
+    note = _COMPLAINS if one.is_held else ""  # netavark
+    fix = (replace(Command.of(*leave), note=note), Command.of(*join))
+    return replace(stop, text=text, commands=fix, advice="")
 
 
 def _elsewhere(
