@@ -219,6 +219,19 @@ def test_an_address_by_mistake_asks_for_no_proxy_and_no_translation() -> None:
     assert named(network, "pc", "192.0.2.80") == [["server: ip address del 10.1.1.122/24 dev eth0"]]
 
 
+@pytest.mark.parametrize(
+    ("also", "fix"),
+    [
+        ((), "c1: ip route del 10.0.0.0/16 dev eth0"),
+        (("c2: ip route add 10.0.0.0/16 dev eth0",), "host: sysctl -w net.ipv4.conf.docker0.proxy_arp=1"),  # as all here have it
+        (("c1: ip route del default",), "host: sysctl -w net.ipv4.conf.docker0.proxy_arp=1"),  # there is no other way
+    ],
+)
+def test_a_far_network_is_taken_for_neighbours_by_mistake_where_a_gateway_would_get_it(also: tuple[str, ...], fix: str) -> None:
+    network = after(tutorial(), "c1: ip route add 10.0.0.0/16 dev eth0", *also)
+    assert said(chosen(network, ask("c1", "10.0.0.2"))) == [fix]
+
+
 def test_the_other_ip_version_tells_who_the_gateway_is() -> None:
     """Its router has 203.0.113.2, to which answers of IPv4 go, and fd00:203::2: nobody lacks fd00:203::6."""
     network = after(

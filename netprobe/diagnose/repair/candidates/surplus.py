@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network, making, meet, own_addresses
-from netprobe.model import Namespace, Object, Stage
-from netprobe.predict import fixes
+from netprobe.model import Link, Namespace, Object, Route, RouteQuery, Stage
+from netprobe.model.lookup import has
+from netprobe.predict import fib, fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
@@ -29,7 +32,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def is_by_mistake(loss: Loss, routed: Routed) -> bool:
     """Whether a route comes with an address of another network than all beside its interface, which has one
-    of theirs, too.
+    of theirs, too; or takes for neighbours what a gateway beside would get without it.
     """
     link = loss.out(routed)
     if link is None or routed.decision.route is None:
@@ -38,7 +41,26 @@ def is_by_mistake(loss: Loss, routed: Routed) -> bool:
     beside = loss.addresses_beside(namespace.name, link, route.version)
     own = own_addresses(namespace, link, route.version)
     made_it = making(own, route.dst)
-    return bool(made_it) and meet(own, beside) and not meet(made_it, beside)
+    odd = bool(made_it) and meet(own, beside) and not meet(made_it, beside)
+    return odd or (route.is_written and _stands_before_a_gateway(loss, namespace, route, link, routed.dst))
+
+
+def _stands_before_a_gateway(loss: Loss, namespace: Namespace, route: Route, link: Link, dst: str) -> bool:
+    """Whether a route without a gateway stands before one by the same interface to a gateway that is there;
+    of whom the others of the segment have no such route.
+    """
+    written = namespace.routes if route.gateways == [None] else ()
+    rest = replace(namespace, routes=tuple(each for each in written if each is not route))
+    leg = fib.lookup(rest, RouteQuery(None, dst)).leg
+    if leg is None or leg.index != link.index or leg.via not in loss.owned:
+        return False
+    others = loss.others(namespace.name, link)
+    return not any(_leads_straight(loss.snapshot[name], end, route.dst) for name, end in others)
+
+
+def _leads_straight(namespace: Namespace, link: Link, network: str) -> bool:
+    """Whether a namespace takes those of a network for neighbours by an interface."""
+    return has(namespace.routes, dst=network, indexes=[link.index], gateways=[None])
 
 
 def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
