@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from diagnose.test_rather_two import ruled
-from diagnose.test_repair_whole import after, ask, chosen, healthy, lost
+from diagnose.test_repair_whole import after, ask, chosen, healthy, lost, said
 from diagnose.test_two_at_once import named
 from diagnose.test_two_by_two import offices
 from msgspec.structs import replace
@@ -101,3 +101,17 @@ def test_what_rules_speak_of_is_looked_for_where_cables_are_made() -> None:
     assert loss.stop.code in ("no-route", "ra-not-accepted")
     assert not [*moved.candidates(loss)]
     assert ReadNamespace(STARTED_IN) in loss.needs
+
+
+def test_what_would_lead_around_one_thing_is_not_said_for_two() -> None:
+    """The other uplink would do; once the address is back, to go by that one is plainly a detour around what the gateway lacks."""
+    network = after(
+        healthy("strict-rp-filter-and-marks"),
+        "cable: ip address del 203.0.113.1/24 dev eth0",
+        "cable: ip address add 203.0.113.1/24 dev lo",
+        "cable: ip link del dev core",
+    )
+    assert said(chosen(network, ask("host", "8.8.8.8"))) == [
+        "cable: ip address del 203.0.113.1/24 dev lo",
+        "cable: ip address add 203.0.113.1/24 dev eth0",
+    ]

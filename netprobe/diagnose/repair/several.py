@@ -16,7 +16,7 @@ from msgspec import Struct
 from netprobe.diagnose.dnat_rules import ENGINES
 from netprobe.diagnose.nat_rules import rewriting
 from netprobe.model import Command, Hop, Need, Snapshot
-from netprobe.model.lookup import among, not_among, where
+from netprobe.model.lookup import among, has, not_among, where
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
 
@@ -89,14 +89,17 @@ def _undone(found: Results) -> tuple[Repair, ...]:
 
 def first_of_two(loss: Loss, alone: Results) -> Repair | None:
     """The first of two repairs that together let the probe pass, of which neither adds anything and neither
-    would do alone: it restores what is plainly not as it should be, or takes away what stops the probe.
+    would do alone: it restores what is plainly not as it should be, or takes away what stops the probe. Or
+    the first of more, where what would do alone would lead around the others behind it.
     """
     off = (*alone.partial[:_BREADTH], *alone.idle[:_ASIDE], *alone.aside[:_ASIDE])
     known = {each.done for each in alone.repairs}
+    best = next((each.done for each in alone.repairs if is_meant(each)), None)
     plain = where(off, merit=Merit.RESTORES, is_to_fill_in=False) or _undone(alone)
     for repair, cost, outcome in _lost_behind(loss, _costs(plain, 0)):
         _, found = _looked_behind(loss, _Sequence(cost, 2, repair, repair, outcome))
-        if not_among(_sound(loss, found), done=known):
+        around = where(found.repairs, merit=Merit.GOES_AROUND)
+        if not_among(_sound(loss, found), done=known) or has(around, done=best):
             return repair
     return None
 
