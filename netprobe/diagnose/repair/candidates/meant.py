@@ -51,9 +51,11 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         rules = (nat_rules.NatRule(table, *each) for each in indexed(_particular, table.chains))
         every = [*rules]
         corrected = map(partial(_corrected, loss, routed, gone), every if _fits(loss, every) else ())
+        before = map(partial(_of_before, loss, routed), every)
         late = map(partial(_moved_up, loss), filter(partial(_is_for, loss, routed), every))
         yield from islice(joined.from_iterable(corrected), _MOST)
         yield from islice(joined.from_iterable(late), _MOST)
+        yield from islice(joined.from_iterable(before), _MOST)
 
 
 def _is_for(loss: Loss, routed: Routed, rule: nat_rules.NatRule) -> bool:
@@ -86,6 +88,22 @@ def _is_particular(placed: tuple[Chain, Rule, str]) -> bool:
     networks = nat_rules.said(steps, *_FROM, *_TO)
     several = len(nat_rules.said(steps, *_ASKED)) + bool(networks and among(steps, key=_STATUS)) > 1
     return has(steps, kind="accept") and (several or "dnat" in nat_rules.said(steps, *_STATUS))
+
+
+def _of_before(loss: Loss, routed: Routed, rule: nat_rules.NatRule) -> Iterator[Repair]:
+    """A rule for what stays in one network, of which the namespace is not: with that of both ends of the
+    packet in both places.
+    """
+    senders = nat_rules.networks(rule.statements, *_FROM)
+    own, new = (each.address for each in loss.here.addresses), _network(loss.here, routed.dst)
+    both = senders == nat_rules.networks(rule.statements, *_TO) and prefix.contains(new, routed.src)
+    for old in senders if both and len(senders) == 1 else ():
+        if not any(map(partial(prefix.contains, old), own)):
+            thing = rule.decision.object
+            text = f"{thing.id} of {loss.here.name} accepts what stays in {old}, and it is of {new}"
+            fix, proof = rule_words.reworded(thing, rule.rule, old, new), (thing.text, loss.stop.text)
+            stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=proof, advice="")
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=2)
 
 
 def _moved_up(loss: Loss, rule: nat_rules.NatRule) -> Iterator[Repair]:

@@ -78,7 +78,7 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
     namespace = loss.snapshot[routed.namespace]
     for link in where(namespace.outward, up=True):
         for name, station in loss.others(namespace.name, link):
-            network = _reached_by(loss.snapshot[name], station, routed.dst)
+            network = reached_by(loss.snapshot[name], station, routed.dst)
             via = hints.gateway_on(loss.snapshot[name], namespace, link, routed.dst)
             if network is not None and via is not None and via not in (routed.dst, routed.gateway):
                 hop = hints.Gateway(via, link)
@@ -186,7 +186,7 @@ def _code_of_missing(loss: Loss, routed: Routed, out: Link | None) -> str:
     return "no-route"
 
 
-def _reached_by(router: Namespace, station: Link, dst: str) -> str | None:
+def reached_by(router: Namespace, station: Link, dst: str) -> str | None:
     """The network of `dst` to which a router has a route that does not lead back to where it was asked."""
     if fib.is_local(router, dst):
         return next(map(prefix.network_of, where(router.addresses, address=dst)), None)

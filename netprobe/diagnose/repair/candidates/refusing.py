@@ -12,11 +12,12 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import of_the_twin, routers_for
 from netprobe.model import Object, Stage, Stop
 from netprobe.model.lookup import where
-from netprobe.predict import fib, fixes
+from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
 from . import routes
+from .missing_routes import reached_by
 
 _CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "prohibit": "route-prohibit"}
 
@@ -30,7 +31,22 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         for hop in _of_the_other_version(loss, routed):
             yield from loss.repair(_by_way_of(routed, hop), Merit.RESTORES)
         for hop in routers_for(loss, routed.namespace, routed.dst):
-            yield from loss.repair(_by_way_of(routed, hop), Merit.GOES_AROUND if kept else Merit.ADDS)
+            around = kept or _is_for_more(loss, routed, hop)
+            yield from loss.repair(_by_way_of(routed, hop), Merit.GOES_AROUND if around else Merit.ADDS)
+
+
+def _is_for_more(loss: Loss, routed: Routed, hop: hints.Gateway) -> bool:
+    """Whether a route refuses what is for more networks than the one that the router leads to: the rest of
+    them is not to go there.
+    """
+    for route in filter(None, (routed.decision.route,)):
+        routers = (
+            each for each in loss.others(routed.namespace, hop.link) if each[0] in loss.bearers(hop.via)
+        )
+        known = (reached_by(loss.snapshot[name], end, routed.dst) for name, end in routers)
+        longer = (prefix.length(each) > prefix.length(route.dst) for each in filter(None, known))
+        return not route.is_default and any(longer)
+    return False
 
 
 def _of_the_other_version(loss: Loss, routed: Routed) -> Iterator[hints.Gateway]:

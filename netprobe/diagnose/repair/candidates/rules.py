@@ -31,7 +31,7 @@ from netprobe.model import (
 from netprobe.model.command import inside
 from netprobe.model.lookup import among, but, where
 from netprobe.model.place import stage_of
-from netprobe.predict import fib, fixes
+from netprobe.predict import fib, fixes, prefix
 from netprobe.rules.naming import rule_decision
 
 from . import sets
@@ -193,4 +193,5 @@ def _is_an_engines(loss: Loss, hop: Hop) -> bool:
     """Whether a container engine leads the packet to a station that is there: a published port, without which
     the packet would come to somebody else.
     """
-    return hop.thing.owner in ENGINES and hop.flow.dst in loss.owned
+    behind = hop.flow.dst in loss.owned and not prefix.is_loopback(hop.flow.dst)
+    return hop.thing.owner in ENGINES and behind

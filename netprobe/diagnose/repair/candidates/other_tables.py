@@ -1,0 +1,61 @@
+"""A route to a network that another table has, and that the table to which a policy rule leads the packet
+lacks. Pure.
+
+Routing daemons put routes into tables by what they are told of each neighbour. See: ip-rule(8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
+from netprobe.model import Namespace, Object, PolicyRule, Route, RouteQuery, Stage
+from netprobe.model.lookup import not_among, where
+from netprobe.predict import fib, fixes, policy, prefix, routing
+from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
+
+_KEPT = (fib.LOCAL, fib.MAIN, fib.DEFAULT)
+_MOST = 4  # routes that are tried
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """A copy of each such route, where nothing leads to the network itself."""
+    for routed in loss.prediction.routed:
+        taken = routed.decision.route
+        if taken is None or not taken.is_to_a_network:
+            namespace = loss.snapshot[routed.namespace]
+            query = RouteQuery(routed.src or None, routed.dst, iif=getattr(routed.iif, "index", None))
+            asked = where(tuple(policy.selected(namespace, query)), action="lookup")
+            for rule in not_among(filter(is_special, asked), table=_KEPT):
+                yield from _copied(loss, namespace, routed, rule)
+
+
+def _copied(loss: Loss, namespace: Namespace, routed: Routed, rule: PolicyRule) -> Iterator[Repair]:
+    others = not_among(
+        where(namespace.routes, is_to_a_network=True, is_written=True), table=(*_KEPT, rule.table)
+    )
+    holding = [each for each in others if _holds(each, routed.dst)]
+    for route in sorted(holding, key=lambda each: -prefix.length(each.dst))[:_MOST]:
+        leg = route.nexthops[0]
+        agreeing = len(where(namespace.routes, table=rule.table, gateways=route.gateways))
+        there = replace(route, table=rule.table or fib.MAIN, nhid=None)
+        words = fib.in_full(there, leg, namespace.link_of(leg))
+        text = (
+            f"table {rule.table} of {namespace.name}, to which «{routing.describe_rule(rule)}» leads, lacks"
+            f" {route.dst}, which table {route.table} has"
+        )
+        named = " ".join(fib.words(there, leg, namespace.link_of(leg)))
+        thing, fix = (
+            Object("route", named, f"{named} (missing)"),
+            (fixes.ip(route.dst, "route", "add", *words),),
+        )
+        stop = lost("no-route", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+        # who has others by this gateway there was to have this one as well
+        yield from loss.repair(stop, Merit.RESTORES if agreeing else Merit.ADDS, agreeing=agreeing)
+
+
+def _holds(route: Route, address: str) -> bool:
+    return route.version == prefix.version(address) and prefix.contains(route.dst, address)

@@ -1,0 +1,90 @@
+"""Routes that another table has, refusals of more than what is missing, rules for the network of before, an engine's own ports."""
+
+from __future__ import annotations
+
+from literal_rules import iptables
+from networks import edited, tutorial, via
+from test_beside import chosen, lines
+from test_policy_siblings import sorted_rules
+from test_published import cause as of_a_port
+from test_published import fix
+
+from netprobe.model import InterfaceAddress, Nexthop, PolicyRule, Route, Snapshot, Socket
+
+
+def of_two_sides(*routes: Route) -> Snapshot:
+    """What comes in by br0 goes by table 2, what comes in by docker0 by table 1; main has no way out."""
+    host = tutorial()["host"]
+    known = tuple(each for each in host.routes if not each.is_default)
+    led = (PolicyRule(100, 4, table=1, mask=0, iif="docker0"), PolicyRule(101, 4, table=2, mask=0, iif="br0"))
+    return edited(tutorial(), "host", routes=(*known, *routes), rules=sorted_rules(*host.rules, *led))
+
+
+def test_a_route_that_another_table_has_is_put_where_its_like_are() -> None:
+    like, stray = (via(dst, "203.0.113.1", 4, table=table, protocol="bgp") for dst, table in (("9.9.9.0/24", 2), ("8.8.8.0/24", 1)))
+    cause = chosen(of_two_sides(like, stray), "red", "8.8.8.8")
+    assert (cause.code, lines(cause)) == ("no-route", ["ip route add 8.8.8.0/24 via 203.0.113.1 dev eth0 table 2 proto bgp"])
+
+
+def test_what_has_its_own_table_needs_no_other_one() -> None:
+    cause = chosen(of_two_sides(via("9.9.9.0/24", "203.0.113.1", 4, table=1, protocol="bgp")), "red", "8.8.8.8")
+    assert not any("table 2" in line for line in lines(cause))
+
+
+def with_a_block(length: int) -> Snapshot:
+    """c1 has a network behind it, of which the host refuses all that has no route."""
+    c1, host = tutorial()["c1"], tutorial()["host"]
+    own = InterfaceAddress(1, "10.8.4.1", 24)
+    routes = (
+        *c1.routes,
+        Route("10.8.4.0/24", nexthops=(Nexthop(1),), protocol="kernel"),
+        Route("10.8.4.1/32", "local", 255, (Nexthop(1),)),
+    )
+    there = edited(tutorial(), "c1", addresses=(*c1.addresses, own), routes=routes, sysctls={"net.ipv4.ip_forward": "1"})
+    block = Route(f"10.8.{4 * (length > 16)}.0/{length}", "unreachable", protocol="boot")
+    return edited(there, "host", routes=(*host.routes, block))
+
+
+def test_the_rest_of_a_block_is_not_led_where_one_network_of_it_is() -> None:
+    cause = chosen(with_a_block(16), "red", "10.8.4.1")
+    assert lines(cause) == ["ip route add 10.8.4.0/24 via 172.17.0.2 dev docker0"]
+
+
+def test_what_refuses_no_more_than_that_network_may_be_led_there() -> None:
+    cause = chosen(with_a_block(24), "red", "10.8.4.1")
+    assert lines(cause) == ["ip route replace 10.8.4.0/24 via 172.17.0.2 dev docker0 onlink"]
+
+
+INSIDE = """*filter
+:INPUT DROP [0:0]
+-A INPUT -s {old} -d {old} -j ACCEPT
+-A INPUT -s 192.168.10.0/24 -p tcp -m tcp --dport 80 -j ACCEPT
+COMMIT"""
+
+
+def letting_in(old: str) -> Snapshot:
+    return edited(tutorial(), "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),), ruleset=iptables(INSIDE.format(old=old)))
+
+
+def test_a_rule_for_what_stays_in_the_network_of_before_is_for_that_of_now() -> None:
+    said = of_a_port(letting_in("172.19.0.0/16"), "c1", "172.17.0.3", 80)
+    assert fix(said) == ["iptables -R INPUT 1 -s 172.17.0.0/16 -d 172.17.0.0/16 -j ACCEPT"]
+
+
+RESOLVER = """*nat
+:PREROUTING ACCEPT [0:0]
+:DOCKER_OUTPUT - [0:0]
+-A PREROUTING -d 8.8.8.8/32 -j DOCKER_OUTPUT
+-A DOCKER_OUTPUT -d 8.8.8.8/32 -p tcp -j DNAT --to-destination 127.0.0.11:43469
+COMMIT"""
+
+
+def test_an_engines_rule_that_leads_to_its_own_loopback_is_no_published_port() -> None:
+    host, internet = tutorial()["host"], tutorial()["internet"]
+    sysctls = {**host.sysctls, "net.ipv4.conf.all.route_localnet": "1"}
+    own = (*host.addresses, InterfaceAddress(1, "127.0.0.11", 8, scope="host"))
+    listening = edited(tutorial(), "internet", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),), routes=internet.routes)
+    said = of_a_port(
+        edited(listening, "host", ruleset=iptables(RESOLVER), sysctls=sysctls, addresses=own, sockets=()), "red", "8.8.8.8", 80
+    )
+    assert fix(said) == ["iptables -t nat -D DOCKER_OUTPUT -d 8.8.8.8/32 -p tcp -j DNAT --to-destination 127.0.0.11:43469"]
