@@ -20,7 +20,12 @@ def reworded(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
 
 def put_beside(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
     """A rule more, before the one that it is like, for another interface or network."""
-    return _written(thing, rule, {old: new}, ("insert", "position", "-I"))
+    return put_beside_with(thing, rule, {old: new})
+
+
+def put_beside_with(thing: Object, rule: Rule, new: dict[str, str]) -> fixes.Fix:
+    """The same with several words in the place of others."""
+    return _written(thing, rule, new, ("insert", "position", "-I"))
 
 
 def _written(thing: Object, rule: Rule, new: dict[str, str], how: tuple[str, str, str]) -> fixes.Fix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from literal_rules import iptables
 from networks import edited, tutorial, via
 from test_beside import chosen, lines
@@ -88,3 +89,35 @@ def test_an_engines_rule_that_leads_to_its_own_loopback_is_no_published_port() -
         edited(listening, "host", ruleset=iptables(RESOLVER), sysctls=sysctls, addresses=own, sockets=()), "red", "8.8.8.8", 80
     )
     assert fix(said) == ["iptables -t nat -D DOCKER_OUTPUT -d 8.8.8.8/32 -p tcp -j DNAT --to-destination 127.0.0.11:43469"]
+
+
+LED_ON = """*filter
+:FORWARD ACCEPT [0:0]
+-A FORWARD -i docker0 -j ACCEPT
+-A FORWARD -i br0 -o docker0 -j ACCEPT
+-A FORWARD -d 172.17.0.3/32 -o {out} -p tcp -m tcp --dport 8022 -j ACCEPT
+-A FORWARD -j DROP
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -d 203.0.113.2/32 -p tcp -m tcp --dport {other} -j DNAT --to-destination 172.17.0.3:8022
+-A PREROUTING -d 203.0.113.2/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:8080
+COMMIT"""
+
+
+def published(**words: str) -> list[str]:
+    listening = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
+    return fix(of_a_port(edited(listening, "host", ruleset=iptables(LED_ON.format(**words))), "internet", "203.0.113.2", 80))
+
+
+@pytest.mark.parametrize("out", ["docker0", "br9"])
+def test_what_is_led_on_is_let_through_as_what_is_led_to_another_is(out: str) -> None:
+    said = published(out=out, other="8022")
+    assert said == ["iptables -I FORWARD 3 -d 172.17.0.2/32 -o docker0 -p tcp -m tcp --dport 8080 -j ACCEPT"]
+
+
+def test_a_rule_to_which_nothing_is_led_is_no_pattern() -> None:
+    text = LED_ON.format(out="docker0", other="8022").replace("172.17.0.3:8022", "172.17.0.3:22")
+    listening = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
+    said = fix(of_a_port(edited(listening, "host", ruleset=iptables(text)), "internet", "203.0.113.2", 80))
+    assert not any("-d 172.17.0.2/32" in line for line in said)

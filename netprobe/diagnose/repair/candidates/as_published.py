@@ -1,5 +1,5 @@
 """A rule that asks for the address or port that a packet had before its destination was translated: behind
-that it has another. Pure.
+that it has another; or rules that accept what is led to others, one by one, and none what is led here. Pure.
 
 See: iptables(8), TABLES; net/netfilter/nf_nat_core.c: FORWARD and POSTROUTING come behind PREROUTING.
 """
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from operator import methodcaller
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import nat_rules, rule_words
+from netprobe.diagnose import dnat_rules, nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Change, Namespace, Place, Stage, Stop
-from netprobe.model.lookup import among
+from netprobe.model import Change, Hop, Namespace, Object, Place, Stage, Stop
+from netprobe.model.lookup import among, where
 from netprobe.rules.naming import PORT_KEYS
 
 from .sets import REFUSED
@@ -40,6 +41,39 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             thing = rule.decision.object
             stop = replace(loss.stop, object=thing, proof=(thing.text, loss.stop.text), advice="")
             yield from _corrected(loss, namespace, rule, changes, stop)
+            yield from _as_another(loss, hop, rule, stop)
+
+
+def _as_another(loss: Loss, hop: Hop, rule: NatRule, stop: Stop) -> Iterator[Repair]:
+    """The rule that accepts what another translation leads on, once more for this one."""
+    port, ports = str(hop.flow.dport), nat_rules.said(rule.statements, *PORT_KEYS)
+    for old, (before, end) in product(ports[:1], _single(nat_rules.networks(rule.statements, *_TO["dst"]))):
+        alone = len(ports) == 1 and old.isdigit() and (before, old) != (hop.flow.dst, port)
+        if alone and dnat_rules.leads_to(loss.here, replace(hop.flow, dst=before), int(old)):
+            text = (
+                f"{stop.thing.id} of {loss.here.name} accepts what is led to {before}; no rule does so here"
+            )
+            new = {**_out(loss, rule), f"{before}{end}": f"{hop.flow.dst}{end}", old: port}
+            fix = rule_words.put_beside_with(stop.thing, rule.rule, new)
+            named = " ".join(word for command in fix for word in command.words)
+            missing = Object("rule", named, f"{named} (missing)")
+            made = replace(stop, text=text, commands=fix, object=missing)
+            yield from loss.repair(made, Merit.RESTORES, agreeing=1)
+
+
+def _single(networks: list[str]) -> Iterator[tuple[str, str]]:
+    """The one address that a rule names, and its length as it is written."""
+    for address, slash, length in map(methodcaller("partition", "/"), networks[: len(networks) == 1]):
+        if length in ("", "32", "128"):
+            yield address, f"{slash}{length}"
+
+
+def _out(loss: Loss, rule: NatRule) -> dict[str, str]:
+    """The interface by which a rule lets packets out, and that by which this one goes."""
+    said = nat_rules.said(rule.statements, "oifname", "meta oifname")
+    routed = where(loss.prediction.routed, namespace=loss.here.name, leg=loss.prediction.leg)[-1:]
+    links = filter(None, map(loss.out, routed))
+    return {old: link.name for old, link in product(said, links)}
 
 
 def _corrected(
