@@ -133,17 +133,16 @@ def _arp_ignored(namespace: Namespace, link: Link, sender: str, asked: str) -> b
 
 
 def _proxies(ground: Ground, name: str, link: Link, request: Packet) -> Station | None:
-    """Proxy ARP: the address is reached through another interface, forwarding and proxy_arp (or a proxy
-    entry) are on.
+    """Proxy ARP, where forwarding is on: for an address that is reached through another interface with
+    proxy_arp or a proxy entry, for one on the same segment with proxy_arp_pvlan (arp_process).
     """
     namespace, flow = ground.namespace(name), request.flow
-    entry = has(namespace.entries_for(link, flow.dst), proxy=True)
-    pvlan = bool(_maximum(namespace, link, "proxy_arp_pvlan"))
-    on = entry or pvlan or _maximum(namespace, link, "proxy_arp")
-    if not on or not forwards(namespace, link, 4):
+    back = _maximum(namespace, link, "proxy_arp_pvlan")
+    on = _maximum(namespace, link, "proxy_arp") or has(namespace.entries_for(link, flow.dst), proxy=True)
+    if not (on or back) or not forwards(namespace, link, 4):
         return None
     route = fib.sought(namespace, RouteQuery(flow.src, flow.dst, iif=link.index))
-    if route.leg is None or (route.leg.index == link.index and not pvlan):
+    if route.leg is None or not (back if route.leg.index == link.index else on):
         return None
     return Station(link.mac, name, link, proxy=True)
 
