@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from netprobe.model import ARP_REPLY, NEIGHBOUR_ADVERTISEMENT, Link, Protocol, Stage, Stop
 from netprobe.model.lookup import find, where
 
-from . import fixes, netfilter
+from . import fixes, netfilter, prefix, xfrm
 from .arp_reply import Station, claims
 from .drop import Unread, lost, not_in_bridge
 from .outcome import Branch, Carry
@@ -123,6 +123,8 @@ def outgoing(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | No
     """
     if packet.flow.protocol is Protocol.ARP:
         return netfilter.on_arp(ground, name, "output", packet, link).stop
+    if blocked := _protected(ground, name, "out", link, packet):
+        return blocked
     passed = netfilter.on_ip(ground, name, "output", packet, None, link)
     return _nd(passed.stop or netfilter.on_ip(ground, name, "postrouting", passed.packet, None, link).stop)
 
@@ -175,7 +177,21 @@ def _incoming(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | N
     if packet.flow.protocol is Protocol.ARP:
         return netfilter.on_arp(ground, name, "input", packet, link).stop
     passed = netfilter.on_ip(ground, name, "prerouting", packet, link, None)
-    return _nd(passed.stop or netfilter.on_ip(ground, name, "input", passed.packet, link, None).stop)
+    stop = _nd(passed.stop or netfilter.on_ip(ground, name, "input", passed.packet, link, None).stop)
+    return stop or _protected(ground, name, "in", link, packet)
+
+
+def _protected(ground: Ground, name: str, direction: str, link: Link, packet: Packet) -> Stop | None:
+    """What an IPsec policy does to a packet of ND, as to any other (icmp6_dst_alloc, icmpv6_rcv): a question
+    goes to a group.
+    """
+    flow, mac = packet.flow, packet.flow.dst_mac or ""
+    if mac.startswith(_GROUPS):
+        flow = replace(flow, dst=prefix.group_of(mac))
+    return xfrm.check(ground.namespace(name), direction, link, replace(packet, flow=flow))
+
+
+_GROUPS = "33:33:ff:"  # of solicited nodes
 
 
 def _nd(stop: Stop | None) -> Stop | None:
