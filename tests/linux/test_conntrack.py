@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import struct
 
 import pytest
 import tracking
-from decoding import record
+from decoding import attribute, record
 from msgspec.structs import replace
 
 from netprobe.lab.lab import Lab
@@ -69,3 +71,26 @@ def test_without_the_privilege_it_is_a_blind_spot(lab: Lab) -> None:
 @pytest.mark.parametrize("payload", [b"\x02\0\0\0", b"\x02\0\0\0\x08\0\x01\x80\0\0\0\0", bytes(range(64))])
 def test_an_entry_that_cannot_be_read_is_passed_over(payload: bytes) -> None:
     assert decode(record("connection", payload)) is None
+
+
+@pytest.mark.parametrize(
+    ("whole", "sides", "zones"),
+    [(7, (None, None), (7, 7)), (None, (7, None), (7, 0)), (None, (None, 7), (0, 7)), (None, (None, None), (0, 0))],
+)
+def test_a_zone_of_one_direction_stands_in_its_tuple(
+    whole: int | None, sides: tuple[int | None, int | None], zones: tuple[int, int]
+) -> None:
+    """As Linux 6.18 lists what `CT --zone`, `--zone-orig` and `--zone-reply` made."""
+
+    def zone(kind: int, number: int | None) -> bytes:
+        return attribute(kind, struct.pack(">H", number)) if number is not None else b""
+
+    def side(src: str, dst: str, number: int | None) -> bytes:
+        ends = attribute(1, socket.inet_aton(src)) + attribute(2, socket.inet_aton(dst))
+        ping = attribute(1, b"\x01") + attribute(4, struct.pack(">H", 99))
+        return attribute(1, ends) + attribute(2, ping) + zone(3, number)
+
+    there, back = side("10.0.0.1", "10.0.0.2", sides[0]), side("10.0.0.2", "10.0.0.1", sides[1])
+    entry = decode(record("connection", b"\x02\0\0\0" + attribute(1, there) + attribute(2, back) + zone(18, whole)))
+    assert entry is not None
+    assert (entry.zone, entry.zone_of_replies) == zones

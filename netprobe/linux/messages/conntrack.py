@@ -13,7 +13,11 @@ from pyroute2.netlink.nfnetlink import nfgen_msg
 class Tuple(nla):
     """One direction of a connection."""
 
-    nla_map = ((1, "CTA_TUPLE_IP", "ip"), (2, "CTA_TUPLE_PROTO", "proto"))
+    nla_map = (
+        (1, "CTA_TUPLE_IP", "ip"),
+        (2, "CTA_TUPLE_PROTO", "proto"),
+        (3, "CTA_TUPLE_ZONE", "be16"),
+    )
 
     class ip(nla):
         nla_map = (

@@ -178,8 +178,20 @@ def decode(record: Record) -> ConntrackEntry | None:
         return None
     bits = record.get("CTA_STATUS", 0)
     status = tuple(word for bit, word in enumerate(_STATUS) if bits >> bit & 1)
-    zone, mark = record.get("CTA_ZONE", 0), record.get("CTA_MARK", 0)
-    return ConntrackEntry(original[0], original[1], reply[1], zone, mark, status, _state(record))
+    zone, of_replies = _zones(record)
+    mark = record.get("CTA_MARK", 0)
+    return ConntrackEntry(
+        original[0], original[1], reply[1], zone, mark, status, _state(record), reply_zone=of_replies
+    )
+
+
+def _zones(record: Record) -> tuple[int, int | None]:
+    """The zone of the original direction, and that of the other where one of them alone has one, which stands
+    in its tuple (ctnetlink_dump_zone_id).
+    """
+    sides = (record.nest("CTA_TUPLE_ORIG"), record.nest("CTA_TUPLE_REPLY"))
+    original, reply = (side.get("CTA_TUPLE_ZONE", 0) for side in sides)
+    return (original, reply) if original or reply else (record.get("CTA_ZONE", 0), None)
 
 
 def _ends(side: Record) -> tuple[str, _Ends] | None:
