@@ -17,7 +17,8 @@ from netprobe.predict import fib, prefix
 
 from .order import Order, must, refuse_if
 
-_TYPES = ("unicast", "local", "blackhole", "unreachable", "prohibit", "throw")
+_LED = ("unicast", *fib.OF_THE_LOCAL_TABLE)  # out of an interface that is said
+_TYPES = (*_LED, "blackhole", "unreachable", "prohibit", "throw")
 _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
 _METRIC6 = 1024  # IP6_RT_PRIO_USER
 _KNOWN = {
@@ -107,7 +108,7 @@ def _origin(order: Order, six: bool) -> str | None:
 
 
 def _table(order: Order, kind: str) -> int:
-    return as_table(order.option("table") or {"local": "local"}.get(kind, "main"))
+    return as_table(order.option("table") or ("local" if kind in fib.OF_THE_LOCAL_TABLE else "main"))
 
 
 def _named(order: Order) -> tuple[str, str]:
@@ -129,14 +130,14 @@ def _typed(order: Order) -> tuple[str, ...]:
 def _scope(kind: str, via: str | None, six: bool) -> str:
     if kind == "local":
         return "host"
-    if kind == "unicast" and via is None and not six:
+    if kind in _LED and via is None and not six:
         return "link"
     return "global"
 
 
 def _legs(order: Order, kind: str, six: bool, table: int, via: str | None) -> tuple[Nexthop, ...]:
     out = order.named_device
-    if kind not in ("unicast", "local"):
+    if kind not in _LED:
         home = where(order.namespace.links, name="lo")[:six]  # IPv6 refuses by way of lo
         return tuple(Nexthop(lo.index) for lo in home)
     onlink = "onlink" in order.plain

@@ -366,7 +366,7 @@ def table_words(number: int) -> tuple[str, ...]:
 
 
 _NAMES = {MAIN: "main", LOCAL: "local"}
-_OF_THE_LOCAL_TABLE = ("local", "broadcast", "anycast")  # where no other is said (iproute.c, iproute_modify)
+OF_THE_LOCAL_TABLE = ("local", "broadcast", "anycast")  # where no other is said (iproute.c, iproute_modify)
 
 
 def words(route: Route, leg: Nexthop | None, link: Link | None) -> tuple[str, ...]:
@@ -382,7 +382,7 @@ def words(route: Route, leg: Nexthop | None, link: Link | None) -> tuple[str, ..
         parts += ["via", leg.via]
     if link is not None:
         parts += ["dev", link.name]
-    if route.table != (LOCAL if route.type in _OF_THE_LOCAL_TABLE else MAIN):
+    if route.table != (LOCAL if route.type in OF_THE_LOCAL_TABLE else MAIN):
         parts += ["table", _NAMES.get(route.table, str(route.table))]
     return (*parts, *option("tos", route.tos and hex(route.tos)))
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Link, Namespace, Object, Place, Protocol, Stage, Stop
 from netprobe.model.link import name_of
-from netprobe.model.lookup import find
+from netprobe.model.lookup import but, find, where
 
 from . import fib, fixes, prefix
 from .arp_reply import forwards
@@ -19,7 +19,16 @@ _PROXYS_TABLE = 100  # as in the kernel's documentation of TPROXY
 
 
 def is_broadcast(namespace: Namespace, dst: str, link: Link | None) -> Stop:
-    """The destination is the broadcast address of a network that the sender takes itself to be in."""
+    """The destination is the broadcast address of a network that the sender takes itself to be in, or a route
+    that somebody made says so.
+    """
+    for route in but(where(namespace.routes, type="broadcast"), protocol="kernel"):
+        if prefix.contains(route.dst, dst):
+            words = fib.words(route, route.nexthops[0], link)
+            named = " ".join(words)
+            text = f"for {namespace.name} {dst} is everybody, by the route {named}"
+            thing, fix = Object("route", named, named), (fixes.ip(route.dst, "route", "del", *words),)
+            return lost("route-overlap", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
     mine = next((a for a in namespace.addresses if prefix.broadcast(a.address, a.prefixlen) == dst), None)
     own = mine.written if mine else "?"
     text = f"for {namespace.name} {dst} is the broadcast address of its own {own}, not a station's"

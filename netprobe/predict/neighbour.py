@@ -61,8 +61,13 @@ def resolve(ground: Ground, carry: Carry, name: str, link: Link, address: str, p
     if prefix.is_multicast(address) or address == "255.255.255.255":
         return Resolution(BROADCAST)
     entry = cached(ground.namespace(name), link, address)
+    by_hand = entry is not None and entry.state == "permanent"
+    if not by_hand and prefix.version(address) == 4 and fib.is_broadcast(ground.namespace(name), address):
+        return Resolution(
+            BROADCAST, f"everybody: {address} is a broadcast address for {name}"
+        )  # arp_constructor
     # entries made by hand count all the same
-    if not link.arp and (entry is None or entry.state != "permanent"):
+    if not link.arp and not by_hand:
         text = (
             f"{link.name} has ARP switched off (NOARP): it sends to its own MAC instead of asking who has"
             f" {address}"

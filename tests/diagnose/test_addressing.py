@@ -231,3 +231,22 @@ def test_two_stations_that_have_each_others_addresses() -> None:
         "c1: ip address del 172.17.0.1/16 dev eth0",
         "c1: ip address add 172.17.0.2/16 dev eth0",
     ]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_gateway_that_a_route_makes_everybody_of(asked: bool) -> None:
+    """The kernel makes the entry of such a neighbour itself, so to take it away helps nothing."""
+    c1 = tutorial()["c1"]
+    taken = replace(networks.via("172.17.0.1/32", None, 2), type="broadcast", table=255)
+    entry = Neighbour(2, "172.17.0.1", "ff:ff:ff:ff:ff:ff", "noarp")
+    network = edited(tutorial(), "c1", routes=(*c1.routes, taken), neighbours=(entry,) if asked else ())
+    found = chosen(network, ask("c1", "8.8.8.8"))
+    gone = ["c1: ip route del broadcast 172.17.0.1/32 dev eth0", "c1: ip neigh del 172.17.0.1 dev eth0"]
+    assert said(found) == gone[: 1 + asked]
+
+
+def test_a_destination_that_a_route_makes_everybody_of() -> None:
+    taken = replace(networks.via("8.8.8.8/32", None, 2), type="broadcast", table=255)
+    network = edited(tutorial(), "c1", routes=(*tutorial()["c1"].routes, taken))
+    found = chosen(network, ask("c1", "8.8.8.8"))
+    assert (found.stop.code, said(found)) == ("route-overlap", ["c1: ip route del broadcast 8.8.8.8/32 dev eth0"])

@@ -1,6 +1,7 @@
-"""The first address of an IPv6 network, which each router there has too: no station can be told by it. Pure.
+"""What a namespace takes for something else than the station that has it: the first address of an IPv6
+network, which each router there has too, and a next hop that it takes for everybody. Pure.
 
-See: RFC 4291, 2.6.1; net/ipv6/addrconf.c (addrconf_join_anycast).
+See: RFC 4291, 2.6.1; net/ipv6/addrconf.c (addrconf_join_anycast); net/ipv4/arp.c (arp_constructor).
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from collections.abc import Iterator
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import free_address
 from netprobe.model import Blank, Command, InterfaceAddress, Namespace, Object, Route, Stage
-from netprobe.model.lookup import among, but, column, where
-from netprobe.predict import fixes, prefix
+from netprobe.model.lookup import among, but, column, has, not_among, where
+from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
 
@@ -24,6 +25,29 @@ def candidates(loss: Loss) -> Iterator[Repair]:
                 for own in but(where(there.addresses, address=dst), prefixlen=128):
                     yield from _with_another(loss, there, own, router)
                     yield from _not_any(loss, router, route, dst, there.name)
+    yield from _taken_for_everybody(loss)
+
+
+def _taken_for_everybody(loss: Loss) -> Iterator[Repair]:
+    """The route by which somebody made the next hop a broadcast address: what is sent by way of it goes to
+    everybody, and nobody passes that on.
+    """
+    for routed in not_among(loss.decisions, via={None, loss.goal}):
+        here = loss.snapshot[routed.namespace]
+        alone = f"{routed.via}/{prefix.bits(routed.via)}"
+        for route in but(where(here.routes, type="broadcast", dst=alone), protocol="kernel"):
+            link = here.link(route.indexes[0])
+            words = fib.words(route, route.nexthops[0], link)
+            named = " ".join(words)
+            text = (
+                f"the route {named} of {here.name} makes everybody of {routed.via}, by way of which it sends"
+            )
+            fix = (fixes.ip(route.dst, "route", "del", *words),)
+            if link is not None and has(here.entries_for(link, routed.via), state="noarp"):
+                fix = (*fix, fixes.forget_neighbour(routed.via, link))
+            thing = Object("route", named, named)
+            stop = lost("route-overlap", here.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+            yield from loss.repair(stop, Merit.UNDOES)
 
 
 def _bearers(loss: Loss, router: Namespace, dst: str) -> list[str]:
