@@ -27,8 +27,8 @@ def is_broadcast(namespace: Namespace, dst: str, link: Link | None) -> Stop:
             words = fib.words(route, route.nexthops[0], link)
             named = " ".join(words)
             text = f"for {namespace.name} {dst} is everybody, by the route {named}"
-            thing, fix = Object("route", named, named), (fixes.ip(route.dst, "route", "del", *words),)
-            return lost("route-overlap", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+            thing, gone = Object("route", named, named), (fixes.ip(route.dst, "route", "del", *words),)
+            return lost("route-overlap", namespace.name, link, Stage.ROUTE, text, object=thing, fix=gone)
     mine = next((a for a in namespace.addresses if prefix.broadcast(a.address, a.prefixlen) == dst), None)
     own = mine.written if mine else "?"
     text = f"for {namespace.name} {dst} is the broadcast address of its own {own}, not a station's"

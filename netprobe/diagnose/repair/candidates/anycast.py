@@ -42,7 +42,7 @@ def _taken_for_everybody(loss: Loss) -> Iterator[Repair]:
             text = (
                 f"the route {named} of {here.name} makes everybody of {routed.via}, by way of which it sends"
             )
-            fix = (fixes.ip(route.dst, "route", "del", *words),)
+            fix: fixes.Fix = (fixes.ip(route.dst, "route", "del", *words),)
             if link is not None and has(here.entries_for(link, routed.via), state="noarp"):
                 fix = (*fix, fixes.forget_neighbour(routed.via, link))
             thing = Object("route", named, named)
