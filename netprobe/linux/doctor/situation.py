@@ -52,7 +52,7 @@ def situation() -> Situation:
     closed = not _can_look_into_init()
     marked = next((engine for engine, mark in MARKS.items() if files.exists(mark)), "")
     # a machine that was made of an image has the mark as well
-    inside = of_host or not first or (closed and _is_image(files.kernel("/proc/self/mountinfo").decode()))
+    inside = of_host or not first or (closed and is_image(files.kernel("/proc/self/mountinfo")))
     return Situation(
         os.geteuid(),
         missing(),
@@ -75,9 +75,9 @@ def _can_look_into_init() -> bool:
     return False
 
 
-def _is_image(mounts: str) -> bool:
+def is_image(mounts: bytes) -> bool:
     """Whether the root directory is one that an engine mounts; proc_pid_mountinfo(5)."""
-    for line in mounts.splitlines():
+    for line in filter(None, os.fsdecode(mounts).split("\n")):
         before, _, after = line.partition(" - ")
         _, _, _, folder, place, *_ = before.split(" ")
         if place == "/":

@@ -111,15 +111,15 @@ def _ids(target: int, kind: int, flags: int) -> list[int]:
 
 
 def _lines(path: str) -> list[str]:
-    return os.fsdecode(files.kernel(path)).splitlines()
+    return os.fsdecode(files.kernel(path)).split("\n")  # paths in it may hold any other line break
 
 
 @cache
 def _mount_of_cgroups() -> str:
     """Where cgroup v2 is mounted. Raises FileNotFoundError when it is not."""
     for line in _lines("/proc/self/mounts"):
-        words = line.split()
-        if words[2] == "cgroup2":
+        words = line.split(" ")
+        if words[2:3] == ["cgroup2"]:
             return words[1]
     raise FileNotFoundError("cgroup2 is not mounted")
 
