@@ -31,8 +31,9 @@ def safe(text: str) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """The safe lines of a text as a tool prints it: line breaks divide, tabs become spaces."""
-    return [safe(line.expandtabs(4)).rstrip() for line in text.splitlines()]
+    """The safe lines of a text as a tool prints it: line feeds divide, tabs become spaces."""
+    apart = text.removesuffix("\n").split("\n") if text else []
+    return [safe(line.rstrip(" \t\r").expandtabs(4)) for line in apart]
 
 
 def ascii_only(text: str) -> str:

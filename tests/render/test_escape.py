@@ -73,5 +73,10 @@ def test_signs_of_ours_are_spelled_out():
     assert ascii_only("10.0.0.2 → 172.16.0.2, 24 µs, müller") == r"10.0.0.2 -> 172.16.0.2, 24 us, m\u00fcller"
 
 
+def test_only_a_line_feed_divides_lines():
+    assert lines("a\vb\u2028c\x85d\x1ce\n\nf\n") == [r"a\x0bb\u2028c\u0085d\x1ce", "", "f"]
+    assert lines("") == []
+
+
 def test_a_text_of_several_lines_keeps_its_lines():
     assert lines("table ip x {\n\tchain y {\n  }\r\n}\x1b[2J\n") == ["table ip x {", "    chain y {", "  }", r"}\x1b[2J"]
