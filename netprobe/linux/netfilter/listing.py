@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import NamedSet, Table
+from netprobe.rules.read.arguments import logical_lines
 from netprobe.rules.read.iptables_save import read_save
 from netprobe.rules.read.nft_json import listed, of_table, read_items, read_set
 
@@ -69,7 +70,7 @@ def of_base_chains(text: str) -> str:
     """What iptables-save printed, without the rules of chains that others jump to."""
     base: set[str] = set()
     kept = []
-    for line in text.splitlines():
+    for line in logical_lines(text):
         name = line.partition(" -A ")[2].partition(" ")[0]
         if line.startswith(":") and not line.partition(" ")[2].startswith("-"):
             base.add(line[1:].partition(" ")[0])

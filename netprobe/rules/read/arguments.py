@@ -4,14 +4,21 @@ or target.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from netprobe.model.pattern import pattern
 
 Option = tuple[bool, str, list[str]]
 
-_TOKEN = pattern(r'"((?:\\.|[^"\\])*)"|(\S+)')
-_ESCAPED = pattern(r"\\(.)")
+# Only ASCII's blanks divide words, only a line feed divides lines: a name or a comment may hold any other.
+_TOKEN = pattern(r'"((?:\\.|[^"\\])*)"|(\S+)', re.ASCII | re.DOTALL)
+_ESCAPED = pattern(r"\\(.)", re.DOTALL)
+_QUOTED = pattern(r'(?<= )"(?:\\.|[^"\\])*"(?= |$)', re.DOTALL)
+_LINE = pattern(r'(?:(?<= )"(?:\\.|[^"\\])*+"(?= |\n|$)|[^\n])*+', re.DOTALL)
+_LONGEST = 1024  # of a quoted word: a comment has at most 256 bytes (xt_comment.h), escaped twice as many
 
 
 class Block(Struct):
@@ -62,10 +69,30 @@ def value_of(options: list[Option], name: str) -> str | None:
     return next((values[0] for _, option, values in options if option == name and values), None)
 
 
+def logical_lines(text: str) -> Iterator[str]:
+    """The lines of what such a tool prints; a quoted word with line breaks in it stays in one."""
+    at = 0
+    while at < len(text):
+        end = text.find("\n", at)
+        line = text[at:] if end < 0 else text[at:end]
+        if _is_open(line):
+            whole = _LINE.match(text, at, at + len(line) + _LONGEST)
+            line = whole[0] if whole else line
+        yield line
+        at += len(line) + 1
+
+
+def _is_open(line: str) -> bool:
+    """Whether a quoted word begins in a line and does not end there."""
+    if "\\" not in line and line.count('"') % 2 == 0:  # as in nearly all
+        return False
+    return ' "' in _QUOTED.sub("", line)
+
+
 def tokens(line: str) -> list[tuple[str, bool]]:
     """The words of a line and whether they were quoted (a quoted word is never an option)."""
     if '"' not in line:
-        return [(word, False) for word in line.split()]
+        return [(word, False) for word in line.split(" ") if word]
     found = []
     for quoted, plain in _TOKEN.findall(line):
         found.append((plain, False) if plain else (_ESCAPED.sub(r"\1", quoted), True))

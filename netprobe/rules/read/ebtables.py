@@ -3,6 +3,7 @@
 # ruff: noqa: ARG001 - the functions of one table take the same arguments
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 
 from netprobe.model import Statement, Term
@@ -15,7 +16,7 @@ from .xt_target import read_target
 
 Reader = Callable[[Option], Statement]
 
-_INNER_NEGATION = pattern(r"(?<!\S)(--?\S+) ! ")  # `-s ! MAC` as ebtables prints it
+_INNER_NEGATION = pattern(r"(?<!\S)(--?\S+) ! ", re.ASCII)  # `-s ! MAC` as ebtables prints it
 _MACS = {
     "unicast": ("00:00:00:00:00:00", "01:00:00:00:00:00"),
     "multicast": ("01:00:00:00:00:00", "01:00:00:00:00:00"),

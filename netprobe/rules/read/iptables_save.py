@@ -14,7 +14,7 @@ from msgspec import Struct
 from netprobe.model import Chain, Rule, Statement, Table
 from netprobe.model.pattern import pattern
 
-from .arguments import Block, blocks, tokens
+from .arguments import Block, blocks, logical_lines, tokens
 from .ebtables import arptables_arguments, ebtables_arguments
 from .terms import unknown
 from .xt_match import address, general, read_match
@@ -39,8 +39,8 @@ TABLES = {
     "security": ("INPUT", "FORWARD", "OUTPUT"),
 }
 
-_CHAIN = pattern(r":(\S+) (\S+)")
-_RULE = pattern(r'(?:\[(\d+):(\d+)\] )?-A (?:"((?:\\.|[^"\\])*)"|(\S+)) ?(.*)')
+_CHAIN = pattern(r":(\S+) (\S+)", re.ASCII)
+_RULE = pattern(r'(?:\[(\d+):(\d+)\] )?-A (?:"((?:\\.|[^"\\])*)"|(\S+)) ?(.*)', re.ASCII | re.DOTALL)
 Arguments = Callable[[str, str, Collection[str]], tuple[list[Statement], str | None]]
 
 
@@ -48,7 +48,7 @@ def read_save(text: str, engine: str, family: str) -> list[Table]:
     """The tables of one output of a -save command; `engine` and `family` as in `Table`."""
     tables: list[_PrintedTable] = []
     read = ARGUMENTS[family]
-    for line in text.splitlines():
+    for line in logical_lines(text):
         if line.startswith("*"):
             tables.append(_PrintedTable(engine, family, line[1:]))
         elif tables and (chain := _CHAIN.match(line)):
@@ -64,7 +64,7 @@ def read_chain(text: str, name: str, family: str) -> Chain:
     to.
     """
     drafted = _PrintedTable("", family, "", _Chains())
-    for line in text.splitlines():
+    for line in logical_lines(text):
         if rule := _RULE.match(line):
             drafted.add(rule, ARGUMENTS[family])
     return Chain(name, tuple(drafted.chains.get(name, ("-", []))[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -91,8 +92,11 @@ def rule_texts(listing: str) -> dict[Key, dict[int, str]]:
     heads = list(_TABLE.finditer(listing))
     ends = [head.start() for head in heads[1:]] + [len(listing)]
     for head, end in zip(heads, ends, strict=False):
+        rules = [(int(rule[2]), rule[1]) for rule in _RULE.finditer(listing, head.end(), end)]
+        times = Counter(handle for handle, _ in rules)
+        # a comment may hold lines that look like rules
         found[head[1], head[2]] = {
-            int(rule[2]): " ".join(rule[1].split()) for rule in _RULE.finditer(listing, head.end(), end)
+            handle: " ".join(text.split()) for handle, text in rules if times[handle] == 1
         }
     return found
 
