@@ -307,7 +307,7 @@ def _inward(named: Named, where: str) -> Named:
 
 def _interface(text: str, name: str) -> str:
     size = len(name.encode("utf-8", "surrogateescape"))
-    if name in ("", ".", "..") or size > INTERFACE_BYTES or re.search(r"[\s/:]", name):
+    if name in ("", ".", "..") or size > INTERFACE_BYTES or re.search(r"[\s/:]", name, re.ASCII):
         raise _wrong(text, f"{name!r} cannot be the name of an interface")
     return name
 

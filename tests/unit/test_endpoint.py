@@ -43,6 +43,7 @@ from netprobe.model import Protocol
         ("path:/a file:with@all", {"kind": "path", "name": "/a file:with@all"}),
         ("c1/eth0", {"name": "c1", "interface": "eth0"}),
         ("c1/eth0.100", {"name": "c1", "interface": "eth0.100"}),
+        ("c1/a\u3000b", {"name": "c1", "interface": "a\u3000b"}),  # only ASCII's blanks are forbidden (dev_valid_name)
         ("c1/tcp", {"name": "c1", "interface": "tcp"}),
         ("c1/123456789012345", {"name": "c1", "interface": "123456789012345"}),
         ("c1//red", {"name": "c1", "nested": ("red",)}),
@@ -123,6 +124,7 @@ def test_what_is_written(text: str, expected: dict[str, object]) -> None:
         ("fe80::1%1234567890123456", "name of an interface"),
         ("c1@10.0.0.2%eth0", "link-local address only"),
         ("c1/eth0@fe80::2%eth1", "two interfaces"),
+        ("c1/eth 0", "cannot be the name of an interface"),
     ],
 )
 def test_what_cannot_be_meant(text: str, why: str) -> None:
