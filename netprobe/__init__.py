@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from typing import Any, Unpack
 
     from .all_pairs import Matrix, MatrixOptions
+    from .answers import Compared, Report
     from .checking import Check, Written
     from .errors import CannotLook, NetprobeError, NotPermitted, WrongQuestion
     from .hosts import Hosts
     from .model import Cause, Page, Space
     from .model.check import Checked
-    from .session import Compared, Options, Report, Session
+    from .session import Options, Session
     from .wiring import Map
 
 __all__ = [
@@ -64,12 +65,13 @@ __all__ = [
 
 _PLACES = {
     "all_pairs": ("Matrix", "MatrixOptions"),
+    "answers": ("Compared", "Report"),
     "checking": ("Check", "Written"),
     "errors": ("CannotLook", "NetprobeError", "NotPermitted", "WrongQuestion"),
     "hosts": ("Hosts",),
     "model": ("Cause", "Page", "Space"),
     "model.check": ("Checked",),
-    "session": ("Compared", "Options", "Report", "Session"),
+    "session": ("Options", "Session"),
     "wiring": ("Map",),
 }
 
@@ -250,7 +252,7 @@ def load(path: str | os.PathLike[str]) -> Report:
     >>> bool(report)
     False
     """
-    from .session import load
+    from .answers import load
 
     return load(path)
 
@@ -262,7 +264,7 @@ def diff(before: str | os.PathLike[str], after: str | os.PathLike[str]) -> Compa
     >>> [each.kind for each in changed.found.answer][:2]
     ['verdict', 'direction']
     """
-    from .session import diff
+    from .answers import diff
 
     return diff(before, after)
 
@@ -275,6 +277,6 @@ def explain(code: str) -> Page:
     >>> explain("no-route").section
     'Routes and policy rules'
     """
-    from .session import explain
+    from .answers import explain
 
     return explain(code)

@@ -288,9 +288,9 @@ def explain(settings: dict[str, Any], /, code: str | None, listing: bool, **opti
 
     Without CODE, list them all.
     """
+    from netprobe.answers import explain
     from netprobe.causes.pages import pages
     from netprobe.formats import explained
-    from netprobe.session import explain
 
     if listing and code is not None:
         raise click.UsageError("--list and CODE contradict each other", click.get_current_context())

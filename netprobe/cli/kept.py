@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 def shown(settings: dict[str, Any], file: str, options: dict[str, Any]) -> tuple[str, str]:
     """Verdict and text of a saved run."""
-    from netprobe.session import load
+    from netprobe.answers import load
 
     report = load(file)
     return report.verdict, rendered(settings, report, options)
@@ -43,8 +43,8 @@ def compared_runs(
     settings: dict[str, Any], before: str, after: str, options: dict[str, Any]
 ) -> tuple[bool, str]:
     """Whether two saved runs are the same, and the text that says so."""
+    from netprobe.answers import diff
     from netprobe.formats import compared
-    from netprobe.session import diff
 
     runs = diff(before, after)
     text = compared(runs.before, runs.after, runs.found, options["output"], terminal_of(settings, options))

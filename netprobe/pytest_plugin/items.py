@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from netprobe.answers import report_of
 from netprobe.checking import read_files
 from netprobe.errors import NetprobeError
 from netprobe.model.check import Checked, Status
 from netprobe.render.escape import safe
-from netprobe.session import report_of
 
 if TYPE_CHECKING:
     import os

@@ -12,10 +12,10 @@ import yaml
 from junitparser import JUnitXml
 from msgspec.structs import replace
 
+from netprobe.answers import load
 from netprobe.formats import checked
 from netprobe.model.check import Checked, CheckReport, Status
 from netprobe.render.terminal import Terminal
-from netprobe.session import load
 
 PROJECT = Path(__file__).parents[2]
 DROPPED = load(PROJECT / "tests/faults/recordings/forward-drop.pcapng")

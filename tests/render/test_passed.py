@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sample_reports import HEALTHY
 
+from netprobe.answers import load
 from netprobe.cli import run_line
 from netprobe.model import Leg, Object, PassedRules, Stage
 from netprobe.render.passed import passed
 from netprobe.render.pen import columns
 from netprobe.render.terminal import Terminal
-from netprobe.session import load
 
 RECORDINGS = Path(__file__).parents[1] / "faults/recordings"
 
