@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import chain, takewhile
+from itertools import chain, repeat, takewhile
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -119,7 +119,8 @@ def lines(commands: Sequence[Command], here: str | None = None, ascii: bool = Fa
     comment behind, unless it is `here`. `ascii` writes names without any character beyond ASCII.
     """
     whole = all(command.is_whole for command in commands)
-    return tuple(_line(command, here, ascii, whole) for command in commands)
+    beside = repeat("") if whole else chain(("# first: ",), repeat("# and: "))
+    return tuple(_line(command, here, ascii, word) for command, word in zip(commands, beside, strict=False))
 
 
 def line(command: Command, here: str | None = None, ascii: bool = False) -> str:
@@ -127,8 +128,9 @@ def line(command: Command, here: str | None = None, ascii: bool = False) -> str:
     return str(lines((command,), here, ascii)[0])
 
 
-def _line(command: Command, here: str | None, ascii: bool, whole: bool) -> Line:
-    before = _before(command, whole)
+def _line(command: Command, here: str | None, ascii: bool, beside: str) -> Line:
+    """`beside`: what makes a comment of one beside another that cannot be run."""
+    before = _before(command) or beside
     way, inner = way_of(command.enter or ())
     words: Iterable[str] = (*inner, *command.words)
     words = map(partial(_for_there, ascii=ascii), words) if way else words
@@ -136,13 +138,13 @@ def _line(command: Command, here: str | None, ascii: bool, whole: bool) -> Line:
     return Line(before + typed, _remark(command, here, ascii), not before)
 
 
-def _before(command: Command, whole: bool) -> str:
+def _before(command: Command) -> str:
     """What makes a comment of a command that is not to be run as it stands; "" for one that is."""
     if command.looks:
         return "# look: "
     if command.blanks:
         return f"# fill in {' and '.join(command.asked()) or 'what is missing'}: "
-    return "" if whole else "# and: "
+    return ""
 
 
 def _remark(command: Command, here: str | None, ascii: bool) -> str:

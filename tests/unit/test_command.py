@@ -195,6 +195,7 @@ def test_a_fix_that_lacks_a_word_has_no_line_to_paste() -> None:
         "# fill in RIGHT-LENGTH: nsenter -t 7 -n ip address add 10.0.0.2/RIGHT-LENGTH dev LENGTH",
         "# and: nsenter -t 7 -n ip address del 10.0.0.2/32 dev LENGTH",
     )
+    assert fix_of(deleted, added)[0] == "# first: nsenter -t 7 -n ip address del 10.0.0.2/32 dev LENGTH"
     whole = added.filled("RIGHT-LENGTH", "24")
     assert fix_of(whole, deleted)[1] == "nsenter -t 7 -n ip address del 10.0.0.2/32 dev LENGTH"
 
