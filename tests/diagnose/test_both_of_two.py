@@ -115,3 +115,15 @@ def test_what_would_lead_around_one_thing_is_not_said_for_two() -> None:
         "cable: ip address del 203.0.113.1/24 dev lo",
         "cable: ip address add 203.0.113.1/24 dev eth0",
     ]
+
+
+def test_an_address_of_ipv4_has_not_gone_with_the_life_of_an_interface_that_has_one() -> None:
+    """The gateway that nobody has is a mistake of the station's."""
+    network = after(
+        healthy("gateway-lost-its-address"),
+        "c1: ip route replace default via 172.17.3.1 dev eth0 onlink",
+        "host: ip link set dev docker0 down",
+    )
+    first, second = named(network, "c1", "8.8.8.8")
+    assert "host: ip address add 172.17.3.1/16 dev docker0" not in first
+    assert second == ["c1: ip route replace default via 172.17.0.1 dev eth0"]

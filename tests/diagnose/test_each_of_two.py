@@ -25,6 +25,15 @@ def test_a_loopback_has_no_network_of_others() -> None:
     assert named(network, "host", "2001:db8::1") == [["host: ip address del 2001:db8::7/64 dev lo"]]
 
 
+def test_a_loopback_has_no_network_of_the_other_end_of_a_tunnel() -> None:
+    """What the tunnel sends comes back to itself, and a bridge does not send it out by the port it came from."""
+    network = after(healthy("tunnel-port-filtered"), "node1: ip address add 192.168.50.4/24 dev lo")
+    assert said(chosen(network, ask("pod1", "10.42.0.2"))) == [
+        "node1: ip address add 192.168.50.4/32 dev lo",
+        "node1: ip address del 192.168.50.4/24 dev lo",
+    ]
+
+
 def test_an_address_too_many_beside_one_with_a_host_prefix_goes() -> None:
     """The router leads to the other one; with a host prefix this one would stay what the station sends from."""
     network = after(healthy("proxy-arp-off"), "pod1: ip address add 10.65.0.7/24 dev eth0")

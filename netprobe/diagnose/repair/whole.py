@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from netprobe.diagnose import nat_rules
 from netprobe.model import InterfaceAddress, Leg, Probe, Stop
-from netprobe.model.lookup import but, column, where
+from netprobe.model.lookup import but, column, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.predict import predict
@@ -201,7 +201,16 @@ def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
         return False
     takes = any("del" in command.words or command.blanks for command in more.stop.commands)
     given = gives_to_the_asker(after, more) or told.is_waited_for(after, more) or _makes_a_router(after, more)
-    return not (takes or given or _replaces(after, more)) and _leads_there(after, more)
+    odd = takes or given or _replaces(after, more) or _is_second(after, more)
+    return not odd and _leads_there(after, more)
+
+
+def _is_second(after: Loss, more: Repair) -> bool:
+    """Whether an interface would get an IPv4 address beside one that it has: they do not go with its life."""
+    name = more.stop.place.namespace
+    before = where(after.snapshot.at(name).addresses, version=4, scope="global")
+    come = those_not_in(more.mended.at(name).addresses, after.snapshot.at(name).addresses)
+    return not {*column(before, "index")}.isdisjoint(column(where(come, version=4), "index"))
 
 
 def _replaces(after: Loss, more: Repair) -> bool:

@@ -12,19 +12,24 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import free_address, own_addresses
 from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Place, Stage, Stop
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import but, where
+from netprobe.model.lookup import but, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
 
 def captured(loss: Loss) -> Iterator[Repair]:
-    """A packet that the last namespace takes for its own, though another one is meant; or whose sender."""
+    """A packet that the last namespace takes for its own, though another one is meant; or whose sender; or
+    what a tunnel sends to its other end.
+    """
     meant_for = (loss.probe.destination, loss.probe.source)
     for walk, meant in zip(loss.prediction.walks, meant_for, strict=False):
         for last in but(walk.hops[-1:], namespace=meant.namespace):
             yield from _taken(loss, loss.snapshot.at(last.namespace), last.flow.dst)
     for last in loss.hops[-1:] if loss.stop.code == "martian-source" else ():
         yield from _taken(loss, loss.here, last.flow.src)
+    for sent in those_not_in(loss.decisions, loss.prediction.routed):
+        if sent.decision.type == "local":
+            yield from _taken(loss, loss.snapshot[sent.namespace], sent.dst)
 
 
 def _taken(loss: Loss, namespace: Namespace, dst: str) -> Iterator[Repair]:
