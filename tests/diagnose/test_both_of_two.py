@@ -127,3 +127,13 @@ def test_an_address_of_ipv4_has_not_gone_with_the_life_of_an_interface_that_has_
     first, second = named(network, "c1", "8.8.8.8")
     assert "host: ip address add 172.17.3.1/16 dev docker0" not in first
     assert second == ["c1: ip route replace default via 172.17.0.1 dev eth0"]
+
+
+@pytest.mark.parametrize(("beside", "code"), [(True, "addr-duplicate"), (False, "port-closed")])
+def test_who_asks_itself_by_an_address_too_many_is_told_so_though_a_program_is_missing_where_it_belongs(beside: bool, code: str) -> None:
+    network = after(offices(), "pc: ip address add 10.1.0.1/32 dev eth0")
+    network = network if beside else after(network, "pc: ip address del 10.1.0.10/24 dev eth0")
+    network = edited(edited(network, "pc", sockets=()), "r1", sockets=())
+    asked = probe("pc", "10.1.0.1", Protocol.TCP)
+    asked = replace(asked, destination=replace(asked.destination, port=80))
+    assert chosen(network, asked).stop.code == code

@@ -16,7 +16,8 @@ from msgspec import Struct
 from netprobe.diagnose.dnat_rules import ENGINES
 from netprobe.diagnose.nat_rules import rewriting
 from netprobe.model import Command, Hop, Need, Snapshot
-from netprobe.model.lookup import among, has, not_among, where
+from netprobe.model.lookup import among, has, not_among, those_not_in, where
+from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
 
@@ -232,15 +233,22 @@ def _addresses(repair: Repair, verb: str) -> Iterator[str]:
 
 def _arrives(loss: Loss, way: _Sequence) -> bool:
     """Whether the packet is where it was sent to, and nothing but a program is missing there; not where
-    something was taken away.
+    something was taken away, but an address of who had it beside its own.
     """
     stop, hops = way.outcome.stop, way.outcome.request.hops
     undone = Merit.UNDOES in (way.first.merit, way.last.merit)
-    if stop is None or stop.code not in PROGRAMS or undone:
+    if stop is None or stop.code not in PROGRAMS or (undone and not _asks_itself(loss)):
         return False
     target = next((hop.flow.dst for hop in hops[-1:]), None)
     there = loss.snapshot.at(stop.place.namespace)
     return target in _meant(loss, hops) and there.owner_of(target or "") is not None
+
+
+def _asks_itself(loss: Loss) -> bool:
+    """Whether the asker has the address that it asks for, beside another one of the same network."""
+    there = loss.snapshot.at(loss.probe.source.namespace)
+    own = where(there.addresses, address=loss.goal)
+    return bool(own and prefix.neighbours_of(loss.goal, those_not_in(there.addresses, own)))
 
 
 def _meant(loss: Loss, hops: tuple[Hop, ...]) -> tuple[str, ...]:
