@@ -32,16 +32,16 @@ def test_what_has_its_own_table_needs_no_other_one() -> None:
     assert not any("table 2" in line for line in lines(cause))
 
 
-def with_a_block(length: int) -> Snapshot:
-    """c1 has a network behind it, of which the host refuses all that has no route."""
-    c1, host = tutorial()["c1"], tutorial()["host"]
+def with_a_block(length: int, name: str = "c1") -> Snapshot:
+    """A container has a network behind it, of which the host refuses all that has no route."""
+    c1, host = tutorial()[name], tutorial()["host"]
     own = InterfaceAddress(1, "10.8.4.1", 24)
     routes = (
         *c1.routes,
         Route("10.8.4.0/24", nexthops=(Nexthop(1),), protocol="kernel"),
         Route("10.8.4.1/32", "local", 255, (Nexthop(1),)),
     )
-    there = edited(tutorial(), "c1", addresses=(*c1.addresses, own), routes=routes, sysctls={"net.ipv4.ip_forward": "1"})
+    there = edited(tutorial(), name, addresses=(*c1.addresses, own), routes=routes, sysctls={"net.ipv4.ip_forward": "1"})
     block = Route(f"10.8.{4 * (length > 16)}.0/{length}", "unreachable", protocol="boot")
     return edited(there, "host", routes=(*host.routes, block))
 
@@ -49,6 +49,12 @@ def with_a_block(length: int) -> Snapshot:
 def test_the_rest_of_a_block_is_not_led_where_one_network_of_it_is() -> None:
     cause = chosen(with_a_block(16), "red", "10.8.4.1")
     assert lines(cause) == ["ip route add 10.8.4.0/24 via 172.17.0.2 dev docker0"]
+
+
+def test_who_sends_all_to_the_same_gateway_is_none_for_all() -> None:
+    """c1's own way out is right, though c2 would do for this network."""
+    cause = chosen(with_a_block(16, "c2"), "c1", "10.8.4.1")
+    assert lines(cause) == ["ip route add 10.8.4.0/24 via 172.17.0.3 dev eth0"]
 
 
 def test_what_refuses_no_more_than_that_network_may_be_led_there() -> None:

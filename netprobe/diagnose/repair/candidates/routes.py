@@ -246,12 +246,20 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
         if not same and (known[hop.via] or not _leads_there(loss, routed)):
             aloof = hop.link != link or hop.onlink
             misled = aside and loss.stop.code == "neigh-wrong-entry"  # not the route is wrong
-            around = misled or (aloof and (aside or (right and hop.via != routed.gateway)))
+            sends_back = route.is_default and _sends_all_to(loss, hop.via, routed)
+            around = sends_back or misled or (aloof and (aside or (right and hop.via != routed.gateway)))
             merit = (
                 Merit.GOES_AROUND if around else _merit(routed, known[hop.via], (hop.via, hop.link) in own)
             )
             stop = mistaken(namespace, routed, route, hop)
             yield from loss.repair(stop, merit, agreeing=known[hop.via])
+
+
+def _sends_all_to(loss: Loss, via: str, routed: Routed) -> bool:
+    """Whether who has an address sends all the world to the gateway that was taken: he is no way there."""
+    there = map(loss.snapshot.at, loss.bearers(via) if routed.gateway is not None else ())
+    ways = (route.gateways for each in there for route in where(each.routes, is_default=True))
+    return any(routed.gateway in gateways for gateways in ways)
 
 
 def _other_side(loss: Loss, routed: Routed) -> Iterator[Repair]:
