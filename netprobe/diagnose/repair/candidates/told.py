@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain, filterfalse
+from itertools import chain, filterfalse, islice
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -32,7 +32,7 @@ from netprobe.model import (
     Stage,
 )
 from netprobe.model.command import inside
-from netprobe.model.lookup import among, but, column, find, grouped, not_among, those_not_in, where
+from netprobe.model.lookup import among, but, column, find, grouped, holding, not_among, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
@@ -65,6 +65,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """Each of them where it belongs; from another interface of the same namespace where it is on that."""
     tales = (*_listened_on(loss), *_sent_from(loss), *_translated(loss), *_led_to(loss))
     tales += (*_sent_to(loss), *_remembered(loss), *_numbered(loss), *_by_way_of_itself(loss))
+    tales += (*_at_a_neighbour(loss),)
     told = grouped(where(tales, version=loss.version, is_link_local=False), _what)
     for each in told.values():
         yield from _put(loss, each[0], len(each))
@@ -83,6 +84,38 @@ def _by_way_of_itself(loss: Loss) -> Iterator[_Tale]:
                 for there, end in loss.others(name, link):
                     if not own_addresses(loss.snapshot[there], end, own.version):
                         yield _Tale(there, end, own.address, why, taken=taken)
+
+
+def _at_a_neighbour(loss: Loss) -> Iterator[_Tale]:
+    """The one address too many that a station beside an interface without any has, in the network of its own:
+    its second, its own next hop, or one with the number that the interface has in the other family.
+    """
+    for name, link in islice(_idle(loss), _MOST):
+        number = numbered.told(loss, name, link, loss.version)
+        for there, end in loss.others(name, link):
+            other = loss.snapshot[there]
+            own = own_addresses(other, end, loss.version)
+            odd = [*among(own, address={number, *other.gateways})] or [*holding(own, flags="secondary")]
+            for one in odd if len(odd) == 1 else ():
+                taken = inside(there, (fixes.address("del", one, end),))
+                yield _Tale(name, link, one.address, f"{there} beside it has it besides its own", taken=taken)
+
+
+_MOST = 8  # interfaces, behind each of which may be others to read
+
+
+def _idle(loss: Loss) -> Iterator[Station]:
+    """The interfaces on the way without addresses, and without routes, which would go with the last one."""
+    for name in loss.way:
+        here = loss.snapshot[name]
+        for link in where(here.outward, up=True, master=None):
+            led = filter(_is_led_out, holding(where(here.routes, version=loss.version), indexes=link.index))
+            if not own_addresses(here, link, loss.version) and next(led, None) is None:
+                yield name, link
+
+
+def _is_led_out(route: Route) -> bool:
+    return not prefix.needs_scope(route.dst.partition("/")[0])
 
 
 def _what(tale: _Tale) -> tuple[str, int, str]:
