@@ -268,3 +268,10 @@ def test_the_address_of_an_interface_without_any_is_at_a_station_beside(source: 
         network = edited(network, name, addresses=tuple(seconds.get(each, each) for each in network[name].addresses))
     found = chosen(network, ask(source, asked))
     assert said(found)[:2] == [taken.replace(" add ", " del "), gone.replace(" del ", " add ")]
+
+
+def test_no_proxy_is_expected_where_a_policy_rule_takes_who_is_far_for_a_neighbour() -> None:
+    """The main table has the way: the rule is odd, or the table that it leads to."""
+    lines = ("red: ip route add 172.17.0.2/32 dev eth0 table 77", "red: ip rule add pref 46 from all iif lo lookup 77")
+    found = chosen(after(tutorial(), *lines), ask("red", "172.17.0.2"))
+    assert said(found) == ["red: ip rule del pref 46 from all iif lo lookup 77"]

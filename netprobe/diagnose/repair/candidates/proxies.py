@@ -27,7 +27,7 @@ from netprobe.predict.drop import lost
 from netprobe.predict.routing import without_route
 from netprobe.predict.trace import Routed
 
-from . import surplus
+from . import routes, surplus
 from .neighbours import proxy_key
 from .stop import completed
 
@@ -66,7 +66,8 @@ def _missing(loss: Loss) -> Iterator[Repair]:
         if route is None or out is None or not _takes_for_neighbours(route, routed.gateway):
             continue
         proxy = _proxy6 if ":" in routed.via else _proxy
-        merit = Merit.ADDS if surplus.is_by_mistake(loss, routed) else Merit.RESTORES
+        doubtful = routes.rests_on_a_rule(routed) or surplus.is_by_mistake(loss, routed)
+        merit = Merit.ADDS if doubtful else Merit.RESTORES
         for name, station in loss.others(routed.namespace, out):
             if _is_expected(loss.snapshot[name], route):
                 for stop in proxy(loss, loss.snapshot[name], station, routed.via):
