@@ -24,7 +24,7 @@ def is_broadcast(namespace: Namespace, dst: str, link: Link | None) -> Stop:
     """
     for route in but(where(namespace.routes, type="broadcast"), protocol="kernel"):
         if prefix.contains(route.dst, dst):
-            words = fib.words(route, route.nexthops[0], link)
+            words = fib.words(route, None, link)
             named = " ".join(words)
             text = f"for {namespace.name} {dst} is everybody, by the route {named}"
             thing, gone = Object("route", named, named), (fixes.ip(route.dst, "route", "del", *words),)

@@ -36,8 +36,8 @@ def _taken_for_everybody(loss: Loss) -> Iterator[Repair]:
         here = loss.snapshot[routed.namespace]
         alone = f"{routed.via}/{prefix.bits(routed.via)}"
         for route in but(where(here.routes, type="broadcast", dst=alone), protocol="kernel"):
-            link = here.link(route.indexes[0])
-            words = fib.words(route, route.nexthops[0], link)
+            link = next(filter(None, map(here.link, route.indexes)), None)
+            words = fib.words(route, None, link)
             named = " ".join(words)
             text = (
                 f"the route {named} of {here.name} makes everybody of {routed.via}, by way of which it sends"

@@ -108,10 +108,11 @@ def _idle(loss: Loss) -> Iterator[Station]:
     """The interfaces on the way without addresses, and without routes, which would go with the last one."""
     for name in loss.way:
         here = loss.snapshot[name]
-        for link in where(here.outward, up=True, master=None):
-            led = filter(_is_led_out, holding(where(here.routes, version=loss.version), indexes=link.index))
-            if not own_addresses(here, link, loss.version) and next(led, None) is None:
-                yield name, link
+        led = filter(_is_led_out, where(here.routes, version=loss.version))
+        used = {*chain.from_iterable(column(led, "indexes"))}
+        used |= {*column(where(here.addresses, version=loss.version, scope="global"), "index")}
+        for link in not_among(where(here.outward, up=True, master=None), index=used):
+            yield name, link
 
 
 def _is_led_out(route: Route) -> bool:
