@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 COMPLETING = "_NETPROBE_COMPLETE"  # set by the completion script of a shell
-INTERRUPTED = 130
+WRONG_QUESTION, INTERRUPTED = 2, 130
 EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
 EXAMINED = {"ok": 0, "limited": 1, "missing": 3}
 _BUG, _PIPE_CLOSED = 70, 141
@@ -37,7 +37,7 @@ def run(cli: click.Group, arguments: list[str]) -> int:
         return done.exit_code
     except click.ClickException as error:
         complain(_in_our_words(error), f"What can be written: {_help_of(error)}")
-        return 2
+        return WRONG_QUESTION
     except NetprobeError as error:
         return _told(error)
     except (KeyboardInterrupt, click.Abort):
@@ -55,6 +55,12 @@ def _run_command(cli: click.Group, arguments: list[str]) -> int:
     """click's own `main` would answer a closed pipe with 1, and write to a stderr that may be full."""
     if instruction := os.environ.get(COMPLETING):
         return _complete(cli, instruction)
+    if not arguments:  # click's releases differ in where the help goes, and in the code
+        with suppress(OSError, ValueError):  # a stderr that nobody hears
+            click.echo(
+                cli.get_help(click.Context(cli, info_name="netprobe", **cli.context_settings)), err=True
+            )
+        return WRONG_QUESTION
     with cli.make_context("netprobe", list(arguments)) as context:
         cli.invoke(context)
     return 0

@@ -29,7 +29,7 @@ def run(argv: list[str], path: str | Path = PROJECT) -> subprocess.CompletedProc
 # streams
 
 ANSWER = {"show": (["show", SAMPLE], 1), "help": (["--help"], 0), "completion": (["completion", "bash"], 0), "schema": (["schema"], 0)}
-ERROR = {"usage": (["tarce"], 2), "file": (["show", "/etc/passwd"], 2), "cause": (["explain", "no-such-cause"], 2)}
+ERROR = {"nothing": ([], 2), "usage": (["tarce"], 2), "file": (["show", "/etc/passwd"], 2), "cause": (["explain", "no-such-cause"], 2)}
 NO_STDERR = ("2>&-", "2>/dev/full", "2> >(true)")
 NO_STDOUT = {">&-": 74, ">/dev/full": 74, "| true": 141}
 
@@ -47,6 +47,14 @@ def code_of(argv: list[str], redirection: str) -> tuple[int, str]:
 def test_nobody_hears_what_it_says(argv: list[str], code: int, redirection: str) -> None:
     """stderr closed, full, or a pipe that nobody reads: the answer stands."""
     assert code_of(argv, redirection)[0] == code
+
+
+@PROGRAMS
+def test_who_asks_nothing_is_told_what_can_be_asked(program: list[str]) -> None:
+    """As a page, on stderr: a pipe gets nothing that it could take for an answer."""
+    done = run(program)
+    asked = run([*program, "--help"])
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", asked.stdout)
 
 
 @pytest.mark.parametrize(("redirection", "code"), NO_STDOUT.items(), ids=NO_STDOUT)
