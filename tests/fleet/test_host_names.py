@@ -21,7 +21,7 @@ NAMES = {
     "pid:PID": "h1:c1 is c1",
     "172.17.0.2": "h1:c1 is c1",
     "docker:old": "WrongQuestion: the container docker:old does not run",
-    "docker:nobody": "UnknownName: there is no docker name nobody",
+    "docker:nobody": "UnknownName: there is no docker:nobody",
     "rde": "UnknownName: there is no namespace or container rde",
     "lxc:web": "WrongQuestion: h1:lxc:web: names of kind lxc are not looked up on another host",
     "web//inner": "WrongQuestion: h1:web//inner: what is inside of a container is not looked for on another host",

@@ -89,7 +89,7 @@ def test_a_typo_gets_the_nearest_names(root: str, typo: str, near: str) -> None:
 
 
 def test_names_of_each_kind_that_are_unknown(root: str) -> None:
-    for text, words in (("pid:4194305", "no process 4194305"), ("path:/nope", "no file /nope"), ("netns:rde", "no netns name rde")):
+    for text, words in (("pid:4194305", "no process 4194305"), ("path:/nope", "no file /nope"), ("netns:rde", "no netns:rde")):
         with pytest.raises(UnknownName, match=words):
             lookup(parse(text), sources(root))
     with pytest.raises(WrongQuestion, match="kind docker cannot be looked up"):

@@ -339,10 +339,10 @@ def _told_apart(matches: Sequence[Found]) -> list[str]:
 
 
 def _unknown(named: Named, asked: Sequence[NameSource]) -> UnknownName:
-    what = {"pid": "process", "path": "file", None: "namespace or container"}.get(
-        named.kind, f"{named.kind} name"
+    what = {"pid": "process ", "path": "file ", None: "namespace or container "}.get(
+        named.kind, f"{named.kind}:"
     )
-    return UnknownName(f"there is no {what} {named.name}", _nearest(named, asked))
+    return UnknownName(f"there is no {what}{named.name}", _nearest(named, asked))
 
 
 def _nearest(named: Named, asked: Sequence[NameSource]) -> str:
