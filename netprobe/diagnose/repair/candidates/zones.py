@@ -8,6 +8,7 @@ See: iptables-extensions(8), CT; net/netfilter/nf_nat_core.c (nf_nat_inet_fn): o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
@@ -26,10 +27,10 @@ _ZONE = "1"  # any but the one in which all are that no rule gives another
 def candidates(loss: Loss) -> Iterator[Repair]:
     """A zone for what comes by each bridge on which a router saw what it does not translate behind it."""
     for router, source in leaving(loss):
-        namespace, out = loss.snapshot[router.namespace], loss.out(router)
-        rules = nat_rules.source_rules(namespace, out, source, loss.prediction.target, True)
-        for passed_over in rules if nat_rules.is_private(source) else ():
-            for bridge in _seen_on(loss, namespace, router):
+        namespace = loss.snapshot[router.namespace]
+        for bridge in _seen_on(loss, namespace, router) if nat_rules.is_private(source) else ():
+            target, out = loss.prediction.target, loss.out(router)
+            for passed_over in islice(nat_rules.source_rules(namespace, out, source, target, True), 1):
                 yield from _zoned(loss, namespace, bridge, passed_over.object, source)
 
 
