@@ -193,30 +193,35 @@ class Netlink:
         """As `dump`, but only those entries are decoded that `wanted` chooses: it is given all bodies and
         returns numbers, from 0.
         """
-        messages = self._steady(request)
-        return [self._record_in_time(messages[at]) for at in wanted([_body(each) for each in messages])]
+        messages = self._whole(request, 0)
+        chosen = wanted([each[_HEADER.size :] for each in messages])
+        return [self._read_in_time(messages[at]) for at in chosen]
 
     def bodies(self, request: Request) -> list[bytes]:
         """As `dump`, but what follows the header is left as it came: for tables with thousands of entries,
         0.1 ms each to decode.
         """
+        return self._whole(request, _HEADER.size)
+
+    def _whole(self, request: Request, begin: int) -> list[bytes]:
+        """The entries of a table that held still while it was dumped, each from this byte on."""
         for _ in range(DUMP_TRIES):
-            bodies, is_torn = self._gathered(request)
+            entries, is_torn = self._gathered(request, begin)
             if not is_torn:
                 break
         else:
             self.unsteady = True
-        return bodies
+        return entries
 
-    def _gathered(self, request: Request) -> tuple[list[bytes], bool]:
-        """What follows the headers of the entries of a dump, and whether the table changed meanwhile; as of
+    def _gathered(self, request: Request, begin: int) -> tuple[list[bytes], bool]:
+        """The entries of a dump, each from this byte on, and whether the table changed meanwhile; as of
         `_dumped`, in half the time.
         """
         if self._distant is not None:
             self._distant.most = 0
         [sequence], size, flagged = self._send([request], NLM_F_DUMP), 0, 0
         bodies: list[bytes] = []
-        add, begin = bodies.append, _HEADER.size
+        add = bodies.append
         for data in self._datagrams():
             for kind, flags, number, offset, end in _parted(data, self._answers):
                 if number != sequence:
@@ -362,6 +367,10 @@ class Netlink:
             if flags & socket.MSG_TRUNC:
                 raise OSError(errno.EMSGSIZE, f"an answer of the kernel has more than {LONGEST} bytes")
             yield data
+
+    def _read_in_time(self, message: bytes) -> Record:
+        deadline.check()
+        return _read(self._answers[_HEADER.unpack_from(message)[1]], message, self._by_hand)
 
     def _record_in_time(self, message: _Message) -> Record:
         deadline.check()

@@ -33,6 +33,9 @@ NFGENMSG = 4  # bytes of a struct nfgenmsg, which begins with the family
 NLATTR, NLA_TYPE_MASK = struct.Struct("=HH"), 0x3FFF
 RULE_TABLE, RULE_CHAIN, RULE_HANDLE = 1, 2, 3  # NFTA_RULE_*
 CHAIN_TABLE, CHAIN_HOOK, CHAIN_USE = 1, 4, 6  # NFTA_CHAIN_*
+_USE = NLATTR.pack(NLATTR.size + 4, CHAIN_USE)
+_HOOK, _NESTED_HOOK = (struct.pack("=H", CHAIN_HOOK | flag) for flag in (0, 1 << 15))  # NLA_F_NESTED
+_HANDLE = NLATTR.pack(NLATTR.size + 8, RULE_HANDLE)
 SET_FLAGS = 3  # NFTA_SET_FLAGS
 MOST_USES = 2000  # rules and jumps of a table that is read whole: some 1,100 rules, 0.15 s
 COUNTER, MATCH, TARGET = (  # the names of expressions, as attributes NFTA_EXPR_NAME
@@ -41,7 +44,7 @@ COUNTER, MATCH, TARGET = (  # the names of expressions, as attributes NFTA_EXPR_
 TABLE, SET, ELEMENTS = "NFTA_SET_ELEM_LIST_TABLE", "NFTA_SET_ELEM_LIST_SET", "NFTA_SET_ELEM_LIST_ELEMENTS"
 
 
-class KernelRule(Struct, frozen=True):
+class KernelRule(Struct, frozen=True, gc=False):
     """A rule's handle, and what tells who made it:
 
     `counted` it holds a counter, `compat` an expression of iptables.
@@ -55,7 +58,7 @@ class KernelRule(Struct, frozen=True):
     compat: bool
 
 
-class KernelSet(Struct, frozen=True):
+class KernelSet(Struct, frozen=True, gc=False):
     """A named set."""
 
     family: str
@@ -112,12 +115,33 @@ def _of_small(bodies: Sequence[bytes], large: set[tuple[str, str]]) -> Iterator[
     thousands of others.
     """
     uses: Counter[tuple[int, bytes]] = Counter()
-    seen = [_head(body) for body in bodies]
+    seen = [*_heads(bodies)]
     for key, use, _ in seen:
         uses[key] += use
     much = {key for key, count in uses.items() if count > MOST_USES}
     large |= {(FAMILIES.get(family, str(family)), text(name.rstrip(b"\0"))) for family, name in much}
     return (at for at, (key, _, based) in enumerate(seen) if key not in much or based)
+
+
+def _heads(bodies: Iterable[bytes]) -> Iterator[tuple[tuple[int, bytes], int, bool]]:
+    """`_head` of many chains. Most are of the table of the one before, and hang at no hook: these end with
+    their number, and nowhere in them is what a hook would be told by.
+    """
+    start, key = b"", (0, b"")
+    for body in bodies:
+        is_like = start and body.startswith(start) and body[-8:-4] == _USE
+        if is_like and _HOOK not in body and _NESTED_HOOK not in body:
+            yield key, int.from_bytes(body[-4:], "big"), False
+        else:
+            found = _head(body)
+            key = found[0]
+            start = body[: NFGENMSG + (NLATTR.size + len(key[1]) + 3 & ~3)] if _begins(body) else b""
+            yield found
+
+
+def _begins(body: bytes) -> bool:
+    """Whether the table is what a chain says first."""
+    return len(body) >= NFGENMSG + NLATTR.size and NLATTR.unpack_from(body, NFGENMSG)[1] == CHAIN_TABLE
 
 
 def _head(body: bytes) -> tuple[tuple[int, bytes], int, bool]:
@@ -263,19 +287,22 @@ def rules_of(bodies: Iterable[bytes]) -> Iterator[KernelRule]:
     A host has thousands, and of each little is asked: so they are taken apart here. All of a chain begin with
     the same bytes.
     """
-    head, place = b"", ("", "", "")
+    head, at, place = b"", 0, ("", "", "")
     for body in bodies:
         if not (place[2] and body.startswith(head)):
             head, place = _place(body)
-        handle = next(
-            (
-                int.from_bytes(value, "big")
-                for kind, value, _ in attributes(body, len(head))
-                if kind == RULE_HANDLE
-            ),
-            0,
-        )
+            at = len(head)
+        if body[at : at + 4] == _HANDLE:
+            handle = int.from_bytes(body[at + 4 : at + 12], "big")
+        else:
+            handle = _handle(body, at)
         yield KernelRule(*place, handle, COUNTER in body, MATCH in body or TARGET in body)
+
+
+def _handle(body: bytes, at: int) -> int:
+    """The handle of a rule, wherever it stands behind its place; 0 without one."""
+    found = (value for kind, value, _ in attributes(body, at) if kind == RULE_HANDLE)
+    return int.from_bytes(next(found, b""), "big")
 
 
 def _place(body: bytes) -> tuple[bytes, tuple[str, str, str]]:

@@ -1,0 +1,60 @@
+"""Chains and rules by the ten thousand are taken apart by a short way, and come to the same as by the long one."""
+
+from __future__ import annotations
+
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netprobe.linux.netfilter import kernel
+
+PADDING = {n: b"\0" * n for n in range(4)}
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value + PADDING[-len(value) % 4]
+
+
+def number(kind: int, value: int, size: int) -> bytes:
+    return attribute(kind, value.to_bytes(size, "big"))
+
+
+NAMES = st.sampled_from([b"nat\0", b"filter\0", b"\x04\x80\0", b"\x04\0", b"a-long-name-of-a-table\0"])
+HANDLES = st.sampled_from([1, 4, 0x400, 0x0400_0000, 0x8004, (1 << 64) - 1])
+HOOK = b"".join((number(1, 0, 4), number(2, 0xFFFF_FF9C, 4)))
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> bytes:
+    """A chain as kernels write it, or as none does."""
+    parts = [
+        attribute(kernel.CHAIN_TABLE, draw(NAMES)),
+        number(2, draw(HANDLES), 8),
+        attribute(3, draw(NAMES)),
+        *([attribute(kernel.CHAIN_HOOK | draw(st.sampled_from([0, 0x8000])), HOOK)] if draw(st.booleans()) else []),
+        *([number(10, draw(st.integers(0, 7)), 4)] if draw(st.booleans()) else []),
+        number(kernel.CHAIN_USE, draw(HANDLES) & 0xFFFF_FFFF, 4),
+        *([attribute(11, draw(st.binary(max_size=12)))] if draw(st.integers(0, 5)) == 0 else []),
+    ]
+    if draw(st.integers(0, 5)) == 0:
+        parts = draw(st.permutations(parts))
+    whole = struct.pack("=BBH", draw(st.sampled_from([2, 10])), 0, draw(st.sampled_from([0, 1, 4, 0x8004]))) + b"".join(parts)
+    return whole[: draw(st.sampled_from([len(whole)] * 6 + [3, 9, len(whole) - 3]))]
+
+
+@given(st.lists(chains(), max_size=12))
+def test_of_each_chain_is_told_what_it_says_itself(bodies: list[bytes]) -> None:
+    assert [*kernel._heads(bodies)] == [kernel._head(body) for body in bodies]
+
+
+@given(st.lists(st.tuples(NAMES, NAMES, HANDLES, st.integers(0, 3)), max_size=12))
+def test_a_rule_has_its_handle_wherever_that_stands(rules: list[tuple[bytes, bytes, int, int]]) -> None:
+    bodies = []
+    for table, chain, handle, form in rules:
+        rest = [number(kernel.RULE_HANDLE, handle, 8), attribute(4, b"expressions "), attribute(9, b"before")]
+        ordered = (rest, rest[::-1], rest[1:], [rest[2], *rest[:2]])[form]
+        place = attribute(kernel.RULE_TABLE, table) + attribute(kernel.RULE_CHAIN, chain)
+        bodies.append(struct.pack("=BBH", 2, 0, 7) + place + b"".join(ordered))
+    found = [rule.handle for rule in kernel.rules_of(bodies)]
+    assert found == [0 if form == 2 else handle for _, _, handle, form in rules]
