@@ -125,8 +125,9 @@ def _ways_to(found: NatRule) -> Iterator[tuple[Statement, ...]]:
 
 
 def _leading(chains: tuple[Chain, ...]) -> dict[str, tuple[tuple[Chain, Rule], ...]]:
-    """For the name of a chain, the rules that lead there; for none, all others."""
-    return gathered((rule.leads_to, (chain, rule)) for chain in chains for rule in chain.rules)
+    """For the name of a chain, the rules that lead there."""
+    leading = ((chain, rule) for chain in chains for rule in _of_kinds(chain.rules, ("jump", "goto")))
+    return gathered((rule.leads_to, (chain, rule)) for chain, rule in leading)
 
 
 def _is_for_own(namespace: Namespace, statements: tuple[Statement, ...], source: str, target: str) -> bool:
@@ -182,6 +183,22 @@ def said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
     return [*filter(None, column(among(compared, op=IS), "value"))]
 
 
+def all_said(chains: Iterable[Chain], *keys: str) -> set[str]:
+    """What any rule of some chains compares these keys with; of ten thousand rules it is found once."""
+    tables = [indexed(_compared, chain.rules) for chain in chains]
+    return {each for table in tables for key in keys for each in table.get(key, ())}
+
+
+def _compared(rules: tuple[Rule, ...]) -> dict[str, set[str]]:
+    """What rules compare, with what."""
+    found: dict[str, set[str]] = {}
+    for rule in rules:
+        for each in rule.statements:
+            if each.op in IS and each.right is not None and each.right.text:
+                found.setdefault(each.key, set()).add(each.right.text)
+    return found
+
+
 def said_by(rules: Iterable[Rule], key: str) -> list[str]:
     """The same of several rules."""
     return [*chained.from_iterable(said(rule.statements, key) for rule in rules)]
@@ -226,12 +243,17 @@ def rules_of_nat(namespace: Namespace, hook: str, address: str, *kinds: str) -> 
     """All rules of the tables that have a nat chain at `hook` for this kind of address, chains that are
     jumped to included; with `kinds` those alone that have a statement of one of these.
     """
+    for table, chain in chains_of_nat(namespace, hook, address):
+        for rule in _of_kinds(chain.rules, kinds):
+            yield NatRule(table, chain, rule, hook)
+
+
+def chains_of_nat(namespace: Namespace, hook: str, address: str) -> Iterator[tuple[Table, Chain]]:
+    """The chains of these tables."""
     families = {4: ("ip", "inet"), 6: ("ip6", "inet")}[prefix.version(address)]
     for table in among(namespace.tables, family=families):
         if has(table.chains, type="nat", hook=hook):
-            for chain in among(table.chains, hook=(None, hook)):
-                for rule in _of_kinds(chain.rules, kinds):
-                    yield NatRule(table, chain, rule, hook)
+            yield from ((table, chain) for chain in among(table.chains, hook=(None, hook)))
 
 
 def of_kind(tables: Iterable[Table], kind: str) -> Iterator[NatRule]:
@@ -250,7 +272,11 @@ def _of_kinds(rules: tuple[Rule, ...], kinds: tuple[str, ...]) -> Iterable[Rule]
 
 def _by_kind(rules: tuple[Rule, ...]) -> dict[str, tuple[int, ...]]:
     """The numbers of the rules that have a statement of a kind."""
-    return gathered((each.kind, number) for number, rule in enumerate(rules) for each in rule.statements)
+    found: dict[str, list[int]] = {}
+    for number, rule in enumerate(rules):  # of ten thousand
+        for each in rule.statements:
+            found.setdefault(each.kind, []).append(number)
+    return {kind: tuple(numbers) for kind, numbers in found.items()}
 
 
 def found(namespace: Namespace, thing: Object) -> Rule | None:

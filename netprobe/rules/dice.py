@@ -7,13 +7,11 @@ A service with several endpoints is such a chain: iptables -m statistic, or nft 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
-from operator import attrgetter
 
 from msgspec.structs import replace
 
 from netprobe.model import Rule, Statement, Term
-from netprobe.model.lookup import among, exchanged, has, indexed
+from netprobe.model.lookup import exchanged, indexed
 from netprobe.model.pattern import pattern
 
 MOST = 16  # outcomes that are looked at
@@ -42,10 +40,9 @@ def _dice(rules: tuple[Rule, ...]) -> tuple[tuple[Rule, ...], tuple[tuple[Rule, 
     """The rules of a chain that hold by chance, and those that draw a number, with what they may draw: few of
     ten thousand, which a search for the cause goes through for each of its trials.
     """
+    chances = tuple(rule for rule in rules if "statistic" in [each.kind for each in rule.statements])
     drawn = ((rule, _numbers(rule)) for rule in rules)
-    return tuple(rule for rule in rules if has(rule.statements, kind="statistic")), tuple(
-        (rule, numbers) for rule, numbers in drawn if numbers
-    )
+    return chances, tuple((rule, numbers) for rule, numbers in drawn if numbers)
 
 
 def _settled(rule: Rule, chance: str) -> Rule:
@@ -61,10 +58,16 @@ def _terms(statement: Statement) -> dict[str, Term]:
 
 
 def _numbers(rule: Rule) -> range:
-    """The numbers that a rule may draw."""
-    terms = filter(None, chain.from_iterable(map(attrgetter("left", "right", "port"), rule.statements)))
-    nodes = chain.from_iterable((term, *term.args) for term in terms)
-    found = _RANGE.search(" ".join(map(attrgetter("text"), among(nodes, kind=_DICE))))
+    """The numbers that a rule may draw; ten thousand rules are asked that draw none."""
+    dies = [
+        node.text
+        for each in rule.statements
+        for term in (each.left, each.right, each.port)
+        if term is not None and (term.args or term.kind in _DICE)
+        for node in (term, *term.args)
+        if node.kind in _DICE
+    ]
+    found = _RANGE.search(" ".join(dies)) if dies else None
     if found is None:
         return range(0)
     first = int(found[2] or 0)

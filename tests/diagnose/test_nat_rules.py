@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
-from netprobe.diagnose.nat_rules import found, retargeted, source_rules
-from netprobe.model import Chain, Link, Namespace, Object, Rule, Ruleset, Table
+from netprobe.diagnose.nat_rules import all_said, found, retargeted, said, source_rules
+from netprobe.model import Chain, Link, Namespace, Object, Rule, Ruleset, Statement, Table, Term
 from netprobe.rules.read.iptables_save import read_save
 
 TO = "-j DNAT --to-destination"
@@ -69,3 +71,13 @@ def test_a_rule_is_for_the_interface_that_its_chain_is_asked_for(door: str, mean
     links = (Link(2, "br0", "bridge"), Link(3, "eth0", "veth"))
     namespace = Namespace("host", links=links, ruleset=Ruleset(tables=tuple(save)))
     assert len([*source_rules(namespace, links[0], "10.0.0.2", "192.0.2.1", expected=False)]) == meant
+
+
+def test_what_the_rules_of_chains_say_is_what_each_says() -> None:
+    rules = tuple(
+        Rule(n, "", (Statement("match", Term("key", key), op, Term("value", value)), Statement("accept")))
+        for n, (key, op, value) in enumerate(product(("ip daddr", "ip saddr"), ("", "==", "in", "!=", "<"), ("10.0.0.1", "10.0.0.0/8", "")))
+    )
+    chains = (Chain("a", rules), Chain("b", rules[:3]), Chain("c"))
+    for keys in (("ip daddr",), ("ip daddr", "ip saddr"), ("tcp dport",)):
+        assert all_said(chains, *keys) == {text for rule in rules for text in said(rule.statements, *keys)}

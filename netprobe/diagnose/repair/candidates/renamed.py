@@ -20,6 +20,7 @@ from netprobe.predict.drop import lost
 from netprobe.rules.naming import rule_decision
 
 _NAMES = ("meta iifname", "meta oifname")
+_NAMING = frozenset(_NAMES)
 _INDEX = pattern(r"\b([io]if) (\d{1,9}) ")  # as nft prints it where no interface has it
 _QUOTED = pattern(r'[^"*\\\\]+')  # what nft takes for the name of an interface between quotes
 _SEVERAL = 2  # rules: one alone may be mistaken, where several interfaces could be meant
@@ -125,7 +126,8 @@ def _said(namespace: Namespace) -> Counter[str]:
 
 
 def _counted(rules: tuple[Rule, ...]) -> Counter[str]:
-    return Counter(name for rule in rules for name in set(_names(rule)))
+    naming = [rule for rule in rules if not _NAMING.isdisjoint([each.key for each in rule.statements])]
+    return Counter(name for rule in naming for name in set(_names(rule)))
 
 
 def _held(sets: tuple[NamedSet, ...]) -> Counter[str]:

@@ -14,7 +14,6 @@ from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.dnat_rules import ENGINES
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import (
-    Chain,
     Change,
     Hop,
     Leg,
@@ -22,10 +21,8 @@ from netprobe.model import (
     Object,
     Place,
     RouteQuery,
-    Rule,
     Statement,
     Stop,
-    Table,
     Term,
 )
 from netprobe.model.command import inside
@@ -90,15 +87,11 @@ def _setters(loss: Loss) -> Iterator[Repair]:
     station to which frames go.
     """
     for name in loss.way:
-        for table, (placed, rule) in _rules(loss.snapshot[name]):
+        for table, placed, rule, _ in nat_rules.of_kind(loss.snapshot[name].tables, "set"):
             for what in filter(None, map(_set, rule.statements)):
                 thing = rule_decision(table, placed, rule, placed.at).object
                 if what in (_ZONE, _STATION) or loss.stop.code == "ttl-expired":
                     yield from _unset(loss, Place(name, None, stage_of(placed.hook)), thing, what)
-
-
-def _rules(namespace: Namespace) -> Iterator[tuple[Table, tuple[Chain, Rule]]]:
-    return ((table, each) for table in namespace.tables for each in table.placed)
 
 
 def _set(statement: Statement) -> str | None:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules
-from netprobe.diagnose.nat_rules import rules_of_nat, said
+from netprobe.diagnose.nat_rules import all_said, chains_of_nat
 from netprobe.diagnose.repair import numbered
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, is_network, meet, own_addresses, usual_length
@@ -231,9 +231,8 @@ def _translated(loss: Loss) -> Iterator[_Tale]:
     """
     done = {*column(nat_rules.rewriting(loss.prediction.request.hops, "dst"), "namespace")}
     for name in those_not_in(loss.around, done):
-        rules = rules_of_nat(loss.snapshot[name], "prerouting", loss.goal)
-        whom = chain.from_iterable(said(each.rule.statements, *_TO) for each in rules)  # of thousands
-        for address in {*whom} & {loss.goal, f"{loss.goal}/{prefix.bits(loss.goal)}"}:
+        chains = (each for _, each in chains_of_nat(loss.snapshot[name], "prerouting", loss.goal))
+        for address in all_said(chains, *_TO) & {loss.goal, f"{loss.goal}/{prefix.bits(loss.goal)}"}:
             why = "a rule there translates what is for it"
             yield from _at_home(loss, name, address.partition("/")[0], why)
 
