@@ -85,7 +85,7 @@ def _run() -> int:
         sys.unraisablehook = _unraisable
         _open_streams()
         # what is imported and read stays to the end: looking for cycles in it takes a tenth of the time
-        gc.set_threshold(100_000)
+        gc.set_threshold(300_000)
         from .late import install
 
         install()
