@@ -58,3 +58,12 @@ def test_a_rule_has_its_handle_wherever_that_stands(rules: list[tuple[bytes, byt
         bodies.append(struct.pack("=BBH", 2, 0, 7) + place + b"".join(ordered))
     found = [rule.handle for rule in kernel.rules_of(bodies)]
     assert found == [0 if form == 2 else handle for _, _, handle, form in rules]
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.binary(max_size=9)), max_size=6), st.integers(0, 5))
+def test_a_set_has_the_flags_that_it_says_first(parts: list[tuple[int, bytes]], cut: int) -> None:
+    body = struct.pack("=BBH", 2, 0, 7) + b"".join(attribute(kind, value) for kind, value in parts)
+    body = body[: len(body) - cut]
+    told = (value for kind, value, _ in kernel.attributes(body, 4) if kind == kernel.SET_FLAGS)
+    assert kernel._flags(body) == int.from_bytes(next(told, b""), "big")
+    assert [*kernel._named([body, body])] == ([] if kernel._flags(body) & 1 else [0, 1])

@@ -166,10 +166,20 @@ def _head(body: bytes) -> tuple[tuple[int, bytes], int, bool]:
 
 def _named(bodies: Sequence[bytes]) -> Iterator[int]:
     """The sets that have a name; a verdict map in a rule is one as well, without."""
-    for at, body in enumerate(bodies):
-        flags = next((value for kind, value, _ in attributes(body, NFGENMSG) if kind == SET_FLAGS), b"")
-        if not int.from_bytes(flags, "big") & ANONYMOUS:
-            yield at
+    return (at for at, body in enumerate(bodies) if not _flags(body) & ANONYMOUS)
+
+
+def _flags(body: bytes) -> int:
+    """Those of a set: of `attributes` the one, for a host has tens of thousands."""
+    at, size, unpack = NFGENMSG, len(body), NLATTR.unpack_from
+    while at + 4 <= size:
+        length, kind = unpack(body, at)
+        if not 4 <= length <= size - at:
+            break
+        if kind & NLA_TYPE_MASK == SET_FLAGS:
+            return int.from_bytes(body[at + 4 : at + length], "big")
+        at += length + 3 & ~3
+    return 0
 
 
 def _family(record: Record) -> str:
