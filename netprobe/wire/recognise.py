@@ -55,10 +55,11 @@ class Recogniser(Struct):
 
         `point` is where it was seen: namespace, interface, direction.
         """
-        for layer in _layers(packet):
+        layers = (packet,) if packet.inner is None else (*_layers(packet),)
+        for layer in layers:
             found = self._layer(layer, point)
             if found is not None:
-                self._remember(packet, found)
+                self._remember(layers, found)
                 return found
         return None
 
@@ -75,8 +76,8 @@ class Recogniser(Struct):
         self._forms.add(_form(packet.flow))
         return Recognised(packet.flow, *hit, text=flags_text(packet))
 
-    def _remember(self, packet: DissectedPacket, found: Recognised) -> None:
-        for layer in _layers(packet):
+    def _remember(self, layers: tuple[DissectedPacket, ...], found: Recognised) -> None:
+        for layer in layers:
             if layer.key is not None and not layer.fragment:
                 self._fragments[layer.key] = found
 
@@ -260,5 +261,7 @@ def _ports(flow: Flow) -> _Ports:
 
 def flags_text(packet: DissectedPacket) -> str:
     """The flags of a TCP segment in words, "" for another packet."""
+    if not packet.flags:
+        return ""
     names = _FLAG_NAMES.get(packet.flow.protocol, ())
     return " ".join(name for flag, name in names if packet.flags & flag)

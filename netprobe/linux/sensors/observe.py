@@ -190,9 +190,9 @@ class _Loop:
         flow = self.book.expect(packet)
         if not sequence:
             self._rehearse(packet)
-        self._read()  # there is hardly anything yet; but what was just done is done faster when it matters
-        for sensor in self.sensors if sequence == 0 else ():
-            sensor.clear()
+            self._read()  # what was just done is done faster when it matters
+            for sensor in self.sensors:
+                sensor.clear()
         now = time.time_ns()
         try:
             now = self.sender.send(packet) or now

@@ -43,6 +43,10 @@ LATEST, LONGEST = (1 << 63) - 1, (1 << 32) - 1  # ns and bytes, as a capture can
 NOTHING = ((RET, 0, 0, 0),)  # a filter
 _AUXDATA = struct.Struct("=IIIHHHH")  # struct tpacket_auxdata
 _TIMESPEC = struct.Struct("=qq")  # struct __kernel_timespec
+# a struct cmsghdr with the one and with the other, of which the first is the earlier
+_USUAL = struct.Struct("@NiiqqNiiIIIHHHH")
+_STAMPED = (struct.calcsize("@Nii") + _TIMESPEC.size, socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW)
+_WITH_AUXDATA = (struct.calcsize("@Nii") + _AUXDATA.size, SOL_PACKET, PACKET_AUXDATA)
 _ALIGNMENT = struct.calcsize("@N")  # of a control message
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -196,14 +200,13 @@ def caught(namespace: str, interface: str, taken: Taken, shift_ns: int = 0, boun
     """A frame as it was caught on an interface of a namespace, on a host whose clock is so far behind."""
     address, control, frame = taken
     index, hatype, packet_type = struct.unpack_from("=iHB", address, 4)
-    ancillary = messages_of(control)
-    length, tag = _auxiliary(ancillary)
+    at_ns, length, tag = _of_usual(control) or _of_any(control)
     ethernet = hatype in ETHERNET_DEVICES
     if tag and ethernet:  # the kernel keeps the tag beside the frame
         frame, length = frame[:12] + tag + frame[12:], length + 4
     link_type = ETHERNET if ethernet else RAW_IP
     length = min(length, LONGEST) or len(frame)
-    stamp_ns = max(0, stamp_of(ancillary) + shift_ns)
+    stamp_ns = max(0, at_ns + shift_ns)
     return Caught(namespace, interface, stamp_ns, packet_type, frame, length, link_type, index, bound_ns)
 
 
@@ -263,6 +266,24 @@ def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:
             seconds, rest = _TIMESPEC.unpack_from(data)
             return min(max(0, int(seconds) * 1_000_000_000 + int(rest)), LATEST)
     return 0
+
+
+def _of_usual(control: bytes) -> tuple[int, int, bytes] | None:
+    """What `_of_any` says, of control messages as every kernel writes them for a tap: a stamp, and what lies
+    beside an untagged frame.
+    """
+    if len(control) < _USUAL.size:
+        return None
+    found = _USUAL.unpack_from(control)
+    if found[:3] != _STAMPED or found[5:8] != _WITH_AUXDATA or found[8] & TP_STATUS_VLAN_VALID:
+        return None
+    return min(max(0, found[3] * 1_000_000_000 + found[4]), LATEST), found[9], b""
+
+
+def _of_any(control: bytes) -> tuple[int, int, bytes]:
+    """The stamp in ns, the length on the wire, and the tag."""
+    ancillary = messages_of(control)
+    return stamp_of(ancillary), *_auxiliary(ancillary)
 
 
 def messages_of(data: bytes) -> list[tuple[int, int, bytes]]:
