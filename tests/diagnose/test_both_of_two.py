@@ -137,3 +137,14 @@ def test_who_asks_itself_by_an_address_too_many_is_told_so_though_a_program_is_m
     asked = probe("pc", "10.1.0.1", Protocol.TCP)
     asked = replace(asked, destination=replace(asked.destination, port=80))
     assert chosen(network, asked).stop.code == code
+
+
+def test_the_prefix_of_a_host_is_of_another_network_where_nobody_leads_to_it() -> None:
+    """Its router would need a route for it alone, which was never there; a digit slipped."""
+    network = after(
+        healthy("legacy-drops-by-policy"), "red: ip address del 10.0.0.2/32 dev eth0", "red: ip address add 10.2.0.2/32 dev eth0"
+    )
+    assert said(chosen(network, ask("red", "8.8.8.8")))[:2] == [
+        "red: ip address add 10.0.0.2/32 dev eth0",
+        "red: ip address del 10.2.0.2/32 dev eth0",
+    ]

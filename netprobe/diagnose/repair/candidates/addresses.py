@@ -71,8 +71,17 @@ def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iter
     odd = not meet(own, others)
     for address in own:
         yield from _of_another_length(loss, namespace, link, address, others)
-        if odd and is_network(address):
+        if odd and (is_network(address) or not _is_led_to(loss, stations, address)):
             yield from _of_another_network(loss, namespace, link, address, stations)
+
+
+def _is_led_to(
+    loss: Loss, stations: tuple[tuple[str, Link, InterfaceAddress], ...], own: InterfaceAddress
+) -> bool:
+    """Whether somebody on a segment has a route by it, but that to all the world, to an address there."""
+    routes = (holding(loss.snapshot[name].routes, indexes=station.index) for name, station, _ in stations)
+    known = column(where(chain.from_iterable(routes), is_default=False), "dst")
+    return prefix.within(known, own.address)
 
 
 def _of_bare_link(
@@ -177,9 +186,10 @@ def _of_another_network(
     if free is None:
         return
     gone = fixes.address("del", own, link)
-    put = f"{[*missing, free.address][0]}/{other.prefixlen}"
+    length = other.prefixlen if is_network(own) else own.prefixlen
+    put = f"{[*missing, free.address][0]}/{length}"
     trial = (Command.of("ip", "address", "add", put, "dev", link.name), gone)
-    blank = Command.of("ip", "address", "add", Blank(f"RIGHT-ADDRESS/{other.prefixlen}"), "dev", link.name)
+    blank = Command.of("ip", "address", "add", Blank(f"RIGHT-ADDRESS/{length}"), "dev", link.name)
     named = f"{own.written} dev {link.name}"
     place = Place(namespace.name, link.name, Stage.ROUTE)
     fix = trial if missing else (blank, gone)
