@@ -32,7 +32,7 @@ from netprobe.model import (
     Stage,
 )
 from netprobe.model.command import inside
-from netprobe.model.lookup import among, but, column, find, grouped, holding, not_among, those_not_in, where
+from netprobe.model.lookup import among, but, column, find, grouped, not_among, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
@@ -87,15 +87,15 @@ def _by_way_of_itself(loss: Loss) -> Iterator[_Tale]:
 
 
 def _at_a_neighbour(loss: Loss) -> Iterator[_Tale]:
-    """The one address too many that a station beside an interface without any has, in the network of its own:
-    its second, its own next hop, or one with the number that the interface has in the other family.
+    """The address of an interface without any that a station beside has: its own next hop, or one with the
+    number that the interface has in the other family. That it is a second one there tells nothing.
     """
     for name, link in islice(_idle(loss), _MOST):
         number = numbered.told(loss, name, link, loss.version)
         for there, end in loss.others(name, link):
             other = loss.snapshot[there]
             own = own_addresses(other, end, loss.version)
-            odd = [*among(own, address={number, *other.gateways})] or [*holding(own, flags="secondary")]
+            odd = among(own, address={number, *other.gateways})
             for one in odd if len(odd) == 1 else ():
                 taken = inside(there, (fixes.address("del", one, end),))
                 yield _Tale(name, link, one.address, f"{there} beside it has it besides its own", taken=taken)
