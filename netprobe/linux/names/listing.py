@@ -174,11 +174,8 @@ def _wires(directory: Directory, seen: dict[netns.Identity, MetSpace]) -> dict[_
         ]
         if not open_ends:
             continue
-        numbers = _numbers(
-            directory,
-            each,
-            {link.link.nsid for link in open_ends if link.link and link.link.nsid is not None},
-        )
+        wanted = {link.link.nsid for link in open_ends if link.link and link.link.nsid is not None}
+        numbers = numbers_told(each, directory.everything(), wanted)
         for link in open_ends:
             assert link.link is not None
             if link.link.nsid in numbers:
@@ -187,8 +184,8 @@ def _wires(directory: Directory, seen: dict[netns.Identity, MetSpace]) -> dict[_
     return wires
 
 
-def _numbers(directory: Directory, each: MetSpace, wanted: set[int]) -> dict[int, netns.Identity]:
-    """What a namespace calls others; nothing where it may not be asked.
+def numbers_told(each: MetSpace, others: Iterator[Found], wanted: set[int]) -> dict[int, netns.Identity]:
+    """What a namespace calls `others`, up to those that it calls `wanted`; nothing where it may not be asked.
 
     Raises Shortage, OSError where we lack what it takes to ask.
     """
@@ -199,10 +196,7 @@ def _numbers(directory: Directory, each: MetSpace, wanted: set[int]) -> dict[int
     except NetprobeError:
         return {}
     try:
-        return {
-            nsid: identity
-            for nsid, (_, identity) in numbers_of(fd, (directory.everything(),), wanted).items()
-        }
+        return {nsid: identity for nsid, (_, identity) in numbers_of(fd, (others,), wanted).items()}
     except (NetprobeError, OSError) as error:
         if is_short(error):
             raise

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from netprobe.errors import NetprobeError, Shortage, is_short
 from netprobe.kernel.elsewhere import Place
 from netprobe.linux import netns
 from netprobe.linux.netfilter.translating import read_translating
@@ -19,9 +18,8 @@ from netprobe.linux.tables.links import read_addresses
 from netprobe.model import Link, Namespace, Route, Ruleset
 from netprobe.model.wiring import PAIRS, Layer, MachineReading, SpaceReading
 
-from .listing import MetSpace, meet_all, natural, space_of
+from .listing import MetSpace, meet_all, natural, numbers_told, space_of
 from .namespaces import Directory
-from .peers import numbers_of
 
 _Identity = netns.Identity
 _Numbers = dict[_Identity, dict[int, _Identity]]  # what each namespace calls others
@@ -101,7 +99,7 @@ def _all_numbers(seen: dict[_Identity, MetSpace]) -> _Numbers:
                 mine[nsid] = other
         wanted = {nsid for _, nsid in _away(each)} - mine.keys()
         if wanted:
-            mine |= _asked(each, seen, wanted)
+            mine |= numbers_told(each, iter([other.found[0] for other in seen.values()]), wanted)
         for link, nsid in _away(each):
             if link.kind in PAIRS and link.link is not None and nsid in mine:
                 ends[mine[nsid], link.link.index] = identity
@@ -113,25 +111,3 @@ def _away(each: MetSpace) -> Iterator[tuple[Link, int]]:
     for link in each.links:
         if link.link is not None and link.link.nsid is not None:
             yield link, link.link.nsid
-
-
-def _asked(each: MetSpace, seen: dict[_Identity, MetSpace], wanted: set[int]) -> dict[int, _Identity]:
-    """Which namespaces these numbers mean, of those that were seen; nothing where it may not be asked.
-
-    Raises Shortage, OSError where we lack what it takes to ask.
-    """
-    try:
-        fd = each.found[0].open()
-    except Shortage:
-        raise
-    except NetprobeError:
-        return {}
-    try:
-        others = iter([other.found[0] for other in seen.values()])
-        return {nsid: identity for nsid, (_, identity) in numbers_of(fd, (others,), wanted).items()}
-    except (NetprobeError, OSError) as error:
-        if is_short(error):
-            raise
-        return {}
-    finally:
-        netns.close(fd)
