@@ -16,6 +16,7 @@ from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.candidates import moved
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import FindOthers, Link, Namespace, ReadNamespace, Snapshot
+from netprobe.model.engines import ContainerEngines
 
 
 def without(network: Snapshot, *names: str) -> Snapshot:
@@ -185,6 +186,7 @@ def test_a_station_to_which_a_default_route_led_did_not_lose_the_end() -> None:
 def test_the_end_of_a_switch_s_cable_may_lie_where_cables_are_made() -> None:
     """Nobody in sight has the address, and the switch is in a namespace that is not where netprobe was started."""
     network = msgspec.json.decode(msgspec.json.encode(tutorial()).replace(b'"host"', b'"switch"'), type=Snapshot)
+    network = replace(network, engines=ContainerEngines())
     switched = ask("c1", "172.17.0.77")
     assert ReadNamespace("host") in choice.lacking(network, lost(network, switched)[0])
     assert ReadNamespace("host") not in choice.lacking(tutorial(), lost(tutorial(), switched)[0])

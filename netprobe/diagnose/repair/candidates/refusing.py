@@ -44,8 +44,9 @@ def _is_for_more(loss: Loss, routed: Routed, hop: hints.Gateway) -> bool:
             each for each in loss.others(routed.namespace, hop.link) if each[0] in loss.bearers(hop.via)
         )
         known = (reached_by(loss.snapshot[name], end, routed.dst) for name, end in routers)
-        longer = (prefix.length(each) > prefix.length(route.dst) for each in filter(None, known))
-        return not route.is_default and any(longer)
+        lengths = map(prefix.length, filter(None, known))
+        whole = prefix.bits(routed.dst)  # one address is no network
+        return not route.is_default and any(prefix.length(route.dst) < each < whole for each in lengths)
     return False
 
 

@@ -21,12 +21,14 @@ from netprobe.model import (
     Object,
     Place,
     RouteQuery,
+    Stage,
     Statement,
     Stop,
     Term,
 )
 from netprobe.model.command import inside
-from netprobe.model.lookup import among, but, where
+from netprobe.model.link import name_of
+from netprobe.model.lookup import among, but, find, where
 from netprobe.model.place import stage_of
 from netprobe.predict import fib, fixes, prefix
 from netprobe.rules.naming import rule_decision
@@ -115,7 +117,7 @@ def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
     if not fix:
         return
     text = f"{thing.id} of {hop.namespace} {_done(change)}; without it the packet would pass"
-    stop = Stop(_code(loss, hop, change), hop.place, text, thing, fix, (thing.text, loss.stop.text))
+    stop = Stop(_code(loss, hop, change), _place(loss, hop), text, thing, fix, (thing.text, loss.stop.text))
     if loss.stop.code == "martian-source" and change.field == "src":  # the address itself is what is refused
         given = inside(hop.namespace, fix)
         stop = replace(loss.stop, commands=given, proof=(text, thing.text))
@@ -126,6 +128,12 @@ def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
         surplus = change.field == "src" and _stands_before_its_like(loss.snapshot[hop.namespace], thing)
         restores = surplus or (expected and not exempted)
         yield from loss.repair(stop, Merit.RESTORES if restores else Merit.UNDOES, agreeing=int(surplus))
+
+
+def _place(loss: Loss, hop: Hop) -> Place:
+    """Where a packet is changed; behind the routing of a request with the interface that it leaves by."""
+    left = find(loss.asked(Leg.REQUEST), namespace=hop.namespace) if hop.stage is Stage.POSTROUTING else None
+    return replace(hop.place, interface=hop.interface or name_of(loss.out(left), "") or None)
 
 
 _TRANSLATING = ("snat", "masquerade")
