@@ -8,7 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import End, Leg, Need, Snapshot, Stop
-from netprobe.model.lookup import among, column, first, gathered, has, those_not_in, where
+from netprobe.model.lookup import among, but, column, first, gathered, has, those_not_in, where
+from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 
 from .candidates import candidates
@@ -127,8 +128,17 @@ def _is_another_s(loss: Loss, found: Tried) -> bool:
     bearers = {*loss.bearers(loss.goal)}
     gateways = [*filter(None, column(loss.asked(Leg.REQUEST), "gateway"))]
     led = {*chain.from_iterable(map(loss.bearers, gateways[-1:]))} & bearers
+    led = {name for name in led if not _is_on_its_network(loss, name)}
     ends = {*column(found.outcome.request.hops[-1:], "namespace")} & bearers
     return bool(led and ends) and led.isdisjoint(ends)
+
+
+def _is_on_its_network(loss: Loss, name: str) -> bool:
+    """Whether a namespace has another address of the destination's network: who sends there by way of it
+    means a station beside it.
+    """
+    others = but(loss.snapshot[name].addresses, address=loss.goal)
+    return bool(prefix.neighbours_of(loss.goal, others))
 
 
 def _passes(loss: Loss, outcome: Prediction, beyond: bool) -> bool:
