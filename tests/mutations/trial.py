@@ -176,8 +176,10 @@ def _judged(
     report, seconds = ask((*asked.question("trace"), "--captures", "none"))
     log += ["", f"why: {why['verdict']}", f"trace: {report['verdict']} after {seconds:.2f} s"]
     log += [text_of(asked)] if verbose else []
-    if not draw.quiet and working([asked], 1)[asked]:
-        return Void("mends by itself")  # a station asked again, a table aged: no answer about it would be right or wrong
+    if draw.quiet is not bool(working([asked], 1)[asked]):
+        # a station asked again, a table aged: no answer about it would be right or wrong; or one flow had taught
+        # neighbours to another, and is not there when that one is asked alone
+        return Void("breaks when it is asked alone" if draw.quiet else "mends by itself")
     cause = (report["causes"] or [{}])[0]
     others = [*report["causes"][1:], *report.get("blockers", []), *report.get("alternatives", [])]
     others += [each["because"] for each in report["causes"] if each.get("because")]
