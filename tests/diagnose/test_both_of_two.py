@@ -150,11 +150,16 @@ def test_the_prefix_of_a_host_is_of_another_network_where_nobody_leads_to_it() -
     ]
 
 
-def test_a_router_that_took_the_address_of_a_station_beside_it_is_not_who_is_meant() -> None:
-    """It is the gateway to that one's network; without the address the packet goes on to the station."""
-    network = after(offices(), "r2: ip address add 10.2.0.10/24 dev lan")
-    network = edited(edited(network, "r2", sockets=()), "server", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
-    asked = probe("pc", "10.2.0.10", Protocol.TCP)
+@pytest.mark.parametrize(
+    ("router", "own"),
+    [("r2", "10.2.0.10/24 dev lan"), ("r2", "10.2.0.10/32 dev lo"), ("r1", "10.2.0.10/32 dev lo"), ("r2", "fd00:2::10/64 dev lan")],
+)
+def test_a_router_that_took_the_address_of_a_station_is_not_who_is_meant(router: str, own: str) -> None:
+    """It is the gateway to that one's network, or to all; without the address the packet goes on to the station."""
+    network = after(offices(), f"{router}: ip address add {own}")
+    there = (Socket("tcp", "0.0.0.0", 80, "listen"), Socket("tcp", "::", 80, "listen"))
+    network = edited(edited(network, router, sockets=()), "server", sockets=there)
+    asked = probe("pc", own.partition("/")[0], Protocol.TCP)
     asked = replace(asked, destination=replace(asked.destination, port=80))
     found = chosen(network, asked)
-    assert (found.stop.code, said(found)) == ("addr-duplicate", ["r2: ip address del 10.2.0.10/24 dev lan"])
+    assert (found.stop.code, said(found)) == ("addr-duplicate", [f"{router}: ip address del {own}"])

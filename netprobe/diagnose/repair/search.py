@@ -8,9 +8,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import End, Leg, Need, Snapshot, Stop
-from netprobe.model.lookup import among, but, column, first, gathered, has, those_not_in, where
+from netprobe.model.lookup import among, column, first, gathered, has, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
+from netprobe.predict.trace import Routed
 
 from .candidates import candidates
 from .candidates.told import is_waited_for
@@ -126,19 +127,17 @@ def _is_another_s(loss: Loss, found: Tried) -> bool:
     was led.
     """
     bearers = {*loss.bearers(loss.goal)}
-    gateways = [*filter(None, column(loss.asked(Leg.REQUEST), "gateway"))]
-    led = {*chain.from_iterable(map(loss.bearers, gateways[-1:]))} & bearers
-    led = {name for name in led if not _is_on_its_network(loss, name)}
+    asked = loss.asked(Leg.REQUEST)
+    sent = (*asked[-1:], *filter(_is_for_one, asked))
+    led = {name for each in sent for name in loss.bearers(each.gateway)} & bearers
     ends = {*column(found.outcome.request.hops[-1:], "namespace")} & bearers
     return bool(led and ends) and led.isdisjoint(ends)
 
 
-def _is_on_its_network(loss: Loss, name: str) -> bool:
-    """Whether a namespace has another address of the destination's network: who sends there by way of it
-    means a station beside it.
-    """
-    others = but(loss.snapshot[name].addresses, address=loss.goal)
-    return bool(prefix.neighbours_of(loss.goal, others))
+def _is_for_one(routed: Routed) -> bool:
+    """Whether a route leads to one address alone: the gateway of a network need not be who is meant."""
+    route = routed.decision.route
+    return route is not None and prefix.length(route.dst) == prefix.bits(routed.dst)
 
 
 def _passes(loss: Loss, outcome: Prediction, beyond: bool) -> bool:
