@@ -98,3 +98,25 @@ def test_what_a_source_check_was_led_by_is_to_go() -> None:
     snapshot = after(tutorial(), "host: sysctl -w net.ipv4.conf.docker0.rp_filter=1", "host: ip route add 172.17.0.0/24 dev eth0")
     found = chosen(snapshot, ask("c1", "8.8.8.8"))
     assert (found.stop.code, said(found)) == ("route-overlap", ["host: ip route del 172.17.0.0/24 dev eth0"])
+
+
+def test_a_name_that_rules_speak_of_comes_back_with_the_table_that_went_with_it() -> None:
+    """A packet that then takes the other uplink is refused by a source check at the far end, not for want of a route."""
+    both = iptables("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth0 -j MASQUERADE\n-A POSTROUTING -o eth1 -j MASQUERADE\nCOMMIT")
+    snapshot = after(
+        edited(tutorial(), "host", ruleset=both),
+        "host: ip link add eth1 type veth peer name eth1 netns internet",
+        "host: ip link set dev eth1 up",
+        "internet: ip link set dev eth1 up",
+        "host: ip address add 198.51.100.2/24 dev eth1",
+        "internet: ip address add 198.51.100.1/24 dev eth1",
+        "host: ip rule add pref 100 from 198.51.100.2 lookup 100",
+        "internet: sysctl -w net.ipv4.conf.eth0.rp_filter=1",
+        "host: ip link set dev eth1 down",
+        "host: ip link set dev eth1 name new9",
+        "host: ip link set dev new9 up",
+    )
+    asked = ask("internet", "198.51.100.2")
+    found = chosen(snapshot, replace(asked, source=replace(asked.source, address="8.8.8.8")))
+    assert (found.stop.code, found.stop.thing.id) == ("link-missing", "new9")
+    assert said(found)[-1] == "host: ip route add default via 198.51.100.1 dev eth1 table 100"

@@ -89,10 +89,13 @@ class Repair(Struct, frozen=True):
         return self.stop.place.namespace, self.stop.place.interface
 
     def also(self, more: Repair) -> Repair:
-        """This repair with another one, of the same namespace, that was made behind it."""
+        """This repair with another one, of the same namespace, that was made behind it; what speaks for
+        either speaks for both.
+        """
         name = self.stop.place.namespace
         commands, done = inside(name, more.stop.commands), inside(name, more.done)
-        return self.with_more(commands, more.mended, done)
+        both = self.with_more(commands, more.mended, done)
+        return replace(both, agreeing=self.agreeing + more.agreeing)
 
     def with_more(
         self, commands: Sequence[Command], mended: Snapshot, done: Sequence[Command] | None = None

@@ -15,7 +15,16 @@ from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
 from .along import needs_routes, revives, takes_addresses, went_along
-from .candidates import addresses, kernel_routes, missing_routes, siblings, told, translation, tunnel_routes
+from .candidates import (
+    addresses,
+    emptied,
+    kernel_routes,
+    missing_routes,
+    siblings,
+    told,
+    translation,
+    tunnel_routes,
+)
 from .candidates import before as earlier
 from .candidates import stop as stops
 from .repair import Loss, Merit, Repair
@@ -27,7 +36,7 @@ _IDLE = 2  # things that bring the probe no further by themselves
 _TWINS = 8  # questions, the other IP version's first
 
 # The ends of a walk that lacks what went along.
-LACKING = {"no-route", "addr-missing", "neigh-no-answer", "route-loop"}
+LACKING = {"no-route", "addr-missing", "neigh-no-answer", "route-loop", "rp-filter"}
 # ... in the namespace of the repair itself: the source has no route, or a bridge there seems to lack the
 # interface.
 _OF_ITS_OWN = {"no-route", "ra-not-accepted", "rp-filter", "port-not-in-bridge"}
@@ -286,6 +295,7 @@ def _given_back(after: Loss, repair: Repair) -> Iterator[Repair]:
         yield from addresses.candidates(after)
     if after.stop.code == "no-route":
         yield from stops.candidates(after)
+    yield from emptied.candidates(after)
     yield from siblings.candidates(after)
     yield from tunnel_routes.candidates(after)
     yield from missing_routes.no_way_back(after)
