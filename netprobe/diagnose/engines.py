@@ -11,13 +11,15 @@ from operator import methodcaller
 
 from msgspec.structs import replace
 
-from netprobe.model import AskEngines, Command, Hop, Namespace, Snapshot, Stop
+from netprobe.model import AskEngines, Cause, Command, Hop, Namespace, Probe, Snapshot, Stop
 from netprobe.model.command import line
 from netprobe.model.engines import ContainerEngines, EngineContainer
 from netprobe.model.lookup import among, but, column, has, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
+
+from . import flushed
 
 # the ends that an engine may have made, or may have to do with
 _ENDS = {
@@ -77,7 +79,16 @@ def holding(snapshot: Snapshot, prediction: Prediction) -> tuple[AskEngines, ...
     return snapshot.engines_asked(any(_HOLDER.fullmatch(link.name) for link in links))
 
 
-def held(snapshot: Snapshot, hops: Sequence[Hop]) -> Iterator[str]:
+def notes(snapshot: Snapshot, asked: Probe, hops: Sequence[Hop], cause: Cause | None) -> Iterator[str]:
+    """What a person should know of the engines' part in what came of a probe, with its request's `hops`."""
+    if cause is None:
+        yield from _held(snapshot, hops)
+    else:
+        yield from flushed.notes(snapshot, cause)
+        yield from _by_design(snapshot, asked, cause)
+
+
+def _held(snapshot: Snapshot, hops: Sequence[Hop]) -> Iterator[str]:
     """That the engine's hold on a port is all that answers at the end of a way, and nothing comes to the
     container: Podman binds what it publishes, and netavark's rules lead past that; without them the kernel
     takes connections that nobody serves.
@@ -92,6 +103,32 @@ def held(snapshot: Snapshot, hops: Sequence[Hop]) -> Iterator[str]:
         )
 
 
+def _by_design(snapshot: Snapshot, asked: Probe, cause: Cause) -> Iterator[str]:
+    """That an engine's rule, which drops the probe, is what a network of its was made for: that its
+    containers do not talk to each other, or that nothing is let in but what they publish.
+    """
+    engines = snapshot.engines or ContainerEngines()
+    dropping = cause.code == "filtered-by-rule" and cause.object is not None
+    owner = cause.object.owner if dropping and cause.object is not None else None
+    source = container(engines, snapshot.at(asked.source.namespace))
+    for one in where(_having(engines, snapshot, asked.destination.address), engine=owner):
+        if source is None:
+            yield (
+                f"isolated by design: {owner} lets in only what is published: of {one.name},"
+                f" {_published_ports(one)}"
+            )
+        for name in [each for each in one.joined if each in source.joined] if source is not None else ():
+            yield (
+                f"isolated by design: the network {name} of {owner} was made so that its containers do not"
+                f" talk to each other (enable_icc=false)"
+            )
+
+
+def _published_ports(one: EngineContainer) -> str:
+    known = (f"{each.protocol}/{each.target} as {each.port} of the host" for each in one.published)
+    return ", ".join(dict.fromkeys(known)) or "nothing"
+
+
 def _apart(engines: ContainerEngines, snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
     """The container that is on no network, on none that packets may leave, or on another one than the
     destination.
@@ -102,8 +139,7 @@ def _apart(engines: ContainerEngines, snapshot: Snapshot, prediction: Prediction
         return None
     if one.is_alone:
         return _alone(one, stop)
-    having = filter(methodcaller("owner_of", goal), snapshot.namespaces.values())
-    others = [*filter(None, map(partial(container, engines), having))][:1]
+    others = _having(engines, snapshot, goal)
     theirs = (*chain.from_iterable(column(where(others, engine=one.engine), "joined")),)
     return _elsewhere(engines, one, theirs, stop) if {*theirs}.isdisjoint(one.joined) else None
 
@@ -111,6 +147,14 @@ def _apart(engines: ContainerEngines, snapshot: Snapshot, prediction: Prediction
 def container(engines: ContainerEngines, namespace: Namespace) -> EngineContainer | None:
     """The container that a namespace is: it bears the name of one, and is entered by a process of it."""
     return engines.called(namespace.name) if namespace.is_of_a_process else None
+
+
+def _having(
+    engines: ContainerEngines, snapshot: Snapshot, address: str | None
+) -> tuple[EngineContainer, ...]:
+    """The container that has an address, where one has it."""
+    having = filter(methodcaller("owner_of", address), snapshot.namespaces.values())
+    return (*filter(None, map(partial(container, engines), having)),)[:1]
 
 
 def given(snapshot: Snapshot, namespace: Namespace, version: int | None) -> str | None:

@@ -39,7 +39,7 @@ from netprobe.predict.drop import Unread
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.unread import guarded
 
-from . import arp_answers, engines, flushed
+from . import arp_answers, engines
 from .believed import believed
 from .correlate import answers, best_sequence, sightings, taken
 from .evidence import Case, suspects_of
@@ -124,7 +124,7 @@ def diagnose(
         sightings=sightings(seen, request, reply),
         rules=_rules_on_the_way(prediction),
         notes=(*_of_ends(asked), *_of_another(asked, request), *arp_answers.notes(snapshot, found),
-               *(engines.held(snapshot, request) if cause is None else flushed.notes(snapshot, cause)),
+               *engines.notes(snapshot, asked, request, cause),
                *counted.notes, *((BY_CHANCE,) if case.by_chance else ()),
                *(_limits(request, reply) if not watched and verdict is Verdict.REACHABLE else ())),
     )  # fmt: skip

@@ -72,15 +72,15 @@ def rule_object(table: Table, chain: Chain, rule: Rule) -> Object:
 
 def _rule_owner(table: Table, chain: Chain, rule: Rule) -> str | None:
     """The program that wrote a rule, as its habits show; people write in chains that are made for them, and
-    about an engine's bridges in what the host itself takes and sends, where engines have nothing but jumps.
+    about an engine's bridges in chains that are called otherwise than an engine's, and in what the host
+    itself takes and sends, where engines have nothing but jumps.
     """
     names, texts = (table.name, chain.name), (rule.text, rule.comment or "")
     if _FOR_PEOPLE.search(chain.name):
         return owner(*names) if _LEFT_BY_THE_ENGINE.search(rule.text) else None
     who = owner(*names, *texts)
-    by_people = (
-        who in _OF_ENGINES and chain.hook in ("input", "output") and not has(rule.statements, kind="jump")
-    )
+    theirs = who in _OF_ENGINES and not has(rule.statements, kind="jump")
+    by_people = theirs and chain.hook in (None, "input", "output")
     return owner(*names) if by_people else who
 
 

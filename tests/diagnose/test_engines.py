@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from literal_rules import iptables
 from msgspec.structs import replace
 from predict.networks import edited, tutorial
 from test_repair_whole import after, ask, chosen, lost
@@ -250,8 +251,8 @@ def test_a_port_that_only_the_engine_holds(one: EngineContainer, said: list[str]
     assert isinstance(arrived, Prediction)
     assert arrived.stop is None
     of_podman = told(listens, (replace(one, engine="podman"),), ())
-    assert [*engines.held(of_podman, arrived.request.hops)] == [HELD + each for each in said]
-    assert [*engines.held(told(listens, (one,), ()), arrived.request.hops)] == []  # Docker's own program serves it
+    assert [*engines.notes(of_podman, asked, arrived.request.hops, None)] == [HELD + each for each in said]
+    assert [*engines.notes(told(listens, (one,), ()), asked, arrived.request.hops, None)] == []  # Docker's own program serves it
 
 
 @pytest.mark.parametrize(("address", "notes"), [("0.0.0.0", 1), ("10.0.0.9", 0)])
@@ -280,3 +281,32 @@ def test_who_holds_a_port_is_asked_where_podman_has_a_bridge() -> None:
         assert isinstance(arrived, Prediction)
         needs.append(engines.holding(each, arrived))
     assert needs == [(), (AskEngines(),)]
+
+
+KEPT = "*filter\n:FORWARD ACCEPT [0:0]\n:{chain} - [0:0]\n-A FORWARD -j {chain}\n-A {chain} {rule} -j DROP\nCOMMIT"
+APART = "isolated by design: the network bridge of docker was made so that its containers do not talk to each other (enable_icc=false)"
+
+
+@pytest.mark.parametrize(
+    ("chain", "rule", "asked", "notes"),
+    [
+        ("DOCKER-FORWARD", "-i docker0 -o docker0", ask("c1", "172.17.0.3"), [APART]),
+        ("OURS", "-i docker0 -o docker0", ask("c1", "172.17.0.3"), []),
+        ("DOCKER", "! -i docker0 -o docker0", ask("red", "172.17.0.2"), ["tcp/80 as 8080 of the host"]),
+        ("DOCKER", "! -i docker0 -o docker0", ask("red", "172.17.0.3"), ["nothing"]),
+        ("DOCKER-USER", "! -i docker0 -o docker0", ask("red", "172.17.0.3"), []),
+        ("DOCKER", "-i br0 -d 8.8.8.8", ask("red", "8.8.8.8"), []),
+    ],
+)
+def test_what_an_engine_keeps_apart_it_keeps_apart_on_purpose(chain: str, rule: str, asked: Probe, notes: list[str]) -> None:
+    kept = edited(tutorial(), "host", ruleset=iptables(KEPT.format(chain=chain, rule=rule)))
+    for name in ("red", "c1", "c2"):
+        kept = edited(kept, name, ruleset=Ruleset())
+    network = after(kept, "host: sysctl -w net.bridge.bridge-nf-call-iptables=1")
+    network = among(network, container("c1", "bridge", published=(PORT,)), container("c2", "bridge"))
+    outcome, stop = lost(network, asked)
+    assert stop.code == "filtered-by-rule"
+    report = diagnose("why", asked, network, outcome, None, frozenset(), explain)
+    told = [note for note in report.notes if note.startswith("isolated by design")]
+    assert len(told) == len(notes)
+    assert all(note.endswith(words) for note, words in zip(told, notes, strict=True))
