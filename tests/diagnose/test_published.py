@@ -141,6 +141,12 @@ def test_a_program_that_listens_on_another_port(listening: tuple[Socket, ...], t
     assert led == ([f"172.17.0.2{to}"] if to is not None else [])
 
 
+def test_where_programs_listen_is_told_but_for_those_that_only_their_station_reaches() -> None:
+    """Docker's name server is one of these."""
+    said = cause(network(TO_LOCAL, DOCKER, listening=(web(8000), web(9000), web(46183, "127.0.0.11"))), "internet", "203.0.113.2", 8080)
+    assert [line.rpartition("/")[2] for line in said.proof if " listens on " in line] == ["80", "8000", "9000"]
+
+
 def test_a_port_to_which_another_rule_leads_is_taken() -> None:
     other = "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 9090 -j DNAT --to-destination 172.17.0.2:8000"
     said = cause(network(TO_LOCAL, DOCKER, other, listening=(web(8000),)), "internet", "203.0.113.2", 8080)

@@ -45,6 +45,18 @@ def test_the_sentence() -> None:
     assert within == "TCP port 80 of host is held by nginx (pid 8) in the container web"
 
 
+@pytest.mark.parametrize(("state", "stopped", "word"), [("paused", False, "paused"), ("running", True, "stopped"), ("running", False, "")])
+def test_who_takes_a_connection_and_serves_nobody(state: str, stopped: bool, word: str) -> None:
+    class Known:
+        def of_group(self, group: Group) -> Container:
+            return Container("docker", group.identity, "web", state=state)
+
+    group = Group("/docker/" + "0" * 64, "docker", "0" * 64)
+    said = sentence(Holder(8, ("nginx",), group, stopped), "TCP port 80 of web", Known())  # type: ignore[arg-type]
+    still = f", which is {word}: the kernel takes connections for it, and nobody answers what is sent"
+    assert said == f"TCP port 80 of web is held by nginx (pid 8) in the container web{still if word else ''}"
+
+
 @pytest.fixture
 def proxy(lab: Lab) -> Iterator[int]:
     """A program in c2 that calls itself a docker-proxy and listens."""
@@ -59,6 +71,11 @@ def proxy(lab: Lab) -> Iterator[int]:
 def test_a_port_in_a_lab(lab: Lab, proxy: int) -> None:
     done = lab.run(["netprobe", "trace", "-o", "json", "--captures", "none", "c1", "c2:8080"])
     notes = json.loads(done.stdout)["notes"]
-    assert [note for note in notes if note.startswith("TCP port 8080 of c2 is held by ")], done.stderr
+    [held] = [note for note in notes if note.startswith("TCP port 8080 of c2 is held by ")]
+    holder = held.partition("(pid ")[2].partition(")")[0]
+    lab.run(["kill", "-STOP", holder])
+    done = lab.run(["netprobe", "trace", "-o", "json", "--captures", "none", "c1", "c2:8080"])
+    assert ", which is stopped: " in json.loads(done.stdout)["notes"][-1]
+    lab.run(["kill", "-CONT", holder])
     silent = lab.run(["netprobe", "trace", "-o", "json", "--captures", "none", "c1", "c2"])
     assert not [note for note in json.loads(silent.stdout)["notes"] if "held" in note]

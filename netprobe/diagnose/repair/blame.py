@@ -7,7 +7,7 @@ What to put in its place only its author can tell; what it does shows in the wal
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, filterfalse
 
 from msgspec.structs import replace
 
@@ -28,7 +28,7 @@ from netprobe.model import (
     Stop,
     Table,
 )
-from netprobe.model.lookup import but, has, not_among, where
+from netprobe.model.lookup import but, column, has, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import rule_decision
 
@@ -137,9 +137,10 @@ def _look(loss: Loss, made: Hop) -> Command:
 
 
 def _heard(loss: Loss, made: Hop) -> tuple[str, ...]:
-    """Where the programs of the station do listen."""
+    """Where the programs of the station do listen, but for those that only it can reach."""
     there, protocol = loss.snapshot.at(loss.stop.place.namespace), made.flow.protocol.value
-    ports = sorted({each.port for each in there.waiting(protocol)})[:_MOST]
+    open_to_others = filterfalse(lambda each: prefix.is_loopback(each.address), there.waiting(protocol))
+    ports = sorted({*column(open_to_others, "port")})[:_MOST]
     return tuple(f"{there.name} listens on {protocol}/{port}" for port in ports)
 
 

@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 
 SOON_S = 0.3  # for all processes of the machine: a host of thousands has tens of thousands of descriptors
 MOST = 4  # that are told: the workers of one server
+STILL = ", which is {}: the kernel takes connections for it, and nobody answers what is sent"
 
 
 class Holder(Struct, frozen=True):
-    """A process, its command line, and the control group of the container that it belongs to."""
+    """A process, its command line, the control group of the container that it belongs to, and whether it was
+    stopped by a signal.
+    """
 
     pid: int
     command: tuple[str, ...]
     group: Group | None = None
+    is_stopped: bool = False
 
     @property
     def program(self) -> str:
@@ -53,7 +57,7 @@ def holders(inodes: Collection[int]) -> tuple[Holder, ...]:
 def _of_process(pid: int, wanted: Collection[str]) -> Iterator[Holder]:
     if any(link in wanted for link in _links(pid)):
         with Process(pid) as process:
-            yield Holder(pid, tuple(filter(None, process.command)), process.group)
+            yield Holder(pid, tuple(filter(None, process.command)), process.group, process.is_stopped)
 
 
 def _links(pid: int) -> Iterator[str]:
@@ -78,4 +82,6 @@ def sentence(holder: Holder, what: str, registry: Registry | None) -> str:
     inside = f" in the container {container.name}" if container is not None else ""
     end = led_to(holder.command)
     onward = f", which leads to {end[0]} port {end[1]} (`netprobe ls {end[0]}` says whose)" if end else ""
-    return f"{what}{HELD}{holder.program} (pid {holder.pid}){inside}{onward}"
+    paused = container is not None and container.state == "paused"
+    still = STILL.format("paused" if paused else "stopped") if paused or holder.is_stopped else ""
+    return f"{what}{HELD}{holder.program} (pid {holder.pid}){inside}{still}{onward}"

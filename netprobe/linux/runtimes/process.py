@@ -112,6 +112,11 @@ class Process:
         return int(users.pop()) if len(users) == 1 else None
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether it was stopped by a signal, or by who traces it (proc_pid_status(5), State)."""
+        return self._status.get("State", ["?"])[:1] in (["T"], ["t"])
+
+    @property
     def is_init(self) -> bool:
         """Whether it is process 1 of a PID namespace that is not ours."""
         numbers = self._status.get("NSpid", ())
