@@ -289,12 +289,14 @@ def _ways_out(station: Namespace, link: Link, version: int) -> list[str | None]:
 
 def _is_somebody(loss: Loss, namespace: Namespace, link: Link, via: str | None) -> bool:
     """Whether a station of that segment bears the address of a gateway: another way leads around what is
-    wrong with it. Those of a tunnel that is told its ends one by one are not found by asking all.
+    wrong with it. Those of a tunnel that is told its ends one by one are not found by asking all: they are
+    nodes, and no station behind one.
     """
     if via is None:
         return False
     near = has(loss.addresses_beside(namespace.name, link, prefix.version(via)), address=via)
-    return near or bool(kind_of(link) == "vxlan" and loss.bearers(via))
+    nodes = (loss.snapshot[name].vxlans for name in loss.bearers(via))
+    return near or (kind_of(link) == "vxlan" and any(nodes))
 
 
 def _leads_there(loss: Loss, routed: Routed) -> bool:

@@ -86,13 +86,15 @@ def _from_elsewhere(here: Namespace, gateway: str) -> Iterator[Command]:
 
 
 def _sent_to(loss: Loss, far: End, end: End) -> InterfaceAddress | None:
-    """The address that the far device has, where that node sends by it to an address of this one; None where
-    it does not.
+    """The address that the far device has, where that node sends by it to an address of this one, or somebody
+    wrote there who has that address; None where it does not.
     """
     (there, other), (here, device) = far, end
     own = {*column(here.addresses_of(device, loss.version), "address")}
     led = holding(there.routes, indexes=other.index)
-    if own.isdisjoint(gateway for route in led for gateway in route.gateways):
+    written = where(there.neighbours, index=other.index, mac=device.mac, state="permanent")
+    known = (*chain.from_iterable(column(led, "gateways")), *column(written, "address"))
+    if own.isdisjoint(known):
         return None
     return find(there.addresses_of(other, loss.version), scope="global")
 

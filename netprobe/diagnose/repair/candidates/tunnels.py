@@ -73,8 +73,10 @@ def _sent(here: Namespace, device: Link, own: Vxlan) -> set[tuple[int, int]]:
 
 
 def _source(loss: Loss) -> Iterator[Repair]:
-    """A tunnel that sends from an address that nothing there has: another one, or that address given back."""
-    for here, device, vxlan in _devices(map(loss.snapshot.at, loss.way)):
+    """A tunnel that sends from an address that nothing there has: another one, or that address given back.
+    Its node need not be on the way: who sends to that address does not get there.
+    """
+    for here, device, vxlan in devices(loss):
         stop = without_source(here, here.name, device)
         if stop is not None:
             yield from _another_source(loss, here, device, vxlan.local or "", stop)
