@@ -150,7 +150,8 @@ class Link(Struct, frozen=True, gc=False):
     `up` is IFF_UP, `carrier` is IFF_LOWER_UP; `protodown`: a program holds it without carrier. `link` is the
     peer of a veth or the lower device of a stacked one. `macvlan_sources` are the MACs from which a macvlan
     of mode source takes frames. `xdp_answers` are all that its XDP program can answer, without touching the
-    packet: "pass", "drop" ...; None where that is not known.
+    packet: "pass", "drop" ...; None where that is not known. `downs`: how often it has lost its carrier since
+    it was made.
     """
 
     index: int
@@ -174,6 +175,7 @@ class Link(Struct, frozen=True, gc=False):
     xdp_answers: tuple[str, ...] | None = None
     qdiscs: tuple[Qdisc, ...] = ()
     filters: tuple[TcFilter, ...] = ()
+    downs: int = 0
 
     @property
     def key(self) -> str:

@@ -235,6 +235,7 @@ def test_stacked_devices() -> None:
     assert link_of(link(0x11043, 1, info("macvlan", heard))).macvlan_sources == ("02:00:00:00:00:01", "02:00:00:00:00:02")
     assert link_of(link(0x11043, 1, info("vxlan", data + attribute(19, u8(1)) + attribute(20, u8(0))))).vxlan.flags == ("udp6zerocsumtx",)
     assert link_of(link(0x11043, 1, attribute(39, u8(1)))).protodown
+    assert link_of(link(0x11043, 1, attribute(48, u32(2)))).downs == 2
     assert link_of(link(0x11043, 1, info("vlan", attribute(1, u16(100))))).vlan_id == 100
     assert link_of(link(0x11043, 1, attribute(43, attribute(2, u8(2)) + attribute(4, u32(9))))).xdp == "xdpgeneric id 9"
     assert link_of(link(0x11043, 778, attribute(1, ip("192.0.2.1")))).mac == "192.0.2.1"

@@ -13,6 +13,7 @@ from netprobe.model import Link, LinkRef, Namespace, Place
 from netprobe.model.lookup import among, column, has, not_among, those_not_in, where
 
 from .repair import Repair
+from .worn import been_off, concerned
 
 _ADDS, _TAKES = ("ip", "address", "add"), ("ip", "address", "del")
 _DELETES = ("ip", "route", "del")
@@ -73,12 +74,15 @@ def _said(repair: Repair, start: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _revived(repair: Repair) -> tuple[Link, ...]:
-    """The interfaces that are switched on, or on which IPv6 is; a longer MTU may do that as well."""
+    """The interfaces that are switched on, or on which IPv6 is; a longer MTU may do that as well. And those
+    that have been off, where something that went with that comes back.
+    """
     links = _there(repair).links
     keys = {*map(_switched_on, _said(repair, _SWITCHES))}
     names = {*map(_device, filter(_enlivens, _said(repair, _SETS)))}
     on = links if keys & _EACH else among(links, key=keys)
-    return (*on, *among(where(links, master=None), name=names))
+    worn = concerned(_there(repair), been_off(_there(repair)), repair.done)
+    return (*on, *among(where(links, master=None), name=names), *worn)
 
 
 def _addressed(repair: Repair) -> tuple[Link, ...]:

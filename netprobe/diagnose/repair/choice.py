@@ -19,6 +19,7 @@ from netprobe.predict.prediction import Prediction
 from netprobe.predict.routing import without_route
 from netprobe.predict.trace import Routed
 
+from .along import needs_routes
 from .blame import blamed, not_in_a_map
 from .candidates.stop import completed
 from .candidates.stop import target as wanted
@@ -30,8 +31,10 @@ from .several import Searches, is_doubtful
 from .tried import tried
 from .waited import with_waiting
 from .whole import in_both_families
+from .worn import of_worn
 
 _ALTERNATIVES = 3
+_WAYLESS = {"no-route", "ra-not-accepted", "addr-missing"}  # ends of a walk that finds no way
 _PLAIN = Searches()
 
 
@@ -64,17 +67,20 @@ def choose(
     for lacking_element in not_in_a_map(loss) if single is None else ():
         return Choice(lacking_element)
     several = _together(loss, found, searches) if is_doubtful(found) else None
-    first = several or single or _plainly_off(found) or _instead(found, stop)
+    first = several or single or _plainly_off(found) or _instead(found, stop) or _off_here(loss, found)
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
         end = blamed(loss) or _astray(loss, found) or _honest(loss, stop, found)
-        return Choice(engines.reconnected(snapshot, end), others=_others(loss, found, None))
+        return Choice(
+            of_worn(snapshot, engines.reconnected(snapshot, end), loss.version),
+            others=_others(loss, found, None),
+        )
     first = in_both_families(loss, _blamed(loss, first) if first.put_back else first)
     if searches is not _PLAIN and first.is_to_fill_in:
         searches.supposed[first.stop.commands] = first.done
     timed = with_waiting(loss, first)
     end = engines.reconnected(snapshot, _by_who_refuses(_explaining(timed, stop), stop))
-    return Choice(end, first.leg, _others(loss, found, first))
+    return Choice(of_worn(snapshot, end, loss.version), first.leg, _others(loss, found, first))
 
 
 def _together(loss: Loss, found: Results, searches: Searches) -> Repair | None:
@@ -151,6 +157,17 @@ def _instead(found: Results, stop: Stop) -> Repair | None:
     if not here or any(map(is_meant, here)):
         return None
     return lookup.find(found.aside, merit=Merit.RESTORES)
+
+
+def _off_here(loss: Loss, found: Results) -> Repair | None:
+    """What is plainly off where the packet finds no way, and took along what is missing, of which nobody in
+    sight knows what it was.
+    """
+    if loss.stop.code not in _WAYLESS or blamed(loss) is not None:
+        return None
+    off = lookup.where(found.idle, merit=Merit.RESTORES, is_to_fill_in=False)
+    here = (each for each in off if each.stop.place.namespace == loss.stop.place.namespace)
+    return next(filter(needs_routes, here), None)
 
 
 def _astray(loss: Loss, found: Results) -> Stop | None:

@@ -217,6 +217,7 @@ class LinkMessage(nlmsg):
         (29, "IFLA_EXT_MASK", "uint32"),
         (37, "IFLA_LINK_NETNSID", "int32"),
         (39, "IFLA_PROTO_DOWN", "uint8"),
+        (48, "IFLA_CARRIER_DOWN_COUNT", "uint32"),
         (43, "IFLA_XDP", "xdp"),
     )
     info = Info

@@ -35,12 +35,12 @@ IFF_UP, IFF_NOARP, IFF_LOWER_UP = 0x1, 0x80, 0x10000
 ARPHRD_LOOPBACK = 772
 _IFADDR = Struct("=BBBBI")  # struct ifaddrmsg
 _IFINFO = Struct("=2xHiI4x")  # struct ifinfomsg
-_INDEX, _NSID = Struct("=I"), Struct("=i")
+_INDEX, _NSID, _COUNT = Struct("=I"), Struct("=i"), Struct("=I")
 IFLA_INFO_SLAVE_DATA = 5
 _OF_A_BRIDGE = b"\x04\x00bridge"  # IFLA_INFO_SLAVE_KIND
-# of IFLA_*: ADDRESS, IFNAME, LINK, LINK_NETNSID, LINKINFO, AF_SPEC; what else a Link is made of, which are
-# MTU, MASTER, PROTO_DOWN, XDP
-_OF_A_LINK = Chosen(_IFINFO.size, 1, 3, 5, 37, 18, 26, 4, 10, 39, 43)
+# of IFLA_*: ADDRESS, IFNAME, LINK, LINK_NETNSID, CARRIER_DOWN_COUNT, LINKINFO, AF_SPEC; what else a Link is
+# made of, which are MTU, MASTER, PROTO_DOWN, XDP
+_OF_A_LINK = Chosen(_IFINFO.size, 1, 3, 5, 37, 48, 18, 26, 4, 10, 39, 43)
 _OF_A_PORT = Chosen(0, 1, 4, 5, 8, 9, 10, 27, 30, 32, 33, 39)  # of IFLA_BRPORT_*, what one is made of
 _OF_AN_ADDRESS = Chosen(_IFADDR.size, 1, 2, 4, 8)  # IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS
 
@@ -107,7 +107,7 @@ class Alike:
         """The interface, and its IFLA_AF_SPEC, of what follows the header of an RTM_NEWLINK message;
         `decoded` is the message as `link_of` wants it.
         """
-        mac, name, lower, nsid, info, af_spec, *deciding = _OF_A_LINK.of(body)
+        mac, name, lower, nsid, downs, info, af_spec, *deciding = _OF_A_LINK.of(body)
         of_kind, index, flags = _IFINFO.unpack_from(body)
         like = (of_kind, flags, _alike(info or b""), *deciding)
         known = self._known.get(like)
@@ -126,6 +126,7 @@ class Alike:
                     None if nsid is None else _NSID.unpack(nsid)[0],
                     known.vxlan,
                 ),
+                downs=0 if downs is None else _COUNT.unpack(downs)[0],
             )
         return link, af_spec or b""
 
@@ -181,6 +182,7 @@ def link_of(record: Record) -> Link:
         vlan_id=data.get("IFLA_VLAN_ID", 0) if kind == "vlan" else None,
         xdp=_xdp(xdp),
         xdp_answers=_xdp_answers(xdp),
+        downs=record.get("IFLA_CARRIER_DOWN_COUNT", 0),
     )
 
 

@@ -11,8 +11,9 @@ from functools import partial
 from itertools import chain, filterfalse
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.worn import is_whole
 from netprobe.model import Chain, Link, NamedSet, Namespace, Object, Place, Rule, Stage, Stop, Table, Term
-from netprobe.model.lookup import among, column, has, holding, indexed, not_among, where
+from netprobe.model.lookup import among, column, indexed, not_among, where
 from netprobe.model.pattern import pattern
 from netprobe.model.place import stage_of
 from netprobe.predict import fixes
@@ -42,15 +43,9 @@ def _likely(loss: Loss, namespace: Namespace, unsaid: tuple[Link, ...], name: st
     """The one of several interfaces that a single rule may mean by a name that none has: the other end of its
     cable is called so, and it alone lacks what goes with a new name, which takes that it is switched off.
     """
-    worn = tuple(filterfalse(partial(_is_whole, namespace), unsaid))
+    worn = tuple(filterfalse(partial(is_whole, namespace), unsaid))
     called = {far.name for _, (_, far) in loss.known_ends(namespace.name, worn)}
     return worn if len(worn) == 1 and name in called else ()
-
-
-def _is_whole(namespace: Namespace, link: Link) -> bool:
-    """Whether an interface has a route that somebody wrote, or an address of IPv6."""
-    routes = where(holding(namespace.routes, indexes=link.index), is_written=True)
-    return bool(routes) or has(namespace.addresses_of(link, 6), scope="global")
 
 
 def _made_anew(loss: Loss, namespace: Namespace) -> Iterator[Repair]:

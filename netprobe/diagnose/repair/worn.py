@@ -1,0 +1,67 @@
+"""A cable that was switched off for a moment: what led by it went then, and nobody has given it back. Pure.
+
+The kernel counts how often an interface has lost its carrier: a cable once when it is made, and then at both
+ends whenever one of them is switched off, as it must be for a new name. Routes and addresses of IPv6 go with
+that (fib_disable_ip, addrconf_ifdown). Of hardware nothing goes with a lost carrier, so its count tells
+nothing; of a bridge it is its ports'.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import filterfalse, pairwise
+
+from msgspec.structs import replace
+
+from netprobe.model import Command, Link, Namespace, Object, Snapshot, Stop
+from netprobe.model.lookup import has, holding, where
+from netprobe.predict import prefix
+
+_MADE = 1  # that many carriers a cable has lost when it is new
+_GOES = {4: {"no-route"}, 6: {"no-route", "addr-missing"}}  # the ends of a walk that lacks what went
+
+
+def worn(namespace: Namespace) -> tuple[Link, ...]:
+    """The cables that have been off since they were made, and by which nothing leads that somebody wrote."""
+    return tuple(filterfalse(partial(is_whole, namespace), been_off(namespace)))
+
+
+def been_off(namespace: Namespace) -> tuple[Link, ...]:
+    """The cables that have been off since they were made, and are no ports."""
+    cables = where(namespace.links_of("veth"), up=True, master=None)
+    return tuple(link for link in cables if link.downs > _MADE)
+
+
+def is_whole(namespace: Namespace, link: Link) -> bool:
+    """Whether an interface has a route that somebody wrote, or an address of IPv6."""
+    routes = where(holding(namespace.routes, indexes=link.index), is_written=True)
+    return bool(routes) or has(namespace.addresses_of(link, 6), scope="global")
+
+
+def of_worn(snapshot: Snapshot, stop: Stop, version: int) -> Stop:
+    """The end of a walk that lacks what went with a cable's life, as an end of that cable."""
+    here = snapshot.at(stop.place.namespace)
+    known = worn(here) if stop.code in _GOES[version] else ()
+    led = any("route" in command.words for command in where(stop.commands, blanks=()))
+    only = known if len(known) == 1 and not led else ()
+    for link in (concerned(here, known, stop.commands) or only)[:1]:
+        been = f"{link.name} of {here.name} was switched off since it was made, or its other end was"
+        thing = Object("link", link.name, f"{link.name} has lost its carrier {link.downs} times")
+        return replace(stop, object=thing, proof=(*stop.proof, f"{been}: routes by it went then"))
+    return stop
+
+
+def concerned(
+    namespace: Namespace, links: tuple[Link, ...], commands: tuple[Command, ...]
+) -> tuple[Link, ...]:
+    """Those of some interfaces to which commands give a route or an address."""
+    known = where(commands, blanks=())
+    given = [dict(pairwise(map(str, each.words))) for each in known if "add" in each.words]
+    return tuple(link for link in links if _is_given(namespace, link, given))
+
+
+def _is_given(namespace: Namespace, link: Link, behind: list[dict[str, str]]) -> bool:
+    networks = [prefix.network_of(own) for own in namespace.addresses_of(link)]
+    gateways = filter(None, (each.get("via") for each in behind))
+    named = any(each.get("dev") == link.name for each in behind)
+    return named or any(prefix.within(networks, gateway) for gateway in gateways)

@@ -1,0 +1,64 @@
+"""A cable that was off for a moment, as for a new name: what went with that has it as its cause, and comes back in both families."""
+
+from __future__ import annotations
+
+import pytest
+from diagnose.test_repair_whole import after, ask, chosen, healthy, said
+from diagnose.test_two_by_two import offices
+from msgspec.structs import replace
+from predict.networks import edited
+
+from netprobe.model import Snapshot
+
+
+def renamed(network: Snapshot, name: str, device: str, downs: int = 2) -> Snapshot:
+    """The network with an interface that has got another name, for which it was switched off."""
+    lines = (f"{device} down", f"{device} name new9", "new9 up")
+    network = after(network, *(f"{name}: ip link set dev {line}" for line in lines))
+    links = [replace(each, downs=downs) if each.name == "new9" else each for each in network[name].links]
+    return edited(network, name, links=tuple(links))
+
+
+@pytest.mark.parametrize("address", ["10.2.0.10", "fd00:2::10"])
+def test_what_went_with_a_cable_comes_back_in_both_families(address: str) -> None:
+    found = chosen(renamed(offices(), "r2", "wan"), ask("pc", address))
+    assert (found.stop.place.namespace, found.stop.thing.kind, found.stop.thing.id) == ("r2", "link", "new9")
+    assert sorted(said(found)) == [
+        "r2: ip -6 route add fd00:1::/64 via fd00:9::1 dev new9",
+        "r2: ip address add fd00:9::2/64 dev new9",
+        "r2: ip route add default via 10.9.0.1",
+    ]
+
+
+def test_a_cable_loses_its_carrier_once_when_it_is_made() -> None:
+    """Then a route was deleted, or never written."""
+    found = chosen(renamed(offices(), "r2", "wan", downs=1), ask("pc", "10.2.0.10"))
+    assert (found.stop.thing.kind, said(found)) == ("route", ["r2: ip route add default via 10.9.0.1"])
+
+
+def test_a_cable_by_which_something_leads_was_not_off_for_what_is_missing() -> None:
+    network = after(offices(), "pc: ip route del default via 10.1.0.1 dev eth0")
+    links = [replace(each, downs=5) for each in network["pc"].links]
+    found = chosen(edited(network, "pc", links=tuple(links)), ask("pc", "10.2.0.10"))
+    assert found.stop.thing.kind == "route"
+
+
+def test_a_proxy_has_lost_its_way_out() -> None:
+    """Who was its router nobody tells; that it answers for a gateway that nobody has took a way there."""
+    network = healthy("proxy-arp-off")
+    assert network["host"].link_named("eth0") is not None
+    found = chosen(renamed(network, "host", "eth0"), ask("pod1", "10.65.0.3"))
+    assert (found.stop.code, found.stop.place.namespace, found.stop.thing.id) == ("no-route", "host", "new9")
+
+
+def test_a_route_by_another_interface_was_not_of_this_cable() -> None:
+    network = after(offices(), "r1: ip route del 10.2.0.0/24 via 10.9.0.2")
+    found = chosen(renamed(network, "r1", "lan"), ask("r1", "10.2.0.10"))
+    assert found.stop.thing.kind == "route"
+
+
+def test_an_address_of_ipv4_goes_not_with_the_life_of_an_interface() -> None:
+    network = after(offices(), "r2: ip address del 10.9.0.2/30 dev wan")
+    links = [replace(each, downs=5) for each in network["r2"].links]
+    found = chosen(edited(network, "r2", links=tuple(links)), ask("pc", "10.2.0.10"))
+    assert (found.stop.code, found.stop.thing.kind) == ("addr-missing", "address")
