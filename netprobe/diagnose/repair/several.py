@@ -260,5 +260,7 @@ def _meant(loss: Loss, hops: tuple[Hop, ...]) -> tuple[str, ...]:
 
 
 def _cost(repair: Repair) -> int:
-    """One thing is better than two; of as many, what is restored better than what is added."""
-    return 3 + repair.merit
+    """One thing is better than two; of as many, what is restored better than what is added. What only the
+    reader could fill in is added.
+    """
+    return 3 + max(repair.merit, Merit.ADDS if repair.is_to_fill_in else Merit.RESTORES)

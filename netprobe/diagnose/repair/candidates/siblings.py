@@ -19,6 +19,7 @@ from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
+from .neighbours import proxy_key
 from .stop import target
 from .told import straight_out
 
@@ -37,11 +38,30 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         return
     for link, router in _cables(loss, loss.here):
         _read_some(loss, router)
+        found = False
         for there, theirs in _siblings(loss, name, router):
             known = where(holding(loss.here.routes, indexes=link.index), table=fib.MAIN)
             lines = copied_lines(loss.snapshot[there], theirs, link, prefix.version(wanted), known)
             if lines:
+                found = True
                 yield from _copied(loss, name, there, wanted, lines)
+        yield from () if found else _by_a_proxy(loss, link, wanted)
+
+
+def _by_a_proxy(loss: Loss, link: Link, wanted: str) -> Iterator[Repair]:
+    """The way out of a station with a host's prefix to who answers for all others there, as a proxy, and has
+    no address: whatever gateway it had need not be known.
+    """
+    here, far = loss.here, loss.known_end(loss.here.name, link)
+    own = own_addresses(here, link, loss.version)
+    if far is None or not own or any(map(is_network, own)) or own_addresses(loss.snapshot[far[0]], far[1], 4):
+        return
+    if loss.version == 4 and proxy_key(loss.snapshot[far[0]], far[1]) is not None:
+        text = f"{here.name} has no route to {wanted}, and {far[0]}/{far[1].name} answers for it, as a proxy"
+        thing = Object("route", wanted, f"no route to {wanted}")
+        fix = (fixes.ip(wanted, "route", "add", "default", "dev", link.name),)
+        stop = lost("no-route", here.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.ADDS)
 
 
 def _gateway(loss: Loss) -> Iterator[Repair]:

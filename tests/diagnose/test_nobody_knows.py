@@ -1,0 +1,55 @@
+"""Two objects at once where nobody in sight knows all that is lacking: what is plainly wrong is said before what only the reader knows."""
+
+from __future__ import annotations
+
+from diagnose.test_repair_whole import after, ask, chosen, healthy, said
+from diagnose.test_two_at_once import named
+from diagnose.test_two_by_two import offices
+from predict.networks import edited
+
+from netprobe.diagnose.repair import several
+from netprobe.diagnose.repair.repair import Merit, Repair
+from netprobe.model import Blank, Command, Place, Stage, Stop
+from netprobe.model.lookup import where
+
+
+def test_an_interface_that_is_off_took_a_route_that_nobody_knows() -> None:
+    """The router that it led to has its address elsewhere."""
+    network = after(
+        offices(),
+        "r1: ip -6 address del fd00:9::1/64 dev wan",
+        "r1: ip -6 address add fd00:9::1/64 dev lan",
+        "r2: ip link set dev wan down",
+    )
+    for name, there in network.namespaces.items():
+        network = edited(network, name, neighbours=where(there.neighbours, state="permanent"))
+    assert said(chosen(network, ask("server", "fd00:1::10")))[0] == "r2: ip link set dev wan up"
+
+
+def test_the_gateway_of_a_station_whose_neighbour_answers_for_all() -> None:
+    """The other pod, which would tell its gateway, has lost its way as well."""
+    network = after(
+        healthy("proxy-arp-off"),
+        "pod1: ip address del 10.65.0.2/32 dev eth0",
+        "pod2: ip address del 10.65.0.3/32 dev eth0",
+        "pod2: ip address add 8.65.0.3/32 dev eth0",
+    )
+    for name, there in network.namespaces.items():
+        network = edited(network, name, neighbours=where(there.neighbours, state="permanent"))
+    assert named(network, "pod1", "10.65.0.3") == [
+        ["pod1: ip address add 10.65.0.2/32 dev eth0", "pod1: ip route add default dev eth0"],
+        [
+            "pod2: ip address add 10.65.0.3/32 dev eth0",
+            "pod2: ip address del 8.65.0.3/32 dev eth0",
+            "pod2: ip route add default dev eth0",
+        ],
+    ]
+
+
+def test_what_only_the_reader_knows_costs_as_much_as_what_is_added() -> None:
+    """Else an address of nobody knows what would stand before a port that is plainly in the wrong bridge."""
+    place, network = Place("host", "br0", Stage.ROUTE), offices()
+    words = ("ip", "address", "add")
+    known, blank = (Stop("addr-missing", place, "", commands=(Command.of(*words, word),)) for word in ("10.0.0.1/16", Blank("ADDRESS/16")))
+    costs = [several._cost(Repair(*each, network)) for each in ((known, Merit.RESTORES), (blank, Merit.RESTORES), (known, Merit.ADDS))]
+    assert costs[0] < costs[1] == costs[2]
