@@ -78,7 +78,16 @@ def _standing(loss: Loss, found: Tried, beyond: bool) -> str:
         return _FURTHER
     if end.identity == loss.stop.identity:
         return _IDLE if found.repair.merit is Merit.RESTORES else _NOWHERE
+    if _is_there(loss):
+        return _NOWHERE
     return _ASIDE if found.repair.merit is Merit.RESTORES or _takes_the_end(loss, found.repair) else _NOWHERE
+
+
+def _is_there(loss: Loss) -> bool:
+    """Whether the request came to the only one who has its destination: no other way is better."""
+    request = loss.prediction.request
+    arrived = loss.prediction.leg is Leg.REQUEST and request.end is End.DELIVER
+    return arrived and [*column(request.hops[-1:], "namespace")] == loss.bearers(loss.goal)
 
 
 def _takes_the_end(loss: Loss, repair: Repair) -> bool:
