@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 from networks import edited, probe, tutorial
-from test_repair_whole import after, chosen
+from test_repair_whole import after, ask, chosen, said
 
 from netprobe.model import Protocol, Socket
+
+
+def test_a_bridge_that_hands_nothing_on_was_no_gateway_where_a_router_is_of_its_network() -> None:
+    """c2 was the gateway and got another address: c1, or c2, is to be told, and not a switch made a router."""
+    lines = ("host: ip address del 172.17.0.1/16 dev docker0", "c2: ip address del 172.17.0.3/16 dev eth0")
+    more = ("c2: ip address add 172.17.0.9/16 dev eth0", "c2: ip address add 192.0.2.9/32 dev lo")
+    network = after(tutorial(), *lines, *more)
+    network = edited(network, "c2", sysctls={"net.ipv4.ip_forward": "1"})
+    alone = tuple(each for each in network["host"].addresses if each.index == 1)
+    network = edited(network, "host", sysctls={"net.ipv4.ip_forward": "0"}, addresses=alone, routes=())
+    found = chosen(network, ask("c1", "192.0.2.9"))
+    assert said(found)[0].partition(":")[0] in ("c1", "c2")
 
 
 def test_a_route_to_another_router_starts_no_program() -> None:

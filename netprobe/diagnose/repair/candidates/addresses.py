@@ -271,7 +271,21 @@ def _given(
 ) -> Iterator[Repair]:
     thing = Object("address", f"dev {link.name}", text)
     stop = lost("addr-missing", namespace.name, link, Stage.ROUTE, text, object=thing, fix=(told,))
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, trial=(put,))
+    merit = _had(loss, namespace, link, str(put.words[3]).partition("/")[0])
+    yield from loss.repair(stop, merit, agreeing=agreeing, trial=(put,))
+
+
+def _had(loss: Loss, namespace: Namespace, link: Link, address: str) -> Merit:
+    """What speaks for giving an address to who has none: little, where others send to it for the world, he
+    hands nothing on, and a router beside him is of its network.
+    """
+    version = prefix.version(address)
+    routes = where(chain.from_iterable(column(loss.snapshot.namespaces.values(), "routes")), is_default=True)
+    sought = address in chain.from_iterable(column(routes, "gateways"))
+    beside = loss.beside(namespace.name, link, version) if sought else ()
+    owners = [there for there, _, own in beside if prefix.contains(prefix.network_of(own), address)]
+    led = any(is_router(loss.snapshot[each], version) for each in owners)
+    return Merit.ADDS if led and not is_router(namespace, version) else Merit.RESTORES
 
 
 def _on_another_link(
@@ -366,4 +380,5 @@ def _of_a_bridge(loss: Loss, namespace: Namespace, link: Link, address: str) -> 
     thing = Object("address", f"dev {link.name}", text)
     fix = (fixes.with_address(link, address),)
     stop = lost("addr-missing", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=pointing_at(loss.snapshot, address), trial=(put,))
+    merit = _had(loss, namespace, link, address)
+    yield from loss.repair(stop, merit, agreeing=pointing_at(loss.snapshot, address), trial=(put,))
