@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 from networks import edited, probe, tutorial
-from test_repair_whole import after, ask, chosen, said
+from test_repair_whole import after, ask, chosen, healthy, said
 
 from netprobe.model import Protocol, Socket
 
@@ -29,3 +29,16 @@ def test_a_route_to_another_router_starts_no_program() -> None:
     asked = probe("c1", "192.0.2.9", Protocol.TCP, source_port=40000)
     found = chosen(network, replace(asked, destination=replace(asked.destination, port=22)))
     assert found.stop.code == "port-closed"
+
+
+def test_the_local_route_of_a_tunnels_end_is_given_back_whatever_travels_in_it() -> None:
+    """IPv6 in a tunnel over IPv4."""
+    ends = ("node1: ip address add fd77::1/64 dev flannel.1", "node2: ip address add fd77::2/64 dev flannel.1")
+    known = (
+        "node1: ip neigh add fd77::2 lladdr 02:00:00:00:42:02 dev flannel.1 nud permanent",
+        "node2: ip neigh add fd77::1 lladdr 02:00:00:00:42:01 dev flannel.1 nud permanent",
+    )
+    network = after(healthy("forwarding-entry-missing"), *ends, *known)
+    found = chosen(after(network, "node1: ip route del local 192.168.50.1 dev u0 table local"), ask("node2", "fd77::1"))
+    words = "ip route replace local 192.168.50.1/32 dev u0 table local proto kernel scope host src 192.168.50.1"
+    assert said(found) == [f"node1: {words}"]

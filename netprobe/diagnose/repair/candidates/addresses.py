@@ -11,6 +11,7 @@ from itertools import chain, product
 from msgspec.structs import replace
 
 from netprobe.diagnose.hints import is_network_itself
+from netprobe.diagnose.repair.layers import versions
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import (
     free_address,
@@ -49,8 +50,8 @@ from .stop import asks_others, target
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each address of the way's interfaces that disagrees with its segment, and those that are not there."""
     for name in loss.around:
-        for link in loss.snapshot[name].outward:
-            yield from _of_link(loss, loss.snapshot[name], link, loss.version)
+        for link, version in product(loss.snapshot[name].outward, versions(loss)):
+            yield from _of_link(loss, loss.snapshot[name], link, version)
     for routed in loss.asked(Leg.REPLY):
         yield from _not_covering(loss, routed)
     yield from _wanted(loss)

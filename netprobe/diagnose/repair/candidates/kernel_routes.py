@@ -6,12 +6,12 @@ See: net/ipv4/fib_frontend.c (fib_add_ifaddr); ip-address(8), noprefixroute.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
-from itertools import chain
+from itertools import product
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.apply_addresses import flagged, made
+from netprobe.diagnose.repair.layers import versions
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Link, Namespace, Object, Route, Stage, Stop
@@ -22,11 +22,11 @@ from netprobe.predict.drop import lost
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The routes that the kernel makes for addresses, where somebody took them away."""
-    spaces = map(loss.snapshot.at, loss.around)
-    return chain.from_iterable(map(partial(_of_the_kernel, loss), spaces))
+    for name, version in product(loss.around, versions(loss)):
+        yield from _of_the_kernel(loss, loss.snapshot.at(name), version)
 
 
-def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
+def _of_the_kernel(loss: Loss, namespace: Namespace, version: int) -> Iterator[Repair]:
     """The routes that the kernel makes for each address of an interface that is up, where they are gone.
 
     With `noprefixroute` it makes none for the network, which who added the address was to do; where nobody
@@ -37,9 +37,9 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     networks = {*column(where(namespace.routes, type="unicast"), "dst")}
     namespace = _with_prefix_routes(namespace, networks)
     for link in where(namespace.links, up=True):
-        if not _has_routes(namespace, link, loss.version):
+        if not _has_routes(namespace, link, version):
             continue
-        usual = where(made(namespace, link), version=loss.version)
+        usual = where(made(namespace, link), version=version)
         for route in among(usual, type=("unicast", "local")):
             if (route.dst, route.table, link.index) not in there:
                 yield from loss.repair(_gone(namespace, link, route), Merit.RESTORES)
