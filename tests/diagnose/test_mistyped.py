@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from literal_rules import nft_table
 from msgspec.structs import replace
 from networks import edited, probe, tutorial
 from test_repair_whole import after, ask, chosen, healthy, said
@@ -42,3 +45,22 @@ def test_the_local_route_of_a_tunnels_end_is_given_back_whatever_travels_in_it()
     found = chosen(after(network, "node1: ip route del local 192.168.50.1 dev u0 table local"), ask("node2", "fd77::1"))
     words = "ip route replace local 192.168.50.1/32 dev u0 table local proto kernel scope host src 192.168.50.1"
     assert said(found) == [f"node1: {words}"]
+
+
+def test_a_map_of_addresses_leads_to_no_chain() -> None:
+    """A chain that nothing names is lost beside it as well."""
+    came: dict[str, Any] = {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "br0"}}
+    of_them: dict[str, Any] = {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "icmp"}}
+    verdicts = {"vmap": {"key": {"meta": {"key": "l4proto"}}, "data": {"set": [["icmp", {"drop": None}]]}}}
+    ruleset = nft_table(
+        {"map": {"name": "backs", "handle": 1, "type": "mark", "map": "ipv4_addr", "elem": [[1, "10.1.0.2"]]}},
+        {"chain": {"name": "f", "handle": 2, "type": "filter", "hook": "forward", "prio": 0, "policy": "drop"}},
+        {"chain": {"name": "led", "handle": 3}},
+        {"chain": {"name": "lost", "handle": 4}},
+        {"rule": {"chain": "f", "handle": 11, "expr": [came, {"jump": {"target": "led"}}]}},
+        {"rule": {"chain": "f", "handle": 12, "expr": [{"accept": None}]}},
+        {"rule": {"chain": "led", "handle": 13, "expr": [verdicts]}},
+        {"rule": {"chain": "lost", "handle": 14, "expr": [of_them, {"accept": None}]}},
+    )
+    found = chosen(edited(tutorial(), "host", ruleset=ruleset), ask("red", "8.8.8.8"))
+    assert said(found)[0].endswith("jump lost")

@@ -102,7 +102,7 @@ _HOOKS = ("input", "forward", "output")
 def _orphans(table: Table) -> list[Chain]:
     """The chains that somebody made and filled, and that no rule or map names."""
     own = but(where(table.chains, hook=None), rules=())
-    maps = but(table.sets, data=None)  # they may lead anywhere
+    maps = where(table.sets, data="verdict")  # they may lead anywhere
     if not own or maps or table.partial:
         return []
     return [*not_among(own, name=indexed(named, table.chains))]
