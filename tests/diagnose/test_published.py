@@ -191,6 +191,15 @@ def test_a_rule_that_says_at_which_station_a_port_is_and_no_more_is_not_at_fault
     assert cause(snapshot, "internet", "203.0.113.2", port).code == code
 
 
+@pytest.mark.parametrize(("port", "to", "first"), [(8080, ":80", "iptables -t nat -R PREROUTING 1"), (8080, ":81", "ss -lntp")])
+def test_a_port_that_is_led_to_another_station_than_the_only_one_that_has_it(port: int, to: str, first: str) -> None:
+    """red is on another network of host than where the rule leads; where nobody has the port, it is looked for, and no rule deleted."""
+    snapshot = edited(network(BY_HAND.format(port, to)), "red", sockets=(web(80),))
+    said = cause(snapshot, "internet", "203.0.113.2", port)
+    assert said.code == "dnat-dead-target"
+    assert fix(said)[0].startswith(first)
+
+
 def test_a_program_that_is_missing_behind_a_published_port_hides_no_other_fault() -> None:
     """Where an engine leads is where its container is to listen: no detour is taken for another port's sake."""
     rules = (

@@ -92,9 +92,9 @@ def _dead_target(loss: Loss) -> Stop | None:
         f"{made.object.id} of {made.namespace} sends the packet to {target}, which does not answer:"
         f" {loss.stop.text}"
     )
-    meant = made.object.owner in dnat_rules.ENGINES and _is_there(loss, made)
-    proof = (made.object.text, loss.stop.text, *(_heard(loss, made) if meant else ()))
-    fix = (_look(loss, made),) if meant else ()  # else without the rule
+    there = _is_there(loss, made)  # and without the rule it would be nowhere: that was tried
+    proof = (made.object.text, loss.stop.text, *(_heard(loss, made) if there else ()))
+    fix = (_look(loss, made),) if there else ()  # else without the rule
     return Stop(code, Place(made.namespace, None, made.stage), text, made.object, fix, proof)
 
 
@@ -130,10 +130,10 @@ def _is_there(loss: Loss, made: Hop) -> bool:
 
 def _look(loss: Loss, made: Hop) -> Command:
     there, flag = loss.stop.place.namespace, made.flow.protocol.value[0]
-    return Command.look(
-        "ss", f"-ln{flag}p", namespace=there,
-        note="what is published there does not listen: publish the port of its program",
-    )  # fmt: skip
+    of_engine = made.thing.owner in dnat_rules.ENGINES
+    means = "publish the port of its program" if of_engine else "start it, or lead to the port that it has"
+    note = f"what is published there does not listen: {means}"
+    return Command.look("ss", f"-ln{flag}p", namespace=there, note=note)
 
 
 def _heard(loss: Loss, made: Hop) -> tuple[str, ...]:

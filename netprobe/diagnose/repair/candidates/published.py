@@ -168,10 +168,21 @@ def _to_another(loss: Loss) -> Iterator[Repair]:
         skipped = namespace.name if beside else ""  # one that is far away may mean this machine
         for name, address in dnat_rules.listeners(loss.snapshot, made.flow, but=skipped):
             here = _are_of_one(loss.here.addresses, address, target)  # of whom asks for the target, far away
-            if address != target and (here or _is_beside(namespace, address, target)):
+            only = alive and _is_the_only_one(loss, namespace, made.flow, name)
+            if address != target and (here or only or _is_beside(namespace, address, target)):
                 to = f"sends the packet to {target}, and {name} has {address}"
                 fix = nat_rules.retargeted(namespace, thing, rule, target, address)
                 yield from _retargeted(loss, made, thing, to, fix, Merit.ADDS if alive else Merit.RESTORES)
+
+
+def _is_the_only_one(loss: Loss, by: Namespace, flow: Flow, name: str) -> bool:
+    """Whether a packet came to a closed port, and one station alone that a namespace is beside listens on
+    such a one, of whatever network.
+    """
+    known = {there for there, address in dnat_rules.listeners(loss.snapshot, flow, but=by.name)}
+    own = loss.snapshot[name].addresses
+    beside = any(prefix.neighbours_of(each.address, by.addresses) for each in where(own, scope="global"))
+    return loss.stop.code == "port-closed" and known == {name} and beside
 
 
 def _to_another_network(loss: Loss) -> Iterator[Repair]:
