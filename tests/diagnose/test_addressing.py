@@ -245,11 +245,17 @@ def test_a_gateway_that_a_route_makes_everybody_of(asked: bool) -> None:
     assert said(found) == gone[: 1 + asked]
 
 
-def test_a_destination_that_a_route_makes_everybody_of() -> None:
-    taken = replace(networks.via("8.8.8.8/32", None, 2), type="broadcast", table=255)
-    network = edited(tutorial(), "c1", routes=(*tutorial()["c1"].routes, taken))
-    found = chosen(network, ask("c1", "8.8.8.8"))
-    assert (found.stop.code, said(found)) == ("route-overlap", ["c1: ip route del broadcast 8.8.8.8/32 dev eth0"])
+@pytest.mark.parametrize("entered", [True, False])
+def test_a_destination_that_a_route_makes_everybody_of(entered: bool) -> None:
+    """The kernel's entry stays behind the route, and no TCP is taken from a frame for everybody (tcp_v4_rcv)."""
+    taken = replace(networks.via("172.17.0.3/32", None, 2), type="broadcast", table=255)
+    entry = Neighbour(2, "172.17.0.3", "ff:ff:ff:ff:ff:ff", "noarp")
+    network = edited(tutorial(), "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    network = edited(network, "c1", routes=(*tutorial()["c1"].routes, taken), neighbours=(entry,) if entered else ())
+    asked = probe("c1", "172.17.0.3", Protocol.TCP, source_port=40000)
+    found = chosen(network, replace(asked, destination=replace(asked.destination, port=80)))
+    gone = ["c1: ip route del broadcast 172.17.0.3/32 dev eth0", "c1: ip neigh del 172.17.0.3 dev eth0"]
+    assert (found.stop.code, said(found)) == ("route-overlap", gone[: 1 + entered])
 
 
 def test_the_address_of_an_interface_without_any_is_at_a_station_beside() -> None:

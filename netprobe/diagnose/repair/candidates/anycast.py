@@ -32,19 +32,21 @@ def _taken_for_everybody(loss: Loss) -> Iterator[Repair]:
     """The route by which somebody made the next hop a broadcast address: what is sent by way of it goes to
     everybody, and nobody passes that on.
     """
-    for routed in not_among(loss.decisions, via={None, loss.goal}):
-        here = loss.snapshot[routed.namespace]
-        alone = f"{routed.via}/{prefix.bits(routed.via)}"
+    led = ((each.namespace, each.via) for each in not_among(loss.decisions, via={None, loss.goal}))
+    asked = ((loss.here.name, loss.goal),) if loss.stop.code == "route-overlap" else ()
+    for name, via in (*led, *asked):
+        here = loss.snapshot.at(name)
+        alone = f"{via}/{prefix.bits(via)}"
         for route in but(where(here.routes, type="broadcast", dst=alone), protocol="kernel"):
             link = next(filter(None, map(here.link, route.indexes)), None)
             words = fib.words(route, None, link)
             named = " ".join(words)
             text = (
-                f"the route {named} of {here.name} makes everybody of {routed.via}, by way of which it sends"
+                f"the route {named} of {here.name} makes everybody of {via}, by way of which it sends"
             )
             fix: fixes.Fix = (fixes.ip(route.dst, "route", "del", *words),)
-            if link is not None and has(here.entries_for(link, routed.via), state="noarp"):
-                fix = (*fix, fixes.forget_neighbour(routed.via, link))
+            if link is not None and has(here.entries_for(link, via), state="noarp"):
+                fix = (*fix, fixes.forget_neighbour(via, link))
             thing = Object("route", named, named)
             stop = lost("route-overlap", here.name, link, Stage.ROUTE, text, object=thing, fix=fix)
             yield from loss.repair(stop, Merit.UNDOES)
