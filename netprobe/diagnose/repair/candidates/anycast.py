@@ -41,9 +41,7 @@ def _taken_for_everybody(loss: Loss) -> Iterator[Repair]:
             link = next(filter(None, map(here.link, route.indexes)), None)
             words = fib.words(route, None, link)
             named = " ".join(words)
-            text = (
-                f"the route {named} of {here.name} makes everybody of {via}, by way of which it sends"
-            )
+            text = f"the route {named} of {here.name} makes everybody of {via}, by way of which it sends"
             fix: fixes.Fix = (fixes.ip(route.dst, "route", "del", *words),)
             if link is not None and has(here.entries_for(link, via), state="noarp"):
                 fix = (*fix, fixes.forget_neighbour(via, link))
