@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -31,6 +32,7 @@ from . import apart
 # bytes: what a file of settings or of one process has at most, and a list of everything
 SMALL, LARGE = 1 << 20, 64 << 20
 ENTRIES = 1 << 16  # of one directory
+_VALUE = 4096  # of one setting
 
 _T = TypeVar("_T")
 
@@ -53,29 +55,47 @@ def setting(path: str) -> bytes:
 
 
 @contextmanager
-def settings() -> Iterator[Callable[[str], bytes]]:
+def settings(held: dict[str, int] | None = None) -> Iterator[Callable[[str], bytes]]:
     """In the block: what gives the value in a file of /proc/sys, which one read(2) gives whole
     (proc_sysctl.c). It raises OSError. A folder, which has many, is looked up once.
+
+    `held` are those of this namespace that are open, by path; others are put there, while there are many
+    descriptors.
     """
     if (there := current()) is not None:
         yield lambda path: there.file(path, SMALL)
         return
-    with ExitStack() as held:
+    known, most = (held, _most_held()) if held is not None else ({}, 0)
+    with ExitStack() as undo:
         folders: dict[str, int] = {}
 
         def value(path: str) -> bytes:
+            fd = known.get(path)
+            if fd is not None:
+                try:
+                    return os.pread(fd, _VALUE, 0)
+                except OSError:  # its module was unloaded, and may be there again
+                    os.close(known.pop(path))
             folder, name = _parts(path)
             at = folders.get(folder)
             if at is None:
                 at = folders[folder] = os.open(folder, LOOK)
-                held.callback(os.close, at)
+                undo.callback(os.close, at)
             fd = os.open(name, READ, dir_fd=at)
+            if fd < most:
+                known[path] = fd
+                return os.pread(fd, _VALUE, 0)
             try:
-                return os.read(fd, 4096)
+                return os.read(fd, _VALUE)
             finally:
                 os.close(fd)
 
         yield value
+
+
+def _most_held() -> int:
+    """Up to which number a descriptor may stay open: half of them are for other things."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
 
 
 @lru_cache(maxsize=1024)  # those of every namespace

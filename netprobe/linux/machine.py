@@ -54,6 +54,7 @@ from .names.names import Found, UnknownName
 from .names.namespaces import Directory
 from .names.peers import Peers
 from .netfilter import remembered
+from .open_settings import OpenSettings
 from .tables import bpf
 from .tables.conntrack import entries
 from .tables.links import interface_names
@@ -82,12 +83,14 @@ class Machine:
         self._crafter = crafter
         self._directory = directory or Directory(host, exclude)
         self._peers = Peers(self._directory)
+        self._settings = OpenSettings()
         self._standing: Namespace | None = None  # the interfaces and addresses of its home, for one question
 
     def __enter__(self) -> Machine:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._settings.close()
         self._directory.close()
 
     def reading(self, limit_ns: int) -> AbstractContextManager[None]:
@@ -305,7 +308,7 @@ class Machine:
             held = self._held(need.name)
             if held != need.name and held in snapshot:
                 return snapshot  # one namespace stands in a snapshot under one name
-            read = namespace.read_namespace(held, self._directory.handles[held])
+            read = namespace.read_namespace(held, self._directory.handles[held], self._settings)
             return snapshot.with_namespace(replace(read, enter=self._directory.enter(held)))
         if isinstance(need, FindPeer):
             self._handle(need.namespace)

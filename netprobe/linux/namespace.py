@@ -40,6 +40,7 @@ from netprobe.model.settings import joined
 from . import netns
 from .netfilter import read as netfilter
 from .netlink import Netlink
+from .open_settings import OpenSettings
 from .tables import bpf, bridges, counters, fib, links, neighbours, policy, sockets, sysctl, tc, xfrm
 
 PARTS = (
@@ -91,14 +92,15 @@ def _why(error: OSError | struct.error) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def read_namespace(name: str, fd: Place) -> Namespace:
-    """Everything configured in the open namespace `fd`.
+def read_namespace(name: str, fd: Place, settings: OpenSettings | None = None) -> Namespace:
+    """Everything configured in the open namespace `fd`; `settings` are files that may stay open.
 
     Raises NotPermitted or CannotLook when it cannot be entered.
     """
     # its tools print while we read on
     with netns.inside(fd), netfilter.RulesetReading(fd, name) as rules, Netlink() as route:
-        reader = _Reader(name)
+        reader, cookie = _Reader(name), netns.cookie()
+        held = settings.of(cookie) if settings is not None else None
         nothing: tuple[tuple[Link, ...], dict[str, Mapping[str, str]]] = ((), {})
         none: dict[str, str] = {}
         untold: tuple[dict[str, str] | None, dict[str, int]] = ({}, {})
@@ -127,7 +129,7 @@ def read_namespace(name: str, fd: Place) -> Namespace:
         )
         namespace = Namespace(
             name=name,
-            cookie=netns.cookie(),
+            cookie=cookie,
             links=reader.of(
                 "qdiscs", "queueing disciplines", lambda: tc.with_traffic_control(route, found), found
             ),
@@ -142,7 +144,8 @@ def read_namespace(name: str, fd: Place) -> Namespace:
                 "groups", "bridge multicast groups", lambda: bridges.read_groups(route, found), ()
             ),
             sysctls=Settings(
-                reader.of("sysctls", "sysctls", sysctl.read_globals, none) | (asking or asked), tables
+                reader.of("sysctls", "sysctls", lambda: sysctl.read_globals(held), none) | (asking or asked),
+                tables,
             ),
             asking=stems if asking is None else None,
             ruleset=_ruleset(rules),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from netprobe.errors import is_short
@@ -121,14 +121,14 @@ def _values(version: int, array: bytes, mtu: int = 0) -> Mapping[str, str]:
     return found
 
 
-def read_globals() -> dict[str, str]:
+def read_globals(held: dict[str, int] | None = None) -> dict[str, str]:
     """The namespace-wide sysctls, those of `all` and `default` among them.
 
-    What this kernel does not have is left out.
+    What this kernel does not have is left out. `held`: as `files.settings` takes it.
 
     Raises OSError when it could not be read for want of resources, or not at all.
     """
-    values = read(_all())
+    values = read(_all(), held)
     if FORWARDING not in values:  # which every kernel has
         raise OSError(errno.ENOENT, "/proc/sys/net cannot be read")
     return values
@@ -143,27 +143,24 @@ def _conf(family: str, keys: Iterable[str]) -> list[str]:
     return [f"net.{family}.conf.{which}.{key}" for which in ("all", "default") for key in keys]
 
 
-def read(names: Iterable[str]) -> dict[str, str]:
+def read(names: Iterable[str], held: dict[str, int] | None = None) -> dict[str, str]:
     """The sysctls of these names that exist and can be read; white space inside a value becomes one space."""
-    with files.settings() as value:
-        found = ((name, _text(value, _path(name))) for name in names)
-        return {name: text for name, text in found if text is not None}
+    found: dict[str, str] = {}
+    with files.settings(held) as value:
+        for name in names:
+            try:
+                found[name] = _value(value(_path(name)))
+            except ValueError:
+                continue
+            except OSError as error:
+                if is_short(error):
+                    raise
+    return found
 
 
 @lru_cache(maxsize=1024)
 def _path(name: str) -> str:
     return "/proc/sys/" + name.replace(".", "\0").replace("/", ".").replace("\0", "/")
-
-
-def _text(value: Callable[[str], bytes], path: str) -> str | None:
-    try:
-        return _value(value(path))
-    except ValueError:
-        return None
-    except OSError as error:
-        if is_short(error):
-            raise
-        return None
 
 
 @lru_cache(maxsize=256)
