@@ -23,6 +23,7 @@ from netprobe.kernel.elsewhere import DistantNetlinkSocket, NetlinkSocket, curre
 
 from . import deadline
 from .attribute_values import address, text
+from .encoding import encoded
 from .lazy_pyroute2 import stay_outside
 from .record import Record, attributes, lean, whole
 
@@ -340,12 +341,9 @@ class Netlink:
         return bytes(encoded)
 
     def _encode(self, request: Request, flags: int) -> bytes:
-        message = self._requests[request.kind]()
-        message.update(request.fields)
-        message["header"].update(type=request.kind, flags=NLM_F_REQUEST | flags)
-        message["attrs"] = [list(attribute) for attribute in request.attributes]
-        message.encode()
-        return bytes(message.data)
+        made, flags = self._requests[request.kind], NLM_F_REQUEST | flags
+        found = encoded(made, request.kind, flags, request.fields, request.attributes)
+        return _by_pyroute2(made, request, flags) if found is None else found
 
     def _received(self) -> Iterator[_Message]:
         """The messages that come in, without end; of a kind that nobody asked for there is none.
@@ -379,6 +377,15 @@ class Netlink:
     def _record(self, message: _Message) -> Record:
         bare = message.data[message.offset : message.end]
         return _read(self._answers[message.kind], bare, self._by_hand)
+
+
+def _by_pyroute2(made: type, request: Request, flags: int) -> bytes:
+    message = made()
+    message.update(request.fields)
+    message["header"].update(type=request.kind, flags=flags)
+    message["attrs"] = [list(attribute) for attribute in request.attributes]
+    message.encode()
+    return bytes(message.data)
 
 
 def decoded(family: Family, kind: int, body: bytes) -> Record:
