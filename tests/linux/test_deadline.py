@@ -199,12 +199,12 @@ def asked(late: int) -> tuple[Report, list[float]]:
     left: list[float] = []
     read = namespace.read_namespace
 
-    def reading(name: str, fd: int) -> object:
+    def reading(name: str, fd: int, settings: object) -> object:
         left.append(deadline.left(1000))
         if len(left) > late:
             deadline._end.set(time.monotonic() - 1)
             deadline.check()
-        return read(name, fd)
+        return read(name, fd, settings)
 
     with patch.object(machine.namespace, "read_namespace", reading), Machine() as here:
         return ask(here, Question("red", "8.8.8.8", timeout_ns=300_000_000)).report, left

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Mapping, Set
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 from msgspec.structs import replace
 
@@ -88,8 +88,10 @@ class RulesetReading:
             undo.callback(self._tools.close)
             self._generation = remembered.generation()
             self._known = remembered.tables(self._generation)
-            with deadline.stopped():  # as long as there is more to list, for each of these is bounded
-                found, self._large_sets = self._outline() if self._known is None else _NOTHING
+            found, self._large_sets = _NOTHING
+            if self._known is None:
+                with deadline.stopped():  # as long as there is more to list, for each of these is bounded
+                    found, self._large_sets = self._outline()
             # what looks like a table of xtables; only its rules tell whether it is one
             supposed = managed(found)
             self._apart = frozenset(family for family, _ in piecemeal(found))
@@ -97,8 +99,10 @@ class RulesetReading:
             native = scopes((key for key in found.tables if key not in left), self._apart)
             self._tools.start(self._listings(native))
             self._legacy = self._legacy_families()
-            with deadline.stopped():
-                self._found = self._with_rules(found) if supposed else found
+            self._found = found
+            if supposed:
+                with deadline.stopped():
+                    self._found = self._with_rules(found)
             self._tools.start(self._printing(native))
             undo.pop_all()
         return self
@@ -114,7 +118,7 @@ class RulesetReading:
         with netns.inside(self.fd):
             recent, queues = recent_lists(), listening_queues()
         printed = self._tools.printed()
-        with deadline.stopped():
+        with deadline.stopped() if printed else nullcontext():
             tables = [*self._of_kernel(printed), *self._of_old_engine(printed)]
         blind = tuple(Blind(f"the ruleset of {self.name}", why) for why in dict.fromkeys(self.unseen))
         return Ruleset(blind, tuple(tables), recent, queues, ipsets=self._ipsets(tables))
