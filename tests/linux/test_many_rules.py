@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.linux.netfilter import kernel
+from netprobe.linux.netfilter import kernel, listing
+from netprobe.linux.netfilter.tools import Printed
+from netprobe.model import Table
+from netprobe.rules.read.nft_json import NOT_UNDERSTOOD
 
 PADDING = {n: b"\0" * n for n in range(4)}
 
@@ -67,3 +72,20 @@ def test_a_set_has_the_flags_that_it_says_first(parts: list[tuple[int, bytes]], 
     told = (value for kind, value, _ in kernel.attributes(body, 4) if kind == kernel.SET_FLAGS)
     assert kernel._flags(body) == int.from_bytes(next(told, b""), "big")
     assert [*kernel._named([body, body])] == ([] if kernel._flags(body) & 1 else [0, 1])
+
+
+def test_what_is_named_in_a_large_table_is_printed_by_one_run_of_nft() -> None:
+    """Each reads the names of all chains; it prints a listing a command."""
+    items = (
+        {"set": {"family": "ip", "table": "proxy", "name": "few", "type": "ipv4_addr", "handle": 1}},
+        {"map": {"family": "ip", "table": "proxy", "name": "ports", "type": "ipv4_addr", "map": "verdict", "handle": 2}},
+        {"flowtable": {"family": "ip", "table": "proxy", "name": "fast", "hook": "ingress", "prio": 0, "dev": ["eth0"], "handle": 3}},
+    )
+    [line] = listing.NAMED.values()
+    assert line[-1].count("list ") == len(items)
+    output = b"".join(json.dumps({"nftables": [{"metainfo": {}}, each]}).encode() + b"\n" for each in items)
+    large = Table("nft", "ip", "proxy", partial=True)
+    found = listing.named(large, dict.fromkeys(listing.NAMED, Printed(output, "")))
+    assert [each.name for each in (*found.sets, *found.flowtables)] == ["few", "ports", "fast"]
+    with pytest.raises(NOT_UNDERSTOOD):
+        listing.named(large, dict.fromkeys(listing.NAMED, Printed(b"", "it broke")))

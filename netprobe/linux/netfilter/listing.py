@@ -150,14 +150,17 @@ def _set_line(each: KernelSet) -> tuple[str, ...]:
     return ("nft", "-j", "list", kind, each.family, each.table, each.name)
 
 
-NAMED = {f"all {what}": ("nft", "-j", "-t", "list", what) for what in ("sets", "maps", "flowtables")}
-"""nft's command lines for what large tables have beside chains, of all tables together: without elements."""
+NAMED = {"all that is named": ("nft", "-j", "-t", "list sets; list maps; list flowtables")}
+"""nft's command line for what large tables have beside chains, of all tables together: without elements. Of
+tens of thousands of chains each run of nft reads the names.
+"""
 
 
 def named(table: Table, printed: Mapping[str, Printed]) -> Table:
     """A large table with its sets and flowtables. Raises as `read_listing`."""
     key = (table.family, table.name)
-    items = [item for each in NAMED for item in listed(printed[each].output)]
+    listings = (line for each in NAMED for line in printed[each].output.rstrip().split(b"\n"))
+    items = [item for line in listings for item in listed(line)]  # one listing a command
     found = of_table(items, key)
     return with_elements(replace(table, sets=found.sets, flowtables=found.flowtables), printed)
 
