@@ -10,6 +10,7 @@ from netprobe.diagnose.repair.repair import Loss, Repair
 from . import (
     addresses,
     advertised,
+    afar,
     anycast,
     as_published,
     before,
@@ -105,6 +106,7 @@ KINDS: tuple[Kind, ...] = (
     routes.candidates,
     missing_routes.candidates,
     advertised.candidates,
+    afar.candidates,
     looped.candidates,
     link_local.candidates,
     kernel_routes.candidates,

@@ -58,4 +58,6 @@ def _copied(loss: Loss, namespace: Namespace, routed: Routed, rule: PolicyRule) 
 
 
 def _holds(route: Route, address: str) -> bool:
-    return route.version == prefix.version(address) and prefix.contains(route.dst, address)
+    """Whether a route is to the network of an address; half of the world is none: a VPN takes all by two."""
+    known = route.version == prefix.version(address) and prefix.contains(route.dst, address)
+    return known and prefix.length(route.dst) > 1

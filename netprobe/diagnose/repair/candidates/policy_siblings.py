@@ -52,13 +52,29 @@ def _as_others(loss: Loss, routed: Routed, field: str, value: str) -> Iterator[R
     namespace, said = loss.snapshot[routed.namespace], attrgetter(field)
     asking = but(where(namespace.rules, version=prefix.version(routed.dst)), **{field: None})
     alone = [*filter(partial(_is_alone, field), asking)]
-    alike = filter(partial(_is_alike, namespace, field, value), alone)
     if _has_its_own(field, value, alone):
         return
-    for shape, rules in grouped(alike, lambda each: replace(each, **{field: None})).items():
+    alike = [*filter(partial(_is_alike, namespace, field, value), alone)]
+    for shape, rules in _by_shape(field, alike).items():
         known = where(asking, priority=shape.priority, table=shape.table)
         if value not in {*map(said, known)}:
             yield from _copied(loss, routed, field, replace(shape, **{field: value}), len(rules))
+    if field == "iif" and not alike:
+        yield from _as_most(loss, routed, alone, value)
+
+
+def _by_shape(field: str, rules: Sequence[PolicyRule]) -> dict[PolicyRule, tuple[PolicyRule, ...]]:
+    return grouped(rules, lambda each: replace(each, **{field: None}))
+
+
+def _as_most(loss: Loss, routed: Routed, alone: Sequence[PolicyRule], value: str) -> Iterator[Repair]:
+    """A rule for a way in that no other is like, to the table to which what comes in by several others is
+    led: it is for whatever comes in.
+    """
+    for table, rules in grouped(alone, attrgetter("table")).items():
+        shape = replace(rules[0], iif=value)
+        if table not in _NAMES and len({*map(attrgetter("iif"), rules)}) > 1:
+            yield from _copied(loss, routed, "iif", shape, len(rules))
 
 
 def _has_its_own(field: str, value: str, asking: Sequence[PolicyRule]) -> bool:

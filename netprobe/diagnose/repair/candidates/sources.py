@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
-from netprobe.model import Command, Link, Object, Stage
-from netprobe.model.lookup import but, has, holding, where
+from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Stage
+from netprobe.model.lookup import among, but, column, has, holding, where
 from netprobe.predict import fib, fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -43,9 +43,15 @@ def _known_there(loss: Loss, routed: Routed) -> Iterator[Repair]:
     if link is None or not came_as_sent or sets.names(loss.here, replace(flow, src=src)):
         return
     known = own_addresses(namespace, link, 4) or where(namespace.addresses, scope="global", version=4)
-    for other in but(known, address=src):
+    for other in but(dict.fromkeys((*known, *_told_elsewhere(namespace, routed))), address=src):
         if sets.names(loss.here, replace(flow, src=other.address)):
             yield from _sent_from(loss, routed, link, src, other.address)
+
+
+def _told_elsewhere(namespace: Namespace, routed: Routed) -> tuple[InterfaceAddress, ...]:
+    """The addresses from which a machine is to send by other routes of who made this one."""
+    made = {*column(filter(None, (routed.decision.route,)), "protocol")} - {"kernel"}
+    return among(namespace.addresses, address={*column(among(namespace.routes, protocol=made), "source")})
 
 
 def _sent_from(loss: Loss, routed: Routed, link: Link, src: str, other: str) -> Iterator[Repair]:
@@ -58,7 +64,8 @@ def _sent_from(loss: Loss, routed: Routed, link: Link, src: str, other: str) -> 
         f"{routed.namespace} sends from {src} by the route {named}, and {loss.here.name} knows its address"
         f" {other}: {loss.stop.text}"
     )
-    made = {"kernel": ("proto", "kernel", "scope", "link")}.get(route.protocol, ())
+    kept = {"kernel": ("proto", "kernel", "scope", "link"), "boot": ()}
+    made = kept.get(route.protocol, ("proto", route.protocol))
     onlink = filter("onlink".__eq__, leg.flags)
     words = (*fib.words(route, leg, link), *fixes.option("metric", route.metric), *made, "src", other)
     thing, fix = Object("route", named, named), (fixes.ip(route.dst, "route", "replace", *words, *onlink),)
