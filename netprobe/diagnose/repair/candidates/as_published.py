@@ -47,7 +47,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _as_another(loss: Loss, hop: Hop, rule: NatRule, stop: Stop) -> Iterator[Repair]:
     """The rule that accepts what another translation leads on, once more for this one."""
     port, ports = str(hop.flow.dport), nat_rules.said(rule.statements, *PORT_KEYS)
-    for old, (before, end) in product(ports[:1], _single(nat_rules.networks(rule.statements, *_TO["dst"]))):
+    networks = nat_rules.networks(rule.statements, *_TO["dst"])
+    for old, (before, end) in product(ports[:1], _single(networks) if networks else ((hop.flow.dst, ""),)):
         alone = len(ports) == 1 and old.isdigit() and (before, old) != (hop.flow.dst, port)
         if alone and dnat_rules.leads_to(loss.here, replace(hop.flow, dst=before), int(old)):
             text = (
@@ -58,7 +59,8 @@ def _as_another(loss: Loss, hop: Hop, rule: NatRule, stop: Stop) -> Iterator[Rep
             named = " ".join(word for command in fix for word in command.words)
             missing = Object("rule", named, f"{named} (missing)")
             made = replace(stop, text=text, commands=fix, object=missing)
-            yield from loss.repair(made, Merit.RESTORES, agreeing=1)
+            same = {rule.chain.name} & {*hop.thing.line}  # whose chain leads it on lets it pass as well
+            yield from loss.repair(made, Merit.RESTORES, agreeing=1 + len(same))
 
 
 def _single(networks: list[str]) -> Iterator[tuple[str, str]]:

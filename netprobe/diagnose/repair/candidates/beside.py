@@ -28,11 +28,17 @@ from .routes import followed, gateways, mistaken, rests_on_a_rule
 def candidates(loss: Loss) -> Iterator[Repair]:
     """For each decision: the route to the station itself, and the gateways of the other segments."""
     for routed in loss.prediction.routed:
+        yield from led_past(loss, routed)
         for link in _others(loss, routed):
-            yield from _to_the_station(loss, routed, link)
             yield from _by_its_gateways(loss, routed, link)
     for routed in where(loss.prediction.routed[-1:], gateway=None):
         yield from _behind_a_router(loss, routed)
+
+
+def led_past(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """For one decision: the route to the station itself, on each interface that was not taken."""
+    for link in _others(loss, routed):
+        yield from _to_the_station(loss, routed, link)
 
 
 def _others(loss: Loss, routed: Routed) -> tuple[Link, ...]:
@@ -51,7 +57,7 @@ def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
     table = route.table if route is not None and rests_on_a_rule(routed) else fib.MAIN
     text = f"{namespace.name} has no route to {routed.dst}, which is on {link.name}"
     code, thing = "no-route", Object("route", f"{target} dev {link.name}", text)
-    if is_meant(route):
+    if is_meant(route) and not _by_hosts(namespace, link):
         named = " ".join(followed(namespace, routed)[0])
         code, thing = "route-overlap", Object("route", named, named)
         text = f"the route {named} of {namespace.name} leads past {routed.dst}, which is on {link.name}"

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Flow, Leg, Namespace, Object, Stage, Stop
+from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, has, where
 from netprobe.model.place import Place
 from netprobe.predict.trace import Routed
@@ -26,6 +27,7 @@ from .sets import REFUSED
 _MOST = 16  # rules of a namespace
 _ALL = 0xFFFFFFFF
 _MARKS = ("meta mark", "ct mark")
+_WAYS_IN = ("iifname", "meta iifname")
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -43,6 +45,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             namespace = loss.snapshot[routed.namespace]
             yield from _of_ports(loss, namespace, _sent(loss, routed), routed.leg, stop)
             yield from _wiping(loss, routed)
+            yield from _of_interfaces(loss, routed)
 
 
 def _refuses_the_rest(loss: Loss) -> bool:
@@ -64,6 +67,42 @@ def _of_ports(loss: Loss, namespace: Namespace, flow: Flow, leg: Leg | None, sto
             missing, proof = Object("rule", named, f"{named} (missing)"), (thing.text, loss.stop.text)
             made = replace(stop, text=text, object=missing, commands=fix, proof=proof, advice="")
             yield from loss.repair(made, Merit.RESTORES, agreeing=1)
+
+
+def _of_interfaces(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """The rules that mark, or give connections' marks back, by another interface than the packet came in by,
+    for this one as well.
+    """
+    namespace, link = loss.snapshot[routed.namespace], routed.iif
+    for rule in islice(_marking(namespace), _MOST if link is not None else 0):
+        for old in nat_rules.said(rule.statements, *_WAYS_IN):
+            thing = rule.decision.object
+            text = f"{thing.id} of {namespace.name} is for what comes in by {old}, and not by {name_of(link)}"
+            fix = rule_words.put_beside_with(
+                thing, rule.rule, dict.fromkeys(_written(old), name_of(link, ""))
+            )
+            named = " ".join(word for command in fix for word in command.words)
+            missing, place = (
+                Object("rule", named, f"{named} (missing)"),
+                Place(namespace.name, None, Stage.ROUTE),
+            )
+            stop = Stop("rule-wrong-table", place, text, missing, fix, (thing.text, loss.stop.text))
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _marking(namespace: Namespace) -> Iterator[nat_rules.NatRule]:
+    """The rules that set a mark, and those that lead to a chain in which that is done."""
+    setting = [*islice(nat_rules.of_kind(namespace.tables, "set"), _MOST)]
+    yield from setting
+    chains = {(each.table.key, each.chain.name) for each in setting}
+    for rule in nat_rules.of_kind(namespace.tables, "jump"):
+        if (rule.table.key, rule.rule.leads_to) in chains:
+            yield rule
+
+
+def _written(interface: str) -> tuple[str, ...]:
+    """An interface, or the beginning of its name, as the tools write it."""
+    return interface, f'"{interface}"', interface.replace("*", "+")
 
 
 def _wiping(loss: Loss, routed: Routed) -> Iterator[Repair]:

@@ -27,7 +27,7 @@ from netprobe.predict.drop import lost
 from netprobe.predict.routing import without_route
 from netprobe.predict.trace import Routed
 
-from . import routes, surplus
+from . import beside, routes, surplus
 from .neighbours import proxy_key
 from .stop import completed
 
@@ -36,6 +36,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """The proxies that are missing, and those that have no way."""
     for stop in without_a_way(loss):
         yield from loss.repair(stop, Merit.RESTORES)
+    for back in _ways_back(loss):
+        yield from beside.led_past(loss, back)
     yield from _missing(loss)
     yield from _as_beside(loss)
     yield from _of_translated(loss)
@@ -113,6 +115,18 @@ def without_a_way(loss: Loss) -> Iterator[Stop]:
             why = f"{stop.text}: so it does not answer for that on {link.name}, as a proxy"
             said = replace(stop, text=why)
             yield _its_own(said, link, asked) if prefix.is_link_local(asked) else completed(loss, said)
+
+
+def _ways_back(loss: Loss) -> Iterator[Routed]:
+    """Where a proxy would send what is for the address: back to who asks for it, so that it does not answer.
+    The packet's rules count, as it would come in (arp_process asks for the route of one that does).
+    """
+    for routed in _unanswered(loss) if ":" not in loss.goal else ():
+        for name, link in loss.hearers():
+            namespace = loss.snapshot[name]
+            way = fib.lookup(namespace, RouteQuery(routed.src, routed.via, iif=link.index))
+            if way.index == link.index and proxy_key(namespace, link) is not None:
+                yield Routed(name, routed.leg, way, routed.src, routed.via, iif=link)
 
 
 def _its_own(stop: Stop, link: Link, gateway: str) -> Stop:

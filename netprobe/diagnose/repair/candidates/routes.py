@@ -276,9 +276,9 @@ def _other_side(loss: Loss, routed: Routed) -> Iterator[Repair]:
         both = [(name, end) for name, end in loss.others(namespace.name, hop.link) if name in near]
         using = [name for name, end in both if hop.via in _ways_out(loss.snapshot[name], end, route.version)]
         if hop.link != link:
-            merit = Merit.RESTORES if using else Merit.ADDS
+            sure = using and not rests_on_a_rule(routed)  # a table of an interface is for that one
             stop = mistaken(namespace, routed, route, hop)
-            yield from loss.repair(stop, merit, agreeing=len(using))
+            yield from loss.repair(stop, Merit.RESTORES if sure else Merit.ADDS, agreeing=len(using))
 
 
 def _ways_out(station: Namespace, link: Link, version: int) -> list[str | None]:

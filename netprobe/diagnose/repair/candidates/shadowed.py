@@ -1,5 +1,5 @@
 """A rule that can never match: an earlier one of its chain takes all that it asks for. It is the exception,
-and was to stand before that rule. Pure.
+and was to stand before that rule; so was a chain that lets in what is published, for whoever asks. Pure.
 
 See: iptables(8), -I; nft(8), insert rule.
 """
@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Rule, Statement, Stop
-from netprobe.model.lookup import among, but, not_among, where
+from netprobe.model.lookup import among, but, column, has, not_among, where
 from netprobe.predict import prefix
-from netprobe.rules.naming import TRANSLATIONS
+from netprobe.rules.naming import PORT_KEYS, TRANSLATIONS
 
 from .sets import REFUSED
 
@@ -29,7 +29,9 @@ _CODES = {"src": "nat-wrong-address", "dst": "dnat-dead-target", "dport": "dnat-
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each rule behind one that decided, and for less than that, put before it."""
-    found = (each for stop in _decided(loss) for each in _overtaken(loss, stop))
+    found = (
+        each for stop in _decided(loss) for each in (*_overtaken(loss, stop), *_asked_too_late(loss, stop))
+    )
     yield from islice(found, _MOST)
 
 
@@ -50,6 +52,28 @@ def _overtaken(loss: Loss, stop: Stop) -> Iterator[Repair]:
     for each in later:
         if first is not None and _is_for_less(each.rule, first.rule):
             yield from _put_before(loss, stop, first, each)
+
+
+def _asked_too_late(loss: Loss, stop: Stop) -> Iterator[Repair]:
+    """A chain that lets in a published port for whoever asks, which comes after one that keeps networks
+    apart: both are called for every packet.
+    """
+    here = loss.here
+    first, *later = nat_rules.from_on(here, stop.thing) or (None,)
+    led = any(nat_rules.rewriting(where(loss.hops, namespace=here.name), "dst", "dport"))
+    if first is None or not led or not first.rule.leads_to or nat_rules.tests(first.rule):
+        return
+    for each in later:
+        called = where(each.table.chains, name=each.rule.leads_to)
+        if called and not nat_rules.tests(each.rule) and any(map(_is_for_whoever, called[0].rules)):
+            yield from _put_before(loss, stop, first, each)
+
+
+def _is_for_whoever(rule: Rule) -> bool:
+    """Whether a rule accepts a port, and nothing but a port, whoever asks and by whatever interface."""
+    tests = nat_rules.tests(rule)
+    asked = {*column(tests, "key")} - {"meta l4proto", "ip protocol", "ip6 nexthdr"}
+    return has(rule.statements, kind="accept") and bool(asked) and asked <= {*PORT_KEYS}
 
 
 def _put_before(

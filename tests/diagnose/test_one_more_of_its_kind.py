@@ -1,0 +1,118 @@
+"""A route, a rule, a mark, a published port that others of its kind have, and one lacks; and who comes too late."""
+
+from __future__ import annotations
+
+import pytest
+from literal_rules import iptables
+from networks import edited, local, tutorial, via
+from test_beside import chosen, lines
+from test_policy_siblings import sorted_rules
+from test_published import cause, fix, web
+
+from netprobe.model import InterfaceAddress, PolicyRule, Snapshot
+
+
+def behind_a_proxy(**rules: object) -> Snapshot:
+    """c1 and c2 have addresses of the provider's network, for which the host answers; it has a route to that of c2 alone."""
+    snapshot = tutorial()
+    for name, address in (("c1", "203.0.113.51"), ("c2", "203.0.113.52")):
+        there = snapshot[name]
+        addresses = (*there.addresses, InterfaceAddress(2, address, 32))
+        snapshot = edited(snapshot, name, addresses=addresses, routes=(*there.routes, *local(address)))
+    host = snapshot["host"]
+    answers = {**host.sysctls, "net.ipv4.conf.eth0.proxy_arp": "1"}
+    return edited(snapshot, "host", sysctls=answers, routes=(*host.routes, via("203.0.113.52/32", None, 5)), **rules)
+
+
+def test_a_proxy_does_not_answer_for_what_it_would_send_back() -> None:
+    cause = chosen(behind_a_proxy(), "internet", "203.0.113.51")
+    assert (cause.code, cause.place.namespace) == ("no-route", "host")
+    assert lines(cause) == ["ip route replace 203.0.113.51/32 dev docker0"]
+
+
+def test_a_proxy_looks_into_the_table_of_what_comes_in() -> None:
+    """The main table would do: what comes in by eth0 has one of its own."""
+    host = behind_a_proxy()["host"]
+    mine = (via("203.0.113.0/24", None, 4, table=100), via("203.0.113.51/32", None, 5))
+    rules = sorted_rules(*host.rules, PolicyRule(900, 4, table=100, mask=0, iif="eth0"))
+    cause = chosen(edited(behind_a_proxy(), "host", routes=(*host.routes, *mine), rules=rules), "internet", "203.0.113.51")
+    assert lines(cause) == ["ip route replace 203.0.113.51/32 dev docker0 table 100"]
+
+
+APART = """*nat
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:8080
+COMMIT
+*filter
+:FORWARD ACCEPT [0:0]
+:APART - [0:0]
+:PUBLISHED - [0:0]
+-A FORWARD -j APART
+-A FORWARD -j PUBLISHED
+-A APART -i br0 -o docker0 -j DROP
+-A PUBLISHED {who}-p tcp -m tcp --dport 8080 -j ACCEPT
+COMMIT"""
+
+
+@pytest.mark.parametrize(("who", "first"), [("", True), ("-d 172.17.0.2/32 ! -i docker0 -o docker0 ", False)])
+def test_who_lets_in_whoever_asks_for_a_port_is_asked_before_who_keeps_networks_apart(who: str, first: bool) -> None:
+    """A rule for one container lets in from outside, and not from another network."""
+    there = edited(edited(tutorial(), "c1", sockets=(web(8080),)), "host", ruleset=iptables(APART.format(who=who)))
+    before = ["iptables -D FORWARD -j PUBLISHED", "iptables -I FORWARD 1 -j PUBLISHED"]
+    assert (fix(cause(there, "red", "203.0.113.2", 8080)) == before) is first
+
+
+LET_IN = """*nat
+:PREROUTING ACCEPT [0:0]
+:PUBLISHED - [0:0]
+-A PREROUTING -j PUBLISHED
+-A PUBLISHED -p tcp -m tcp --dport 8001 -j DNAT --to-destination 172.17.0.2:8001
+-A PUBLISHED -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:8080
+COMMIT
+*filter
+:FORWARD DROP [0:0]
+:OF_EACH - [0:0]
+:PUBLISHED - [0:0]
+-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -j PUBLISHED
+-A FORWARD -j OF_EACH
+-A OF_EACH -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 8001 -j ACCEPT
+-A PUBLISHED -p tcp -m tcp --dport 8001 -j ACCEPT
+COMMIT"""
+
+
+def test_the_chain_that_leads_a_port_on_is_the_one_that_lets_it_pass() -> None:
+    there = edited(edited(tutorial(), "c1", sockets=(web(8080),)), "host", ruleset=iptables(LET_IN))
+    assert fix(cause(there, "red", "203.0.113.2", 8080)) == ["iptables -I PUBLISHED 1 -p tcp -m tcp --dport 8080 -j ACCEPT"]
+
+
+IN_A_ROW = """*nat
+:PREROUTING ACCEPT [0:0]
+:EACH - [0:0]
+-A PREROUTING -p tcp -j EACH
+-A EACH -p tcp -m tcp --dport 61001 -j DNAT --to-destination 172.17.0.8:80
+-A EACH -p tcp -m tcp --dport 61003 -j DNAT --to-destination 172.17.0.3:80
+COMMIT"""
+
+
+@pytest.mark.parametrize(("port", "listening", "led"), [(61002, 80, True), (443, 80, False), (61002, 81, False)])
+def test_a_port_that_lacks_in_a_row_is_led_to_the_station_that_no_other_one_is_for(port: int, listening: int, led: bool) -> None:
+    there = edited(edited(tutorial(), "c1", sockets=(web(listening),)), "host", ruleset=iptables(IN_A_ROW), sockets=(web(22),))
+    line = f"iptables -t nat -A EACH -p tcp -m tcp --dport {port} -j DNAT --to-destination 172.17.0.2:80"
+    assert (line in fix(cause(there, "red", "203.0.113.2", port))) is led
+
+
+def marked_by(door: str) -> Snapshot:
+    """What is marked leaves by the main table; what is not, into a table that leads back to br0."""
+    host = tutorial()["host"]
+    rules = (PolicyRule(900, 4, table=254, mark=0x80, mask=0x80), PolicyRule(901, 4, table=7, iif="br0"))
+    astray = via("0.0.0.0/0", "10.0.0.9", 2, table=7)
+    marks = f"*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i {door} -j MARK --set-xmark 0x80/0x80\nCOMMIT"
+    changed = {"routes": (*host.routes, astray), "rules": sorted_rules(*host.rules, *rules), "ruleset": iptables(marks)}
+    return edited(tutorial(), "host", **changed)
+
+
+@pytest.mark.parametrize("door", ["eni+", "docker0"])
+def test_what_comes_in_by_another_door_is_marked_as_well(door: str) -> None:
+    cause = chosen(marked_by(door), "red", "8.8.8.8")
+    assert lines(cause) == ["iptables -t mangle -I PREROUTING 1 -i br0 -j MARK --set-xmark 0x80/0x80"]
