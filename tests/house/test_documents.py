@@ -167,16 +167,26 @@ def test_the_tutorials_command_fails_and_both_cures_work(fresh_lab: Lab) -> None
     assert fresh_lab.run(["ip", "netns", "exec", "red", "ping", "-c1", "-W2", "8.8.8.8"]).returncode == 0
 
 
-def test_no_machine_is_named() -> None:
-    """What is committed names no path, host or registry of the machine it was written on."""
+def committed() -> list[str]:
+    """The paths of the files that git knows."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
         pytest.skip("not a git checkout")
+    return listed.stdout.rstrip("\0").split("\0")
+
+
+def test_no_machine_is_named() -> None:
+    """What is committed names no path, host or registry of the machine it was written on."""
     foreign = re.compile(os.fsencode("/root/" + r"v\b|/" + "work/|deb" + r"\.debian\.org|pypi" + r"\.org"))
-    named = [
-        name for name in listed.stdout.split("\0") if name and (PROJECT / name).is_file() and foreign.search((PROJECT / name).read_bytes())
-    ]
-    assert named == []
+    assert [name for name in committed() if (PROJECT / name).is_file() and foreign.search((PROJECT / name).read_bytes())] == []
+
+
+def test_what_stands_at_the_top() -> None:
+    """A file that some run left there is not committed along."""
+    assert {name.partition("/")[0] for name in committed()} == {
+        ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile", "LICENSE", "README.md", "SECURITY.md",
+        "benchmarks", "captures", "docs", "netprobe", "pyproject.toml", "scripts", "tests",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
