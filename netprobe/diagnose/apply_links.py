@@ -20,7 +20,6 @@ from netprobe.model import (
     LinkRef,
     PortVlan,
     Snapshot,
-    Vxlan,
 )
 from netprobe.model.lookup import all_but, among, but, column, find, has, those_not_in, where
 from netprobe.model.settings import joined
@@ -313,7 +312,7 @@ def _end(entry: FdbEntry, link: Link, meant: FdbEntry) -> str | None:
     """The end of an entry that is bound to this interface, and sends by this number and port; what is not
     said is the device's (vxlan_fdb_find_rdst).
     """
-    own = link.vxlan or Vxlan(0)
+    own = link.tunnel
     same = own.by(entry.vni, entry.port) == own.by(meant.vni, meant.port) and entry.via == meant.via
     return entry.remote if same else None
 

@@ -93,7 +93,7 @@ def _held(snapshot: Snapshot, hops: Sequence[Hop]) -> Iterator[str]:
     container: Podman binds what it publishes, and netavark's rules lead past that; without them the kernel
     takes connections that nobody serves.
     """
-    engines = snapshot.engines or ContainerEngines()
+    engines = snapshot.told_engines
     for one in where(_publishers(engines, hops[-1:]), runs=True, is_held=True):
         port = hops[-1].flow
         words = one.hindrance[1] or (*one.runtime.reload.split(), one.name)
@@ -107,7 +107,7 @@ def _by_design(snapshot: Snapshot, asked: Probe, cause: Cause) -> Iterator[str]:
     """That an engine's rule, which drops the probe, is what a network of its was made for: that its
     containers do not talk to each other, or that nothing is let in but what they publish.
     """
-    engines = snapshot.engines or ContainerEngines()
+    engines = snapshot.told_engines
     dropping = cause.code == "filtered-by-rule" and cause.object is not None
     owner = cause.object.owner if dropping and cause.object is not None else None
     source = container(engines, snapshot.at(asked.source.namespace))
@@ -159,7 +159,7 @@ def _having(
 
 def given(snapshot: Snapshot, namespace: Namespace, version: int | None) -> str | None:
     """The first address, of an IP version where that matters, that its engine gave a container."""
-    one = container(snapshot.engines or ContainerEngines(), namespace)
+    one = container(snapshot.told_engines, namespace)
     told = chain.from_iterable(column(one.endpoints if one is not None else (), "addresses"))
     addresses = (each.partition("/")[0] for each in told)
     return next((each for each in addresses if version in (None, prefix.version(each))), None)
@@ -195,7 +195,7 @@ def reconnected(snapshot: Snapshot, stop: Stop) -> Stop:
     """The want of a cable of a container that is on a network by its engine's word, which makes the cable
     anew; any other stop as it is.
     """
-    one = container(snapshot.engines or ContainerEngines(), snapshot.at(stop.place.namespace))
+    one = container(snapshot.told_engines, snapshot.at(stop.place.namespace))
     if stop.code != "link-missing" or one is None or not one.endpoints:
         return stop
     network = one.endpoints[0].network

@@ -25,7 +25,7 @@ def notes(snapshot: Snapshot, cause: Cause) -> Iterator[str]:
     if cause.object is not None and cause.object.kind in _OF_RULES:
         here = snapshot.at(cause.place.namespace)
         yield from _unhung(here)
-        yield from _gone(here, snapshot.engines.networks if snapshot.engines is not None else ())
+        yield from _gone(here, snapshot.told_engines.networks)
 
 
 def _unhung(here: Namespace) -> Iterator[str]:

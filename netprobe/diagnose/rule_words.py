@@ -6,9 +6,16 @@ See: iptables(8), -R, -I; nft(8), replace rule, insert rule.
 from __future__ import annotations
 
 from netprobe.model import Object, Rule
+from netprobe.model.command import words_of
 from netprobe.predict import fixes
 
 from . import nat_rules
+
+
+def missing(fix: fixes.Fix, kind: str = "rule") -> Object:
+    """What a fix makes, as the object that lacks."""
+    named = " ".join(words_of(fix))
+    return Object(kind, named, f"{named} (missing)")
 
 
 def reworded(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
@@ -34,9 +41,13 @@ def _written(thing: Object, rule: Rule, new: dict[str, str], how: tuple[str, str
             text = nat_rules.swapped_all(rule.text, new)
             return fixes.nft((table, chain), how[0], "rule", family, table, chain, how[1], handle, text)
         case (tool, table, chain, number) if tool.startswith(("iptables", "ip6tables")):
-            words = [new.get(word, word) for word in fixes.xt_words(chain, rule.text)]
+            words = _with_words(chain, rule, new)
             return fixes.xtables(tool, table, chain, how[2], chain, number, *words)
     return ()
+
+
+def _with_words(chain: str, rule: Rule, new: dict[str, str]) -> list[str]:
+    return [new.get(word, word) for word in fixes.xt_words(chain, rule.text)]
 
 
 def appended(thing: Object, rule: Rule, new: dict[str, str]) -> fixes.Fix:
@@ -46,8 +57,7 @@ def appended(thing: Object, rule: Rule, new: dict[str, str]) -> fixes.Fix:
             text = nat_rules.swapped_all(rule.text, new)
             return fixes.nft((table, chain), "add", "rule", family, table, chain, text)
         case (tool, table, chain, _):
-            words = [new.get(word, word) for word in fixes.xt_words(chain, rule.text)]
-            return fixes.xtables(tool, table, chain, "-A", chain, *words)
+            return fixes.xtables(tool, table, chain, "-A", chain, *_with_words(chain, rule, new))
     return ()
 
 

@@ -8,7 +8,7 @@ behind `ssh HOST` is read by a second shell, on that host, and is quoted for bot
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, repeat, takewhile
 
@@ -90,6 +90,11 @@ class Command(Struct, frozen=True, gc=False):
 
     def _blanks_of(self, name: str) -> list[int]:
         return [at for at in self.blanks if self.words[at].endswith(name)]
+
+
+def words_of(commands: Iterable[Command]) -> Iterator[str]:
+    """All words of several commands, in their order."""
+    return chain.from_iterable(command.words for command in commands)
 
 
 def inside(namespace: str | None, commands: Iterable[Command]) -> tuple[Command, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from .flow import Flow
-from .lookup import among, has, where
+from .lookup import among, has, sole, where
 from .runtime import BY_KIND, UNKNOWN, RuntimeKind
 
 _NONE = ("none",)  # the network of Docker that is no network
@@ -131,4 +131,4 @@ class ContainerEngines(Struct, frozen=True, gc=False):
         that is none, or one of several.
         """
         found = self.publishing(flow.protocol.value, flow.dst, flow.dport) if namespace == self.home else ()
-        return found if len(found) == 1 else ()
+        return sole(found)

@@ -4,7 +4,7 @@ search for a cause walks hundreds of times over the same tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from functools import lru_cache
 from operator import attrgetter, is_
 from typing import Any, Protocol, TypeVar
@@ -151,6 +151,11 @@ def has(values: Iterable[_Value], **fields: object) -> bool:
 def column(values: Iterable[Any], field: str) -> Iterator[Any]:
     """One field of each of the values, in their order: `column(hops, "namespace")`."""
     return map(_reader(field), values)
+
+
+def sole(values: Collection[_Value]) -> tuple[_Value, ...]:
+    """The one value where there is no other; none of several."""
+    return tuple(values) if len(values) == 1 else ()
 
 
 def exchanged(values: Iterable[_Value], old: _Value, new: _Value) -> tuple[_Value, ...]:

@@ -186,6 +186,11 @@ class Namespace(Struct, frozen=True, gc=False):
         return but(where(self.links, master=None), kind="loopback")
 
     @property
+    def is_bare(self) -> bool:
+        """Whether it has a loopback alone, as far as its interfaces were read."""
+        return bool(self.links) and not self.outward and "links" not in self.unread
+
+    @property
     def vxlans(self) -> tuple[tuple[Link, Vxlan], ...]:
         """The VXLAN devices, with what they are set to."""
         return tuple((link, link.vxlan) for link in self.links if link.vxlan is not None)

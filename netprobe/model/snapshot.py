@@ -100,7 +100,7 @@ class Moment(Struct, frozen=True, gc=False):
     ahead: int = 0
 
 
-_NOT_READ = Namespace("")
+_NOT_READ, _NOT_ASKED = Namespace(""), ContainerEngines()
 
 
 class Snapshot(Struct, frozen=True, gc=False):
@@ -158,6 +158,11 @@ class Snapshot(Struct, frozen=True, gc=False):
         """The namespace in which the host stands whose prefix a name bears; None where that is not known."""
         known = {_prefix(home): home for home in self.homes}
         return known.get(_prefix(name), known.get(""))
+
+    @property
+    def told_engines(self) -> ContainerEngines:
+        """What the engines said; nothing where they were not asked."""
+        return self.engines or _NOT_ASKED
 
     def engines_asked(self, wanted: bool) -> tuple[AskEngines, ...]:
         """The request for the engines' word where it is wanted: they are those of this machine, and were not

@@ -70,6 +70,11 @@ class Prediction(Struct, frozen=True, gc=False):
         return Leg.REPLY if self.stop is not None else None
 
     @property
+    def lost_leg(self) -> Leg:
+        """The leg that is stopped; the request's where both ways are free."""
+        return self.leg or Leg.REQUEST
+
+    @property
     def passes(self) -> bool:
         """Whether an answer comes back, as far as anybody can see."""
         return self.stop is None and self.reply is not None

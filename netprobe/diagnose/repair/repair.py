@@ -49,6 +49,11 @@ class Merit(IntEnum):
     ADDS = 2
     GOES_AROUND = 3
 
+    @classmethod
+    def restoring(cls, meant: object, otherwise: int = ADDS) -> Merit:
+        """RESTORES where something says that it is meant to be so."""
+        return cls.RESTORES if meant else cls(otherwise)
+
 
 class Repair(Struct, frozen=True):
     """A change that may be the cause: how it is named, the snapshot with it, and what speaks for it.
@@ -174,9 +179,7 @@ class Loss(Struct, frozen=True, dict=True):
 
     def known_end(self, name: str, link: Link | None) -> Station | None:
         """The far end of a cable that was read; None where it was not, and of no cable."""
-        if link is None or not self.knows(name, link):
-            return None
-        return self.far_end(name, link)
+        return self.far_end(name, link) if link is not None and self.knows(name, link) else None
 
     def asked_end(self, name: str, link: Link, asked: bool) -> Station | None:
         """The far end of a cable that was read, or of one of the first where it may be asked for: a host may
@@ -328,10 +331,7 @@ class Loss(Struct, frozen=True, dict=True):
     @cached_property
     def bare(self) -> tuple[Namespace, ...]:
         """The namespaces that were read and have a loopback alone."""
-        spaces = self.snapshot.namespaces.values()
-        return tuple(
-            each for each in spaces if each.links and not each.outward and "links" not in each.unread
-        )
+        return where(self.snapshot.namespaces.values(), is_bare=True)
 
     def bearers(self, address: str | None) -> list[str]:
         """The namespaces that have an address."""
@@ -356,10 +356,10 @@ class Loss(Struct, frozen=True, dict=True):
     def _checked(self, hop: Hop) -> Routed:
         """Where a source check would route back to (fib_validate_source)."""
         back = fib.lookup(self.here, RouteQuery(hop.flow.dst, hop.flow.src))
-        return Routed(self.here.name, self.prediction.leg or Leg.REQUEST, back, hop.flow.dst, hop.flow.src)
+        return Routed(self.here.name, self.prediction.lost_leg, back, hop.flow.dst, hop.flow.src)
 
     def _of_tunnels(self, name: str) -> Iterator[Routed]:
-        here, leg = self.snapshot[name], self.prediction.leg or Leg.REQUEST
+        here, leg = self.snapshot[name], self.prediction.lost_leg
         for link, vxlan in here.vxlans:
             for remote in filter(self.owned.__contains__, here.remotes_of(link)):
                 query = RouteQuery(vxlan.local, remote)

@@ -4,7 +4,10 @@ away. Pure.
 
 from __future__ import annotations
 
-from netprobe.model import Namespace
+from collections.abc import Iterable
+
+from netprobe.model import Command, Namespace
+from netprobe.model.command import words_of
 from netprobe.model.lookup import column, those_not_in, where
 
 from .repair import Loss, Repair
@@ -37,9 +40,12 @@ def _supposed(repair: Repair) -> set[str]:
     """The addresses that stand in for a word that only the reader knows."""
     if not repair.is_to_fill_in:
         return set()
-    said = {str(word).partition("/")[0] for command in repair.stop.commands for word in command.words}
-    tried = {str(word).partition("/")[0] for command in repair.done for word in command.words}
-    return tried - said
+    return spoken_of(repair.done) - spoken_of(repair.stop.commands)
+
+
+def spoken_of(commands: Iterable[Command]) -> set[str]:
+    """The words of commands, addresses among them, without the lengths of their prefixes."""
+    return {word.partition("/")[0] for word in words_of(commands)}
 
 
 def _naming(loss: Loss, name: str | None, address: str) -> int:

@@ -8,6 +8,7 @@ from operator import attrgetter
 
 from netprobe.diagnose import nat_rules
 from netprobe.model import InterfaceAddress, Leg, Probe, Stop
+from netprobe.model.command import words_of
 from netprobe.model.lookup import but, column, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.arp_reply import is_router
@@ -29,6 +30,7 @@ from .candidates import before as earlier
 from .candidates import stop as stops
 from .repair import Loss, Merit, Repair
 from .tried import Tried, tried
+from .voices import spoken_of
 
 _STEPS = 3  # an address, the route to its network, the route by a gateway
 
@@ -208,7 +210,7 @@ def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
     """Whether a repair gives something back in the same namespace, and may help."""
     if more.stop.place.namespace != repair.stop.place.namespace or not went_along(repair, more):
         return False
-    takes = any("del" in command.words or command.blanks for command in more.stop.commands)
+    takes = "del" in words_of(more.stop.commands) or more.is_to_fill_in
     given = gives_to_the_asker(after, more) or told.is_waited_for(after, more) or _makes_a_router(after, more)
     odd = takes or given or _replaces(after, more) or _is_second(after, more)
     return not odd and _leads_there(after, more)
@@ -251,14 +253,8 @@ def _is_supposed(loss: Loss, after: Loss, repair: Repair, more: Repair) -> bool:
     """Whether what may have gone along speaks of an address that stands in, for a trial, for a word of the
     repair that is for the reader to know.
     """
-    supposed = after.owned - loss.owned - _said(repair)
-    return not supposed.isdisjoint(_said(more))
-
-
-def _said(repair: Repair) -> set[str]:
-    """The addresses in the commands of a repair, without the lengths of their prefixes."""
-    words = chain.from_iterable(command.words for command in repair.stop.commands)
-    return {str(word).partition("/")[0] for word in words}
+    supposed = after.owned - loss.owned - spoken_of(repair.stop.commands)
+    return not supposed.isdisjoint(spoken_of(more.stop.commands))
 
 
 def _leads_there(loss: Loss, more: Repair) -> bool:

@@ -14,7 +14,8 @@ from itertools import filterfalse, pairwise
 from msgspec.structs import replace
 
 from netprobe.model import Command, Link, Namespace, Object, Snapshot, Stop
-from netprobe.model.lookup import has, holding, where
+from netprobe.model.command import words_of
+from netprobe.model.lookup import has, holding, sole, where
 from netprobe.predict import prefix
 
 _MADE = 1  # that many carriers a cable has lost when it is new
@@ -42,8 +43,8 @@ def of_worn(snapshot: Snapshot, stop: Stop, version: int) -> Stop:
     """The end of a walk that lacks what went with a cable's life, as an end of that cable."""
     here = snapshot.at(stop.place.namespace)
     known = worn(here) if stop.code in _GOES[version] else ()
-    led = any("route" in command.words for command in where(stop.commands, blanks=()))
-    only = known if len(known) == 1 and not led else ()
+    led = "route" in words_of(where(stop.commands, blanks=()))
+    only = () if led else sole(known)
     for link in (concerned(here, known, stop.commands) or only)[:1]:
         been = f"{link.name} of {here.name} was switched off since it was made, or its other end was"
         thing = Object("link", link.name, f"{link.name} has lost its carrier {link.downs} times")

@@ -159,7 +159,7 @@ def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
             fix = fixes.with_right_length(own, came)
             stop = lost("addr-wrong-prefix", namespace.name, came, Stage.ROUTE, text, object=thing, fix=fix)
             trial = fixes.with_length(own, prefix.shared(own.address, routed.dst), came)
-            merit = Merit.RESTORES if came.kind == "bridge" or is_network(own) else Merit.ADDS
+            merit = Merit.restoring(came.kind == "bridge" or is_network(own))
             yield from loss.repair(stop, merit, trial=trial)
 
 
@@ -286,7 +286,7 @@ def _had(loss: Loss, namespace: Namespace, link: Link, address: str) -> Merit:
     beside = loss.beside(namespace.name, link, version) if sought else ()
     owners = [there for there, _, own in beside if prefix.contains(prefix.network_of(own), address)]
     led = any(is_router(loss.snapshot[each], version) for each in owners)
-    return Merit.ADDS if led and not is_router(namespace, version) else Merit.RESTORES
+    return Merit.restoring(not led or is_router(namespace, version))
 
 
 def _on_another_link(
@@ -346,7 +346,7 @@ def _by_its_network(
         needed = 1
     asked = address == loss.probe.destination.address  # who knows whose it was
     merit = Merit.GOES_AROUND if asked and not _is_the_router(loss, name, address, holding) else Merit.ADDS
-    yield from loss.repair(stop, Merit.RESTORES if count >= needed else merit, agreeing=count)
+    yield from loss.repair(stop, Merit.restoring(count >= needed, merit), agreeing=count)
 
 
 _NEVER = 1 << 30  # that many do not point to an address

@@ -25,4 +25,4 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             announced = fixes.ip(
                 prefix.WHOLE[6], "route", "add", "default", "via", router.via, "dev", link.name
             )
-            yield from loss.repair(loss.stop, Merit.RESTORES if heard else Merit.ADDS, trial=(announced,))
+            yield from loss.repair(loss.stop, Merit.restoring(heard), trial=(announced,))

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import dnat_rules, nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Change, Hop, Namespace, Object, Place, Stage, Stop
+from netprobe.model import Change, Hop, Namespace, Place, Stage, Stop
 from netprobe.model.lookup import among, where
 from netprobe.rules.naming import PORT_KEYS
 
@@ -56,8 +56,7 @@ def _as_another(loss: Loss, hop: Hop, rule: NatRule, stop: Stop) -> Iterator[Rep
             )
             new = {**_out(loss, rule), f"{before}{end}": f"{hop.flow.dst}{end}", old: port}
             fix = rule_words.put_beside_with(stop.thing, rule.rule, new)
-            named = " ".join(word for command in fix for word in command.words)
-            missing = Object("rule", named, f"{named} (missing)")
+            missing = rule_words.missing(fix)
             made = replace(stop, text=text, commands=fix, object=missing)
             same = {rule.chain.name} & {*hop.thing.line}  # whose chain leads it on lets it pass as well
             yield from loss.repair(made, Merit.RESTORES, agreeing=1 + len(same))

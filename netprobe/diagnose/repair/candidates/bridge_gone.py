@@ -20,7 +20,7 @@ from netprobe.diagnose.repair.segment import (
     usual_length,
 )
 from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.model.lookup import among, column, not_among, those_in, where
+from netprobe.model.lookup import among, column, not_among, sole, those_in, where
 from netprobe.predict import prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.prefix import version
@@ -88,7 +88,7 @@ def _known_as(loss: Loss, ends: dict[Link, Station], own: tuple[InterfaceAddress
         loss.snapshot[name].entries_for(link, each.address) for name, link in ends.values() for each in own
     )
     found = {*column(chain.from_iterable(entries), "mac")} - {None}
-    return found.pop() if len(found) == 1 else None
+    return next(iter(sole(found)), None)
 
 
 def _with_addresses(
@@ -99,7 +99,7 @@ def _with_addresses(
     named: list[str],
 ) -> Iterator[Repair]:
     other = {*_gateways(loss, ends, 10 - loss.version)}
-    own = tuple(_as_it_was(loss, ends, each) for each in (address, *(other if len(other) == 1 else ())))
+    own = tuple(_as_it_was(loss, ends, each) for each in (address, *sole(other)))
     lacking = f"nobody is {' and '.join(each.address for each in own)}"
     yield from _made_again(loss, namespace, tuple(ends), named, lacking, own, _known_as(loss, ends, own))
 

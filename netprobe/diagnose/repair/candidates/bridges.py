@@ -60,7 +60,7 @@ def _reflecting(loss: Loss) -> Iterator[Repair]:
             thing = Object("bridge-port", port.name, f"{port.name} hairpin off")
             fix = (fixes.bridge_port(port, "hairpin", "on"),)
             stop = lost("port-not-forwarding", there, port, Stage.BRIDGE_FORWARD, text, object=thing, fix=fix)
-            merit = Merit.RESTORES if {*modes} == {"vepa"} else Merit.GOES_AROUND
+            merit = Merit.restoring({*modes} == {"vepa"}, Merit.GOES_AROUND)
             yield from loss.repair(stop, merit, agreeing=len(modes))
 
 
@@ -156,7 +156,7 @@ def _written(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
         stop = lost(
             "fdb-wrong-entry", namespace.name, link, Stage.BRIDGE_FORWARD, text, object=thing, fix=fix
         )
-        yield from loss.repair(stop, Merit.RESTORES if link.kind == "vxlan" else Merit.UNDOES)
+        yield from loss.repair(stop, Merit.restoring(link.kind == "vxlan", Merit.UNDOES))
 
 
 def _leads_astray(loss: Loss, namespace: Namespace, entry: FdbEntry, link: Link) -> bool:

@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from netprobe.diagnose.engines import container
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.model.engines import ContainerEngines, EngineEndpoint, EngineNetwork
-from netprobe.model.lookup import find
+from netprobe.model.engines import EngineEndpoint, EngineNetwork
+from netprobe.model.lookup import find, sole
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each of them, on the interface by which the container is on that network."""
-    engines = loss.snapshot.engines or ContainerEngines()
+    engines = loss.snapshot.told_engines
     names = (*loss.around, loss.probe.destination.namespace) if engines.containers else ()
     for here in map(loss.snapshot.at, dict.fromkeys(names)):
         for one in filter(None, [container(engines, here)]):
@@ -35,7 +35,7 @@ def _by_which(loss: Loss, here: Namespace, network: EngineNetwork | None) -> Lin
         bridge = loss.snapshot[there].link(end.master)
         if network is not None and bridge is not None and bridge.name == network.interface:
             return link
-    return here.outward[0] if len(here.outward) == 1 else None
+    return next(iter(sole(here.outward)), None)
 
 
 def _given(

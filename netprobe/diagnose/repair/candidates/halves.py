@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Leg, Namespace, Object, Place, Stage
+from netprobe.model import Leg, Namespace, Place, Stage
 from netprobe.model.lookup import but, where
 from netprobe.predict import prefix
 
@@ -45,8 +45,7 @@ def _copied(
         fix = rule_words.put_beside(thing, rule.rule, other, protocol)
         if fix == rule_words.put_beside(thing, rule.rule, other, other):
             continue  # it names another, or none
-        named = " ".join(word for command in fix for word in command.words)
-        missing = Object(thing.kind, named, f"{named} (missing)")
+        missing = rule_words.missing(fix, thing.kind)
         beyond = Place(namespace.name, None, Stage.POSTROUTING)
         place = {loss.here.name: loss.stop.place}.get(namespace.name, beyond)
         stop = replace(loss.stop, place=place, text=text, object=missing, commands=fix, advice="")

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Flow, Namespace, Object, Place, RouteQuery, Stage, Stop
-from netprobe.model.lookup import column, grouped, has, where
+from netprobe.model import Flow, Namespace, Place, RouteQuery, Stage, Stop
+from netprobe.model.lookup import column, grouped, has, sole, where
 from netprobe.predict import fib
 from netprobe.rules.naming import PORT_KEYS
 
@@ -65,17 +65,16 @@ def _led(rule: NatRule) -> Iterator[_Led]:
 
 def _one_more(loss: Loss, namespace: Namespace, flow: Flow, row: tuple[_Led, ...]) -> Iterator[Repair]:
     last, lacking = row[-1], _without_a_rule(loss, namespace, flow, row)
-    for address in lacking if len(lacking) == 1 else ():
+    for address in sole(lacking):
         thing = last.rule.decision.object
         new = {last.target: _at(address, last.to), str(last.port): str(flow.dport)}
         fix = rule_words.appended(thing, last.rule.rule, new)
-        named = " ".join(word for command in fix for word in command.words)
         text = (
             f"{namespace.name} publishes port {last.to} of {len(row)} stations beside {address}, each by a"
             f" port of its own, and does not lead {flow.dport} to it"
         )
         place = Place(namespace.name, None, Stage.PREROUTING)
-        missing = Object("rule", named, f"{named} (missing)")
+        missing = rule_words.missing(fix)
         stop = Stop("dnat-missing", place, text, missing, fix, (thing.text, loss.stop.text))
         yield from loss.repair(stop, Merit.RESTORES, agreeing=len(row))
 

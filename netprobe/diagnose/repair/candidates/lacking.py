@@ -14,7 +14,7 @@ from operator import attrgetter, methodcaller
 from netprobe.diagnose.nat_rules import written
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Hop, NamedSet, Namespace, Object, Place, Stage, Statement, Stop, Table, Term
-from netprobe.model.lookup import among, but, column, first, has, indexed, not_among, where
+from netprobe.model.lookup import among, but, column, first, has, indexed, not_among, sole, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import fixes
 
@@ -37,7 +37,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         lacked = joined.from_iterable(
             _lacked(table, hop, came[:1] if table.family == "bridge" else came) for table in tables
         )
-        merit = Merit.ADDS if _serves(namespace, hop) else Merit.RESTORES
+        merit = Merit.restoring(not _serves(namespace, hop))
         for table, named, key, data in islice(lacked, _MOST):
             stop = _entered(loss, namespace, table, named, f"{key} : {data}")
             yield from loss.repair(stop, merit, agreeing=1 + (named.known == ()))
@@ -90,9 +90,8 @@ def _data(table: Table, named: NamedSet, key: str, known: dict[str, Term]) -> It
     near = [
         written(data) for other, data in known.items() if len(parts - {*other.split(" . ")}) == 1 < len(parts)
     ]
-    alone = lost if len(lost) == 1 else ()
     marks = map(written, known.values() if named.data == "mark" else ())
-    found = (*(f"{[*verbs, 'goto'][0]} {each.name}" for each in alone), *near, *marks)
+    found = (*(f"{[*verbs, 'goto'][0]} {each.name}" for each in sole(lost)), *near, *marks)
     return dict.fromkeys(filter(_PLAIN.fullmatch, found))
 
 

@@ -62,7 +62,7 @@ def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repa
         return
     down = link_down(namespace.name, link, Stage.ROUTE)
     idle = not any((addressed, plugged)) and _is_of_another(loss, namespace, link)
-    yield from loss.repair(down, Merit.ADDS if idle else Merit.RESTORES, agreeing=int(addressed))
+    yield from loss.repair(down, Merit.restoring(not idle), agreeing=int(addressed))
 
 
 def _is_one_of_few(loss: Loss, namespace: Namespace, link: Link) -> bool:
@@ -108,7 +108,7 @@ def _plugged_into(
     if link.master is not None and not belongs:
         return
     stop = (_loose if link.master is None else _wrong_port)(namespace, link, bridge, far)
-    merit = Merit.RESTORES if belongs or far is None else Merit.UNDOES
+    merit = Merit.restoring(belongs or far is None, Merit.UNDOES)
     here = len(namespace.ports(bridge)) + bool(all_addresses(namespace, bridge))
     named = _so_named(loss, namespace, link, bridge)
     yield from loss.repair(stop, merit, agreeing=here + 100 * belongs + 1000 * named)

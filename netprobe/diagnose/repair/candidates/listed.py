@@ -18,7 +18,7 @@ from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Flow, Object, RouteQuery, Rule, Statement, Table
-from netprobe.model.lookup import among, has, where
+from netprobe.model.lookup import among, has, sole, where
 from netprobe.predict import fib, prefix
 from netprobe.rules.naming import rule_decision
 
@@ -114,7 +114,7 @@ def _one_more(loss: Loss, table: Table, chain: Chain, entry: Rule, flow: Flow) -
 
 def _instead(tests: tuple[Statement, ...], flow: Flow) -> Iterator[tuple[str, str]]:
     """The address that an entry is for, as its tool may write it, and what the packet has there."""
-    for test in among(tests, op=nat_rules.IS) if len(tests) == 1 else ():
+    for test in among(sole(tests), op=nat_rules.IS):
         old, new = test.value, sets.value(test, sets.seen(flow))
         if new is not None and nat_rules.is_prefix(old):
             yield from product((old, f"{old}/{prefix.bits(new)}"), (new,))

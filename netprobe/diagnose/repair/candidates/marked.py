@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Flow, Leg, Namespace, Object, Stage, Stop
+from netprobe.model import Flow, Leg, Namespace, Stage, Stop
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, has, where
 from netprobe.model.place import Place
@@ -63,8 +63,7 @@ def _of_ports(loss: Loss, namespace: Namespace, flow: Flow, leg: Leg | None, sto
             thing = rule.decision.object
             text = f"{thing.id} of {namespace.name} marks port {old}, and no rule marks {new}"
             fix = rule_words.appended(thing, rule.rule, {old: new})
-            named = " ".join(word for command in fix for word in command.words)
-            missing, proof = Object("rule", named, f"{named} (missing)"), (thing.text, loss.stop.text)
+            missing, proof = rule_words.missing(fix), (thing.text, loss.stop.text)
             made = replace(stop, text=text, object=missing, commands=fix, proof=proof, advice="")
             yield from loss.repair(made, Merit.RESTORES, agreeing=1)
 
@@ -81,11 +80,7 @@ def _of_interfaces(loss: Loss, routed: Routed) -> Iterator[Repair]:
             fix = rule_words.put_beside_with(
                 thing, rule.rule, dict.fromkeys(_written(old), name_of(link, ""))
             )
-            named = " ".join(word for command in fix for word in command.words)
-            missing, place = (
-                Object("rule", named, f"{named} (missing)"),
-                Place(namespace.name, None, Stage.ROUTE),
-            )
+            missing, place = rule_words.missing(fix), Place(namespace.name, None, Stage.ROUTE)
             stop = Stop("rule-wrong-table", place, text, missing, fix, (thing.text, loss.stop.text))
             yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Namespace, RouteQuery, Rule, Statement
+from netprobe.model.command import words_of
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, has, indexed, those_in, where
+from netprobe.model.lookup import among, has, indexed, sole, those_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS
@@ -97,7 +98,7 @@ def _of_before(loss: Loss, routed: Routed, rule: nat_rules.NatRule) -> Iterator[
     senders = nat_rules.networks(rule.statements, *_FROM)
     own, new = (each.address for each in loss.here.addresses), _network(loss.here, routed.dst)
     both = senders == nat_rules.networks(rule.statements, *_TO) and prefix.contains(new, routed.src)
-    for old in senders if both and len(senders) == 1 else ():
+    for old in sole(senders) if both else ():
         if not any(map(partial(prefix.contains, old), own)):
             thing = rule.decision.object
             text = f"{thing.id} of {loss.here.name} accepts what stays in {old}, and it is of {new}"
@@ -114,11 +115,11 @@ def _moved_up(loss: Loss, rule: nat_rules.NatRule) -> Iterator[Repair]:
     fix = rule_words.put_first(thing, rule.rule)
     stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=proof, advice="")
     # what ends its chain has exceptions; what was put before others is odd itself
-    excepted = any({"-I", "insert"} & {*command.words} for command in loss.stop.commands)
+    excepted = not {"-I", "insert"}.isdisjoint(words_of(loss.stop.commands))
     ends = excepted or _ends(rule.chain, nat_rules.found(loss.here, loss.stop.thing))
     meant = ends or _is_published(loss, rule)
     # it is for the packet as it is, and what is for others need not be for it
-    yield from loss.repair(stop, Merit.RESTORES if meant else Merit.ADDS, agreeing=2)
+    yield from loss.repair(stop, Merit.restoring(meant), agreeing=2)
 
 
 def _ends(chain: Chain, refusing: Rule | None) -> bool:

@@ -52,7 +52,7 @@ def no_way_back(loss: Loss) -> Iterator[Repair]:
         source = hop.flow.src
         if fib.lookup(loss.here, RouteQuery(None, source)).route is not None:
             continue
-        merit = Merit.ADDS if _may_have_gone(loss.here, source) else Merit.RESTORES
+        merit = Merit.restoring(not _may_have_gone(loss.here, source))
         text = f"{name} has no route to {source}, where the packet comes from"
         thing = Object("route", source, f"no route to {source}")
         for router in routers_for(loss, name, source):

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Leg, Namespace, Object, Place, Rule, Statement, Stop, Table
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, column, has, indexed, not_among, those_not_in, where
+from netprobe.model.lookup import among, but, column, has, indexed, not_among, sole, those_not_in, where
 from netprobe.model.pattern import pattern
 from netprobe.model.place import stage_of
 from netprobe.predict import fixes
@@ -53,7 +53,7 @@ def _pairs(loss: Loss, table: Table) -> Iterator[tuple[Chain, Chain]]:
     # one lost rule orphans one chain: of several, nobody can tell for whom each was
     particular = [*filter(_is_particular, lost)]
     yield from product(_emptied(table), lost)
-    pairs = product(leading, particular if len(particular) == 1 else ())
+    pairs = product(leading, sole(particular))
     yield from filter(partial(_is_its_place, living), pairs)
 
 

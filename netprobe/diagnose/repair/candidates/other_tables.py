@@ -54,7 +54,7 @@ def _copied(loss: Loss, namespace: Namespace, routed: Routed, rule: PolicyRule) 
         )
         stop = lost("no-route", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
         # who has others by this gateway there was to have this one as well
-        yield from loss.repair(stop, Merit.RESTORES if agreeing else Merit.ADDS, agreeing=agreeing)
+        yield from loss.repair(stop, Merit.restoring(agreeing), agreeing=agreeing)
 
 
 def _holds(route: Route, address: str) -> bool:

@@ -13,7 +13,7 @@ from itertools import chain, filterfalse
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.worn import is_whole
 from netprobe.model import Chain, Link, NamedSet, Namespace, Object, Place, Rule, Stage, Stop, Table, Term
-from netprobe.model.lookup import among, column, indexed, not_among, where
+from netprobe.model.lookup import among, column, indexed, not_among, sole, where
 from netprobe.model.pattern import pattern
 from netprobe.model.place import stage_of
 from netprobe.predict import fixes
@@ -45,7 +45,7 @@ def _likely(loss: Loss, namespace: Namespace, unsaid: tuple[Link, ...], name: st
     """
     worn = tuple(filterfalse(partial(is_whole, namespace), unsaid))
     called = {far.name for _, (_, far) in loss.known_ends(namespace.name, worn)}
-    return worn if len(worn) == 1 and name in called else ()
+    return sole(worn) if name in called else ()
 
 
 def _made_anew(loss: Loss, namespace: Namespace) -> Iterator[Repair]:

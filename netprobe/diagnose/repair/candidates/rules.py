@@ -127,7 +127,7 @@ def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
     if change.field not in ("dst", "dport") or not _is_an_engines(loss, hop):
         surplus = change.field == "src" and _stands_before_its_like(loss.snapshot[hop.namespace], thing)
         restores = surplus or (expected and not exempted)
-        yield from loss.repair(stop, Merit.RESTORES if restores else Merit.UNDOES, agreeing=int(surplus))
+        yield from loss.repair(stop, Merit.restoring(restores, Merit.UNDOES), agreeing=int(surplus))
 
 
 def _place(loss: Loss, hop: Hop) -> Place:

@@ -55,7 +55,7 @@ def _led_on(loss: Loss, namespace: Namespace, leading: NatRule, source: str) -> 
     fix = rule_words.put_beside(thing, first, senders[0], network)
     place = Place(namespace.name, None, Stage.PREROUTING)
     stop = Stop("dnat-missing", place, text, missing, fix, (thing.text, loss.stop.text))
-    yield from loss.repair(stop, Merit.RESTORES if meant else Merit.ADDS, agreeing=len(entries))
+    yield from loss.repair(stop, Merit.restoring(meant), agreeing=len(entries))
 
 
 def _entries(chain: Chain) -> list[Rule]:

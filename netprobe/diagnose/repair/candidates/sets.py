@@ -170,7 +170,7 @@ def _with(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
     thing = Object("set", lookup.words, lookup.words)
     changes = chain.from_iterable(hop.changes for hop in loss.hops)
     former = (each.before for each in where(changes, after=lookup.value))
-    merit = Merit.ADDS if any(map(lookup.has, former)) else Merit.RESTORES
+    merit = Merit.restoring(not any(map(lookup.has, former)))
     added = next(_network(loss.here, lookup), lookup.value)
     yield from _repair(loss, text, thing, lookup.change("add", added), merit, 1 + _left(loss, lookup))
 

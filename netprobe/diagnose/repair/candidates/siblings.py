@@ -156,7 +156,7 @@ def _with_gateway(
     stop = lost("addr-missing", router.name, link, Stage.ARP, text, object=thing, fix=fix)
     # a network is on one interface: on two, the kernel would not know behind which its stations are
     elsewhere = is_network(wanted) and own_addresses(router, link, wanted.version)
-    yield from loss.repair(stop, Merit.GOES_AROUND if elsewhere else Merit.RESTORES, agreeing=alike)
+    yield from loss.repair(stop, Merit.restoring(not elsewhere, Merit.GOES_AROUND), agreeing=alike)
 
 
 def _read_some(loss: Loss, router: str) -> None:

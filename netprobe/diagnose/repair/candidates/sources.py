@@ -92,7 +92,7 @@ def _lasting(loss: Loss) -> Iterator[Repair]:
         stop = lost(
             "route-wrong-src", namespace.name, link, Stage.ROUTE, f"{text}: {named}", object=thing, fix=fix
         )
-        yield from loss.repair(stop, Merit.RESTORES if known else Merit.ADDS)
+        yield from loss.repair(stop, Merit.restoring(known))
 
 
 def _deprecated(loss: Loss) -> Iterator[Repair]:

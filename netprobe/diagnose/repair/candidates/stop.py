@@ -13,6 +13,7 @@ from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import came_from, routers_for
 from netprobe.model import Command, Leg, Link, Namespace, Stop
+from netprobe.model.command import words_of
 from netprobe.model.lookup import but, column, where
 from netprobe.predict import prefix
 from netprobe.predict.fixes import GATEWAY
@@ -38,8 +39,7 @@ def _merit(loss: Loss, stop: Stop) -> Merit:
         return Merit.GOES_AROUND
     if _is_led_by_alone(loss, stop):
         return Merit.ADDS
-    adds = any(_ADDING & {*command.words} for command in stop.commands)
-    if adds or _in_a_table_of_a_rule(stop):
+    if not _ADDING.isdisjoint(words_of(stop.commands)) or _in_a_table_of_a_rule(stop):
         return Merit.ADDS
     return Merit.UNDOES
 
@@ -76,7 +76,7 @@ def _leads_past(namespace: Namespace, command: Command) -> bool:
 
 def _in_a_table_of_a_rule(stop: Stop) -> bool:
     """Whether a route is the end that only a policy rule led to: the rule is odd, not what its table says."""
-    return stop.thing.kind == "route" and any("table" in command.words for command in stop.commands)
+    return stop.thing.kind == "route" and "table" in words_of(stop.commands)
 
 
 def completed(loss: Loss, stop: Stop) -> Stop:

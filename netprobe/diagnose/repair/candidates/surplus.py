@@ -83,7 +83,7 @@ def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
             fix, thing = (fixes.address("del", address, link),), Object("address", named, named)
             stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
             odd = len(own) > 1 or link.kind == "loopback"  # which has addresses of its own, and no network
-            yield from loss.repair(stop, Merit.RESTORES if odd else Merit.UNDOES, agreeing=1)
+            yield from loss.repair(stop, Merit.restoring(odd, Merit.UNDOES), agreeing=1)
 
 
 def _sent_from(loss: Loss, namespace: Namespace, source: str | None) -> Iterator[Repair]:

@@ -32,7 +32,7 @@ from netprobe.model import (
     Stage,
 )
 from netprobe.model.command import inside
-from netprobe.model.lookup import among, but, column, find, grouped, not_among, those_not_in, where
+from netprobe.model.lookup import among, but, column, find, grouped, not_among, sole, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
@@ -96,7 +96,7 @@ def _at_a_neighbour(loss: Loss) -> Iterator[_Tale]:
             other = loss.snapshot[there]
             own = own_addresses(other, end, loss.version)
             odd = among(own, address={number, *other.gateways})
-            for one in odd if len(odd) == 1 else ():
+            for one in sole(odd):
                 taken = inside(there, (fixes.address("del", one, end),))
                 yield _Tale(name, link, one.address, f"{there} beside it has it besides its own", taken=taken)
 

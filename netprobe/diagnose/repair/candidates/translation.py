@@ -317,7 +317,7 @@ def _back_by_the_translator(loss: Loss) -> Iterator[Repair]:
     thing = Object("nat-rule", f"{fixes.iptables(target.dst)} nat POSTROUTING", "no rule for this packet")
     place = Place(made.namespace, out.name, Stage.POSTROUTING)
     stop = Stop("nat-not-reversed", place, text, thing, fix, (loss.stop.text,))
-    merit = Merit.RESTORES if loss.stop.code == stop.code else Merit.ADDS  # the answer got back, or was lost
+    merit = Merit.restoring(loss.stop.code == stop.code)  # the answer got back, or was lost
     yield from loss.repair(stop, merit)
 
 
@@ -373,7 +373,7 @@ def _masked(loss: Loss, namespace: Namespace, out: Link, source: str) -> Iterato
     text = f"{namespace.name} sends packets out of {out.name} with {whose} {source}, {why}"
     # where others do not have it too, they may as well be told a way to it
     shared = looped or loss.stop.code == "martian-source"
-    merit = Merit.RESTORES if shared else Merit.ADDS
+    merit = Merit.restoring(shared)
     yield from _masked_as(loss, namespace, out, network, text, merit)
 
 

@@ -51,7 +51,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _between(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
     """What a device should know of one that is of its network, or sends to it, or is sent to by it."""
-    own, its = device.vxlan or Vxlan(0), other.vxlan or Vxlan(0)
+    own, its = device.tunnel, other.tunnel
     if own.network == its.network:
         yield from _neighbour(loss, here, device, there, other)
     if _sent(here, device, own) & {its.network} | _sent(there, other, its) & {own.network}:
@@ -89,7 +89,7 @@ def _another_source(loss: Loss, here: Namespace, device: Link, local: str, told:
             stop = replace(told, commands=(right,))
             known, meant = _naming(loss, own.address), _naming(loss, local)
             # where others learn who sends from where, either address would do
-            merit = Merit.RESTORES if known >= meant else Merit.ADDS
+            merit = Merit.restoring(known >= meant)
             yield from loss.repair(stop, merit, agreeing=known)
         wanted = InterfaceAddress(own.index, local, own.prefixlen)
         link = here.link(own.index)
@@ -144,7 +144,7 @@ def _of_one_group(loss: Loss) -> Iterator[Repair]:
         thing = Object("tunnel", device.name, f"{device.name} vxlan id {own.vni} group {own.remote}")
         fix = (fixes.link_set(device, *words),)
         stop = lost("vxlan-remote-wrong", here.name, device, Stage.ENCAPSULATE, text, object=thing, fix=fix)
-        yield from loss.repair(stop, Merit.RESTORES if same >= mine else Merit.ADDS, agreeing=same)
+        yield from loss.repair(stop, Merit.restoring(same >= mine), agreeing=same)
 
 
 def _naming(loss: Loss, address: str) -> int:
@@ -221,7 +221,7 @@ def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: L
     """The forwarding entry for the other device, for stations behind it, or for all, by the address of its
     node.
     """
-    own, its = device.vxlan or Vxlan(0), other.vxlan or Vxlan(0)
+    own, its = device.tunnel, other.tunnel
     known = but(where(here.fdb, index=device.index), remote=None)
     right = [each for each in known if own.by(each.vni, each.port).network == its.network]
     written = {entry.mac for entry in known}
@@ -249,7 +249,7 @@ def _is_a_node(loss: Loss, entry: FdbEntry, device: Link) -> bool:
     everybody there are several.
     """
     nodes = chain.from_iterable(loss.snapshot[name].vxlans for name in loss.bearers(entry.remote))
-    own = device.vxlan or Vxlan(0)
+    own = device.tunnel
     return any(vxlan.network == own.by(entry.vni, entry.port).network for _, vxlan in nodes)
 
 
@@ -273,7 +273,7 @@ def _without_entry(
     named = f"{mac} dev {device.name}"
     to = " ".join(end)
     text = f"{device.name} of {here.name} does not send what is for {mac} to {to}, where {there.name} is"
-    put, own = ("dev", device.name, "dst"), device.vxlan or Vxlan(0)
+    put, own = ("dev", device.name, "dst"), device.tunnel
     if mac == _EVERYBODY:  # of which there may be several, so that none can be replaced
         old = ((each.remote or "", *numbers(own, own.by(each.vni, each.port))) for each in entries[:1])
         gone = tuple(Command.of("bridge", "fdb", "del", mac, *put, *each) for each in old)

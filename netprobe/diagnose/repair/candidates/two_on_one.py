@@ -12,7 +12,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Command, Leg, Link, Object, Stage
+from netprobe.model import Command, Link, Object, Stage
 from netprobe.model.lookup import but, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
@@ -37,7 +37,7 @@ def _silenced(loss: Loss, link: Link, address: str) -> Iterator[Repair]:
         f"{link.name} of {loss.here.name} answers for {address} as well, which is on another interface of the"
         " same segment"
     )
-    asked = but(loss.asked(loss.prediction.leg or Leg.REQUEST), namespace=loss.here.name)[-1:]
+    asked = but(loss.asked(loss.prediction.lost_leg), namespace=loss.here.name)[-1:]
     forgotten = chain.from_iterable(_forgotten(loss, each, address) for each in asked)
     thing, fix = Object("sysctl", key, f"{key} = {level}"), (*fixes.sysctl(key, 1), *forgotten)
     stop = lost("addr-duplicate", loss.here.name, link, Stage.ARP, text, object=thing, fix=fix)
