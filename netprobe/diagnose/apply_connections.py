@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from netprobe.model import ConntrackEntry, Flow, FoundConnection, Snapshot, XfrmPolicy
-from netprobe.model.lookup import where
+from netprobe.model.lookup import those_not_in, where
 
 from .apply_routes import as_prefix
 from .order import Order, refuse_if
@@ -105,8 +105,7 @@ def default_ipsec_policy(order: Order) -> Snapshot:
     if action != "accept":
         raise KeyError(action)
     meant = {*where(order.namespace.policies, default=True, direction=direction)}
-    kept = tuple(policy for policy in order.namespace.policies if policy not in meant)
-    return order.with_fields(xfrm=kept).snapshot
+    return order.with_fields(xfrm=those_not_in(order.namespace.policies, meant)).snapshot
 
 
 _PORTS_OF_ICMP = {"type": "sport", "code": "dport"}

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netprobe.model import AskEngines, Cause, Command, Hop, Namespace, Probe, Snapshot, Stop
 from netprobe.model.command import line
 from netprobe.model.engines import ContainerEngines, EngineContainer
-from netprobe.model.lookup import among, but, column, has, where
+from netprobe.model.lookup import among, but, column, has, those_in, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
@@ -108,8 +108,8 @@ def _by_design(snapshot: Snapshot, asked: Probe, cause: Cause) -> Iterator[str]:
     containers do not talk to each other, or that nothing is let in but what they publish.
     """
     engines = snapshot.told_engines
-    dropping = cause.code == "filtered-by-rule" and cause.object is not None
-    owner = cause.object.owner if dropping and cause.object is not None else None
+    dropping = cause.object if cause.code == "filtered-by-rule" else None
+    owner = dropping.owner if dropping is not None else None
     source = container(engines, snapshot.at(asked.source.namespace))
     for one in where(_having(engines, snapshot, asked.destination.address), engine=owner):
         if source is None:
@@ -117,7 +117,7 @@ def _by_design(snapshot: Snapshot, asked: Probe, cause: Cause) -> Iterator[str]:
                 f"isolated by design: {owner} lets in only what is published: of {one.name},"
                 f" {_published_ports(one)}"
             )
-        for name in [each for each in one.joined if each in source.joined] if source is not None else ():
+        for name in those_in(one.joined, source.joined) if source is not None else ():
             yield (
                 f"isolated by design: the network {name} of {owner} was made so that its containers do not"
                 f" talk to each other (enable_icc=false)"

@@ -150,7 +150,7 @@ class Case(Struct, frozen=True):
             *more,
             *self.witnesses(stop.place),
         )
-        seen = any(e.source is not Source.MODEL for e in evidence)
+        seen = lookup.but(evidence, source=Source.MODEL)
         confidence = Confidence.CORROBORATED if seen else Confidence.INFERRED
         return Cause(stop.code, stop.place, summary or stop.text, stop.object, evidence, confidence, (),
             because,

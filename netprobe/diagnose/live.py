@@ -201,7 +201,7 @@ def _hops(known: Sequence[LiveHop], report: Report) -> tuple[LiveHop, ...]:
         way = {hop.key: hop for hop in map(partial(LiveHop, leg), but(report.path.of(leg), bound=None))}
         found += [_passed(before.get(key, each), each.hop) for key, each in way.items()]
         others = not_among(where(before.values(), leg=leg), key=way)
-        found += [_left_out(each, report) for each in others]
+        found += map(partial(_left_out, report=report), others)
     return tuple(each for each in found if each.away < _AWAY)[:MOST_HOPS]
 
 

@@ -27,6 +27,7 @@ from netprobe.model import (
     Table,
     Term,
 )
+from netprobe.model.config import is_particular
 from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import among, column, find, gathered, has, holding, indexed, where
 from netprobe.predict import fixes, prefix
@@ -65,8 +66,8 @@ def _is_next(router: Routed, prediction: Prediction) -> bool:
     """Whether who has the destination is on a private network of a router's, which has a route of its own for
     it: no part of the world.
     """
-    route, asked = router.decision.route, where(prediction.routed, leg=Leg.REQUEST)
-    if prediction.request.end is not End.DELIVER or route is None or route.is_default:
+    asked = where(prediction.routed, leg=Leg.REQUEST)
+    if prediction.request.end is not End.DELIVER or not is_particular(router.decision.route):
         return False
     return router in asked[-2:-1] and is_private(router.via)
 

@@ -32,7 +32,7 @@ from netprobe.model import (
     Stop,
     Verdict,
 )
-from netprobe.model.lookup import among, column, find, first, where
+from netprobe.model.lookup import among, but, column, find, first, where
 from netprobe.model.report import GAPS, UNSEEING, UNSURE
 from netprobe.predict import fixes
 from netprobe.predict.drop import Unread
@@ -321,7 +321,7 @@ def _wrong_source(case: Case, answer: Observation) -> Stop:
 
 def _unreported(case: Case, stop: Stop) -> Stop:
     """A packet too long for a link is a black hole when the error that should tell the sender never came."""
-    told = case.of_kind("refused") or any(o.error is not None for o in case.observations)
+    told = case.of_kind("refused") or but(case.observations, error=None)
     if stop.code != "mtu-exceeded" or not case.watched or told:
         return stop
     return replace(

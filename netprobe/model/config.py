@@ -6,6 +6,7 @@ No name here is escaped yet.
 from __future__ import annotations
 
 from itertools import chain
+from typing import TypeGuard
 
 from msgspec import Struct
 
@@ -106,6 +107,11 @@ class Route(Struct, frozen=True, gc=False):
         return "default" if self.is_default else self.dst
 
 
+def is_particular(route: Route | None) -> TypeGuard[Route]:
+    """Whether there is a route, and no mere default: somebody knows of the destination."""
+    return route is not None and not route.is_default
+
+
 class PolicyRule(Struct, frozen=True, gc=False):
     """A routing policy rule of ip-rule(8).
 
@@ -174,6 +180,11 @@ class FdbEntry(Struct, frozen=True, gc=False):
     vni: int | None = None
     via: int | None = None
     port: int | None = None
+
+    @property
+    def end(self) -> str:
+        """The VXLAN destination; "" where it has none."""
+        return self.remote or ""
 
     @property
     def static(self) -> bool:

@@ -78,13 +78,7 @@ def _dead_target(loss: Loss) -> Stop | None:
     made, code = _made(loss.prediction.request.hops, "dst", "dport"), loss.stop.code
     if made is None or made.object is None or code not in _DEAD:
         return None
-    if (code, loss.stop.place.namespace) == ("forwarding-off", made.namespace):
-        return None
-    if code == "listener-wrong-address" and _shuts_itself_in(loss.here, made):
-        return None
-    if code == "martian-source" and not _leads_back(loss, made):
-        return None
-    if _is_there(loss, made) and _keeps_the_port(loss, made):
+    if code in _INNOCENT and _INNOCENT[code](loss, made):
         return None
     target = made.flow.goal
     code = "nat-redirect-dead" if where(made.changes, by="REDIRECT") else "dnat-dead-target"
@@ -98,16 +92,21 @@ def _dead_target(loss: Loss) -> Stop | None:
     return Stop(code, Place(made.namespace, None, made.stage), text, made.object, fix, proof)
 
 
-def _leads_back(loss: Loss, made: Hop) -> bool:
-    """Whether the packet was led to an address of who sent it."""
-    return loss.snapshot.at(loss.probe.source.namespace).owner_of(made.flow.dst) is not None
+def _does_not_forward(loss: Loss, made: Hop) -> bool:
+    """Whether who has the rule does not forward."""
+    return loss.stop.place.namespace == made.namespace
 
 
-def _shuts_itself_in(there: Namespace, made: Hop) -> bool:
+def _leads_away(loss: Loss, made: Hop) -> bool:
+    """Whether the packet was led to no address of who sent it."""
+    return loss.snapshot.at(loss.probe.source.namespace).owner_of(made.flow.dst) is None
+
+
+def _shuts_itself_in(loss: Loss, made: Hop) -> bool:
     """Whether the programs on the port listen on a loopback, or on one interface, alone: they are what is
     wrong, and no rule.
     """
-    programs = where(there.waiting(made.flow.protocol.value), port=made.flow.dport)
+    programs = where(loss.here.waiting(made.flow.protocol.value), port=made.flow.dport)
     return all(each.interface or prefix.is_loopback(each.address) for each in programs)
 
 
@@ -115,6 +114,8 @@ def _keeps_the_port(loss: Loss, made: Hop) -> bool:
     """Whether a rule of no engine says no more than at which station the port is, and no other station has
     it: a program is missing there. Without the rule the packet would not pass either, or that was found.
     """
+    if not _is_there(loss, made):
+        return False
     others = not_among(loss.snapshot.namespaces.values(), name=(made.namespace, loss.here.name))
     waiting = chain.from_iterable(each.waiting(made.flow.protocol.value) for each in others)
     asked = made.change_of("dport") is None and made.thing.owner not in dnat_rules.ENGINES
@@ -126,6 +127,15 @@ def _is_there(loss: Loss, made: Hop) -> bool:
     does what its engine was told.
     """
     return loss.stop.code == "port-closed" and loss.here.owner_of(made.flow.dst) is not None
+
+
+# Where something else than the rule is wrong, by how the packet ends.
+_INNOCENT = {
+    "forwarding-off": _does_not_forward,
+    "listener-wrong-address": _shuts_itself_in,
+    "martian-source": _leads_away,
+    "port-closed": _keeps_the_port,
+}
 
 
 def _look(loss: Loss, made: Hop) -> Command:
@@ -248,7 +258,7 @@ def _address_to_take(loss: Loss, made: Hop) -> tuple[Command, ...]:
     """
     namespace = loss.snapshot.at(made.namespace)
     behind = where(loss.prediction.request.hops[made.n :], namespace=made.namespace)
-    out = namespace.link_named(next((hop.interface for hop in but(behind, interface=None)), None))
+    out = namespace.link_named(next(column(but(behind, interface=None), "interface"), None))
     if out is None or not where(made.changes, by="MASQUERADE"):
         return ()
     if namespace.addresses_of(out, loss.version):

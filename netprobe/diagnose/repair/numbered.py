@@ -6,6 +6,7 @@ What such a station lacks in one family, the other one tells, where all beside i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from netprobe.model import InterfaceAddress, Link
@@ -43,7 +44,7 @@ def told(loss: Loss, name: str, link: Link, version: int) -> str | None:
     """
     own = own_addresses(loss.snapshot[name], link, _OTHER[version])
     pairs = [*_pairs(loss, name, link)]
-    fitting = [each for each in _SPELLINGS if all(_holds(each, pair) for pair in pairs)]
+    fitting = [each for each in _SPELLINGS if all(map(partial(_holds, each), pairs))]
     if len(own) != 1 or len(pairs) < _FEWEST or not _are_of_one(own[0], pairs):
         return None
     read = (each.written if version == 6 else each.meant for each in fitting)

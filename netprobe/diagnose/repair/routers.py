@@ -10,6 +10,7 @@ from operator import attrgetter
 
 from netprobe.diagnose import hints
 from netprobe.model import Leg, Link, Namespace, Route, RouteQuery
+from netprobe.model.config import is_particular
 from netprobe.model.lookup import but, column, not_among, those_not_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.arp_reply import forwards
@@ -38,6 +39,12 @@ def routers_for(loss: Loss, name: str, wanted: str) -> Iterator[hints.Gateway]:
     first = next(knowing, None) or _usual(loss, here, links, wanted)
     first = first or next(_written(here, links, wanted), None)
     yield from filter(None, (first, *islice(knowing, _MOST)))
+
+
+def network_behind(namespace: Namespace, source: str) -> str:
+    """The network of an address by the route that leads back to it; itself, where only a default does."""
+    back = fib.lookup(namespace, RouteQuery(None, source)).route
+    return back.dst if is_particular(back) else source
 
 
 def _written(here: Namespace, links: tuple[Link, ...], wanted: str) -> Iterator[hints.Gateway]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from netprobe.model import Command, Namespace
 from netprobe.model.command import words_of
-from netprobe.model.lookup import column, those_not_in, where
+from netprobe.model.lookup import but, column, those_not_in, where
 
 from .repair import Loss, Repair
 from .segment import pointing_at
@@ -64,7 +64,7 @@ def _is_numbered_so(repair: Repair, address: str) -> bool:
         own = there.address(address)
         if own is not None:
             sides = where(there.addresses, scope="global", version=own.version)
-            return any(_last(each.address) == _last(address) for each in sides if each.index != own.index)
+            return _last(address) in map(_last, column(but(sides, index=own.index), "address"))
     return False
 
 

@@ -211,9 +211,8 @@ def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
     if more.stop.place.namespace != repair.stop.place.namespace or not went_along(repair, more):
         return False
     takes = "del" in words_of(more.stop.commands) or more.is_to_fill_in
-    given = gives_to_the_asker(after, more) or told.is_waited_for(after, more) or _makes_a_router(after, more)
-    odd = takes or given or _replaces(after, more) or _is_second(after, more)
-    return not odd and _leads_there(after, more)
+    odd = any(is_so(after, more) for is_so in _ODD)
+    return not (takes or odd) and _leads_there(after, more)
 
 
 def _is_second(after: Loss, more: Repair) -> bool:
@@ -249,6 +248,10 @@ def gives_to_the_asker(loss: Loss, more: Repair) -> bool:
     return name == loss.probe.source.namespace and more.mended.at(name).address(loss.goal) is not None
 
 
+# what speaks against a thing that comes: it was not there before
+_ODD = (gives_to_the_asker, told.is_waited_for, _makes_a_router, _replaces, _is_second)
+
+
 def _is_supposed(loss: Loss, after: Loss, repair: Repair, more: Repair) -> bool:
     """Whether what may have gone along speaks of an address that stands in, for a trial, for a word of the
     repair that is for the reader to know.
@@ -271,7 +274,7 @@ def _leads_there(loss: Loss, more: Repair) -> bool:
     lacked = next((each.dst for each in routed if each.decision.route is None), None)
     if not come or lacked is None:
         return True
-    return prefix.within((route.dst for route in come), lacked)
+    return prefix.within(column(come, "dst"), lacked)
 
 
 def _lacks(repair: Repair, stop: Stop) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import filterfalse, pairwise
+from operator import methodcaller
 
 from msgspec.structs import replace
 
@@ -57,12 +58,12 @@ def concerned(
 ) -> tuple[Link, ...]:
     """Those of some interfaces to which commands give a route or an address."""
     known = where(commands, blanks=())
-    given = [dict(pairwise(map(str, each.words))) for each in known if "add" in each.words]
+    given = [dict(pairwise(each.words)) for each in holding(known, words="add")]
     return tuple(link for link in links if _is_given(namespace, link, given))
 
 
 def _is_given(namespace: Namespace, link: Link, behind: list[dict[str, str]]) -> bool:
-    networks = [prefix.network_of(own) for own in namespace.addresses_of(link)]
-    gateways = filter(None, (each.get("via") for each in behind))
-    named = any(each.get("dev") == link.name for each in behind)
-    return named or any(prefix.within(networks, gateway) for gateway in gateways)
+    networks = [*map(prefix.network_of, namespace.addresses_of(link))]
+    gateways = filter(None, map(methodcaller("get", "via"), behind))
+    named = link.name in map(methodcaller("get", "dev"), behind)
+    return named or any(map(partial(prefix.within, networks), gateways))

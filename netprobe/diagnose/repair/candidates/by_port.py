@@ -62,7 +62,7 @@ def _for_this(loss: Loss, namespace: Namespace, flow: Flow, rule: NatRule, verdi
     it does with the port, before it.
     """
     name, thing = namespace.name, rule.decision.object
-    came = name_of(next((each.iif for each in where(loss.asked(Leg.REQUEST), namespace=name)), None))
+    came = name_of(next(column(where(loss.asked(Leg.REQUEST), namespace=name), "iif"), None))
     text = f"{name} leads port {flow.dport} on by {thing.id}, but not for this packet"
     place = Place(name, None, Stage.PREROUTING)
     stop = Stop("dnat-missing", place, text, thing, (), (thing.text, loss.stop.text))

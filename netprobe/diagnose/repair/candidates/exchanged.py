@@ -12,7 +12,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, is_network, own_addresses
 from netprobe.model import InterfaceAddress, Object, Stage
 from netprobe.model.command import inside
-from netprobe.model.lookup import among, where
+from netprobe.model.lookup import among, column, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -20,7 +20,7 @@ from netprobe.predict.drop import lost
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The exchange of what the packet found at the last station with what a station beside has."""
     here = loss.here
-    asked = {loss.goal, *(routed.via for routed in loss.decisions)}
+    asked = {loss.goal, *column(loss.decisions, "via")}
     for own in filter(is_network, among(here.addresses, address=asked)):
         for link in where(here.links, index=own.index):
             for station in loss.others(here.name, link):

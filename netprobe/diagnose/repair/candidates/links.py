@@ -18,7 +18,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses, meet, own_addresses
 from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop, Vxlan
 from netprobe.model.link import name_of
-from netprobe.model.lookup import all_but, but, column, gathered, has, where
+from netprobe.model.lookup import all_but, but, column, gathered, has, those_not_in, where
 from netprobe.predict import fixes, ipv6, prefix
 from netprobe.predict.drop import link_down, lost
 
@@ -284,7 +284,7 @@ def _of_ports(namespace: Namespace, bridge: Link) -> list[str]:
 
 def _own_mac(name: str, namespace: Namespace, link: Link) -> str:
     """A bridge's is the lowest of its ports', where nobody has set another (br_stp_recalculate_bridge_id)."""
-    others = (mac for mac in _of_ports(namespace, link) if mac != link.mac)
+    others = those_not_in(_of_ports(namespace, link), (link.mac,))
     return min(others, default="") or made_up(name, link)
 
 

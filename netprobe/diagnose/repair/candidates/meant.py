@@ -18,8 +18,9 @@ from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Namespace, RouteQuery, Rule, Statement
 from netprobe.model.command import words_of
+from netprobe.model.config import is_particular
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, has, indexed, sole, those_in, where
+from netprobe.model.lookup import among, column, has, indexed, sole, those_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS
@@ -96,7 +97,7 @@ def _of_before(loss: Loss, routed: Routed, rule: nat_rules.NatRule) -> Iterator[
     packet in both places.
     """
     senders = nat_rules.networks(rule.statements, *_FROM)
-    own, new = (each.address for each in loss.here.addresses), _network(loss.here, routed.dst)
+    own, new = column(loss.here.addresses, "address"), _network(loss.here, routed.dst)
     both = senders == nat_rules.networks(rule.statements, *_TO) and prefix.contains(new, routed.src)
     for old in sole(senders) if both else ():
         if not any(map(partial(prefix.contains, old), own)):
@@ -191,7 +192,7 @@ def _is_of_nobody(loss: Loss, network: str) -> bool:
     if first in loss.owned or any(map(partial(prefix.contains, network), several)):
         return False
     sought = fib.lookup(loss.here, RouteQuery(None, first))
-    if sought.route is None or sought.route.is_default:
+    if not is_particular(sought.route):
         return True
     return prefix.length(network) == prefix.bits(first) and _is_missed(loss, sought)
 

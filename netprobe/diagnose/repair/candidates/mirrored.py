@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Leg, Object, Rule, Stage, Table
-from netprobe.model.lookup import among, column, where
+from netprobe.model.lookup import among, column, those_not_in, where
 from netprobe.predict import fixes
 from netprobe.rules.naming import rule_decision, tool
 
@@ -52,7 +52,7 @@ _DOORS = ("meta iif", "meta iifname")
 def _let_out(loss: Loss, table: Table, chain: Chain, rule: Rule) -> Iterator[Repair]:
     thing = rule_decision(table, chain, rule, Stage.INPUT.value).object
     names = [chain.name.replace(*pair) for pair in (("input", "output"), ("INPUT", "OUTPUT"))]
-    beside = [name for name in names if name != chain.name and table.chain(name) is not None]
+    beside = those_not_in(filter(table.chain, names), (chain.name,))
     for name in (*beside, loss.stop.thing.line[-2])[:1]:
         text = f"{thing.id} of {loss.here.name} lets {thing.text} in, and nothing lets out what goes there"
         proof = (thing.text, loss.stop.text)

@@ -16,7 +16,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import holds_up, routers_for
 from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import name_of
-from netprobe.model.lookup import where
+from netprobe.model.lookup import column, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -113,7 +113,7 @@ def _led_on(station: Namespace, link: Link, dst: str) -> Iterator[tuple[str, str
     route = fib.best(station, fib.MAIN, RouteQuery(None, dst))
     for each in filter(None, (route,)):
         legs = where(each.nexthops, index=link.index) if each.is_to_a_network and each.is_written else ()
-        yield from ((each.dst, leg.via) for leg in legs if leg.via is not None)
+        yield from ((each.dst, via) for via in filter(None, column(legs, "via")))
 
 
 def _is_hidden(loss: Loss, routed: Routed, router: tuple[Namespace, Link]) -> bool:

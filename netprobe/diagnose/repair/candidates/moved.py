@@ -82,8 +82,7 @@ def _ask_whose(loss: Loss) -> None:
     begun = start(loss.snapshot, loss.here.name)
     switched = any(link.kind == "bridge" for _, link in loss.hearers())
     silent = loss.stop.code == "neigh-no-answer" and loss.goal not in loss.owned
-    if silent and switched and begun not in loss.snapshot:
-        loss.needs[ReadNamespace(begun)] = None
+    _ask_for(loss, begun, silent and switched)
     idle = [*_idle_ones(loss, None, kind="veth")]
     ends = filter(None, (loss.asked_end(*each, asked=True) for each in idle))
     used = {name for name, link in ends if link.up} if loss.stop.code in _LACKING else set()
@@ -91,6 +90,12 @@ def _ask_whose(loss: Loss) -> None:
     for name in those_in(loss.way, {*used, *bare})[:1]:
         begun = start(loss.snapshot, name)
         loss.needs[FindOthers(name) if begun in loss.snapshot else ReadNamespace(begun)] = None
+
+
+def _ask_for(loss: Loss, begun: str, wanted: object) -> None:
+    """Note as a need the namespace where cables are made, where it is wanted and was not read."""
+    if wanted and begun not in loss.snapshot:
+        loss.needs[ReadNamespace(begun)] = None
 
 
 def _of_a_bridge(loss: Loss) -> Iterator[Repair]:
@@ -138,9 +143,7 @@ def _of_rules(loss: Loss) -> Iterator[Repair]:
     """
     for home in loss.around:
         missing = missing_names(loss.snapshot[home])
-        begun = start(loss.snapshot, home)
-        if missing and loss.stop.code in _LACKING and begun not in loss.snapshot:
-            loss.needs[ReadNamespace(begun)] = None
+        _ask_for(loss, start(loss.snapshot, home), missing and loss.stop.code in _LACKING)
         idle = _idle_ones(loss, home) if missing else ()
         for there, link in idle:
             if link.name in missing:
@@ -158,8 +161,7 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
     if not bare and loss.stop.code not in _LACKING:
         return
     begun, asked = start(loss.snapshot, home.name), bare or _has_no_way(loss, home)
-    if asked and begun not in loss.snapshot:
-        loss.needs[ReadNamespace(begun)] = None
+    _ask_for(loss, begun, asked)
     lacks = "no interface besides lo" if bare else "no way to where its other end is"
     for there, link in islice(_idle_ones(loss, home.name, kind="veth"), _MOST):
         far = loss.asked_end(there, link, asked)
@@ -183,9 +185,10 @@ def _may_have_been_in(loss: Loss, home: Namespace, there: str, far: Station) -> 
         return True
     own = all_addresses(loss.snapshot[far[0]], far[1])
     led, known = [*networks_behind(loss, home)], [*column(but(home.routes, is_default=True), "dst")]
-    near = [each.address for each in own if not prefix.within(known, each.address)]
-    given, aside = any(prefix.within(led, each.address) for each in own), begun and _is_aside(loss, there)
-    return given or bool(aside and near and _leads(loss, home.name))
+    held, aside = [*column(own, "address")], begun and _is_aside(loss, there)
+    near = not all(map(partial(prefix.within, known), held))
+    given = any(map(partial(prefix.within, led), held))
+    return given or (aside and near and _leads(loss, home.name))
 
 
 def _is_aside(loss: Loss, name: str) -> bool:

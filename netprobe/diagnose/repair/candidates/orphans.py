@@ -91,7 +91,7 @@ def _of_nat(loss: Loss, namespace: Namespace, table: Table) -> Iterator[Repair]:
 
 
 def _steps(chain: Chain) -> tuple[Statement, ...]:
-    return tuple(joined.from_iterable(rule.statements for rule in chain.rules))
+    return tuple(joined.from_iterable(column(chain.rules, "statements")))
 
 
 _DESTINATION, _SOURCE = ("dnat-missing", ("dnat", "redirect")), ("nat-missing", ("snat", "masquerade"))

@@ -121,7 +121,7 @@ def _said(namespace: Namespace) -> Counter[str]:
 
 
 def _counted(rules: tuple[Rule, ...]) -> Counter[str]:
-    naming = [rule for rule in rules if not _NAMING.isdisjoint([each.key for each in rule.statements])]
+    naming = [rule for rule in rules if not _NAMING.isdisjoint(column(rule.statements, "key"))]
     return Counter(name for rule in naming for name in set(_names(rule)))
 
 

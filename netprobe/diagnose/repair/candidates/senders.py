@@ -12,9 +12,10 @@ from operator import attrgetter
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Chain, Leg, Namespace, Object, Place, RouteQuery, Rule, Stage, Stop
+from netprobe.diagnose.repair.routers import network_behind
+from netprobe.model import Chain, Leg, Namespace, Object, Place, Rule, Stage, Stop
 from netprobe.model.lookup import among, column, has, where
-from netprobe.predict import fib, prefix
+from netprobe.predict import prefix
 from netprobe.rules.naming import rule_decision
 
 _HOOKS = (Stage.PREROUTING, Stage.OUTPUT)
@@ -84,8 +85,7 @@ def _network(namespace: Namespace, source: str, rule: NatRule) -> tuple[str, boo
     holding = sorted((each for each in around if prefix.contains(each, source)), key=prefix.length)
     if holding:
         return holding[0], True
-    back = fib.lookup(namespace, RouteQuery(None, source)).route
-    return (source if back is None or back.is_default else back.dst), False
+    return network_behind(namespace, source), False
 
 
 def _said(rule: NatRule) -> list[str]:

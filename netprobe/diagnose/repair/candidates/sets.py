@@ -36,7 +36,7 @@ from netprobe.model import (
     Term,
 )
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, not_among, where
+from netprobe.model.lookup import among, but, column, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS
@@ -87,7 +87,7 @@ class _Lookup(Struct, frozen=True):
 def _texts(named: NamedSet | IpSet) -> list[str]:
     """The elements of a set, as its tool writes them."""
     if isinstance(named, IpSet):
-        return [each.first for each in named.entries or ()]
+        return [*column(named.entries or (), "first")]
     return [*map(nat_rules.written, named.known)]
 
 
@@ -135,7 +135,7 @@ def _untranslated(loss: Loss, router: Routed) -> Iterator[Repair]:
 def _marked(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """The sets at which rules look that mark packets, where a mark led this one, or its answer, astray."""
     namespace, rule = loss.snapshot[routed.namespace], routed.decision.rule
-    came = [hop.flow for hop in where(loss.hops, namespace=namespace.name)[:1]]
+    came = [*column(where(loss.hops, namespace=namespace.name)[:1], "flow")]
     ways = (*came, *(flow.reversed() for flow in came)) if rule is not None and rule.mark else ()
     marking = [*nat_rules.of_kind(namespace.tables, "set")] if ways else ()
     for flow, setter in product(ways, marking):
@@ -168,8 +168,8 @@ def _with(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
     """The packet's value added to the set; what it was before a translation may be there already."""
     text = f"the set {lookup.named.name} of {loss.stop.place.namespace} lacks {lookup.value}"
     thing = Object("set", lookup.words, lookup.words)
-    changes = chain.from_iterable(hop.changes for hop in loss.hops)
-    former = (each.before for each in where(changes, after=lookup.value))
+    changes = chain.from_iterable(column(loss.hops, "changes"))
+    former = column(where(changes, after=lookup.value), "before")
     merit = Merit.restoring(not any(map(lookup.has, former)))
     added = next(_network(loss.here, lookup), lookup.value)
     yield from _repair(loss, text, thing, lookup.change("add", added), merit, 1 + _left(loss, lookup))
@@ -190,8 +190,8 @@ def _network(namespace: Namespace, lookup: _Lookup) -> Iterator[str]:
 def _left(loss: Loss, lookup: _Lookup) -> int:
     """Whether a set of senders has one that nobody in sight is any more: it may be what this one was."""
     spaces = loss.snapshot.namespaces.values()
-    macs = {link.mac for namespace in spaces for link in namespace.links}
-    texts = [each for each in _texts(lookup.named) if "/" not in each and "-" not in each]
+    macs = {*column(chain.from_iterable(column(spaces, "links")), "mac")}
+    texts = [each for each in _texts(lookup.named) if {"/", "-"}.isdisjoint(each)]
     return lookup.test.key.endswith("saddr") and not {*texts} <= macs | loss.owned
 
 
@@ -252,7 +252,7 @@ def holds(element: str, value: str) -> bool:
 
 def _tests(table: Table) -> Iterator[Statement]:
     """What the rules of a table do, one after the other."""
-    return chain.from_iterable(rule.statements for rule in table.rules)
+    return chain.from_iterable(column(table.rules, "statements"))
 
 
 def _of_nft(namespace: Namespace, flow: Flow, hops: Iterable[Hop] = ()) -> Iterator[_Lookup]:
@@ -330,7 +330,7 @@ def _looks_up(statement: Statement) -> bool:
 def _refuses(table: Table, rule: Rule) -> bool:
     """Whether the rule turns away what it finds in a set: by itself, or by the last word of its chain."""
     behind = table.chain(rule.leads_to) or Chain("")
-    steps = chain.from_iterable(each.statements for each in (rule, *behind.rules[-1:]))
+    steps = chain.from_iterable(column((rule, *behind.rules[-1:]), "statements"))
     return bool(among([*steps][-1:], kind=("drop", "reject")))
 
 
@@ -373,7 +373,7 @@ def seen(flow: Flow, hops: Iterable[Hop] = ()) -> _Seen:
     protocols = dict.fromkeys(("meta l4proto", f"{family} protocol"), flow.protocol.value)
     names = [f'"{each.interface}"' for each in came]
     inward = dict.fromkeys(("meta iifname", "iifname"), next(iter(names), None))
-    frame = next((each.flow for each in came), flow)  # a router has taken it off when it forwards
+    frame = next(column(came, "flow"), flow)  # a router has taken it off when it forwards
     macs = {"ether saddr": frame.src_mac, "ether daddr": frame.dst_mac}
     asked = {"arp saddr ip": flow.src, "arp saddr ether": flow.src_mac}
     known = {

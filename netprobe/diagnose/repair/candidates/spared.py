@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Flow, Namespace, Object, Place, Rule, Stage, Stop
-from netprobe.model.lookup import among, where
+from netprobe.model.lookup import among, column, where
 from netprobe.predict import fixes, prefix
 
 
@@ -70,7 +70,7 @@ def _excluding(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repair]
 def _excluded(rule: Rule, address: str) -> list[str]:
     """The networks whose packets a rule is not for, of the IP version of an address."""
     tests = among(nat_rules.tests(rule), key=nat_rules.FROM)
-    named = (each.value for each in where(tests, op="!="))
+    named = column(where(tests, op="!="), "value")
     return [each for each in filter(nat_rules.is_prefix, named) if _version(each) == _version(address)]
 
 

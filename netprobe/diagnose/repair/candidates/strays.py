@@ -8,13 +8,14 @@ nobody is behind it, and another interface has none.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network, meet, own_addresses, share
 from netprobe.model import InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.model.lookup import but, not_among, where
+from netprobe.model.lookup import but, column, not_among, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 
@@ -43,8 +44,8 @@ def _from_a_loopback(loss: Loss, here: Namespace, link: Link) -> Iterator[Repair
         for each in (*own_addresses(loss.snapshot[there], end, loss.version), *_of_loopbacks(loss, there))
     ]
     for own in _of_loopbacks(loss, here.name):
-        near = [each for each in theirs if each.address != own.address and share(own, each)]
-        lengths = [each.prefixlen for each in (own, *near) if is_network(each)]
+        near = [*filter(partial(share, own), but(theirs, address=own.address))]
+        lengths = [*column(filter(is_network, (own, *near)), "prefixlen")]
         if near and lengths:
             yield from _moved(loss, here, replace(own, prefixlen=lengths[0]), own, link, len(near))
 
@@ -60,7 +61,7 @@ def _from_another(loss: Loss, here: Namespace, link: Link) -> Iterator[Repair]:
         beside = loss.addresses_beside(here.name, other, loss.version)
         known = own_addresses(here, other, loss.version)
         strays = [each for each in known if is_network(each) and not meet([each], beside)]
-        if beside and meet(not_among(known, address=[each.address for each in strays]), beside):
+        if beside and meet(not_among(known, address={*column(strays, "address")}), beside):
             for own in strays:
                 yield from _moved(loss, here, own, own, link, 0)
 

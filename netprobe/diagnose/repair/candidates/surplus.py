@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network, making, meet, own_addresses
 from netprobe.model import Link, Namespace, Object, Route, RouteQuery, Stage
-from netprobe.model.lookup import has
+from netprobe.model.lookup import has, without
 from netprobe.predict import fib, fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -50,7 +50,7 @@ def _stands_before_a_gateway(loss: Loss, namespace: Namespace, route: Route, lin
     of whom the others of the segment have no such route.
     """
     written = namespace.routes if route.gateways == [None] else ()
-    rest = replace(namespace, routes=tuple(each for each in written if each is not route))
+    rest = replace(namespace, routes=without(written, route))
     leg = fib.lookup(rest, RouteQuery(None, dst)).leg
     if leg is None or leg.index != link.index or leg.via not in loss.owned:
         return False

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words, source_nat
 from netprobe.diagnose.repair.remembered import Left, left
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.routers import network_behind
 from netprobe.diagnose.repair.segment import is_network, own_addresses
 from netprobe.model import (
     End,
@@ -29,6 +30,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.config import is_particular
 from netprobe.model.lookup import among, but, column, find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.trace import Routed
@@ -166,7 +168,7 @@ def _with_less_exempted(
     tests = rule.statements
     own = [each for each in nat_rules.networks(tests, *nat_rules.FROM) if prefix.contains(each, source)]
     spared = where(among(tests, key=nat_rules.TO), op="!=")
-    for wide in (each.value for each in spared if nat_rules.is_prefix(each.value)):
+    for wide in filter(nat_rules.is_prefix, column(spared, "value")):
         parts = filter(partial(prefix.holds, wide), own)
         for network in parts if prefix.contains(wide, loss.prediction.target) else ():
             text = f"{named.text}: it spares all of {wide}, of which {network} is a part"
@@ -178,17 +180,17 @@ def _is_unknown_there(loss: Loss, source: str) -> bool:
     """Whether nobody at the place of the loss knows a way back to a source, or no other than that of all the
     world.
     """
-    back = fib.lookup(loss.here, RouteQuery(None, source)).route
-    if back is not None and back.type == "local" and back.protocol != "kernel":
+    back = fib.lookup(loss.here, RouteQuery(None, source))
+    if back.type == "local" and back.found.protocol != "kernel":
         return False  # somebody says so, and who has it is another
     if loss.stop.code != "rp-filter":
-        return loss.stop.code in _NO_WAY_BACK and not _is_written(back)
-    return loss.here.owner_of(loss.goal) is None and (back is None or back.is_default)
+        return loss.stop.code in _NO_WAY_BACK and not _is_written(back.found)
+    return loss.here.owner_of(loss.goal) is None and not is_particular(back.route)
 
 
-def _is_written(route: Route | None) -> bool:
+def _is_written(route: Route) -> bool:
     """Whether somebody wrote a way to the network of a source: it is meant to be known there."""
-    return route is not None and route.type == "unicast" and route.is_written
+    return route.type == "unicast" and route.is_written
 
 
 def _as_its_route(loss: Loss, router: Routed) -> Iterator[Repair]:
@@ -254,8 +256,7 @@ def _network_of(namespace: Namespace, router: Routed, source: str) -> str:
     near = prefix.neighbours_of(source, inside)
     if near:
         return prefix.network_of(near[0])
-    back = fib.lookup(namespace, RouteQuery(None, source)).route
-    return source if back is None or back.is_default else back.dst
+    return network_behind(namespace, source)
 
 
 def _all_need_it(namespace: Namespace, out: Link, source: str) -> bool:

@@ -29,7 +29,7 @@ from netprobe.model import (
     Vxlan,
 )
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, find, has, not_among, those_in, where
+from netprobe.model.lookup import among, but, column, find, has, not_among, those_in, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.arp_reply import noarp
 from netprobe.predict.drop import lost
@@ -105,7 +105,7 @@ def _bound(loss: Loss) -> Iterator[Repair]:
     """A tunnel that sends by one interface alone, to an end that routes lead to by another."""
     for here, device, _ in _devices(map(loss.snapshot.at, loss.way)):
         for entry in but(where(here.fdb, index=device.index), via=None):
-            out = here.link_of(fib.lookup(here, RouteQuery(None, entry.remote or "")).leg)
+            out = here.link_of(fib.lookup(here, RouteQuery(None, entry.end)).leg)
             bound = here.link(entry.via)
             if out != bound and None not in (out, bound):
                 stop = _let_go(here, device, entry, (name_of(bound), name_of(out)))
@@ -117,7 +117,7 @@ def _let_go(here: Namespace, device: Link, entry: FdbEntry, doors: tuple[str, st
     itself takes no other (vxlan_changelink), its entry does.
     """
     bound, right = doors
-    end = ("dev", device.name, "dst", entry.remote or "")
+    end = ("dev", device.name, "dst", entry.end)
     gone = Command.of("bridge", "fdb", "del", entry.mac, *end, "via", bound)
     fix = (gone, Command.of("bridge", "fdb", "append", entry.mac, *end))
     text = (
@@ -149,14 +149,14 @@ def _of_one_group(loss: Loss) -> Iterator[Repair]:
 
 def _naming(loss: Loss, address: str) -> int:
     """How many tunnels of others send to an address."""
-    entries = chain.from_iterable(each.fdb for each in loss.snapshot.namespaces.values())
+    entries = chain.from_iterable(column(loss.snapshot.namespaces.values(), "fdb"))
     return len(where(entries, remote=address))
 
 
 def _read_the_goal(loss: Loss) -> None:
     """Ask who is at the other end of the destination's cables: the far node."""
     there = loss.snapshot.at(loss.probe.destination.namespace)
-    if any(loss.snapshot[each].vxlans for each in loss.way):
+    if any(column(map(loss.snapshot.at, loss.way), "vxlans")):
         for link in there.links:
             loss.far_end(there.name, link)
 
@@ -196,7 +196,7 @@ def _renewed(stop: Stop, here: Namespace, device: Link, other: Link, entry: FdbE
     """The neighbour entry and the forwarding entry together, by the other device's present MAC."""
     named = f"{stop.thing.id} lladdr {entry.mac}"
     text = f"{here.name} has the MAC that the other end of {device.name} had before: {entry.mac}"
-    more = Command.of("bridge", "fdb", "append", other.mac, "dev", device.name, "dst", entry.remote or "")
+    more = Command.of("bridge", "fdb", "append", other.mac, "dev", device.name, "dst", entry.end)
     return replace(
         stop,
         code="neigh-wrong-entry",
@@ -213,7 +213,7 @@ def _answers_itself(device: Link) -> bool:
 
 def _is_wanted(here: Namespace, device: Link, address: str) -> bool:
     """Whether routes of a namespace lead to this address on that device."""
-    legs = chain.from_iterable(route.nexthops for route in here.routes)
+    legs = chain.from_iterable(column(here.routes, "nexthops"))
     return find(legs, via=address, index=device.index) is not None
 
 
@@ -224,12 +224,12 @@ def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: L
     own, its = device.tunnel, other.tunnel
     known = but(where(here.fdb, index=device.index), remote=None)
     right = [each for each in known if own.by(each.vni, each.port).network == its.network]
-    written = {entry.mac for entry in known}
+    written = {*column(known, "mac")}
     # where what has no entry goes to everybody, the device's own MAC needs none
     direct = {other.mac} & written if _EVERYBODY in written else {other.mac}
     behind = those_in(_behind(loss, there, other), written)
     ends = tuple(underlay(here, there))
-    numbered = (each.mac for each in among(known, remote=ends) if each not in right)
+    numbered = column(those_not_in(among(known, remote=ends), right), "mac")
     for remote, mac in product(ends, dict.fromkeys((*direct, _EVERYBODY, *behind, *numbered))):
         entries = where(known, mac=mac)
         if not has(right, mac=mac, remote=remote):
@@ -248,7 +248,7 @@ def _is_a_node(loss: Loss, entry: FdbEntry, device: Link) -> bool:
     """Whether another node of the tunnel's network is where an entry leads: of those that get what is for
     everybody there are several.
     """
-    nodes = chain.from_iterable(loss.snapshot[name].vxlans for name in loss.bearers(entry.remote))
+    nodes = chain.from_iterable(column(map(loss.snapshot.at, loss.bearers(entry.remote)), "vxlans"))
     own = device.tunnel
     return any(vxlan.network == own.by(entry.vni, entry.port).network for _, vxlan in nodes)
 
@@ -275,7 +275,7 @@ def _without_entry(
     text = f"{device.name} of {here.name} does not send what is for {mac} to {to}, where {there.name} is"
     put, own = ("dev", device.name, "dst"), device.tunnel
     if mac == _EVERYBODY:  # of which there may be several, so that none can be replaced
-        old = ((each.remote or "", *numbers(own, own.by(each.vni, each.port))) for each in entries[:1])
+        old = ((each.end, *numbers(own, own.by(each.vni, each.port))) for each in entries[:1])
         gone = tuple(Command.of("bridge", "fdb", "del", mac, *put, *each) for each in old)
         fix = (*gone, Command.of("bridge", "fdb", "append", mac, *put, *end))
     else:

@@ -9,6 +9,7 @@ See: ip-link(8), veth; drivers/net/veth.c (veth_dellink).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 from msgspec import Struct
@@ -36,7 +37,7 @@ from netprobe.model import (
     Stage,
 )
 from netprobe.model.command import inside
-from netprobe.model.lookup import but, column, those_in, where
+from netprobe.model.lookup import but, column, sole, those_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import forwards, is_router
 from netprobe.predict.drop import lost
@@ -116,7 +117,7 @@ def _homes(loss: Loss) -> Iterator[_Bridged]:
 
 def _entered(station: Namespace) -> tuple[str, ...]:
     """The command by which a namespace is entered, where it is known: those of ip-netns(8) by its own."""
-    return (station.enter or ())[:1]
+    return station.entrance[:1]
 
 
 def _is_as_others(home: _Bridged, station: Namespace) -> bool:
@@ -135,10 +136,10 @@ def _with_any_address(loss: Loss, station: Namespace, homes: Sequence[_Bridged])
             yield from _connected(loss, station, home, free, put, Merit.ADDS)
 
 
-def _without_ports(homes: Sequence[_Bridged]) -> list[_Bridged]:
+def _without_ports(homes: Sequence[_Bridged]) -> tuple[_Bridged, ...]:
     """The one bridge that has no station at all; else the only one."""
     empty = [each for each in homes if not each.namespace.ports(each.bridge)]
-    return next((each for each in (empty, [*homes]) if len(each) == 1), [])
+    return sole(empty) or sole(homes)
 
 
 def _connected(
@@ -223,7 +224,7 @@ def _copied(
     same = ("net.ipv4.conf.{}.proxy_arp", "net.ipv6.conf.{}.proxy_ndp")
     settings = [key.format(near) for key in same if home.sysctl(key.format(end.key)) == "1"]
     entries = where(home.neighbours, index=end.index, proxy=True)
-    within = (Command.of("ip", "address", "add", whole, "dev", _END), *(_on(_END, each) for each in routes))
+    within = (Command.of("ip", "address", "add", whole, "dev", _END), *map(partial(_on, _END), routes))
     outside = (
         *chain.from_iterable(fixes.sysctl(key, 1) for key in settings),
         *(fixes.ip(each.address, "neigh", "add", "proxy", each.address, "dev", near) for each in entries),

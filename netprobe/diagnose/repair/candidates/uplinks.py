@@ -24,6 +24,7 @@ from netprobe.model import (
     Stage,
 )
 from netprobe.model.command import inside
+from netprobe.model.config import is_particular
 from netprobe.model.lookup import column, has, those_in, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.arp_reply import is_router
@@ -82,8 +83,7 @@ def _is_cut_off(router: Namespace, network: str) -> bool:
     """Whether a router knows no way to a network, or none but that of all the world."""
     if not is_router(router, prefix.version(network)):
         return False
-    route = fib.lookup(router, RouteQuery(None, network.partition("/")[0])).route
-    return route is None or route.is_default
+    return not is_particular(fib.lookup(router, RouteQuery(None, network.partition("/")[0])).route)
 
 
 def _is_asked_for(loss: Loss, network: str) -> bool:
