@@ -201,3 +201,10 @@ def test_what_comes_to_life_and_has_an_address_of_another_network() -> None:
         "internet: ip link set dev eth0 down",
     )
     assert said(chosen(network, ask("internet", "203.0.113.2"))) == ["internet: ip link set dev eth0 up"]
+
+
+def test_what_stops_an_answer_stands_before_a_way_around_it() -> None:
+    """By the other router the server would need a route; by its own what drops the packet there can go as well."""
+    network = ruled(square(), "r2", "filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", "-A FORWARD -j DROP")
+    network = after(network, "server: ip link set dev eth1 arp off")
+    assert named(network, "pc", "192.0.2.80") == [["server: ip link set dev eth1 arp on"], ["r2: iptables -D FORWARD -j DROP"]]

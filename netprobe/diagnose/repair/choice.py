@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import engines
 from netprobe.diagnose.apply import mend
-from netprobe.model import End, Leg, Need, Nexthop, Object, Place, Snapshot, Stage, Stop, lookup
+from netprobe.model import End, Leg, Namespace, Need, Nexthop, Object, Place, Snapshot, Stage, Stop, lookup
 from netprobe.model.lookup import column
 from netprobe.predict.drop import lost
 from netprobe.predict.fib import describe
@@ -27,7 +27,7 @@ from .other import Other
 from .rank import reason
 from .repair import Loss, Merit, Repair, is_meant
 from .search import Results
-from .several import Searches, is_doubtful
+from .several import Searches, is_doubtful, leads_around
 from .tried import tried
 from .waited import with_waiting
 from .whole import in_both_families
@@ -66,7 +66,8 @@ def choose(
     single = _passing(found.repairs)
     for lacking_element in not_in_a_map(loss) if single is None else ():
         return Choice(lacking_element)
-    several = _together(loss, found, searches) if is_doubtful(found) else None
+    doubtful = is_doubtful(found) or leads_around(loss, found)
+    several = _together(loss, found, searches) if doubtful else None
     first = several or single or _plainly_off(found) or _instead(found, stop) or _off_here(loss, found)
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
@@ -160,14 +161,23 @@ def _instead(found: Results, stop: Stop) -> Repair | None:
 
 
 def _off_here(loss: Loss, found: Results) -> Repair | None:
-    """What is plainly off where the packet finds no way, and took along what is missing, of which nobody in
-    sight knows what it was.
+    """What is plainly off where the packet finds no way, or at the other end of a cable there, and took along
+    what is missing, of which nobody in sight knows what it was. That an end lies elsewhere is told before
+    that it is off.
     """
     if loss.stop.code not in _WAYLESS or blamed(loss) is not None:
         return None
     off = lookup.where(found.idle, merit=Merit.RESTORES, is_to_fill_in=False)
-    here = (each for each in off if each.stop.place.namespace == loss.stop.place.namespace)
-    return next(filter(needs_routes, here), None)
+    here = [each for each in off if each.stop.place.namespace == loss.stop.place.namespace]
+    ends = [each for each in off if _revives(loss.here, each)]
+    moved = lookup.where(ends, code="link-missing")
+    return next(filter(needs_routes, (*here, *moved, *ends)), None)
+
+
+def _revives(namespace: Namespace, repair: Repair) -> bool:
+    """Whether an interface of a namespace gets its carrier back with a repair."""
+    now = column(lookup.where(repair.mended.at(namespace.name).links, runs=True), "index")
+    return not {*now} <= {*column(lookup.where(namespace.links, runs=True), "index")}
 
 
 def _astray(loss: Loss, found: Results) -> Stop | None:

@@ -83,6 +83,20 @@ def is_doubtful(found: Results) -> bool:
     return best.near == _UNKNOWN and bool((adds and off) or (invents and _undone(found)))
 
 
+def leads_around(loss: Loss, found: Results) -> bool:
+    """Whether the best that would do adds a way around the interface at which the probe is lost, though what
+    stops it there could be taken away: that and one more may be what is wrong.
+    """
+    best = next(filter(is_meant, found.repairs), None)
+    place = loss.stop.place
+    adds = best is not None and best.merit is Merit.ADDS and best.near == _UNKNOWN
+    if best is None or not adds or place.interface is None or not _undone(found):
+        return False
+    then = tried(loss, best)
+    at = {"namespace": place.namespace, "interface": place.interface}
+    return then is not None and not has(then.outcome.hops, **at)
+
+
 def _undone(found: Results) -> tuple[Repair, ...]:
     """What takes away something at the end of the walk, with which the probe gets further."""
     return where(found.partial, merit=Merit.UNDOES, is_to_fill_in=False)[:_BREADTH]

@@ -363,7 +363,8 @@ def _remembered(loss: Loss) -> Iterator[_Tale]:
         learned = not_among(_neighbours(loss.snapshot[name]), state=_NOT_LEARNED)
         for entry in among(learned, mac=bearers):
             home, link = bearers[entry.mac]
-            if home != name and _is_free(loss, entry.address):
+            proxy = _answers_for_all(loss.snapshot[home], link, entry.address)
+            if home != name and _is_free(loss, entry.address) and not proxy:
                 yield _Tale(home, link, entry.address, f"{name} found it there not long ago")
 
 
