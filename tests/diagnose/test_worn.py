@@ -8,7 +8,7 @@ from diagnose.test_two_by_two import offices
 from msgspec.structs import replace
 from predict.networks import edited
 
-from netprobe.model import Snapshot
+from netprobe.model import Neighbour, Snapshot
 
 
 def renamed(network: Snapshot, name: str, device: str, downs: int = 2) -> Snapshot:
@@ -62,3 +62,15 @@ def test_an_address_of_ipv4_goes_not_with_the_life_of_an_interface() -> None:
     links = [replace(each, downs=5) for each in network["r2"].links]
     found = chosen(edited(network, "r2", links=tuple(links)), ask("pc", "10.2.0.10"))
     assert (found.stop.code, found.stop.thing.kind) == ("addr-missing", "address")
+
+
+def test_an_address_of_ipv4_took_its_routes_and_those_beside_remember_it() -> None:
+    """Nobody else names it; the route is what is missing now."""
+    network = after(offices(), "pc: ip address del 10.1.0.10/24 dev eth0", "pc: ip address add 10.1.0.14/24 dev eth0")
+    cable, lan = network["pc"].link_named("eth0"), network["r1"].link_named("lan")
+    assert cable is not None
+    assert lan is not None
+    for state, kind in (("stale", "address"), ("failed", "route"), ("permanent", "route")):
+        entry = Neighbour(lan.index, "10.1.0.10", cable.mac, state)
+        found = chosen(edited(network, "r1", neighbours=(entry,)), ask("pc", "10.2.0.10"))
+        assert (found.stop.code, found.stop.thing.kind, said(found)) == ("no-route", kind, ["pc: ip route add default via 10.1.0.1"])

@@ -31,7 +31,7 @@ from .several import Searches, is_doubtful, leads_around
 from .tried import tried
 from .waited import with_waiting
 from .whole import in_both_families
-from .worn import of_worn
+from .worn import of_another_address, of_worn
 
 _ALTERNATIVES = 3
 _WAYLESS = {"no-route", "ra-not-accepted", "addr-missing"}  # ends of a walk that finds no way
@@ -81,7 +81,8 @@ def choose(
         searches.supposed[first.stop.commands] = first.done
     timed = with_waiting(loss, first)
     end = engines.reconnected(snapshot, _by_who_refuses(_explaining(timed, stop), stop))
-    return Choice(of_worn(snapshot, end, loss.version), first.leg, _others(loss, found, first))
+    end = of_another_address(snapshot, of_worn(snapshot, end, loss.version))
+    return Choice(end, first.leg, _others(loss, found, first))
 
 
 def _together(loss: Loss, found: Results, searches: Searches) -> Repair | None:

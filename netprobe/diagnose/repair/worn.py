@@ -1,22 +1,25 @@
-"""A cable that was switched off for a moment: what led by it went then, and nobody has given it back. Pure.
+"""What took along that which is missing, and is there again: a cable that was switched off for a moment, an
+address of IPv4 in the place of another one. What led by it went then, and nobody has given it back. Pure.
 
 The kernel counts how often an interface has lost its carrier: a cable once when it is made, and then at both
 ends whenever one of them is switched off, as it must be for a new name. Routes and addresses of IPv6 go with
 that (fib_disable_ip, addrconf_ifdown). Of hardware nothing goes with a lost carrier, so its count tells
-nothing; of a bridge it is its ports'.
+nothing; of a bridge it is its ports'. An address of IPv4 takes the routes along that lead by its network
+(fib_del_ifaddr), and those beside know it for a while.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
-from itertools import filterfalse, pairwise
+from itertools import chain, filterfalse, pairwise
 from operator import methodcaller
 
 from msgspec.structs import replace
 
 from netprobe.model import Command, Link, Namespace, Object, Snapshot, Stop
 from netprobe.model.command import words_of
-from netprobe.model.lookup import has, holding, sole, where
+from netprobe.model.lookup import column, has, holding, sole, where
 from netprobe.predict import prefix
 
 _MADE = 1  # that many carriers a cable has lost when it is new
@@ -51,6 +54,38 @@ def of_worn(snapshot: Snapshot, stop: Stop, version: int) -> Stop:
         thing = Object("link", link.name, f"{link.name} has lost its carrier {link.downs} times")
         return replace(stop, object=thing, proof=(*stop.proof, f"{been}: routes by it went then"))
     return stop
+
+
+def of_another_address(snapshot: Snapshot, stop: Stop) -> Stop:
+    """The end of a walk that lacks a route by an interface which had another address not long ago, as an end
+    of the address that it has: those beside have found the other one there, and nobody has it.
+    """
+    here = snapshot.at(stop.place.namespace)
+    links = where(here.outward, up=True) if stop.code == "no-route" else ()
+    for link in concerned(here, links, stop.commands)[:1]:
+        own = where(here.addresses_of(link, 4), scope="global")
+        led = where(holding(here.routes, indexes=link.index), is_written=True, version=4)
+        for there, old in _found_at(snapshot, link) if len(own) == 1 and not led else ():
+            named = f"{own[0].written} dev {link.name}"
+            told = f"{there} found {old} at {link.name} of {here.name} not long ago: its routes went with it"
+            return replace(stop, object=Object("address", named, named), proof=(*stop.proof, told))
+    return stop
+
+
+def _found_at(snapshot: Snapshot, link: Link) -> Iterator[tuple[str, str]]:
+    """Who has heard of an address at the MAC of an interface, which nobody has, and that address."""
+    spaces = snapshot.namespaces.values()
+    if len(where(chain.from_iterable(column(spaces, "links")), mac=link.mac)) > 1:
+        return
+    for there in spaces:
+        for entry in where(there.neighbours, mac=link.mac):
+            learned = not entry.proxy and entry.state not in _NOT_LEARNED
+            free = not any(each.address(entry.address) for each in spaces)
+            if learned and free and prefix.version(entry.address) == 4:
+                yield there.name, entry.address
+
+
+_NOT_LEARNED = ("permanent", "failed", "incomplete")
 
 
 def concerned(
