@@ -5,12 +5,14 @@ from __future__ import annotations
 from diagnose.test_repair_whole import after, ask, chosen, healthy, lost, said
 from diagnose.test_two_at_once import named
 from diagnose.test_two_by_two import offices
+from msgspec.structs import replace
 from predict.networks import edited
 
 from netprobe.diagnose.repair import several
 from netprobe.diagnose.repair.candidates import told
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Blank, Command, Neighbour, Place, Stage, Stop
+from netprobe.diagnose.repair.search import search
+from netprobe.model import Blank, Command, FindOthers, Neighbour, Place, Stage, Stop
 from netprobe.model.lookup import where
 
 
@@ -76,3 +78,14 @@ def test_who_answers_as_a_proxy_need_not_have_the_address() -> None:
     network = edited(network, "pod2", neighbours=(entry,))
     told_of = told.candidates(Loss.of(network, *lost(network, ask("pod2", "10.65.0.2"))))
     assert not [each.stop.text for each in told_of if "10.65.0.254" in each.stop.text]
+
+
+def test_a_station_to_which_nobody_leads_any_more() -> None:
+    """Both ends of its cable are where it is: only who asks for the others finds it."""
+    network = healthy("proxy-arp-off")
+    network = edited(network, "host", routes=where(network["host"].routes, is_default=False))
+    network = after(network, "host: ip link set dev cali1 netns pod1")
+    seen = replace(network, namespaces={name: each for name, each in network.namespaces.items() if name != "pod1"})
+    for address, wanted in (("10.65.0.2", (FindOthers("host"),)), ("192.0.9.2", ())):
+        needs = search(seen, *lost(seen, ask("pod2", address))).needs
+        assert tuple(each for each in needs if isinstance(each, FindOthers)) == wanted

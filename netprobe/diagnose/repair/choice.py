@@ -34,6 +34,11 @@ from .whole import in_both_families
 from .worn import of_another_address, of_worn
 
 _ALTERNATIVES = 3
+# What takes routes along, where it is off or gone.
+_TAKING = {
+    "link-admin-down", "link-missing", "ipv6-disabled",
+    "addr-missing", "addr-wrong-subnet", "addr-wrong-prefix",
+}  # fmt: skip
 _WAYLESS = {"no-route", "ra-not-accepted", "addr-missing"}  # ends of a walk that finds no way
 _PLAIN = Searches()
 
@@ -168,7 +173,7 @@ def _off_here(loss: Loss, found: Results) -> Repair | None:
     """
     if loss.stop.code not in _WAYLESS or blamed(loss) is not None:
         return None
-    off = lookup.where(found.idle, merit=Merit.RESTORES, is_to_fill_in=False)
+    off = lookup.among(lookup.where(found.idle, merit=Merit.RESTORES, is_to_fill_in=False), code=_TAKING)
     here = [each for each in off if each.stop.place.namespace == loss.stop.place.namespace]
     ends = [each for each in off if _revives(loss.here, each)]
     moved = lookup.where(ends, code="link-missing")

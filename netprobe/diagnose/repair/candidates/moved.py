@@ -87,7 +87,8 @@ def _ask_whose(loss: Loss) -> None:
     ends = filter(None, (loss.asked_end(*each, asked=True) for each in idle))
     used = {name for name, link in ends if link.up} if loss.stop.code in _LACKING else set()
     bare = () if idle else column(loss.bare, "name")
-    for name in those_in(loss.way, {*used, *bare})[:1]:
+    near = [loss.here.name] if _leads_beside(loss) else []
+    for name in those_in(loss.way, {*used, *bare, *near})[:1]:
         begun = start(loss.snapshot, name)
         loss.needs[FindOthers(name) if begun in loss.snapshot else ReadNamespace(begun)] = None
 
@@ -96,6 +97,20 @@ def _ask_for(loss: Loss, begun: str, wanted: object) -> None:
     """Note as a need the namespace where cables are made, where it is wanted and was not read."""
     if wanted and begun not in loss.snapshot:
         loss.needs[ReadNamespace(begun)] = None
+
+
+def _leads_beside(loss: Loss) -> bool:
+    """Whether who has no way to a destination that nobody in sight has leads to others numbered as it is: it
+    may be where nobody leads to, at a cable both ends of which are there.
+    """
+    if loss.stop.code not in ("no-route", "ra-not-accepted") or loss.goal in loss.owned:
+        return False
+    near = prefix.network(loss.goal, _BESIDE[loss.version])
+    led = column(where(loss.here.routes, version=loss.version, is_written=True, is_default=False), "dst")
+    return any(prefix.contains(near, dst.partition("/")[0]) for dst in led)
+
+
+_BESIDE = {4: 24, 6: 64}  # bits that stations of one kind have alike
 
 
 def _of_a_bridge(loss: Loss) -> Iterator[Repair]:
