@@ -9,7 +9,7 @@ from test_beside import chosen, lines
 from test_policy_siblings import sorted_rules
 from test_published import cause, fix, web
 
-from netprobe.model import InterfaceAddress, PolicyRule, Snapshot
+from netprobe.model import Chain, InterfaceAddress, Neighbour, PolicyRule, Rule, Ruleset, Snapshot, Statement, Table, Term
 
 
 def behind_a_proxy(**rules: object) -> Snapshot:
@@ -116,3 +116,69 @@ def marked_by(door: str) -> Snapshot:
 def test_what_comes_in_by_another_door_is_marked_as_well(door: str) -> None:
     cause = chosen(marked_by(door), "red", "8.8.8.8")
     assert lines(cause) == ["iptables -t mangle -I PREROUTING 1 -i br0 -j MARK --set-xmark 0x80/0x80"]
+
+
+def test_a_mark_for_another_door_in_nft() -> None:
+    came = Statement("match", Term("key", "meta iifname"), "==", Term("value", "eni*"))
+    sets = Statement("set", Term("key", "meta mark"), right=Term("value", "128"))
+    chains = (Chain("pre", (Rule(1, 'iifname "eni*" meta mark set 0x00000080', (came, sets), handle=5),), "prerouting", priority=-150),)
+    there = edited(marked_by("eni+"), "host", ruleset=Ruleset((), (Table("nft", "ip", "vpc", chains),)))
+    assert lines(chosen(there, "red", "8.8.8.8")) == ['nft insert rule ip vpc pre position 5 iifname "br0" meta mark set 0x00000080']
+
+
+SERVICES = """*nat
+:PREROUTING ACCEPT [0:0]
+:PORTS - [0:0]
+:SERVICES - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j PORTS
+-A PREROUTING -j SERVICES
+-A PORTS -p tcp -m tcp --dport 80 {to}-j DNAT --to-destination 172.17.0.3:80
+-A SERVICES -d 10.0.0.1/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:8080
+COMMIT
+*filter
+:FORWARD ACCEPT [0:0]
+-A FORWARD -d 172.17.0.3/32 -j DROP
+COMMIT"""
+
+
+@pytest.mark.parametrize(("to", "first"), [("", True), ("-d 10.0.0.1/32 ", False)])
+def test_who_names_the_address_is_asked_before_who_takes_the_port_of_any(to: str, first: bool) -> None:
+    there = edited(edited(tutorial(), "c1", sockets=(web(8080),)), "host", ruleset=iptables(SERVICES.format(to=to)))
+    before = ["iptables -t nat -D PREROUTING -j SERVICES", "iptables -t nat -I PREROUTING 1 -j SERVICES"]
+    assert (fix(cause(there, "red", "10.0.0.1", 80)) == before) is first
+
+
+EACH_BRIDGE = """*filter
+:FORWARD DROP [0:0]
+:ADMIN - [0:0]
+-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -j ADMIN
+-A ADMIN {side}
+COMMIT"""
+
+
+@pytest.mark.parametrize(
+    ("side", "says"),
+    [
+        ("-d 10.0.0.0/16 -o br0 -j ACCEPT", "iptables -I ADMIN 1 -d 172.17.0.0/16 -o docker0 -j ACCEPT"),
+        ("-s 172.17.0.0/16 -i docker0 -j ACCEPT", "iptables -I ADMIN 1 -s 10.0.0.0/16 -i br0 -j ACCEPT"),
+        ("-d 10.9.0.0/16 -o br0 -j ACCEPT", "iptables -I FORWARD -i br0 -o docker0 -j ACCEPT"),  # not the bridge's network
+        ("-d 10.0.0.0/16 -o br0 -p tcp -j ACCEPT", "iptables -I FORWARD -i br0 -o docker0 -j ACCEPT"),  # not for all of it
+        ("-d 203.0.113.0/24 -o eth0 -j ACCEPT", "iptables -I FORWARD -i br0 -o docker0 -j ACCEPT"),  # no bridge
+    ],
+)
+def test_of_two_bridges_one_has_a_rule_with_its_network(side: str, says: str) -> None:
+    there = edited(tutorial(), "host", ruleset=iptables(EACH_BRIDGE.format(side=side)))
+    assert lines(chosen(there, "red", "172.17.0.2")) == [says]
+
+
+@pytest.mark.parametrize(("known_to", "code"), [(("c2", "host"), "link"), (("c2",), "neighbour")])
+def test_a_mac_that_several_were_given_is_the_one_that_an_interface_had(known_to: tuple[str, ...], code: str) -> None:
+    """One entry may as well be of before."""
+    given, snapshot = "0a:58:0a:00:00:15", tutorial()
+    for name in known_to:
+        index = 5 if name == "host" else 2
+        snapshot = edited(snapshot, name, neighbours=(Neighbour(index, "172.17.0.2", given, "permanent"),))
+    said = chosen(snapshot, "c2", "172.17.0.2")
+    assert (said.code, said.thing.kind) == ("neigh-wrong-entry", code)
+    assert (lines(said) == [f"ip link set dev eth0 address {given}"]) is (code == "link")

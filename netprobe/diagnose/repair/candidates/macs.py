@@ -1,5 +1,6 @@
 """MAC addresses of which somebody tells: a rule that lets one pass, which the sender's interface does not
-have, and its port has. Pure.
+have, and its port has; entries that somebody made on several stations, for an interface that has another
+one. Pure.
 
 A bridge takes over the MAC of a port by itself, until somebody gives it one (br_stp_recalculate_bridge_id).
 """
@@ -11,7 +12,7 @@ from itertools import chain
 
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Namespace, Object, Snapshot, Stage
+from netprobe.model import Namespace, Neighbour, Object, Snapshot, Stage
 from netprobe.model.lookup import among, column, not_among, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import fixes
@@ -44,7 +45,10 @@ def _told(namespace: Namespace) -> Iterator[str]:
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """The bridge that sent the refused frame, with the MAC that the rule lets pass, where a port has it."""
+    """The interface with the MAC that others know; the bridge that sent the refused frame, with the MAC that
+    the rule lets pass, where a port has it.
+    """
+    yield from _as_others_know(loss)
     if loss.stop.code not in REFUSED:
         return
     tests = where(nat_rules.statements(loss.here, loss.stop.thing), kind="match", key="ether saddr")
@@ -62,3 +66,31 @@ def candidates(loss: Loss) -> Iterator[Repair]:
                     "mac-not-allowed", namespace.name, bridge, Stage.TRANSMIT, text, object=thing, fix=fix
                 )
                 yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _as_others_know(loss: Loss) -> Iterator[Repair]:
+    """The interface that bears an address for which several namespaces were given one MAC, which nobody has:
+    it was given that, and has another one since.
+    """
+    spaces = loss.snapshot.namespaces.values()
+    borne = {*chain.from_iterable(column(each.links, "mac") for each in spaces)}
+    for entry in not_among(column(loss.prediction.resolved, "entry"), mac=borne):
+        telling = [each.name for each in spaces if _tells(each, entry)]
+        for name in loss.bearers(entry.address) if len(telling) > 1 else ():
+            own = loss.snapshot[name].address(entry.address)
+            link = loss.snapshot[name].link_of(own)
+            if link is not None and entry.mac is not None:
+                text = (
+                    f"{', '.join(telling)} have entries that {entry.address} is at {entry.mac};"
+                    f" {link.name} of {name} has {link.mac}"
+                )
+                fix = (fixes.link_set(link, "address", entry.mac),)
+                thing = Object("link", link.name, f"{link.name} address {link.mac}")
+                stop = lost("neigh-wrong-entry", name, link, Stage.NEIGHBOUR, text, object=thing, fix=fix)
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=len(telling))
+
+
+def _tells(namespace: Namespace, entry: Neighbour) -> bool:
+    """Whether somebody has written there which MAC an address has."""
+    known = where(namespace.neighbours, address=entry.address, mac=entry.mac)
+    return bool(where(known, state="permanent"))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice, product, starmap
+from itertools import chain, islice, product, starmap
 from operator import attrgetter
 
 from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Rule, Statement, Stop
+from netprobe.model import Leg, Rule, Statement, Stop
 from netprobe.model.lookup import among, but, column, has, not_among, where
 from netprobe.predict import prefix
 from netprobe.rules.naming import PORT_KEYS, TRANSLATIONS
@@ -29,8 +29,11 @@ _CODES = {"src": "nat-wrong-address", "dst": "dnat-dead-target", "dport": "dnat-
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each rule behind one that decided, and for less than that, put before it."""
-    found = (
-        each for stop in _decided(loss) for each in (*_overtaken(loss, stop), *_asked_too_late(loss, stop))
+    decided = [*_decided(loss)]
+    found = chain(
+        chain.from_iterable(map(partial(_overtaken, loss), decided)),
+        chain.from_iterable(map(partial(_asked_too_late, loss), decided)),
+        _named_too_late(loss),
     )
     yield from islice(found, _MOST)
 
@@ -67,6 +70,40 @@ def _asked_too_late(loss: Loss, stop: Stop) -> Iterator[Repair]:
         called = where(each.table.chains, name=each.rule.leads_to)
         if called and not nat_rules.tests(each.rule) and any(map(_is_for_whoever, called[0].rules)):
             yield from _put_before(loss, stop, first, each)
+
+
+def _named_too_late(loss: Loss) -> Iterator[Repair]:
+    """A chain that speaks of the very address that is asked for, behind one by which the packet was led
+    elsewhere for its port alone.
+    """
+    for hop in nat_rules.rewriting(loss.prediction.request.hops, "dst"):
+        namespace = loss.snapshot.at(hop.namespace)
+        taken = nat_rules.statements(namespace, hop.thing)
+        met = where(loss.prediction.rules, namespace=hop.namespace, leg=Leg.REQUEST)
+        things = () if nat_rules.networks(taken, *nat_rules.TO) else chain.from_iterable(column(met, "rules"))
+        asked = next(column(where(hop.changes, field="dst"), "before"))
+        stop = Stop(_CODES["dst"], hop.place, loss.stop.text, hop.object)
+        for rules in filter(None, map(partial(nat_rules.from_on, namespace), things)):
+            for later in _naming(rules, asked):
+                yield from _put_before(loss, stop, rules[0], later)
+
+
+def _naming(rules: tuple[nat_rules.NatRule, ...], asked: str) -> Iterator[nat_rules.NatRule]:
+    """Those behind the first, which leads to a chain, that lead to one which speaks of an address, for all
+    that the first is for.
+    """
+    known = nat_rules.tests(rules[0].rule)
+    for each in rules[1:] if rules[0].rule.leads_to else ():
+        for called in where(each.table.chains, name=each.rule.leads_to):
+            implied = {*map(repr, nat_rules.tests(each.rule))} <= {*map(repr, known)}
+            if implied and any(map(partial(_speaks_of, asked), called.rules)):
+                yield each
+
+
+def _speaks_of(address: str, rule: Rule) -> bool:
+    """Whether a rule is for what is sent to one address."""
+    named = nat_rules.networks(rule.statements, *nat_rules.TO)
+    return bool(named) and {each.partition("/")[0] for each in named} == {address}
 
 
 def _is_for_whoever(rule: Rule) -> bool:

@@ -1,0 +1,70 @@
+"""A rule that accepts what goes to, or comes from, a bridge and its network, as a tool writes one for each of
+its bridges; one has none. Pure.
+
+See: iptables(8), -i, -o, -s, -d; nft(8), META EXPRESSIONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.diagnose import nat_rules, rule_words
+from netprobe.diagnose.nat_rules import NatRule
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Link, Namespace, Object
+from netprobe.model.lookup import column, where
+from netprobe.predict import prefix
+
+from .sets import REFUSED
+
+
+class _Side(Struct, frozen=True):
+    """By what a rule names the bridge and the network of one side."""
+
+    interface: tuple[str, str]
+    network: tuple[str, str]
+
+
+_SIDES = (
+    _Side(("oifname", "meta oifname"), nat_rules.TO),
+    _Side(("iifname", "meta iifname"), nat_rules.FROM),
+)
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each rule for a bridge beside, once more for the one that the packet comes from or goes to."""
+    routed = where(loss.prediction.routed, namespace=loss.here.name, leg=loss.prediction.leg)[-1:]
+    accepting = nat_rules.of_kind(loss.here.tables, "accept") if loss.stop.code in REFUSED else ()
+    for rule, last, side in product(accepting, routed, _SIDES):
+        link, address = {0: (loss.out(last), last.dst), 1: (last.iif, last.src)}[_SIDES.index(side)]
+        if link is not None and _is_for_one(loss.here, rule, side):
+            yield from _once_more(loss, rule, side, link, address)
+
+
+def _is_for_one(namespace: Namespace, rule: NatRule, side: _Side) -> bool:
+    """Whether a rule asks for an interface and the network that is on it, and for nothing else."""
+    asked = {*column(nat_rules.tests(rule.rule), "key")}
+    links = [*filter(None, map(namespace.link_named, nat_rules.said(rule.statements, *side.interface)))]
+    named = {*nat_rules.networks(rule.statements, *side.network)}
+    own = {prefix.network_of(each) for link in links for each in namespace.addresses_of(link)}
+    return asked <= {*side.interface, *side.network} and bool(named) and named <= own
+
+
+def _once_more(loss: Loss, rule: NatRule, side: _Side, link: Link, address: str) -> Iterator[Repair]:
+    thing, here = rule.decision.object, loss.here
+    (name,) = nat_rules.said(rule.statements, *side.interface)
+    (network,) = nat_rules.networks(rule.statements, *side.network)
+    near = [
+        each for each in map(prefix.network_of, here.addresses_of(link)) if prefix.contains(each, address)
+    ]
+    for other in near if link.kind == getattr(here.link_named(name), "kind", None) else ():
+        fix = rule_words.put_beside_with(thing, rule.rule, {name: link.name, network: other})
+        named = " ".join(word for command in fix for word in command.words)
+        text = f"{thing.id} of {here.name} accepts this for {name}; no rule does so for {link.name}"
+        missing, proof = Object("rule", named, f"{named} (missing)"), (thing.text, loss.stop.text)
+        made = replace(loss.stop, text=text, object=missing, commands=fix, proof=proof, advice="")
+        yield from loss.repair(made, Merit.RESTORES, agreeing=1)
