@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from literal_rules import iptables
 from networks import edited, local, tutorial, via
-from test_beside import chosen, lines
+from test_beside import chosen, kernel, lines
 from test_policy_siblings import sorted_rules
 from test_published import cause, fix, web
 
@@ -182,3 +182,74 @@ def test_a_mac_that_several_were_given_is_the_one_that_an_interface_had(known_to
     said = chosen(snapshot, "c2", "172.17.0.2")
     assert (said.code, said.thing.kind) == ("neigh-wrong-entry", code)
     assert (lines(said) == [f"ip link set dev eth0 address {given}"]) is (code == "link")
+
+
+TO_ONE = """*nat
+:PREROUTING ACCEPT [0:0]
+:GUEST - [0:0]
+-A PREROUTING -i br0 -j GUEST
+-A GUEST -p tcp -m tcp --dport 22 -j DNAT --to-destination 172.17.0.2
+-A GUEST -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.{other}
+COMMIT"""
+
+
+@pytest.mark.parametrize(("other", "listening", "led"), [(2, 8080, True), (3, 8080, False), (2, 8081, False)])
+def test_a_port_that_lacks_among_those_of_one_station(other: int, listening: int, led: bool) -> None:
+    there = edited(edited(tutorial(), "c1", sockets=(web(listening),)), "host", ruleset=iptables(TO_ONE.format(other=other)), sockets=())
+    line = "iptables -t nat -A GUEST -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2"
+    assert (fix(cause(there, "red", "10.0.0.1", 8080)) == [line]) is led
+
+
+def test_a_bridge_has_the_network_that_is_elsewhere_as_well() -> None:
+    """What is on the bridge keeps its network: the one address alone is led to where all else goes."""
+    elsewhere = tutorial()["internet"]
+    far = (*elsewhere.addresses, InterfaceAddress(1, "172.17.5.5", 32))
+    there = edited(tutorial(), "internet", addresses=far, routes=(*elsewhere.routes, *local("172.17.5.5")))
+    host = there["host"]
+    routes = tuple(each for each in host.routes if each.dst != "172.17.0.0/16")
+    there = edited(there, "host", routes=(*routes, kernel("172.17.0.0/16", 5)))
+    said = chosen(there, "host", "172.17.5.5")
+    assert (said.code, said.thing.id) == ("route-overlap", "172.17.0.0/16 dev docker0")
+    assert lines(said) == ["ip route add 172.17.5.5/32 via 203.0.113.1 dev eth0"]
+
+
+LATE = """*filter
+:FORWARD ACCEPT [0:0]
+:MARKS - [0:0]
+-A FORWARD -j MARKS
+-A FORWARD -p tcp -m tcp --dport 179 -j ACCEPT
+-A FORWARD -j REJECT --reject-with icmp-host-prohibited
+-A FORWARD -m mark --mark 0x20000/0x20000 -j ACCEPT
+-A MARKS -j MARK --set-xmark {mark}/{mark}
+COMMIT"""
+
+
+@pytest.mark.parametrize(("mark", "late"), [("0x20000", True), ("0x40000", False)])
+def test_what_is_marked_is_accepted_too_late(mark: str, late: bool) -> None:
+    """Put before the rule that refuses, and not before those that mark."""
+    said = lines(chosen(edited(tutorial(), "host", ruleset=iptables(LATE.format(mark=mark))), "red", "8.8.8.8"))
+    assert ("iptables -I FORWARD 3 -m mark --mark 0x20000/0x20000 -j ACCEPT" in said) is late
+
+
+ASKED_FOR = """*filter
+:FORWARD DROP [0:0]
+:VPN - [0:0]
+-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -j VPN
+-A VPN -m mark --mark 0x40000/0xff0000 -j ACCEPT
+{more}COMMIT
+*nat
+:POSTROUTING ACCEPT [0:0]
+{also}COMMIT"""
+ALSO = "-A POSTROUTING -m mark --mark 0x40000/0xff0000 -j MASQUERADE\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "also", "lost"),
+    [("", ALSO, True), ("", "", False), ("-A VPN -i docker0 -j MARK --set-xmark 0x40000/0xff0000\n", ALSO, False)],
+)
+def test_a_mark_that_two_ask_for_and_nothing_gives(more: str, also: str, lost: bool) -> None:
+    """One alone may ask for what programs give."""
+    there = edited(tutorial(), "host", ruleset=iptables(ASKED_FOR.format(more=more, also=also)))
+    line = "iptables -I VPN 1 -i br0 -j MARK --set-xmark 0x40000/0xff0000"
+    assert (lines(chosen(there, "red", "8.8.8.8")) == [line]) is lost

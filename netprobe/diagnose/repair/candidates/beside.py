@@ -33,6 +33,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from _by_its_gateways(loss, routed, link)
     for routed in where(loss.prediction.routed[-1:], gateway=None):
         yield from _behind_a_router(loss, routed)
+        yield from _taken_for_its_own(loss, routed)
 
 
 def led_past(loss: Loss, routed: Routed) -> Iterator[Repair]:
@@ -124,6 +125,30 @@ def _behind_a_router(loss: Loss, routed: Routed) -> Iterator[Repair]:
         )
         stop = lost("no-route", namespace.name, found.link, Stage.ROUTE, text, object=thing, fix=fix)
         yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _taken_for_its_own(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """A network that a bridge of this namespace has, and that is elsewhere as well: who is there would be
+    reached by where all else goes. The address alone is led there: stations of the bridge keep their network.
+    """
+    namespace, wide, out = loss.snapshot[routed.namespace], routed.decision.route, loss.out(routed)
+    there = routed.dst in loss.owned and loss.stop.code == "neigh-no-answer"
+    if not there or wide is None or wide.protocol != "kernel" or out is None or out.kind != "bridge":
+        return
+    others = replace(namespace, routes=those_not_in(namespace.routes, (wide,)))
+    usual = fib.best(others, fib.MAIN, RouteQuery(None, routed.dst))
+    for leg in but(usual.nexthops if usual is not None else (), via=None):
+        link, target = namespace.link(leg.index), f"{routed.dst}/{prefix.bits(routed.dst)}"
+        named = " ".join(followed(namespace, routed)[0])
+        text = (
+            f"{out.name} of {namespace.name} has the network {wide.dst}, which is elsewhere too:"
+            f" {routed.dst} is not beside it"
+        )
+        words = (target, "via", leg.via or "", "dev", name_of(link))
+        fix = (fixes.ip(routed.dst, "route", "add", *words),)
+        thing = Object("route", named, named)
+        stop = lost("route-overlap", namespace.name, out, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.ADDS)
 
 
 def _known_to(loss: Loss, router: str, dst: str) -> Route | None:

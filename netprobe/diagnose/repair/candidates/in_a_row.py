@@ -1,5 +1,5 @@
 """A port that lacks in a row of published ones, each of which leads to another station: there is one to which
-none leads, and which listens as the others do. Pure.
+none leads, and which listens as the others do; or that lacks among those which all lead to one station. Pure.
 
 See: iptables-extensions(8), DNAT; nft(8), NAT STATEMENTS.
 """
@@ -42,6 +42,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         if namespace.owner_of(flow.dst) is not None:
             for row in _rows(namespace, flow):
                 yield from _one_more(loss, namespace, flow, row)
+            yield from _to_the_same(loss, namespace, flow)
 
 
 def _rows(namespace: Namespace, flow: Flow) -> Iterator[tuple[_Led, ...]]:
@@ -63,20 +64,57 @@ def _led(rule: NatRule) -> Iterator[_Led]:
             yield _Led(rule, int(ports[0]), each.value, int(to))
 
 
+def _to_the_same(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repair]:
+    """The rule of a chain that leads several ports to the same ports of one station and does nothing else,
+    for one more on which that station listens.
+    """
+    found = nat_rules.rules_of_nat(namespace, "prerouting", flow.dst)
+    for rules in grouped(found, lambda each: (each.table.key, each.chain.name)).values():
+        led = [(each, _kept(each)) for each in rules]
+        stations = {to for _, (to, _) in led}
+        ports = {port for _, (_, port) in led}
+        station, last = next(iter(stations)), rules[-1]
+        alike = len(stations) == 1 and len(ports) == len(rules) >= _ALIKE
+        if alike and str(flow.dport) not in ports and _listens(loss, station, flow):
+            new = {led[-1][1][1]: str(flow.dport)}
+            text = f"{namespace.name} leads {len(rules)} ports to {station}, and not {flow.dport}"
+            yield from _with(loss, namespace, last, new, text, Merit.RESTORES)
+
+
+def _kept(rule: NatRule) -> tuple[str, str]:
+    """The station to which a rule leads one port of it, and that port; nothing of any other rule."""
+    ports = nat_rules.said(rule.statements, *PORT_KEYS)
+    for each in where(rule.statements, kind="dnat"):
+        if len(ports) == 1 and ports[0].isdigit() and each.port is None and nat_rules.is_prefix(each.value):
+            return each.value, ports[0]
+    return "", ""
+
+
+def _listens(loss: Loss, station: str, flow: Flow) -> bool:
+    there = (loss.snapshot[name].waiting(flow.protocol.value) for name in loss.bearers(station or None))
+    return any(has(sockets, port=flow.dport) for sockets in there)
+
+
+def _with(
+    loss: Loss, namespace: Namespace, rule: NatRule, new: dict[str, str], text: str, merit: Merit
+) -> Iterator[Repair]:
+    """The rule once more, with some words in the place of others."""
+    thing, place = rule.decision.object, Place(namespace.name, None, Stage.PREROUTING)
+    fix = rule_words.appended(thing, rule.rule, new)
+    missing = rule_words.missing(fix)
+    stop = Stop("dnat-missing", place, text, missing, fix, (thing.text, loss.stop.text))
+    yield from loss.repair(stop, merit, agreeing=_ALIKE)
+
+
 def _one_more(loss: Loss, namespace: Namespace, flow: Flow, row: tuple[_Led, ...]) -> Iterator[Repair]:
     last, lacking = row[-1], _without_a_rule(loss, namespace, flow, row)
     for address in sole(lacking):
-        thing = last.rule.decision.object
         new = {last.target: _at(address, last.to), str(last.port): str(flow.dport)}
-        fix = rule_words.appended(thing, last.rule.rule, new)
         text = (
             f"{namespace.name} publishes port {last.to} of {len(row)} stations beside {address}, each by a"
             f" port of its own, and does not lead {flow.dport} to it"
         )
-        place = Place(namespace.name, None, Stage.PREROUTING)
-        missing = rule_words.missing(fix)
-        stop = Stop("dnat-missing", place, text, missing, fix, (thing.text, loss.stop.text))
-        yield from loss.repair(stop, Merit.RESTORES, agreeing=len(row))
+        yield from _with(loss, namespace, last.rule, new, text, Merit.RESTORES)
 
 
 def _without_a_rule(loss: Loss, namespace: Namespace, flow: Flow, row: tuple[_Led, ...]) -> list[str]:

@@ -32,6 +32,7 @@ _MOST = 16  # rules of a table: who has more of them has left them for others
 _LOOKED_AT = 64  # networks that are asked for
 _IN, _OUT = ("iifname", "meta iifname"), ("oifname", "meta oifname")
 _FROM, _TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
+_MARKS = ("meta mark", "ct mark")
 _STATUS = ("ct status", "xt ctstatus", "xt ctstate", "ct state")
 _ASKED = (*_IN, *_OUT, *_FROM, *_TO, *PORT_KEYS)
 
@@ -62,12 +63,13 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _is_for(loss: Loss, routed: Routed, rule: nat_rules.NatRule) -> bool:
     """Whether a rule names the sender, the goal or the way in of a packet, as far as its words tell; or
-    accepts what is published, where it is.
+    accepts what is published, where it is, or what has a mark: the walk tells whether this one has.
     """
     steps = rule.statements
     networks = nat_rules.networks(steps, *_FROM), nat_rules.networks(steps, *_TO)
     named = prefix.within(networks[0], routed.src) or prefix.within(networks[1], routed.dst)
-    return named or name_of(routed.iif) in nat_rules.said(steps, *_IN) or _is_published(loss, rule)
+    came = name_of(routed.iif) in nat_rules.said(steps, *_IN)
+    return named or came or _is_published(loss, rule) or _asks_for_a_mark(steps)
 
 
 def _is_published(loss: Loss, rule: nat_rules.NatRule) -> bool:
@@ -83,13 +85,19 @@ def _particular(chains: tuple[Chain, ...]) -> tuple[tuple[Chain, Rule, str], ...
 
 
 def _is_particular(placed: tuple[Chain, Rule, str]) -> bool:
-    """Whether a rule accepts, and asks for several things, or for what is published; to ask for a connection
-    besides a network is several.
+    """Whether a rule accepts, and asks for several things, or for what is published, or for a mark; to ask
+    for a connection besides a network is several.
     """
     steps = placed[1].statements
     networks = nat_rules.said(steps, *_FROM, *_TO)
     several = len(nat_rules.said(steps, *_ASKED)) + bool(networks and among(steps, key=_STATUS)) > 1
-    return has(steps, kind="accept") and (several or "dnat" in nat_rules.said(steps, *_STATUS))
+    given = "dnat" in nat_rules.said(steps, *_STATUS) or _asks_for_a_mark(steps)
+    return has(steps, kind="accept") and (several or given)
+
+
+def _asks_for_a_mark(steps: tuple[Statement, ...]) -> bool:
+    """Whether a rule is for what other rules have marked."""
+    return any(among(each.nodes, text=_MARKS) for each in where(steps, kind="match"))
 
 
 def _of_before(loss: Loss, routed: Routed, rule: nat_rules.NatRule) -> Iterator[Repair]:
@@ -109,15 +117,20 @@ def _of_before(loss: Loss, routed: Routed, rule: nat_rules.NatRule) -> Iterator[
 
 
 def _moved_up(loss: Loss, rule: nat_rules.NatRule) -> Iterator[Repair]:
-    """The rule before all others of its chain: what refuses stands before it."""
+    """The rule before all others of its chain: what refuses stands before it. One for a mark comes behind
+    those that give it.
+    """
     thing = rule.decision.object
     text = f"{thing.id} of {loss.here.name} would accept the packet, and comes too late: {loss.stop.text}"
     proof = (thing.text, loss.stop.text)
+    refusing = nat_rules.found(loss.here, loss.stop.thing)
     fix = rule_words.put_first(thing, rule.rule)
+    if refusing is not None and refusing in rule.chain.rules and _asks_for_a_mark(rule.statements):
+        fix = rule_words.put_before(thing, rule.rule, refusing)
     stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=proof, advice="")
     # what ends its chain has exceptions; what was put before others is odd itself
     excepted = not {"-I", "insert"}.isdisjoint(words_of(loss.stop.commands))
-    ends = excepted or _ends(rule.chain, nat_rules.found(loss.here, loss.stop.thing))
+    ends = excepted or _ends(rule.chain, refusing)
     meant = ends or _is_published(loss, rule)
     # it is for the packet as it is, and what is for others need not be for it
     yield from loss.repair(stop, Merit.restoring(meant), agreeing=2)
