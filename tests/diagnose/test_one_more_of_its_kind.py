@@ -8,8 +8,11 @@ from networks import edited, local, tutorial, via
 from test_beside import chosen, kernel, lines
 from test_policy_siblings import sorted_rules
 from test_published import cause, fix, web
+from test_repair import lost_in
 
-from netprobe.model import Chain, InterfaceAddress, Neighbour, PolicyRule, Rule, Ruleset, Snapshot, Statement, Table, Term
+from netprobe.diagnose.repair.candidates import as_its_peers
+from netprobe.diagnose.repair.repair import Loss
+from netprobe.model import Chain, InterfaceAddress, Neighbour, PolicyRule, Route, Rule, Ruleset, Snapshot, Statement, Table, Term
 
 
 def behind_a_proxy(**rules: object) -> Snapshot:
@@ -253,3 +256,27 @@ def test_a_mark_that_two_ask_for_and_nothing_gives(more: str, also: str, lost: b
     there = edited(tutorial(), "host", ruleset=iptables(ASKED_FOR.format(more=more, also=also)))
     line = "iptables -I VPN 1 -i br0 -j MARK --set-xmark 0x40000/0xff0000"
     assert (lines(chosen(there, "red", "8.8.8.8")) == [line]) is lost
+
+
+@pytest.mark.parametrize(
+    ("route", "says"),
+    [
+        (via("172.30.0.0/16", None, 2), ["ip route add 172.30.0.0/16 dev eth0"]),
+        (via("172.30.0.0/16", "203.0.113.9", 2), []),  # a gateway of its own
+        (kernel("172.30.0.0/16", 2), []),  # it is on that network itself
+        (via("172.30.0.0/16", None, 1), []),  # by an interface that is no cable to this one
+    ],
+)
+def test_a_route_that_the_peer_has_by_its_interface_of_the_same_name(route: Route, says: list[str]) -> None:
+    """A node of a cluster leads the network of services into the tunnel as the others do: what it asks there has another source."""
+    there = tutorial()
+    internet = there["internet"]
+    far = InterfaceAddress(1, "172.30.7.7", 32)
+    routes = (*internet.routes, *local("172.30.7.7"), route)
+    there = edited(there, "internet", addresses=(*internet.addresses, far), routes=routes)
+    drops = iptables("-A INPUT -s 203.0.113.0/24 -j DROP")
+    there = edited(there, "internet", ruleset=drops)
+    lost = lost_in(there, "host", "172.30.7.7")
+    assert lost.stop is not None
+    found = as_its_peers._of_peers(Loss.of(there, lost, lost.stop), lost.routed[0])
+    assert [" ".join(command.words) for each in found for command in each.stop.commands] == says
