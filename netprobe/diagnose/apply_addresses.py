@@ -7,12 +7,13 @@ __inet_del_ifa), net/ipv6/addrconf.c (inet6_addr_add, inet6_addr_del).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, Route, Snapshot
-from netprobe.model.lookup import all_but, but, column, exchanged, first, not_among, those_not_in, where
+from netprobe.model.lookup import all_but, but, column, exchanged, first, has, not_among, those_not_in, where
 from netprobe.predict import fib, ipv6, prefix
 
 from .order import Order, elsewhere, refuse_if
@@ -119,12 +120,19 @@ def with_addresses(order: Order, link: Link, addresses: tuple[InterfaceAddress, 
     before = order.namespace
     after = replace(before, addresses=addresses)
     lost = {*column(before.addresses_of(link), "address")} - {*column(addresses, "address")}
-    routes = with_made(before.routes, made(before, link), made(after, link))
+    stay = [*filter(partial(_is_of_another, after, link), before.routes)]
+    routes = (*stay, *with_made(all_but(before.routes, stay), made(before, link), made(after, link)))
     routes = not_among(routes, source=lost)
     order = order.with_fields(addresses=addresses, routes=routes)
     if before.addresses_of(link, 4) and not after.addresses_of(link, 4):
         order = _without_ip(order, link)
     return order.snapshot
+
+
+def _is_of_another(namespace: Namespace, link: Link, route: Route) -> bool:
+    """Whether an IPv4 address is local by another interface that has it: each has an entry of its own."""
+    entry = (route.type, route.version, link.index in route.indexes) == ("local", 4, False)
+    return entry and has(but(namespace.addresses, index=link.index), address=route.dst.removesuffix("/32"))
 
 
 def _without_ip(order: Order, link: Link) -> Order:

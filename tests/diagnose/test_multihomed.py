@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 from networks import edited, lo, local, tutorial, via
-from test_beside import chosen, lines
+from test_beside import chosen, kernel, lines
 from test_dispatched import dropping
 from test_of_which_table import of_two_sides
-from test_policy_siblings import by_table, rule, sorted_rules
+from test_policy_siblings import by_table, rule, sorted_rules, translating
+from test_repair import changed, lost_in
 
-from netprobe.model import PolicyRule, Route, Snapshot
+from netprobe.diagnose.repair.candidates import guests, missing_routes
+from netprobe.diagnose.repair.repair import Loss, Merit
+from netprobe.model import Bridge, InterfaceAddress, Leg, Link, PolicyRule, Route, Snapshot
+from netprobe.model.lookup import where
 
 
 def with_a_table(*routes: Route) -> Snapshot:
@@ -58,3 +62,141 @@ def test_a_route_has_the_source_that_the_others_of_its_maker_have(made: str) -> 
     cause = chosen(edited(snapshot, "c1", ruleset=dropping("INPUT", "-A INPUT -s 10.99.0.0/24 -j ACCEPT")), "red", "172.17.0.2")
     expected = "ip route replace 172.17.0.0/16 via 10.0.0.1 dev eth0 proto bird src 10.99.0.1"
     assert (cause.code, lines(cause) == [expected]) == {"bird": ("route-wrong-src", True), "boot": ("policy-drop", False)}[made]
+
+
+def as_a_guest(*rules: str, forwarding: str = "0") -> Snapshot:
+    """c2 is the containers' gateway, and knows nobody else; the host is a guest there."""
+    c1, c2 = tutorial()["c1"], tutorial()["c2"]
+    away = (*c1.routes[:-1], via("0.0.0.0/0", "172.17.0.3", 2))
+    snapshot = edited(tutorial(), "c1", routes=away, sysctls={"net.ipv4.ip_forward": forwarding})
+    snapshot = edited(snapshot, "c2", routes=c2.routes[:-1], sysctls={"net.ipv4.ip_forward": "1"})
+    return edited(snapshot, "host", ruleset=translating(*rules))
+
+
+WAN = "-A POSTROUTING -s 10.0.0.0/16 -o eth0 -j MASQUERADE"
+
+
+def test_a_guest_translates_whom_it_translates_elsewhere() -> None:
+    cause = chosen(as_a_guest(WAN), "red", "172.17.0.2")
+    assert (cause.code, lines(cause)) == ("nat-missing", ["iptables -t nat -A POSTROUTING -s 10.0.0.0/16 -o docker0 -j MASQUERADE"])
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        as_a_guest("-A POSTROUTING -o eth0 -j MASQUERADE"),  # whoever it is
+        as_a_guest("-A POSTROUTING -s 10.9.0.0/16 -o eth0 -j MASQUERADE"),
+        as_a_guest(WAN, forwarding="1"),  # of a router that lacks a route
+        edited(as_a_guest(WAN), "c1", routes=tutorial()["c1"].routes[:-1]),  # which has no way at all
+    ],
+)
+def test_a_router_translates_nobody_for_want_of_a_route(snapshot: Snapshot) -> None:
+    assert chosen(snapshot, "red", "172.17.0.2").code != "nat-missing"
+
+
+def of_a_prefix(*more: str) -> Snapshot:
+    """c1 sends all to c2, which sends what is from their prefix to the host."""
+    return changed(
+        "host: sysctl -w net.ipv6.conf.all.forwarding=1",
+        "host: ip address add fd00:b::9/64 dev docker0",
+        "host: ip address add fd00:203::2/64 dev eth0",
+        "internet: ip address add fd00:203::1/64 dev eth0",
+        "internet: ip -6 route add default via fd00:203::2",
+        "c1: ip address add fd00:b::2/64 dev eth0",
+        "c2: ip address add fd00:b::3/64 dev eth0",
+        "c1: ip -6 route add default via fd00:b::3",
+        *more,
+    )
+
+
+def test_what_is_sent_from_a_prefix_goes_by_the_router_that_others_beside_have_for_it() -> None:
+    """For all the world they have none: the other default route may be right for what is sent from elsewhere."""
+    snapshot = of_a_prefix("c2: ip -6 route add default from fd00:b::/64 via fd00:b::9")
+    cause = chosen(snapshot, "c1", "fd00:203::1")
+    assert (cause.code, lines(cause)) == ("no-route", ["ip -6 route add default from fd00:b::/64 via fd00:b::9 dev eth0"])
+
+
+def test_a_router_that_others_have_for_all_is_for_all() -> None:
+    cause = chosen(of_a_prefix("c2: ip -6 route add default via fd00:b::9"), "c1", "fd00:203::1")
+    assert (cause.code, lines(cause)) == ("route-wrong-nexthop", ["ip -6 route replace default via fd00:b::9 dev eth0 metric 1024"])
+
+
+def with_an_empty_bridge() -> Snapshot:
+    """The host has the containers' network at a bridge without ports as well, and that route comes first."""
+    host = tutorial()["host"]
+    links = (*host.links, Link(9, "libvirt", "bridge", "02:00:00:00:02:09", bridge=Bridge()))
+    addresses = (*host.addresses, InterfaceAddress(9, "172.17.0.1", 16))
+    known = [each for each in host.routes if each.dst != "172.17.0.0/16"]
+    routes = (*known, kernel("172.17.0.0/16", 9), kernel("172.17.0.0/16", 5))
+    return edited(tutorial(), "host", links=links, addresses=addresses, routes=routes)
+
+
+def test_of_two_interfaces_with_one_network_that_at_which_nobody_is_has_it_by_mistake() -> None:
+    cause = chosen(with_an_empty_bridge(), "host", "172.17.0.2")
+    assert (cause.code, lines(cause)) == ("route-overlap", ["ip address del 172.17.0.1/16 dev libvirt"])
+
+
+def test_a_table_for_an_address_has_the_network_of_that() -> None:
+    """The gateway of the table is nobody."""
+    c1 = tutorial()["c1"]
+    rules = sorted_rules(*c1.rules, PolicyRule(32765, 4, table=9, mask=0, src="172.17.0.2/32"))
+    routes = (*c1.routes[:-2], kernel("172.17.0.0/16", 2), via("0.0.0.0/0", "172.17.0.99", 2, table=9))
+    cause = chosen(edited(tutorial(), "c1", rules=rules, routes=routes), "host", "172.17.0.2")
+    assert (cause.code, lines(cause)) == ("no-route", ["ip route add 172.17.0.0/16 dev eth0 table 9"])
+
+
+def of_two_sites(*known: str) -> Snapshot:
+    """red sends from a network behind it; the host has routes to these others by red, and sends all else to the Internet."""
+    back = [f"host: ip route add {network} via 10.0.0.2" for network in known]
+    return changed(
+        "red: ip address add 10.9.0.5/24 dev lo",
+        "red: ip route replace default via 10.0.0.1 dev eth0 onlink src 10.9.0.5",
+        "internet: ip route add unreachable 10.0.0.0/8",
+        *back,
+    )
+
+
+@pytest.mark.parametrize(("known", "agreeing"), [((), 0), (("10.7.0.0/16", "10.8.0.0/16"), 2)])
+def test_a_router_that_knows_other_networks_behind_another_one_lacks_this_one(known: tuple[str, ...], agreeing: int) -> None:
+    """Neither the source nor the translation is at fault where the others are answered as they are."""
+    snapshot = of_two_sites(*known)
+    lost = lost_in(snapshot, "red", "172.17.0.2")
+    assert lost.stop is not None
+    found = [each for each in missing_routes.candidates(Loss.of(snapshot, lost, lost.stop)) if each.code == "reply-wrong-path"]
+    merit = Merit.RESTORES if agreeing else Merit.ADDS
+    assert [(each.agreeing, each.merit) for each in found[:1]] == [(agreeing, merit)]
+
+
+@pytest.mark.parametrize("rule", ["-A POSTROUTING -o wan -j MASQUERADE", ""])
+def test_between_routers_of_one_network_the_last_one_translates(rule: str) -> None:
+    """internet has a route to red's network by the host, and lacks that of the containers."""
+    snapshot = edited(tutorial(), "internet", ruleset=translating(*filter(None, (rule,))))
+    lost = lost_in(snapshot, "c1", "8.8.8.8")
+    assert lost.stop is not None
+    loss = Loss.of(snapshot, lost, lost.stop)
+    (router,) = where(loss.decisions, namespace="host", leg=Leg.REQUEST)
+    assert guests.is_known_beyond(loss, router) == bool(rule)
+
+
+def of_another_prefix(*known: str) -> Snapshot:
+    """The host has an address of a prefix from its provider's side, who leads the host's other one to it."""
+    return changed(
+        "host: ip address add fd00:b::1/64 dev docker0",
+        "host: ip address add 2001:db8:66::f/64 dev eth0",
+        "host: ip address add fd00:203::2/64 dev eth0",
+        "internet: ip address add fd00:203::1/64 dev eth0",
+        "internet: ip address add 2001:db8::8/128 dev lo",
+        "internet: ip -6 route add fd00:b::/64 via fd00:203::2",
+        "host: ip -6 route add default via fd00:203::1",
+        *known,
+    )
+
+
+def test_a_source_of_a_prefix_that_nobody_routes_is_no_source() -> None:
+    cause = chosen(of_another_prefix(), "host", "2001:db8::8")
+    assert (cause.code, lines(cause)) == ("route-wrong-src", ["ip address del 2001:db8:66::f/64 dev eth0"])
+
+
+def test_a_source_that_somebody_knows_is_one() -> None:
+    cause = chosen(of_another_prefix("c2: ip address add 2001:db8:66::3/64 dev eth0"), "host", "2001:db8::8")
+    assert cause.code != "route-wrong-src"

@@ -58,6 +58,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _remembered(loss)
     yield from doubled.captured(loss)
     yield from doubled.at_the_source(loss)
+    yield from doubled.of_an_empty_network(loss)
 
 
 def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iterator[Repair]:

@@ -1,6 +1,6 @@
-"""A route of a table that a policy rule chose, which takes a network for neighbours, while the same table has
-a gateway on that interface by which the network would be reached: the rule is meant, and the route is wrong.
-Pure.
+"""Tables that policy rules chose, and neighbours: a route that takes a network for neighbours, while the same
+table has a gateway on that interface by which it would be reached; and a table with a gateway on an interface
+that lacks the network there. The rules are meant. Pure.
 
 A host with an interface a provider has a table for each of its addresses. See: ip-rule(8), ip-route(8).
 """
@@ -8,6 +8,8 @@ A host with an interface a provider has a table for each of its addresses. See: 
 from __future__ import annotations
 
 from collections.abc import Iterator
+
+from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Namespace, Object, Route, RouteQuery, Stage
@@ -20,8 +22,9 @@ from .routes import followed, rests_on_a_rule
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """Each such route, taken away."""
+    """Each such route, taken away, and each such network."""
     for routed in filter(rests_on_a_rule, loss.decisions):
+        yield from _without_its_network(loss, routed)
         namespace, route = loss.snapshot[routed.namespace], routed.decision.route
         if (
             route is not None
@@ -39,6 +42,31 @@ def candidates(loss: Loss) -> Iterator[Repair]:
                 thing, fix = Object("route", named, named), (fixes.ip(route.dst, "route", "del", *words),)
                 stop = lost("route-overlap", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
                 yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _without_its_network(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """The network of a sender's own address, in the table for what it sends: that sends its neighbours'
+    packets to the gateway.
+    """
+    namespace, rule, route = loss.snapshot[routed.namespace], routed.decision.rule, routed.decision.route
+    near = fib.best(namespace, fib.MAIN, RouteQuery(None, routed.dst))
+    if rule is None or rule.src is None or route is None or near is None or near.protocol != "kernel":
+        return
+    if route.is_default and route.indexes == near.indexes and routed.gateway is not None:
+        leg, there = near.nexthops[0], replace(near, table=route.table, protocol="boot", scope="link")
+        words = fib.words(there, leg, namespace.link_of(leg))
+        named = " ".join(words)
+        text = (
+            f"table {route.table} of {namespace.name}, in which what is sent from {rule.src} is looked up,"
+            f" lacks the network {near.dst} itself, and has its gateway {routed.gateway}"
+        )
+        thing, fix = (
+            Object("route", named, f"{named} (missing)"),
+            (fixes.ip(near.dst, "route", "add", *words),),
+        )
+        link = namespace.link_of(leg)
+        stop = lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _is_near(namespace: Namespace, routed: Routed) -> bool:

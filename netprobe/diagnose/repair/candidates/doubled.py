@@ -81,6 +81,28 @@ def at_the_source(loss: Loss) -> Iterator[Repair]:
         yield from _in_its_place(loss, here, own, text)
 
 
+def of_an_empty_network(loss: Loss) -> Iterator[Repair]:
+    """An address on an interface at which nobody is, of a network that another interface has as well, with
+    stations: packets for these go where nobody is.
+    """
+    for routed in where(loss.decisions, gateway=None):
+        namespace, out = loss.snapshot[routed.namespace], loss.out(routed)
+        if out is None or loss.others(namespace.name, out):
+            continue
+        near = but(where(namespace.addresses, scope="global"), index=out.index)
+        same = (each for each in near if prefix.contains(prefix.network_of(each), routed.dst))
+        peopled = [
+            each for each in filter(None, map(namespace.link_of, same)) if loss.others(namespace.name, each)
+        ]
+        for own in where(namespace.addresses, index=out.index) if peopled else ():
+            if prefix.contains(prefix.network_of(own), routed.dst):
+                text = f"{namespace.name} has {own.written} on {out.name}, at which nobody is, and elsewhere"
+                named = f"{own.written} dev {out.name}"
+                thing, fix = Object("address", named, named), (fixes.address("del", own, out),)
+                stop = lost("route-overlap", namespace.name, out, Stage.ROUTE, text, object=thing, fix=fix)
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=len(peopled))
+
+
 def _in_its_place(loss: Loss, namespace: Namespace, own: InterfaceAddress, text: str) -> Iterator[Repair]:
     """The only address of an interface, which another one has as well, gone for one of the segment's network:
     which one, the reader knows.

@@ -85,9 +85,16 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
                 stop = _missing_route(loss, routed, network, hop, name)
                 hidden = _is_hidden(loss, routed, (loss.snapshot[name], station))
                 merit = Merit.ADDS if hidden else _merit_of_missing(loss, routed, stop.code)
-                yield from loss.repair(stop, merit)
+                siblings = len(_back_by(namespace, via)) if stop.code == "reply-wrong-path" else 0
+                merit = Merit.RESTORES if siblings and merit is Merit.ADDS and not hidden else merit
+                yield from loss.repair(stop, merit, agreeing=siblings)
                 if stop.code == "reply-wrong-path" and network != routed.dst:
                     yield from loss.repair(_for_one(loss, routed, stop, hop), Merit.ADDS)
+
+
+def _back_by(namespace: Namespace, via: str) -> tuple[Route, ...]:
+    """The routes to other networks behind a router: so is the way back to this one."""
+    return where(namespace.routes, gateways=[via], is_written=True, type="unicast", table=fib.MAIN)
 
 
 def _as_others(loss: Loss, routed: Routed) -> Iterator[Repair]:

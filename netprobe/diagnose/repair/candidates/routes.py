@@ -349,7 +349,7 @@ def gateways(loss: Loss, namespace: Namespace, link: Link, route: Route) -> Coun
     used = (
         leg.via
         for name, station in loss.others(namespace.name, link)
-        for other in where(loss.snapshot[name].routes, dst=route.dst, table=fib.MAIN)
+        for other in where(loss.snapshot[name].routes, dst=route.dst, origin=route.origin, table=fib.MAIN)
         for leg in where(other.nexthops, index=station.index)
     )  # fmt: skip
     known = Counter(each.address for each in written if prefix.contains(route.dst, each.address))

@@ -6,16 +6,17 @@ See: RFC 6724, 5; net/ipv6/addrconf.c (ipv6_get_saddr_eval); net/ipv4/devinet.c 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import filterfalse
+from functools import partial
+from itertools import chain, filterfalse
 from operator import attrgetter
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
-from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Stage
+from netprobe.model import Command, InterfaceAddress, Leg, Link, Namespace, Object, Route, Stage
 from netprobe.model.lookup import among, but, column, has, holding, where
-from netprobe.predict import fib, fixes
+from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
@@ -26,6 +27,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """Each address that would be the source, but for what it is, or for what is preferred to it."""
     yield from _deprecated(loss)
     yield from _lasting(loss)
+    yield from _unrouted(loss)
     refused = loss.stop.code in sets.REFUSED and loss.version == 4
     for routed in where(loss.decisions, iif=None) if refused else ():
         yield from _known_there(loss, routed)
@@ -93,6 +95,38 @@ def _lasting(loss: Loss) -> Iterator[Repair]:
             "route-wrong-src", namespace.name, link, Stage.ROUTE, f"{text}: {named}", object=thing, fix=fix
         )
         yield from loss.repair(stop, Merit.restoring(known))
+
+
+def _unrouted(loss: Loss) -> Iterator[Repair]:
+    """An IPv6 address of a prefix that nobody else has, or has a route to: without it another one would be
+    the source. Interfaces take prefixes that they hear of, whether anybody leads there or not (RFC 4862).
+    """
+    name, source = loss.probe.source.namespace, loss.probe.source.address or ""
+    namespace = loss.snapshot.at(name)
+    for own in where(namespace.addresses, address=source, scope="global", version=6):
+        others = but(loss.snapshot.namespaces.values(), name=name)
+        known = chain.from_iterable((*each.addresses, *_networks(each)) for each in others)
+        network = prefix.network_of(own)
+        for link in (
+            () if any(map(partial(_is_of, network), known)) else where(namespace.links, index=own.index)
+        ):
+            text = f"{name} sends from {source}, an address of {network}, to which nobody in sight has a way"
+            thing = Object("address", f"{own.written} dev {link.name}", own.written)
+            fix = (fixes.address("del", own, link),)
+            stop = lost("route-wrong-src", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+            yield from loss.repair(stop, Merit.RESTORES, leg=Leg.REPLY)
+
+
+def _networks(namespace: Namespace) -> tuple[Route, ...]:
+    """Where a namespace leads to, but to all the world."""
+    return where(namespace.routes, is_to_a_network=True, version=6)
+
+
+def _is_of(network: str, known: InterfaceAddress | Route) -> bool:
+    """Whether an address is of a network, or a route leads there."""
+    if isinstance(known, Route):
+        return prefix.holds(known.dst, network)
+    return known.version == 6 and prefix.contains(network, known.address)
 
 
 def _deprecated(loss: Loss) -> Iterator[Repair]:

@@ -35,7 +35,7 @@ from netprobe.model.lookup import among, but, column, find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.trace import Routed
 
-from . import sets, surplus
+from . import guests, sets, surplus
 
 # Ends of an answer that tell that its destination is not known there.
 _NO_WAY_BACK = {
@@ -93,7 +93,7 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
     network = None if _all_need_it(namespace, out, private) else _network_of(namespace, router, private)
     target = loss.prediction.target
     first = named.code != "nat-missing" or any(nat_rules.exempting(namespace, source, target))
-    merit = _merit(loss, namespace, named, source, expected)
+    merit = _merit(loss, router, named, source, expected)
     if named.code == "nat-wrong-match":
         yield from _without_exemption(loss, namespace, named, source, merit)
         yield from _with_less_exempted(loss, namespace, named, source, merit)
@@ -108,9 +108,11 @@ def _before(made: Hop | None, source: str) -> str:
     return change.before if change is not None else source
 
 
-def _merit(loss: Loss, namespace: Namespace, named: Stop, source: str, expected: bool) -> Merit:
-    missing = named.code == "nat-missing"
-    due = _is_unknown_there(loss, source) and not (missing and _is_routed(loss, namespace, source, expected))
+def _merit(loss: Loss, router: Routed, named: Stop, source: str, expected: bool) -> Merit:
+    missing, namespace = named.code == "nat-missing", loss.snapshot[router.namespace]
+    wanted = expected or guests.translates_elsewhere(loss, router, source)
+    wanted = wanted and not guests.is_known_beyond(loss, router)
+    due = _is_unknown_there(loss, source) and not (missing and _is_routed(loss, namespace, source, wanted))
     by_name = _is_spared_by_name(namespace, named, loss.prediction.target)
     mistaken = by_name or any(map(partial(surplus.is_by_mistake, loss), loss.asked(Leg.REPLY)))
     passed_by = missing and _is_passed_by(loss, namespace, source)

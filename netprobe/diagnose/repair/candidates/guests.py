@@ -1,0 +1,59 @@
+"""Who leads a network of its own into one in which it is a guest, nobody's gateway, or to a router that knows
+other networks behind it. Pure.
+
+A server of a VPN in a LAN translates its clients, for no station there knows them; between two sites nothing
+is translated.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from netprobe.diagnose import nat_rules
+from netprobe.diagnose.repair.repair import Loss
+from netprobe.model import Leg, Namespace
+from netprobe.model.lookup import where
+from netprobe.predict import fib, prefix
+from netprobe.predict.arp_reply import is_router
+from netprobe.predict.trace import Routed
+
+
+def translates_elsewhere(loss: Loss, router: Routed, source: str) -> bool:
+    """Whether a guest right beside the destination, a station, translates the network of a source by rules
+    that name it, for other ways out: so it is to do here as well.
+    """
+    if loss.prediction.leg is not Leg.REPLY or router.gateway is not None:
+        return False
+    stations = [*map(loss.snapshot.at, loss.bearers(loss.prediction.target))]
+    led = all(map(partial(_is_led_by_another, loss.snapshot[router.namespace]), stations))
+    return bool(stations) and led and _is_named(loss, router, source)
+
+
+def _is_led_by_another(guest: Namespace, station: Namespace) -> bool:
+    """Whether a station, which is no router itself, has gateways, and the guest is none of them."""
+    led = any(station.gateways) and not any(map(guest.address, station.gateways))
+    return led and not any(is_router(station, version) for version in (4, 6))
+
+
+def _is_named(loss: Loss, router: Routed, source: str) -> bool:
+    namespace = loss.snapshot[router.namespace]
+    rules = nat_rules.rules_of_nat(namespace, "postrouting", source, "snat", "masquerade")
+    named = (nat_rules.networks(each.statements, *nat_rules.FROM) for each in rules)
+    return any(prefix.within(each, source) for each in named)
+
+
+def is_known_beyond(loss: Loss, router: Routed) -> bool:
+    """Whether the next router translates what leaves it, and has routes to private networks by way of this
+    one: what is behind is routed.
+    """
+    here, version = loss.snapshot[router.namespace], prefix.version(router.dst)
+    nexts = map(loss.snapshot.at, loss.bearers(router.gateway) if router.gateway is not None else ())
+    translating = (each for each in nexts if nat_rules.translates(each, version))
+    return any(map(partial(_leads_back, here), translating))
+
+
+def _leads_back(here: Namespace, there: Namespace) -> bool:
+    """Whether a namespace has routes to private networks by way of this one."""
+    routes = where(there.routes, is_written=True, type="unicast", table=fib.MAIN)
+    back = (each.dst for each in routes if any(map(here.address, each.gateways)))
+    return any(nat_rules.is_private(each.partition("/")[0]) for each in back)

@@ -1,0 +1,63 @@
+"""A route for the packets of one prefix alone, which others beside have, and this station lacks: each prefix
+is routed by who gave it. Pure.
+
+See: ip-route(8), from; RFC 8028; RFC 2827.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Link, Namespace, Object, Route, Stage
+from netprobe.model.lookup import but, where
+from netprobe.predict import fib, fixes, prefix
+from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
+
+_Way = tuple[str, str, str]
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each such route, by the gateway that the others use."""
+    for routed in but(loss.prediction.routed, src=""):
+        namespace = loss.snapshot[routed.namespace]
+        for link in where(namespace.outward, up=True):
+            known = Counter(_beside(loss, namespace, link, routed))
+            for way, agreeing in (known - Counter(_ways(namespace, link, routed))).items():
+                yield from _lacking(loss, namespace, link, way, agreeing)
+
+
+def _beside(loss: Loss, namespace: Namespace, link: Link, routed: Routed) -> Iterator[_Way]:
+    for name, station in loss.others(namespace.name, link):
+        yield from _ways(loss.snapshot[name], station, routed)
+
+
+def _ways(station: Namespace, link: Link, routed: Routed) -> Iterator[_Way]:
+    """(the destinations, the sources, the gateway) of each such route for a packet by an interface."""
+    for route in but(where(station.routes, type="unicast", table=fib.MAIN), origin=None):
+        for leg in but(where(route.nexthops, index=link.index), via=None):
+            if _is_for(route, routed) and leg.via is not None and route.origin is not None:
+                yield route.dst, route.origin, leg.via
+
+
+def _is_for(route: Route, routed: Routed) -> bool:
+    ends = ((route.origin or "", routed.src), (route.dst, routed.dst))
+    return all(prefix.contains(*each) for each in ends)
+
+
+def _lacking(loss: Loss, namespace: Namespace, link: Link, way: _Way, agreeing: int) -> Iterator[Repair]:
+    dst, origin, via = way
+    target = "default" if prefix.length(dst) == 0 else dst
+    named = f"{target} from {origin} via {via} dev {link.name}"
+    text = (
+        f"{namespace.name} lacks the route {named}, which {agreeing} beside it have: what it sends from"
+        f" {origin} goes to another router"
+    )
+    thing, fix = (
+        Object("route", named, f"{named} (missing)"),
+        (fixes.ip(dst, "route", "add", *named.split()),),
+    )
+    stop = lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing)
