@@ -526,3 +526,25 @@ def test_a_source_that_a_router_gave_is_no_station_of_a_list() -> None:
     lets_in = "*filter\n:INPUT DROP [0:0]\n-A INPUT -s 172.17.0.3/32 -j ACCEPT\nCOMMIT"
     there = edited(edited(tutorial(), "host", ruleset=iptables(to_c1)), "c1", ruleset=iptables(lets_in))
     assert not any("-A INPUT -s 172.17.0.1" in line for line in lines(chosen(there, "red", "172.17.0.2")))
+
+
+LISTS = """*filter
+:OUTPUT ACCEPT [0:0]
+:OUT - [0:0]
+:VPN - [0:0]
+:LAN - [0:0]
+-A OUTPUT -j OUT
+-A OUT -o lo -j ACCEPT
+-A OUT -j VPN
+-A OUT -j LAN
+-A OUT -j DROP
+-A VPN -d 192.0.2.7/32 -p udp -m udp --dport 2049 -j ACCEPT
+-A LAN -d {known} -j ACCEPT
+COMMIT"""
+
+
+@pytest.mark.parametrize(("known", "new"), [("224.0.0.0/4", "172.17.0.0/16"), ("192.0.2.1/32", "172.17.0.3")])
+def test_a_list_of_networks_before_all_else_is_refused_gets_the_one_beside(known: str, new: str) -> None:
+    routes = (*(each for each in tutorial()["c1"].routes if each.dst != "172.17.0.0/16"), kernel("172.17.0.0/16", 2))
+    cause = chosen(edited(tutorial(), "c1", routes=routes, ruleset=iptables(LISTS.format(known=known))), "c1", "172.17.0.3")
+    assert lines(cause) == [f"iptables -A LAN -d {new} -j ACCEPT"]

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Chain, Flow, Object, RouteQuery, Rule, Statement, Table
-from netprobe.model.lookup import among, has, sole, where
+from netprobe.model import Chain, Flow, Leg, Object, RouteQuery, Rule, Statement, Table
+from netprobe.model.lookup import among, column, has, sole, where
 from netprobe.predict import fib, prefix
 from netprobe.rules.naming import rule_decision
 
@@ -30,15 +30,22 @@ _ENDS = {"accept", "return", "note", "counter"}
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """An entry like the others, for what the packet has, in each list before the rule that refused it."""
-    hops = where(loss.hops, namespace=loss.here.name) if loss.stop.code in sets.REFUSED else ()
-    for last, refusing in product(hops[-1:], nat_rules.from_on(loss.here, loss.stop.thing)[:1]):
+    flows = _refused(loss) if loss.stop.code in sets.REFUSED else ()
+    for flow, refusing in product(flows, nat_rules.from_on(loss.here, loss.stop.thing)[:1]):
         for chain in filter(_is_list, _called_before(refusing)):
-            more = (_one_more(loss, refusing.table, chain, each, last.flow) for each in chain.rules)
+            more = (_one_more(loss, refusing.table, chain, each, flow) for each in chain.rules)
             yield from islice(joined.from_iterable(more), _MOST)
-    for last, table in product(hops[-1:], where(loss.here.tables, name=policy_of(loss.stop.thing))):
+    for flow, table in product(flows, where(loss.here.tables, name=policy_of(loss.stop.thing))):
         entries = ((chain, each) for chain in table.chains for each in filter(_is_entry, chain.rules))
-        more = (_as_others(loss, table, chain, each, last.flow) for chain, each in entries)
+        more = (_as_others(loss, table, chain, each, flow) for chain, each in entries)
         yield from islice(joined.from_iterable(more), _MOST)
+
+
+def _refused(loss: Loss) -> tuple[Flow, ...]:
+    """The packet as it was refused; what its sender refused itself has made no hop."""
+    hops = where(loss.hops, namespace=loss.here.name)
+    sent = loss.prediction.leg is Leg.REQUEST and not loss.hops
+    return (*column(hops[-1:], "flow"), *((replace(loss.probe.flow(), dst=loss.goal),) if sent else ()))
 
 
 def policy_of(thing: Object) -> str | None:
@@ -88,7 +95,7 @@ def _called_before(refusing: NatRule) -> Iterator[Chain]:
     """The chains that rules before this one lead to, for all that it would refuse."""
     asked = nat_rules.tests(refusing.rule)
     before = takewhile(partial(ne, refusing.rule), refusing.chain.rules)
-    calls = (each.leads_to for each in before if asked and nat_rules.tests(each) == asked)
+    calls = (each.leads_to for each in before if nat_rules.tests(each) == asked)
     return filter(None, map(refusing.table.chain, calls))
 
 
@@ -104,12 +111,21 @@ def _is_entry(rule: Rule) -> bool:
 
 def _one_more(loss: Loss, table: Table, chain: Chain, entry: Rule, flow: Flow) -> Iterator[Repair]:
     thing = rule_decision(table, chain, entry, loss.stop.place.stage.value).object
-    for old, new in _instead(nat_rules.tests(entry), flow):
+    for old, alone in _instead(nat_rules.tests(entry), flow):
+        new = _as_wide(loss, old, alone)
         text = f"{thing.id} of {loss.here.name} lets {old} through, as others are; no rule does {new}"
         proof = (thing.text, loss.stop.text)
         fix = rule_words.appended(thing, entry, {old: new})
         stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=proof, advice="")
         yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _as_wide(loss: Loss, old: str, alone: str) -> str:
+    """What an entry for a network is to be for: the one beside the namespace in which an address is."""
+    near = fib.best(loss.here, fib.MAIN, RouteQuery(None, alone))
+    is_near = near is not None and near.protocol == "kernel" and near.is_to_a_network
+    wide = old.partition("/")[2] not in _ALONE
+    return near.dst if near is not None and is_near and wide else alone
 
 
 def _instead(tests: tuple[Statement, ...], flow: Flow) -> Iterator[tuple[str, str]]:
