@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from networks import edited, lo, local, tutorial, via
+from networks import edited, lo, local, probe, tutorial, via
 from test_beside import chosen, kernel, lines
 from test_dispatched import dropping
 from test_of_which_table import of_two_sides
 from test_policy_siblings import by_table, rule, sorted_rules, translating
 from test_repair import changed, lost_in
 
-from netprobe.diagnose.repair.candidates import guests, missing_routes
+from netprobe.diagnose.repair.candidates import guests, missing_routes, narrow
 from netprobe.diagnose.repair.repair import Loss, Merit
-from netprobe.model import Bridge, InterfaceAddress, Leg, Link, PolicyRule, Route, Snapshot
+from netprobe.model import Bridge, Chain, InterfaceAddress, Leg, Link, PolicyRule, Route, Rule, Ruleset, Snapshot, Statement, Table, Term
 from netprobe.model.lookup import where
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
 
 
 def with_a_table(*routes: Route) -> Snapshot:
@@ -200,3 +202,31 @@ def test_a_source_of_a_prefix_that_nobody_routes_is_no_source() -> None:
 def test_a_source_that_somebody_knows_is_one() -> None:
     cause = chosen(of_another_prefix("c2: ip address add 2001:db8:66::3/64 dev eth0"), "host", "2001:db8::8")
     assert cause.code != "route-wrong-src"
+
+
+def letting_pass(network: str, length: int) -> Snapshot:
+    """The bridge of the containers lets pass what comes from a network, and drops the rest."""
+    keys, known = ("arp saddr ip", "ip saddr"), Term("value", f"{network}/{length}")
+    tests = [Statement("match", Term("key", key), "==", known) for key in keys]
+    passing = [
+        Rule(number, f"{key} {network}/{length} accept", (each, Statement("accept")), handle=9 + number)
+        for number, (key, each) in enumerate(zip(keys, tests, strict=True), 1)
+    ]
+    chain = Chain("f", (*passing, Rule(3, "drop", (Statement("drop"),), handle=12)), "forward")
+    return edited(tutorial(), "host", ruleset=Ruleset((), (Table("nft", "bridge", "t", (chain,)),)))
+
+
+def test_a_bridge_that_lets_a_part_of_its_network_pass_is_to_let_all_of_it() -> None:
+    lines_of = lines(chosen(letting_pass("172.17.4.0", 22), "c1", "172.17.0.3"))
+    assert lines_of == [
+        "nft replace rule bridge t f handle 10 arp saddr ip 172.17.0.0/16 accept",
+        "nft replace rule bridge t f handle 11 ip saddr 172.17.0.0/16 accept",
+    ]
+
+
+@pytest.mark.parametrize("known", [("172.17.4.9", 32), ("10.9.0.0", 22), ("172.16.0.0", 12)])
+def test_one_station_or_another_network_is_no_part_of_it(known: tuple[str, int]) -> None:
+    snapshot = letting_pass(*known)
+    found = predict(snapshot, probe("c1", "172.17.0.3"), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is None or not [*narrow.candidates(Loss.of(snapshot, found, found.stop))]

@@ -1,0 +1,59 @@
+"""A segment's network that the rules of a bridge on it name, and of which they know a part alone: it was made
+larger, and they were not. Pure.
+
+Meshes and clouds let pass what comes from their network, in ARP and in IP. See: nft(8), ADDRESS FAMILIES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain as joined
+from itertools import product
+
+from msgspec.structs import replace
+
+from netprobe.diagnose import nat_rules, rule_words
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import InterfaceAddress, Rule, Table
+from netprobe.model.lookup import among, gathered, where
+from netprobe.predict import prefix
+from netprobe.rules.naming import rule_decision
+
+from . import sets
+
+_CODES = {*sets.REFUSED, "arp-filtered", "nd-filtered"}
+_KEYS = ("ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr", "arp saddr ip", "arp daddr ip")
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The network of who sends, or of who is asked, in all rules of a bridge that name a part of it."""
+    tables = where(loss.here.tables, family="bridge") if loss.stop.code in _CODES else ()
+    ends = (loss.probe.source.address, loss.goal)
+    bearing = (loss.snapshot[name].addresses for end in ends if end for name in loss.bearers(end))
+    known = among(tuple(joined.from_iterable(bearing)), address=ends)
+    for table, own in product(tables, dict.fromkeys(known)):
+        named = ((each, rule) for rule in table.rules for each in nat_rules.networks(rule.statements, *_KEYS))
+        for network, rules in gathered(named).items():
+            if _is_part(network, own):
+                yield from _widened(loss, table, network, prefix.network_of(own), rules)
+
+
+def _is_part(network: str, own: InterfaceAddress) -> bool:
+    """Whether a network is a part of that of an address, without the address."""
+    wide, single = prefix.network_of(own), prefix.bits(own.address)
+    part = prefix.length(wide) < prefix.length(network) < single and prefix.holds(wide, network)
+    return part and not prefix.contains(network, own.address)
+
+
+def _widened(loss: Loss, table: Table, network: str, wide: str, rules: tuple[Rule, ...]) -> Iterator[Repair]:
+    placed = ((chain, rule) for chain in table.chains for rule in chain.rules if rule in rules)
+    things = [(rule_decision(table, chain, rule, chain.at).object, rule) for chain, rule in placed]
+    fix = joined.from_iterable(rule_words.reworded(thing, rule, network, wide) for thing, rule in things)
+    for thing, _ in things[:1]:
+        text = (
+            f"{thing.id} of {loss.here.name} is for {network}, a part of the network {wide}: {loss.stop.text}"
+        )
+        stop = replace(
+            loss.stop, text=text, object=thing, commands=tuple(fix), proof=(thing.text,), advice=""
+        )
+        yield from loss.repair(stop, Merit.RESTORES, agreeing=len(things))
