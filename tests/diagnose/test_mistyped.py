@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from literal_rules import nft_table
+import pytest
+from literal_rules import iptables, nft_table
 from msgspec.structs import replace
 from networks import edited, probe, tutorial
 from test_repair_whole import after, ask, chosen, healthy, said
@@ -64,3 +65,22 @@ def test_a_map_of_addresses_leads_to_no_chain() -> None:
     )
     found = chosen(edited(tutorial(), "host", ruleset=ruleset), ask("red", "8.8.8.8"))
     assert said(found)[0].endswith("jump lost")
+
+
+@pytest.mark.parametrize(("words", "code"), [("id 7 dstport 8472", "vxlan-vni-mismatch"), ("id 1 dstport 8427", "vxlan-port-mismatch")])
+def test_the_rules_of_a_far_end_know_the_port_of_a_tunnel(words: str, code: str) -> None:
+    """Its policy refuses what has another one: nothing is to be let in for that."""
+    near = f"node1: ip link add flannel.1 address 02:00:00:00:42:01 type vxlan {words} local 192.168.50.1 dev u0 nolearning"
+    more = (
+        "node1: ip link set dev flannel.1 up",
+        "node1: ip address add 10.244.1.0/32 dev flannel.1",
+        "node1: ip neigh replace 10.244.2.0 lladdr 02:00:00:00:42:02 dev flannel.1 nud permanent",
+        "node1: bridge fdb append 02:00:00:00:42:02 dev flannel.1 dst 192.168.50.2",
+        "node1: ip route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink",
+    )
+    lines = ("-m conntrack --ctstate ESTABLISHED", "-i flannel.1", "-p udp -m udp --dport 8472")
+    allowed = "\n".join(f"-A INPUT {line} -j ACCEPT" for line in lines)
+    rules = iptables(f"*filter\n:INPUT DROP [0:0]\n{allowed}\nCOMMIT\n")
+    network = edited(healthy("forwarding-entry-missing"), "node2", ruleset=rules)
+    found = chosen(after(network, "node1: ip link del flannel.1", near, *more), ask("pod1", "10.244.2.2"))
+    assert (found.stop.code, found.stop.place.namespace) == (code, "node1")

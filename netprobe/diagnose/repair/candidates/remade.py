@@ -14,14 +14,16 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.apply_bridges import NO_MAC
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import BridgePort, Command, Link, Namespace, Route, Vxlan
+from netprobe.model import BridgePort, Command, Link, Namespace, Object, Route, Stage, Stop, Vxlan
 from netprobe.model.command import inside
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, holding, those_in, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
+from netprobe.predict.drop import lost
 from netprobe.predict.vxlan import NO_CHECKSUM, TAKES_NONE
 
 from .before import route_words
+from .sets import REFUSED
 from .tunnels import devices, numbers, underlay
 
 _MISMATCH = ("vxlan-vni-mismatch", "vxlan-port-mismatch")
@@ -42,6 +44,34 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             agreeing = alike + (wanted.flags == other.flags)
             commands = inside(namespace.name, _again(namespace, link, wanted))
             yield from loss.repair(replace(loss.stop, commands=commands), Merit.RESTORES, agreeing=agreeing)
+    yield from _refused(loss)
+
+
+def _refused(loss: Loss) -> Iterator[Repair]:
+    """Where packets are refused: two ends that send to each other with numbers or ports that differ, of which
+    neither has another end there. The rules may know the right ones.
+    """
+    found = [*devices(loss)] if loss.stop.code in REFUSED else []
+    usual = Counter(vxlan.network for _, _, vxlan in found)
+    of = {name: {vxlan.network for here, _, vxlan in found if here.name == name} for name in loss.way}
+    for (here, link, own), (there, far, other) in permutations(found, 2):
+        alone = own.network not in of.get(there.name, {own.network})
+        unmet = other.network not in of.get(here.name, {other.network})
+        if alone and unmet and _meet((here, link), (there, far)):
+            stop = _odd(loss, (here, link, own), there, other)
+            fix = inside(here.name, _again(here, link, _fitted(own, other)))
+            agreeing = usual[other.network] - usual[own.network]
+            yield from loss.repair(replace(stop, commands=fix), Merit.RESTORES, agreeing=agreeing)
+
+
+def _odd(loss: Loss, end: tuple[Namespace, Link, Vxlan], there: Namespace, other: Vxlan) -> Stop:
+    here, link, own = end
+    set_to = f"VNI {own.vni} and port {own.port}"
+    text = f"{link.name} in {here.name} has {set_to}, {there.name} {other.vni} and {other.port}"
+    code = "vxlan-port-mismatch" if own.port != other.port else "vxlan-vni-mismatch"
+    thing = Object("tunnel", link.name, f"{link.name} vxlan id {own.vni} dstport {own.port}")
+    stop = lost(code, here.name, link, Stage.ENCAPSULATE, text, object=thing)
+    return replace(stop, proof=(loss.stop.text,))
 
 
 def _fitted(own: Vxlan, other: Vxlan) -> Vxlan:
