@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from literal_rules import iptables, nft_table
 from msgspec.structs import replace
-from networks import edited, probe, tutorial
+from networks import edited, probe, relinked, tutorial
 from test_repair_whole import after, ask, chosen, healthy, said
 
-from netprobe.model import Protocol, Socket
+from netprobe.model import Protocol, Snapshot, Socket
 
 
 def test_a_bridge_that_hands_nothing_on_was_no_gateway_where_a_router_is_of_its_network() -> None:
@@ -84,3 +84,20 @@ def test_the_rules_of_a_far_end_know_the_port_of_a_tunnel(words: str, code: str)
     network = edited(healthy("forwarding-entry-missing"), "node2", ruleset=rules)
     found = chosen(after(network, "node1: ip link del flannel.1", near, *more), ask("pod1", "10.244.2.2"))
     assert (found.stop.code, found.stop.place.namespace) == (code, "node1")
+
+
+def without_ipv6(snapshot: Snapshot, name: str, interface: str) -> Snapshot:
+    """What an interface had of IPv6 is gone."""
+    there, [link] = snapshot[name], [each for each in snapshot[name].links if each.name == interface]
+    addresses = tuple(each for each in there.addresses if (each.version, each.index) != (6, link.index))
+    routes = tuple(each for each in there.routes if each.version != 6 or link.index not in each.indexes)
+    sysctls = {key: value for key, value in there.sysctls.items() if not key.startswith(f"net.ipv6.conf.{interface}.")}
+    return edited(snapshot, name, addresses=addresses, routes=routes, sysctls=sysctls)
+
+
+def test_a_station_beside_that_has_no_address_is_no_one_elses_fault() -> None:
+    """docker0 lost IPv6 with its MTU; that c2 has no address of that network may be meant, and c1 asks for the gateway."""
+    network = healthy("nd-filtered-in-the-container")
+    network = without_ipv6(without_ipv6(network, "c2", "eth0"), "host", "docker0")
+    found = chosen(relinked(network, "host", "docker0", mtu=140), ask("c1", "fd00:10::2"))
+    assert said(found) == ["host: ip link set dev docker0 mtu 1280", "host: ip address add fd00:172:17::1/64 dev docker0"]

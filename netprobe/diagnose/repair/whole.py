@@ -9,7 +9,7 @@ from operator import attrgetter
 from netprobe.diagnose import nat_rules
 from netprobe.model import InterfaceAddress, Leg, Probe, Stop
 from netprobe.model.command import words_of
-from netprobe.model.lookup import but, column, those_not_in, where
+from netprobe.model.lookup import among, but, column, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.predict import predict
@@ -170,10 +170,13 @@ def _is_misaddressed(after: Loss, repair: Repair) -> bool:
     place = after.stop.place
     if after.stop.code != "neigh-no-answer" or revives(repair, place):
         return False
-    due = where(addresses.candidates(after), merit=Merit.RESTORES)
+    due = among(where(addresses.candidates(after), merit=Merit.RESTORES), code=_DISAGREES)
     others = filterfalse(lambda each: each.stop.place.namespace == repair.stop.place.namespace, due)
     then = filter(None, (tried(after, each) for each in others))
     return any(_ends_elsewhere(after.stop, each.outcome) for each in then)
+
+
+_DISAGREES = ("addr-wrong-subnet", "addr-wrong-prefix")  # who has no address may be meant to have none
 
 
 def _ends_elsewhere(before: Stop, outcome: Prediction) -> bool:
