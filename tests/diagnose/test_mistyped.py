@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from literal_rules import iptables, nft_table
 from msgspec.structs import replace
-from networks import edited, probe, relinked, tutorial
+from networks import edited, probe, relinked, tutorial, with_link_locals
 from test_repair_whole import after, ask, chosen, healthy, said
 
 from netprobe.model import Protocol, Snapshot, Socket
@@ -101,3 +101,13 @@ def test_a_station_beside_that_has_no_address_is_no_one_elses_fault() -> None:
     network = without_ipv6(without_ipv6(network, "c2", "eth0"), "host", "docker0")
     found = chosen(relinked(network, "host", "docker0", mtu=140), ask("c1", "fd00:10::2"))
     assert said(found) == ["host: ip link set dev docker0 mtu 1280", "host: ip address add fd00:172:17::1/64 dev docker0"]
+
+
+def test_what_a_tunnel_sends_to_one_address_of_a_node_is_not_to_go_to_another() -> None:
+    """node2 refuses what comes by IPv4, and has an address of IPv6 as well."""
+    ends = ("node1: ip address add fd16::1/64 dev u0", "node2: ip address add fd16::2/64 dev u0")
+    rules = iptables("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -d 192.168.50.0/24 -j DROP\nCOMMIT\n")
+    network = edited(after(with_link_locals(healthy("forwarding-entry-missing")), *ends), "node2", ruleset=rules)
+    for name, (_, vxlan) in [(name, *network[name].vxlans) for name in ("node1", "node2")]:
+        network = relinked(network, name, "flannel.1", vxlan=replace(vxlan, local=None))
+    assert said(chosen(network, ask("pod1", "10.244.2.2"))) == ["node2: iptables -D INPUT -d 192.168.50.0/24 -j DROP"]

@@ -230,7 +230,10 @@ def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: L
     behind = those_in(_behind(loss, there, other), written)
     ends = tuple(underlay(here, there))
     numbered = column(those_not_in(among(known, remote=ends), right), "mac")
-    for remote, mac in product(ends, dict.fromkeys((*direct, _EVERYBODY, *behind, *numbered))):
+    home = (its.local,) if its.local is not None else ends
+    there_already = {*column(among(right, remote=home), "mac")}  # by another address it is a detour
+    every = those_not_in((*direct, _EVERYBODY, *behind, *numbered), there_already)
+    for remote, mac in product(ends, dict.fromkeys(every)):
         entries = where(known, mac=mac)
         if not has(right, mac=mac, remote=remote):
             wrong = [each for each in entries if mac != _EVERYBODY or not _is_a_node(loss, each, device)]
