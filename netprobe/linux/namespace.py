@@ -127,6 +127,8 @@ def read_namespace(name: str, fd: Place, settings: OpenSettings | None = None) -
         fdb, is_whole = reader.of(
             "fdb", "bridge forwarding entries", lambda: neighbours.read_fdb(route, found), no_entries
         )
+        if is_whole and "fdb" not in reader.unread:
+            found = bridges.with_emptied(found, fdb)
         namespace = Namespace(
             name=name,
             cookie=cookie,

@@ -66,7 +66,8 @@ class Bridge(Struct, frozen=True, gc=False):
     """A bridge's own settings (IFLA_BR_*). `vlans` are those of the host's own side, as of a port.
 
     `queried`: another station asks who listens to which IPv6 groups (MLD). `forward_delay`: how many seconds
-    a port listens with STP, and then learns, before it forwards.
+    a port listens with STP, and then learns, before it forwards. `emptied`: its FDB has none of the entries
+    that the kernel makes for its own MACs (`bridge fdb flush` takes them along).
     """
 
     stp: bool = False
@@ -80,6 +81,7 @@ class Bridge(Struct, frozen=True, gc=False):
     multicast_router: bool = False
     queried: bool = False
     forward_delay: int = 0
+    emptied: bool = False
 
     @property
     def chooses(self) -> bool:

@@ -118,10 +118,12 @@ def _with_its_own(stop: Stop, bridge: Link, mac: str) -> Stop:
 
 def forgotten(namespace: Namespace, bridge: Link) -> Stop | None:
     """Why a frame for the bridge's own MAC, for which it has no entry, is flooded and not taken up, unless it
-    takes up everything; None where those of its ports, which the kernel makes as well, were not read.
+    takes up everything; None where those of its ports, which the kernel makes as well, were not read, unless
+    it is known that all were taken away.
     """
     made = {*map(attrgetter("mac"), where(namespace.fdb, master=bridge.index, local=True))}
-    if not made.issuperset(map(attrgetter("mac"), namespace.ports(bridge))):
+    emptied = bridge.bridge is not None and bridge.bridge.emptied
+    if not emptied and not made.issuperset(map(attrgetter("mac"), namespace.ports(bridge))):
         return None
     named = f"{bridge.mac} dev {bridge.name} self"
     text = f"the FDB of {bridge.name} has no entry for {bridge.mac}, its own MAC: it takes no frame for it up"

@@ -7,7 +7,7 @@ from diagnose.test_repair_whole import after, ask, chosen, healthy, said
 from diagnose.test_two_at_once import OF_IPV6, named
 from diagnose.test_two_by_two import square
 from msgspec.structs import replace
-from predict.networks import edited, probe, tutorial, with_link_locals
+from predict.networks import edited, probe, relinked, tutorial, with_link_locals
 
 from netprobe.causes.catalogue import explain
 from netprobe.diagnose.blockers import with_outlook
@@ -115,6 +115,16 @@ def test_a_bridge_whose_own_entry_another_one_stands_for() -> None:
     assert named(network, "c1", "172.17.0.1") == [[line]]
     network = after(network, f"host: bridge fdb del {bridge.mac} dev {ports[0].name} master")
     assert named(network, "c1", "172.17.0.1") == [[line]]
+
+
+def test_a_bridge_of_which_all_entries_were_taken_away() -> None:
+    """`bridge fdb flush` takes along what the kernel had made: nothing of the ports tells that the bridge's own was read."""
+    network = tutorial()
+    bridge = network["host"].link_named("docker0")
+    assert bridge is not None
+    assert bridge.bridge is not None
+    network = relinked(network, "host", "docker0", bridge=replace(bridge.bridge, emptied=True))
+    assert named(network, "c1", "172.17.0.1") == [[f"host: bridge fdb replace {bridge.mac} dev docker0 self permanent"]]
 
 
 def test_a_router_that_does_not_forward_is_one_though_nobody_sends_to_it() -> None:

@@ -38,6 +38,16 @@ def test_neighbours() -> None:
     assert neighbour_of(body) == Neighbour(3, "fd00::9", "02:00:00:00:00:01", "permanent", proxy=True, router=True)
 
 
+def test_a_bridge_without_one_entry_of_its_own() -> None:
+    """With each port the kernel makes one; a bridge without ports need not have any."""
+    links = tuple(Link(n, f"br{n}", "bridge", bridge=Bridge()) for n in (1, 2, 3))
+    links = (*links, Link(4, "p1", "veth", master=1), Link(5, "p2", "veth", master=2))
+    learned = FdbEntry(4, "02:00:00:00:00:09", 1)
+    own = FdbEntry(5, "02:00:00:00:00:05", 2, state="permanent", local=True)
+    found = bridges.with_emptied(links, (learned, own))
+    assert [each.bridge.emptied for each in found if each.bridge is not None] == [True, False, False]
+
+
 def test_forwarding_entries() -> None:
     mac = attribute(2, bytes.fromhex("020000000001"))
     learned = struct.pack("=BxxxiHBB", 7, 3, 0x02, 0x04, 0) + mac + attribute(9, u32(2)) + attribute(5, u16(10))

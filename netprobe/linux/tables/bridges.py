@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from struct import Struct
 
 from msgspec.structs import replace
 
 from netprobe.linux.netlink import Netlink, Record, Request
 from netprobe.linux.record import each_attribute
-from netprobe.model import Link, MulticastEntry, PortVlan
+from netprobe.model import FdbEntry, Link, MulticastEntry, PortVlan
 
 RTM_GETLINK, RTM_GETMDB = 18, 86
 AF_BRIDGE = 7
@@ -44,6 +44,21 @@ def _with(link: Link, vlans: tuple[PortVlan, ...], filtering: set[int]) -> Link:
         return replace(link, bridge=replace(link.bridge, vlans=vlans))
     if link.master in filtering and link.port is not None:
         return replace(link, port=replace(link.port, vlans=vlans))
+    return link
+
+
+def with_emptied(links: tuple[Link, ...], fdb: tuple[FdbEntry, ...]) -> tuple[Link, ...]:
+    """The interfaces with the bridges whose FDB, of which all was read, has not one entry of their own: with
+    each port the kernel makes one (br_add_if), and `bridge fdb flush` takes them along (br_fdb_flush).
+    """
+    own = {entry.master for entry in fdb if entry.local}
+    emptied = {link.master for link in links} - own - {None}
+    return tuple(map(partial(_emptied, emptied), links)) if emptied else links
+
+
+def _emptied(emptied: set[int | None], link: Link) -> Link:
+    if link.index in emptied and link.bridge is not None:
+        return replace(link, bridge=replace(link.bridge, emptied=True))
     return link
 
 
