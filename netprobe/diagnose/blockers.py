@@ -44,39 +44,45 @@ _LED = "dnat-dead-target"
 _UNPROVEN = {"neigh-no-answer", "unknown"}
 
 
-def with_outlook(
+class Outlook(Struct, frozen=True):
+    """The further causes in the order in which they show, whether the probe passes when all are mended, its
+    way then, and what must be read before more can be told.
+    """
+
+    causes: tuple[Cause, ...] = ()
+    passes: bool = False
+    way: tuple[Hop, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+
+def look(
     report: Report,
     snapshot: Snapshot,
     explain: Explain,
     earlier: Earlier | None = None,
     searches: Searching | None = None,
-) -> Report:
-    """The report with what else stands in the way of its probe (`blockers`), and a note whether it would pass
-    then.
+    asked: Container[Need] | None = None,
+) -> Outlook | None:
+    """What else stands in the way of the report's probe. None where prediction and observation disagree.
 
-    Where prediction and observation disagree nothing is foretold, and where a fix has no plain effect the
-    report stays as it is.
+    It ends where something was not read that can be: all but what was `asked` before. None: nothing can be,
+    and it goes on with what there is.
     """
     if not _is_open(report):
+        return None
+    return _look(report, snapshot, explain, earlier, searches, asked)
+
+
+def with_outlook(report: Report, found: Outlook | None) -> Report:
+    """The report with what was found (`blockers`), and a note whether its probe would pass then.
+
+    Where a fix has no plain effect the report stays as it is.
+    """
+    if found is None:
         return report
-    found = _look(report, snapshot, explain, earlier, searches)
     request = _to_the_end(report, found.way) if report.direction is Leg.REQUEST else report.path.request
     notes = (*report.notes, *([_note(report.causes[0], len(found.causes))] if found.passes else []))
     return replace(report, blockers=found.causes, notes=notes, path=replace(report.path, request=request))
-
-
-def lacking(
-    report: Report,
-    snapshot: Snapshot,
-    explain: Explain,
-    earlier: Earlier | None = None,
-    searches: Searching | None = None,
-    asked: Container[Need] = (),
-) -> tuple[Need, ...]:
-    """What must be read for the outlook to see as far as it can, besides what was `asked` before."""
-    if _is_open(report):
-        return _look(report, snapshot, explain, earlier, searches, asked).needs
-    return ()
 
 
 def _is_open(report: Report) -> bool:
@@ -136,29 +142,17 @@ def _at(hop: Hop, cause: Place) -> bool:
     return (hop.namespace, hop.interface) == (cause.namespace, cause.interface)
 
 
-class _Outlook(Struct, frozen=True):
-    """The further causes in the order in which they show, whether the probe passes when all are mended, its
-    way then, and what would have to be read to see further.
-    """
-
-    causes: tuple[Cause, ...]
-    passes: bool = False
-    way: tuple[Hop, ...] = ()
-    needs: tuple[Need, ...] = ()
-
-
 def _look(
     report: Report,
     snapshot: Snapshot,
     explain: Explain,
     earlier: Earlier | None,
     searches: Searching | None,
-    asked: Container[Need] = (),
-) -> _Outlook:
+    asked: Container[Need] | None,
+) -> Outlook:
     """Mend, ask again, and so on, until the probe passes or nothing more can be told."""
     causes, hops = [report.causes[0]], report.path.request
     way: tuple[Hop, ...] = ()
-    needs: tuple[Need, ...] = ()
     sure, probe = True, report.probe
     for _ in range(_ROUNDS):
         mended = mend(snapshot, causes[-1]) or _served(snapshot, causes[-1], hops)
@@ -167,18 +161,17 @@ def _look(
         if mended is None:
             break
         probe = resent(probe, snapshot, mended)
-        again, lacked = _ask(mended, probe, explain, earlier, searches, asked)
-        needs += lacked
-        if again is None:
-            break
+        again = _ask(mended, probe, explain, earlier, searches, asked)
+        if not isinstance(again, Report):
+            return Outlook(tuple(causes[1:]), way=way, needs=again)
         hops = again.path.request
         way = max(way, hops, key=len) if sure else way
         next_cause = [each for each in again.causes[:1] if _is_another(each, causes)]
         if again.verdict is Verdict.REACHABLE or not next_cause:
-            return _Outlook(tuple(causes[1:]), sure and again.verdict is Verdict.REACHABLE, way, needs)
+            return Outlook(tuple(causes[1:]), sure and again.verdict is Verdict.REACHABLE, way)
         causes += next_cause
         snapshot = mended
-    return _Outlook(tuple(causes[1:]), way=way, needs=needs)
+    return Outlook(tuple(causes[1:]), way=way)
 
 
 def _supposed(snapshot: Snapshot, cause: Cause, searches: Searching | None) -> Snapshot | None:
@@ -221,23 +214,35 @@ def _ask(
     explain: Explain,
     earlier: Earlier | None,
     searches: Searching | None,
-    asked: Container[Need],
-) -> tuple[Report | None, tuple[Need, ...]]:
-    """The same question to the mended model, and what of it was never read: without that there is no answer,
+    asked: Container[Need] | None,
+) -> Report | tuple[Need, ...]:
+    """The same question to the mended model; or what of it was never read, without which there is no answer,
     or the search for its cause does not see all.
     """
     outcome = predict(snapshot, probe, ask=False)
     if not isinstance(outcome, Prediction):
-        return None, outcome
-    needs: tuple[Need, ...] = ()
-    if outcome.stop is not None and searches is not None:
-        from .repair import choice  # what passes needs no search
+        return those_not_in(outcome, asked or ())
+    if asked is not None and (needs := _lacking(snapshot, outcome, earlier, searches, asked)):
+        return needs
+    return diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier, searches)
 
-        before = earlier.snapshot if earlier is not None else None
-        needs = _who_else(snapshot, outcome, asked)
-        needs = needs or choice.lacking(snapshot, outcome, before, searches(), asked)
-    report = diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier, searches)
-    return report, needs
+
+def _lacking(
+    snapshot: Snapshot,
+    outcome: Prediction,
+    earlier: Earlier | None,
+    searches: Searching | None,
+    asked: Container[Need],
+) -> tuple[Need, ...]:
+    """What was never read nor `asked` before, and the search for the cause of a loss should see."""
+    if outcome.stop is None or searches is None:
+        return ()
+    from .repair import choice  # what passes needs no search
+
+    if needs := _who_else(snapshot, outcome, asked):
+        return needs
+    before = earlier.snapshot if earlier is not None else None
+    return those_not_in(choice.lacking(snapshot, outcome, before, searches(), asked), asked)
 
 
 def _who_else(snapshot: Snapshot, outcome: Prediction, asked: Container[Need]) -> tuple[Need, ...]:

@@ -147,19 +147,18 @@ def foretell(
     """
     if not report.causes:
         return report, snapshot
-    from netprobe.diagnose.blockers import lacking, with_outlook
+    from netprobe.diagnose.blockers import look, with_outlook
 
     # a look ahead: whatever it stumbles over in a model that is not real, the answer stands
     with suppress(Exception):
         reading = _Progress(world) if world is not None else None
-        while reading is not None:
-            needs = lacking(report, snapshot, explain, earlier, clock.searches, reading.asked)
+        asked = reading.asked if reading is not None else None
+        found = look(report, snapshot, explain, earlier, clock.searches, asked)
+        while reading is not None and found is not None and found.needs:
             with clock.of("snapshot"):
-                grown = reading.grown(snapshot, needs)
-            if grown == snapshot:
-                break
-            snapshot = grown
-        report = with_outlook(report, snapshot, explain, earlier, clock.searches)
+                snapshot = reading.grown(snapshot, found.needs)
+            found = look(report, snapshot, explain, earlier, clock.searches, asked)
+        report = with_outlook(report, found)
     return report, snapshot
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from predict.networks import edited, probe, relinked, tutorial, with_link_locals
 
 from netprobe.causes.catalogue import explain
-from netprobe.diagnose.blockers import with_outlook
+from netprobe.diagnose.blockers import look, with_outlook
 from netprobe.diagnose.report import diagnose
 from netprobe.model import FdbEntry, Neighbour, PolicyRule, Protocol, Ruleset, Snapshot, Socket
 from netprobe.model.lookup import where, without
@@ -170,7 +170,7 @@ def test_what_stands_behind_a_published_port_where_no_program_is() -> None:
     assert isinstance(found, Prediction)
     report = diagnose("why", found.probe, network, found, None, frozenset(), explain)
     assert [each.code for each in report.causes[:1]] == ["dnat-dead-target"]
-    assert [each.code for each in with_outlook(report, network, explain).blockers] == ["route-wrong-nexthop"]
+    assert [each.code for each in with_outlook(report, look(report, network, explain)).blockers] == ["route-wrong-nexthop"]
 
 
 def local() -> Snapshot:

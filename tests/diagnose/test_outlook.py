@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from unittest.mock import patch
+
 import networks
 import pytest
 from msgspec.structs import replace
 from networks import edited, relinked, tutorial
 
 from netprobe.causes.catalogue import explain
+from netprobe.diagnose import blockers
 from netprobe.diagnose.apply import mend
-from netprobe.diagnose.blockers import lacking, with_outlook
+from netprobe.diagnose.blockers import look, with_outlook
 from netprobe.diagnose.hints import gateway, usual_length
 from netprobe.diagnose.repair.several import Searches
 from netprobe.diagnose.report import diagnose
+from netprobe.engine.clock import Clock
+from netprobe.engine.rounds import foretell
 from netprobe.model import (
     Agreement,
     BridgePort,
@@ -23,6 +29,7 @@ from netprobe.model import (
     FoundPeer,
     InterfaceAddress,
     LinkRef,
+    Need,
     Place,
     Protocol,
     ReadNamespace,
@@ -46,11 +53,23 @@ def read(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, namespaces={n: replace(s, ruleset=s.ruleset or Ruleset()) for n, s in snapshot.namespaces.items()})
 
 
+def foretold(report: Report, known: Snapshot, searches: Searches | None = None) -> Report:
+    """The report with what stands behind its cause, by what was read."""
+    return with_outlook(report, look(report, known, explain, None, None if searches is None else lambda: searches))
+
+
+def lacking(report: Report, known: Snapshot, searches: Searches, asked: tuple[Need, ...] = ()) -> tuple[Need, ...]:
+    """What would have to be read for that, besides what was asked before."""
+    found = look(report, known, explain, None, lambda: searches, asked)
+    assert found is not None
+    return found.needs
+
+
 def told(snapshot: Snapshot) -> Report:
     known = read(snapshot)
     outcome = predict(known, networks.probe(), ask=False)
     assert isinstance(outcome, Prediction)
-    return with_outlook(diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain), known, explain)
+    return foretold(diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain), known)
 
 
 OFF = {"net.ipv4.ip_forward": "0"}
@@ -95,7 +114,7 @@ def test_a_program_that_is_missing_is_started_by_no_command_of_ours() -> None:
     probe = replace(probe, destination=replace(probe.destination, port=80))
     outcome = predict(known, probe, ask=False)
     assert isinstance(outcome, Prediction)
-    found = with_outlook(diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain), known, explain)
+    found = foretold(diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain), known)
     assert found.causes[0].code == "port-closed"
     assert found.notes == ("once a program answers there the probe should pass (predicted)",)
 
@@ -103,7 +122,7 @@ def test_a_program_that_is_missing_is_started_by_no_command_of_ours() -> None:
 def test_where_the_packet_did_not_do_what_was_predicted_nothing_is_foretold() -> None:
     report = told(edited(tutorial(), "host", sysctls=OFF))
     odd = replace(report, agreement=Agreement.DISAGREE, notes=())
-    assert with_outlook(odd, read(tutorial()), explain) == odd
+    assert foretold(odd, read(tutorial())) == odd
 
 
 def test_what_was_never_read_ends_the_look_ahead() -> None:
@@ -111,7 +130,7 @@ def test_what_was_never_read_ends_the_look_ahead() -> None:
     snapshot = read(edited(tutorial(), "host", sysctls=OFF))
     report = told(snapshot)
     less = Snapshot({n: s for n, s in snapshot.namespaces.items() if n != "internet"}, snapshot.peers)
-    again = with_outlook(replace(report, blockers=(), notes=()), less, explain)
+    again = foretold(replace(report, blockers=(), notes=()), less)
     assert (again.blockers, again.notes) == ((), ())
 
 
@@ -182,7 +201,7 @@ def test_behind_a_program_that_is_missing_there_may_be_more() -> None:
     outcome = predict(known, replace(asked, destination=replace(asked.destination, port=80)), ask=False)
     assert isinstance(outcome, Prediction)
     report = diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain)
-    found = with_outlook(report, known, explain)
+    found = foretold(report, known)
     assert [cause.code for cause in (*found.causes, *found.blockers)] == ["port-closed", "nat-missing"]
     assert found.notes == ("once a program answers there and after the fixes of what stands behind it the probe should pass (predicted)",)
 
@@ -205,7 +224,7 @@ def test_what_stands_behind_a_fix_whose_words_are_for_the_reader() -> None:
     """Any address that would do is tried; that the probe passes then is not promised, nor its way shown."""
     known, looks = changed("red: ip link del eth0", "host: sysctl -w net.ipv4.ip_forward=0"), Searches()
     report = searched(known, looks)
-    told = with_outlook(report, known, explain, None, lambda: looks)
+    told = foretold(report, known, looks)
     assert [cause.code for cause in (told.causes[0], *told.blockers)] == ["link-missing", "forwarding-off"]
     assert (told.notes, told.path.request) == (report.notes, report.path.request)
 
@@ -215,9 +234,39 @@ def test_what_the_search_for_the_next_cause_lacks_is_asked_for() -> None:
     known, looks = changed("red: ip route del default via 10.0.0.1 dev eth0", "host: ip address del 203.0.113.2/24 dev eth0"), Searches()
     known = replace(known, engines=ContainerEngines())
     near = replace(known, namespaces={name: each for name, each in known.namespaces.items() if name != "internet"})
-    assert ReadNamespace("internet") in lacking(searched(near, looks), near, explain, None, lambda: looks)
-    told = with_outlook(searched(known, looks), known, explain, None, lambda: looks)
+    assert ReadNamespace("internet") in lacking(searched(near, looks), near, looks)
+    told = foretold(searched(known, looks), known, looks)
     assert [(cause.code, cause.place.namespace) for cause in told.blockers] == [("addr-missing", "host")]
+
+
+def test_a_look_ahead_that_is_to_be_repeated_searches_for_no_cause() -> None:
+    """What it lacks is read first; the model that nobody has read whole is no place to look for what is wrong."""
+    known, looks = changed("host: sysctl -w net.ipv4.ip_forward=0"), Searches()
+    report = searched(known, looks, "203.0.113.77")
+    with patch.object(blockers, "diagnose", side_effect=AssertionError):
+        assert lacking(report, known, looks)
+
+
+class Idle:
+    """A world of which nothing new is ever learnt."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Need, ...]] = []
+
+    def read(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
+        self.asked.append(tuple(needs))
+        return snapshot
+
+
+@pytest.mark.parametrize("dst", ["8.8.8.8", "203.0.113.77"])
+def test_a_look_ahead_is_taken_again_where_something_was_asked_alone(dst: str) -> None:
+    known, clock, world = replace(changed("host: sysctl -w net.ipv4.ip_forward=0"), engines=ContainerEngines()), Clock(), Idle()
+    report = searched(known, clock.searches(), dst)
+    with patch.object(blockers, "_look", wraps=blockers._look) as look_ahead:
+        told, _ = foretell(world, report, known, clock, None)  # type: ignore[arg-type]
+    assert look_ahead.call_count == 1 + len(world.asked)
+    assert bool(world.asked) == (dst != "8.8.8.8")
+    assert told == foretold(report, known, clock.searches())
 
 
 def test_who_may_stand_on_a_segment_that_the_packet_did_not_come_to_is_asked_for() -> None:
@@ -225,9 +274,9 @@ def test_who_may_stand_on_a_segment_that_the_packet_did_not_come_to_is_asked_for
     known, looks = changed("host: sysctl -w net.ipv4.ip_forward=0"), Searches()
     report = searched(known, looks, "203.0.113.77")
     assert report.causes[0].code == "forwarding-off"
-    wanted = lacking(report, known, explain, None, lambda: looks)
+    wanted = lacking(report, known, looks)
     assert FindMacvlans("internet", 2) in wanted
-    assert FindMacvlans("internet", 2) not in lacking(report, known, explain, None, lambda: looks, wanted)  # it cannot be told
+    assert FindMacvlans("internet", 2) not in lacking(report, known, looks, wanted)  # it cannot be told
 
 
 def test_what_was_read_since_a_fix_was_tried_counts_for_what_stands_behind_it() -> None:
@@ -236,5 +285,5 @@ def test_what_was_read_since_a_fix_was_tried_counts_for_what_stands_behind_it() 
     known = replace(known, engines=ContainerEngines())
     near = replace(known, namespaces={name: each for name, each in known.namespaces.items() if name != "internet"})
     report = searched(near, looks)
-    told = with_outlook(report, known, explain, None, lambda: looks)
+    told = foretold(report, known, looks)
     assert [(cause.code, cause.place.namespace) for cause in told.blockers] == [("addr-missing", "host")]

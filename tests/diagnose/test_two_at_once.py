@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from predict.networks import edited, probe, tutorial, with_link_locals
 
 from netprobe.causes.catalogue import explain
-from netprobe.diagnose.blockers import with_outlook
+from netprobe.diagnose.blockers import look, with_outlook
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.candidates import addresses, policy_rules
 from netprobe.diagnose.repair.repair import Loss, Merit
@@ -324,7 +324,7 @@ def test_what_stands_behind_is_met_by_the_probe_as_it_is_sent_then() -> None:
     found = predict(network, ask("c1", "172.17.0.1"), ask=False)
     assert isinstance(found, Prediction)
     report = diagnose("why", found.probe, network, found, None, frozenset(), explain)
-    assert [each.code for each in with_outlook(report, network, explain).blockers] == ["no-route"]
+    assert [each.code for each in with_outlook(report, look(report, network, explain)).blockers] == ["no-route"]
 
 
 def test_a_gateway_that_is_promised_to_be_there_leads_around_the_route_to_its_network() -> None:
