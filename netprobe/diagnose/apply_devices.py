@@ -6,8 +6,6 @@ net/8021q/vlan.c and drivers/net/macvlan.c (what stands on an interface goes wit
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from msgspec.structs import replace
 
 from netprobe.model import Bridge, FdbEntry, Link, LinkRef, Snapshot, Vxlan
@@ -107,6 +105,8 @@ def _found(order: Order, macvlan: Link) -> Order:
 
 def _own_mac(*names: str) -> str:
     """A MAC that no other interface has."""
+    from hashlib import sha256  # and OpenSSL with it, where few make a device
+
     return "02:" + sha256(" ".join(names).encode()).digest()[:5].hex(":")
 
 

@@ -23,7 +23,7 @@ def harmless(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     if len(repairs) < 2:
         return repairs
     flows = passing(loss)
-    good = tuple(repair for repair in repairs[:_WEIGHED] if not broken(loss, repair, flows))
+    good = tuple(repair for repair in repairs[:_WEIGHED] if not breaks(loss, repair, flows))
     return (*(good or repairs[:_WEIGHED]), *repairs[_WEIGHED:])
 
 
@@ -40,9 +40,9 @@ def _is_own(loss: Loss, asked: tuple[str, str]) -> bool:
     return loss.snapshot[name].owner_of(address) is not None
 
 
-def broken(loss: Loss, repair: Repair, flows: tuple[Probe, ...]) -> int:
-    """How many of the flows would no longer pass."""
-    return sum(not _passes(loss, repair.mended, flow) for flow in flows)
+def breaks(loss: Loss, repair: Repair, flows: tuple[Probe, ...]) -> bool:
+    """Whether any of the flows would no longer pass."""
+    return not all(_passes(loss, repair.mended, flow) for flow in flows)
 
 
 def _passes(loss: Loss, snapshot: Snapshot, flow: Probe) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from functools import partial
-from hashlib import sha256
 from itertools import chain
 
 from msgspec.structs import replace
@@ -301,6 +300,8 @@ def _meant(loss: Loss, name: str, link: Link) -> int:
 
 def made_up(name: str, link: Link) -> str:
     """A MAC of nobody's, locally administered (IEEE 802, 8.2), always the same for an interface."""
+    from hashlib import sha256  # and OpenSSL with it, for what few search for
+
     digest = sha256(f"{name}/{link.name}/{link.mac}".encode()).digest()
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
 

@@ -6,6 +6,7 @@ What stays in a node is spared so, and what is for another node's is not. See: i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, islice, product
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Flow, Namespace, Object, Place, Rule, Stage, Stop
-from netprobe.model.lookup import among, column, where
+from netprobe.model.lookup import among, column, gathered, where
 from netprobe.predict import fixes, prefix
 
 
@@ -60,11 +61,13 @@ def _excluding(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repair]
     """
     rules = [*nat_rules.rules_of_nat(namespace, "prerouting", flow.src)]
     said = [(each, network) for each in rules for network in _excluded(each.rule, flow.src)]
+    by_kind = gathered((each.rule.leads_to, network) for each, network in said)
+    kinds = {leads_to: Counter(networks) for leads_to, networks in by_kind.items()}
     for rule, wide in said:
         if prefix.contains(wide, flow.src):
-            kind = [narrow for other, narrow in said if other.rule.leads_to == rule.rule.leads_to]
-            for narrow in dict.fromkeys(filter(partial(_is_smaller, wide, flow.src), kind)):
-                yield from _narrowed(loss, namespace, rule, wide, narrow, kind.count(narrow))
+            kind = kinds[rule.rule.leads_to]
+            for narrow in filter(partial(_is_smaller, wide, flow.src), kind):
+                yield from _narrowed(loss, namespace, rule, wide, narrow, kind[narrow])
 
 
 def _excluded(rule: Rule, address: str) -> list[str]:
