@@ -25,7 +25,7 @@ def encoded(
 ) -> bytes | None:
     """The message, its number zero; None of one that has something unusual."""
     try:
-        says = _declared(request)
+        says = _encoder(request)
         body = says.body(fields, attributes)
     except (_Unusual, struct.error, ValueError, KeyError, TypeError):
         return None
@@ -33,15 +33,14 @@ def encoded(
     return _padded(_HEADER.pack(length, kind, flags, 0, 0) + body)
 
 
-class _Declared:
+class _Encoder:
     """What a class of pyroute2 declares of a message, or of what is nested in one."""
 
     def __init__(self, declared: Any) -> None:
         from pyroute2.netlink import nlmsg_base
 
-        if declared.encode is not nlmsg_base.encode or any(
-            layout[0] == _TEXT for _, layout in declared.fields
-        ):
+        has_texts = any(layout[0] == _TEXT for _, layout in declared.fields)
+        if declared.encode is not nlmsg_base.encode or has_texts:
             raise _Unusual
         self._class = declared
         self._parts = [(name, struct.Struct(_plain(layout))) for name, layout in declared.fields]
@@ -67,15 +66,15 @@ class _Declared:
             inner = getattr(self._class, kind, None)
             if not isinstance(value, dict) or not isinstance(inner, type):
                 raise _Unusual
-            says = _declared(inner)
+            says = _encoder(inner)
             content = says.body({k: v for k, v in value.items() if k != "attrs"}, value["attrs"])
             flag = inner.nla_flags  # type: ignore[attr-defined]
         return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(content), number | flag) + content
 
 
 @lru_cache(maxsize=256)
-def _declared(request: type) -> _Declared:
-    return _Declared(request)
+def _encoder(request: type) -> _Encoder:
+    return _Encoder(request)
 
 
 def _plain(layout: str) -> str:
