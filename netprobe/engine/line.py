@@ -14,6 +14,7 @@ from netprobe.predict.arping import is_cut_off
 from netprobe.predict.predict import Prediction, predict
 from netprobe.question import Question
 
+from .beforehand import beforehand
 from .clock import Clock
 from .conclude import diagnosed, lost, typed, undecided, unexplained
 from .confirm import Conclusion, confirmed, is_to_be_confirmed
@@ -228,8 +229,11 @@ def _observe(
     """What was seen of the probe, and how that was interrupted, if it was."""
     from netprobe.diagnose.stop_rule import settled
 
+    decide = settled(watch.probe, prediction)
+    if prediction is not None and prediction.stop is not None:
+        decide = beforehand(decide)
     with clock.of("observe"):
         try:
-            return world.observe(watch, settled(watch.probe, prediction)), None
+            return world.observe(watch, decide), None
         except Interrupted as error:
             return error.kept, error
