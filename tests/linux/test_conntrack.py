@@ -12,6 +12,8 @@ from decoding import attribute, record
 from msgspec.structs import replace
 
 from netprobe.lab.lab import Lab
+from netprobe.linux.messages.conntrack import Connection
+from netprobe.linux.record import lean, whole
 from netprobe.linux.tables.conntrack import decode
 from netprobe.model import Blind, Flow, Protocol
 
@@ -94,3 +96,25 @@ def test_a_zone_of_one_direction_stands_in_its_tuple(
     entry = decode(record("connection", b"\x02\0\0\0" + attribute(1, there) + attribute(2, back) + zone(18, whole)))
     assert entry is not None
     assert (entry.zone, entry.zone_of_replies) == zones
+
+
+def test_an_entry_that_is_read_by_hand_is_the_one_that_pyroute2_reads() -> None:
+    """IPv4 with states of TCP, IPv6 with a zone in one direction, and one that says nothing."""
+    ends = (
+        (("CTA_IP_V4_SRC", "10.0.0.2"), ("CTA_IP_V4_DST", "8.8.8.8")),
+        (("CTA_IP_V6_SRC", "2001:db8::1"), ("CTA_IP_V6_DST", "2001:db8::2")),
+    )
+    ports = [("CTA_PROTO_NUM", 6), ("CTA_PROTO_SRC_PORT", 40000), ("CTA_PROTO_DST_PORT", 443)]
+    for addresses, more in ((ends[0], []), (ends[1], [("CTA_TUPLE_ZONE", 7)])):
+        side = {"attrs": [("CTA_TUPLE_IP", {"attrs": [*addresses]}), ("CTA_TUPLE_PROTO", {"attrs": ports}), *more]}
+        state = {"attrs": [("CTA_PROTOINFO_TCP", {"attrs": [("CTA_PROTOINFO_TCP_STATE", 3)]})]}
+        said = [("CTA_TUPLE_ORIG", side), ("CTA_TUPLE_REPLY", side), ("CTA_STATUS", 0x1A), ("CTA_PROTOINFO", state), ("CTA_MARK", 5)]
+        for attributes in (said, said[:2], said[2:], []):
+            made = Connection()
+            made.update({"nfgen_family": 2})
+            made["header"].update(type=256, flags=0)
+            made["attrs"] = [list(each) for each in attributes]
+            made.encode()
+            message = bytes(made.data)
+            assert decode(lean(Connection, message)) == decode(whole(Connection, message))
+            assert (decode(lean(Connection, message)) is None) == (attributes not in (said, said[:2]))

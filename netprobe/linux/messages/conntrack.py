@@ -70,3 +70,4 @@ class Connection(nfgen_msg):
 _SUBSYSTEM = 1 << 8  # NFNL_SUBSYS_CTNETLINK
 REQUESTS = {_SUBSYSTEM | 1: Connection}
 ANSWERS = {_SUBSYSTEM: Connection}
+BY_HAND = frozenset({Connection})  # of which each question has others, and a busy router a hundred thousand

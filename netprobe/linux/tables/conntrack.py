@@ -75,11 +75,11 @@ def entries(fd: Place, flow: Flow, zone: int = 0) -> tuple[ConntrackEntry, ...] 
                 if None not in _numbers(flow).values()
                 else _searched(netlink, sides)
             )
+            decoded = [decode(record) for record in records]
     except OSError as error:
         return Blind("connection tracking", _why(error))
     except NetprobeError as error:
         return Blind("connection tracking", str(error))
-    decoded = (decode(record) for record in records)
     return tuple(dict.fromkeys(entry for entry in decoded if entry is not None and _is_of(entry, flow)))
 
 
