@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import all_addresses, meet
-from netprobe.model import Link, Namespace, Object, Route, RouteQuery, Stage
-from netprobe.model.link import name_of
-from netprobe.model.lookup import but, gathered, where
-from netprobe.predict import fib, fixes, prefix
+from netprobe.model import Link, Namespace, Object, RouteQuery, Stage
+from netprobe.model.link import kind_of, name_of
+from netprobe.model.lookup import but, gathered, has, where
+from netprobe.predict import fib, fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
@@ -39,24 +39,13 @@ def _of_peers(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 
 def _straight(here: Namespace, other: Namespace, dst: str) -> Iterator[tuple[tuple[str, Link], str]]:
-    """The networks to which another one was given a route without a gateway, out of an interface of the same
-    name as one here, on the same network.
+    """The networks to which somebody gave another one a route without a gateway, out of an interface of the
+    same name and kind as one here, on the same network.
     """
-    route = fib.best(other, fib.MAIN, RouteQuery(None, dst))
-    for each in filter(None, (route,)):
-        theirs = other.link_of(each.nexthops[0]) if _is_written(each) else None
-        link = here.link_named(name_of(theirs)) if theirs is not None else None
-        if theirs is None or link is None or where(here.routes, dst=each.dst, table=fib.MAIN):
-            continue
-        if (
-            link.up
-            and link.kind == theirs.kind
-            and meet(all_addresses(here, link), all_addresses(other, theirs))
-        ):
-            yield (each.dst, link), other.name
-
-
-def _is_written(route: Route) -> bool:
-    """Whether somebody wrote a route straight to a network; a host's own tells nothing of others."""
-    written = route.is_written and route.is_to_a_network and route.type == "unicast"
-    return written and route.gateways == [None] and prefix.length(route.dst) > 0
+    best = filter(None, [fib.best(other, fib.MAIN, RouteQuery(None, dst))])
+    for each in where(best, is_written=True, is_to_a_network=True, gateways=[None]):
+        theirs = other.link_of(each.nexthops[0])
+        for link in where(here.links, up=True, name=name_of(theirs, ""), kind=kind_of(theirs)):
+            shared = meet(all_addresses(here, link), all_addresses(other, theirs or link))
+            if shared and not has(here.routes, dst=each.dst, table=fib.MAIN):
+                yield (each.dst, link), other.name

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Leg, Link, Namespace, Object, Place, Stage, Stop
-from netprobe.model.lookup import among, but, grouped, where
+from netprobe.model import Leg, Namespace, Object, Place, Stage, Stop
+from netprobe.model.link import name_of
+from netprobe.model.lookup import among, but, column, grouped, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import fixes
 from netprobe.rules.naming import tool
@@ -28,53 +29,46 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """The rule that gives the mark to what comes in as this packet did, where the first of them asks."""
     for routed in but(where(loss.prediction.routed, leg=Leg.REQUEST), iif=None):
         namespace = loss.snapshot[routed.namespace]
-        rules = _rules(namespace)
-        if routed.iif is not None and len(rules) <= _MOST and not any(map(_gives, rules)):
-            asking = grouped((each for each in rules if _asked(each) is not None), _asked)
-            for mark, those in asking.items():
-                if mark is not None and len({each.chain.name for each in those}) >= _ALIKE:
-                    yield from _given(loss, namespace, routed.iif, mark, those)
+        asking = grouped(_unset(namespace), _asked)
+        for mark, those in asking.items():
+            if len({*column(column(those, "chain"), "name")}) >= _ALIKE:
+                yield from _given(loss, namespace, name_of(routed.iif, ""), mark, those)
 
 
-def _rules(namespace: Namespace) -> list[NatRule]:
-    """The rules of the tables that packets meet on their way through."""
+def _unset(namespace: Namespace) -> list[NatRule]:
+    """The rules that ask for a mark in the tables that packets meet on their way through, where none gives
+    one.
+    """
     tables = among(namespace.tables, family=("ip", "ip6", "inet"))
-    return [
-        NatRule(table, each, rule, each.at)
-        for table in tables
-        for each in table.chains
-        for rule in each.rules
-    ]
-
-
-def _gives(rule: NatRule) -> bool:
-    return _SET.search(rule.rule.text) is not None
+    placed = [(table, *each) for table in tables for each in table.placed]
+    rules = [NatRule(table, chain, rule, chain.at) for table, chain, rule in placed[: _MOST + 1]]
+    given = any(_SET.search(each.rule.text) for each in rules)
+    return [] if given or len(rules) > _MOST else [*filter(_asked, rules)]
 
 
 def _asked(rule: NatRule) -> tuple[str, str] | None:
     """The mark for which a rule asks, with the bits at which it looks."""
     found = _ASKED.search(rule.rule.text)
-    if found is None or "! --mark" in rule.rule.text:
-        return None
-    before, mark, behind = found.groups()
-    return mark, before or behind or "0xffffffff"
+    before, mark, behind = found.groups() if found is not None else ("", "", "")
+    return (mark, before or behind or "0xffffffff") if mark else None
 
 
 def _given(
-    loss: Loss, namespace: Namespace, link: Link, mark: tuple[str, str], asking: tuple[NatRule, ...]
+    loss: Loss, namespace: Namespace, iif: str, mark: tuple[str, str] | None, asking: tuple[NatRule, ...]
 ) -> Iterator[Repair]:
     """The rule in front of the first that accepts what is marked."""
+    value, mask = mark or ("", "")
     for first in [each for each in asking if where(each.statements, kind="accept")][:1]:
         named, rule = tool(first.table), first.rule
-        words = ("-i", link.name, "-j", "MARK", "--set-xmark", "/".join(mark))
+        words = ("-i", iif, "-j", "MARK", "--set-xmark", f"{value}/{mask}")
         fix = fixes.xtables(
             named, first.table.name, first.chain.name, "-I", first.chain.name, str(rule.number), *words
         )
         if first.table.engine == "nft":
             at = (first.table.family, first.table.name, first.chain.name, "position", str(rule.handle))
-            sets = ("iifname", f'"{link.name}"', "meta", "mark", "set", "meta", "mark", "or", mark[0])
+            sets = ("iifname", f'"{iif}"', "meta", "mark", "set", "meta", "mark", "or", value)
             fix = fixes.nft((first.table.name, first.chain.name), "insert", "rule", *at, *sets)
-        text = f"{len(asking)} rules of {namespace.name} ask for the mark {mark[0]}, and nothing gives it"
+        text = f"{len(asking)} rules of {namespace.name} ask for the mark {value}, and nothing gives it"
         said = " ".join(word for command in fix for word in command.words)
         place, thing = Place(namespace.name, None, Stage.FORWARD), Object("rule", said, f"{said} (missing)")
         stop = Stop("nat-wrong-match", place, text, thing, fix, (first.decision.object.text, loss.stop.text))
