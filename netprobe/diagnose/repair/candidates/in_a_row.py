@@ -48,7 +48,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for namespace, flow in published.asked(loss) if loss.stop.code == "port-closed" else ():
         led = [*_led(namespace, flow)]
         each = grouped(led, attrgetter("chain", "to")).values()
-        same = grouped(where(led, keeps=True), attrgetter("chain", "address")).values()
+        same = grouped(filter(attrgetter("keeps"), led), attrgetter("chain", "address")).values()
         for row in filter(partial(_goes_on, flow.dport or 0), each):
             yield from _one_more(loss, namespace, flow, row, _without_a_rule(loss, namespace, flow, row))
         for row in filter(partial(_leads_on, flow.dport or 0), same):
