@@ -167,17 +167,15 @@ def _instead(found: Results, stop: Stop) -> Repair | None:
 
 
 def _off_here(loss: Loss, found: Results) -> Repair | None:
-    """What is plainly off where the packet finds no way, or at the other end of a cable there, and took along
-    what is missing, of which nobody in sight knows what it was. That an end lies elsewhere is told before
-    that it is off.
+    """What is plainly off where the packet finds no way, or the end of a cable there that lies elsewhere, and
+    took along what is missing, of which nobody in sight knows what it was.
     """
     if loss.stop.code not in _WAYLESS or blamed(loss) is not None:
         return None
     off = lookup.among(lookup.where(found.idle, merit=Merit.RESTORES, is_to_fill_in=False), code=_TAKING)
     here = [each for each in off if each.stop.place.namespace == loss.stop.place.namespace]
-    ends = [each for each in off if _revives(loss.here, each)]
-    moved = lookup.where(ends, code="link-missing")
-    return next(filter(needs_routes, (*here, *moved, *ends)), None)
+    moved = filter(partial(_revives, loss.here), lookup.where(off, code="link-missing"))
+    return next(filter(needs_routes, (*here, *moved)), None)
 
 
 def _revives(namespace: Namespace, repair: Repair) -> bool:
