@@ -180,6 +180,21 @@ def test_between_routers_of_one_network_the_last_one_translates(rule: str) -> No
     assert guests.is_known_beyond(loss, router) == bool(rule)
 
 
+def test_who_translates_others_on_the_way_there_translates_this_one() -> None:
+    """internet knows red's network by the host, which hides c2's."""
+    snapshot = edited(tutorial(), "internet", ruleset=translating("-A POSTROUTING -o wan -j MASQUERADE"))
+    snapshot = edited(snapshot, "host", ruleset=translating("-A POSTROUTING -s 172.18.0.0/16 -o eth0 -j MASQUERADE"))
+    assert chosen(snapshot, "c1", "203.0.113.1").code == "nat-wrong-match"
+
+
+def test_a_rule_for_another_way_out_is_not_for_the_one_between_them() -> None:
+    snapshot, internet = tutorial(), tutorial()["internet"]
+    routes = (*internet.routes[:-1], via("10.1.0.0/16", "203.0.113.2", 2), Route("10.0.0.0/8", "unreachable", protocol="boot"))
+    snapshot = edited(snapshot, "internet", routes=routes, ruleset=translating("-A POSTROUTING -o wan -j MASQUERADE"))
+    snapshot = edited(snapshot, "host", ruleset=translating("-A POSTROUTING -s 10.0.0.0/16 -o docker0 -j MASQUERADE"))
+    assert lines(chosen(snapshot, "red", "8.8.8.8")) == ["ip route add 10.0.0.0/16 via 203.0.113.2 dev eth0"]
+
+
 def of_another_prefix(*known: str) -> Snapshot:
     """The host has an address of a prefix from its provider's side, who leads the host's other one to it."""
     return changed(

@@ -87,7 +87,7 @@ def of_an_empty_network(loss: Loss) -> Iterator[Repair]:
     """
     for routed in where(loss.decisions, gateway=None):
         namespace, out = loss.snapshot[routed.namespace], loss.out(routed)
-        if out is None or loss.others(namespace.name, out):
+        if out is None or routed.decision.type == "local" or loss.others(namespace.name, out):
             continue
         near = but(where(namespace.addresses, scope="global"), index=out.index)
         same = (each for each in near if prefix.contains(prefix.network_of(each), routed.dst))

@@ -44,9 +44,11 @@ def _is_named(loss: Loss, router: Routed, source: str) -> bool:
 
 def is_known_beyond(loss: Loss, router: Routed) -> bool:
     """Whether the next router translates what leaves it, and has routes to private networks by way of this
-    one: what is behind is routed.
+    one, which translates nothing on the way there: what is behind is routed.
     """
     here, version = loss.snapshot[router.namespace], prefix.version(router.dst)
+    if nat_rules.translates(here, version, loss.out(router)):
+        return False
     nexts = map(loss.snapshot.at, loss.bearers(router.gateway) if router.gateway is not None else ())
     translating = (each for each in nexts if nat_rules.translates(each, version))
     return any(map(partial(_leads_back, here), translating))

@@ -85,16 +85,20 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
                 stop = _missing_route(loss, routed, network, hop, name)
                 hidden = _is_hidden(loss, routed, (loss.snapshot[name], station))
                 merit = Merit.ADDS if hidden else _merit_of_missing(loss, routed, stop.code)
-                siblings = len(_back_by(namespace, via)) if stop.code == "reply-wrong-path" else 0
-                merit = Merit.RESTORES if siblings and merit is Merit.ADDS and not hidden else merit
+                siblings = len(_back_by(namespace, via, network)) if routed.leg is Leg.REPLY else 0
+                shown = not nat_rules.translates(loss.snapshot[name], prefix.version(routed.dst), station)
+                merit = Merit.RESTORES if siblings and merit is Merit.ADDS and shown else merit
                 yield from loss.repair(stop, merit, agreeing=siblings)
                 if stop.code == "reply-wrong-path" and network != routed.dst:
                     yield from loss.repair(_for_one(loss, routed, stop, hop), Merit.ADDS)
 
 
-def _back_by(namespace: Namespace, via: str) -> tuple[Route, ...]:
-    """The routes to other networks behind a router: so is the way back to this one."""
-    return where(namespace.routes, gateways=[via], is_written=True, type="unicast", table=fib.MAIN)
+def _back_by(namespace: Namespace, via: str, network: str) -> tuple[Route, ...]:
+    """The routes to other private networks behind a router, of a private one: so is the way to this one."""
+    routes = where(namespace.routes, gateways=[via], is_written=True, type="unicast", table=fib.MAIN)
+    if not nat_rules.is_private(network.partition("/")[0]):
+        return ()
+    return tuple(each for each in routes if nat_rules.is_private(each.dst.partition("/")[0]))
 
 
 def _as_others(loss: Loss, routed: Routed) -> Iterator[Repair]:

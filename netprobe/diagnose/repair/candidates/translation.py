@@ -111,8 +111,8 @@ def _before(made: Hop | None, source: str) -> str:
 def _merit(loss: Loss, router: Routed, named: Stop, source: str, expected: bool) -> Merit:
     missing, namespace = named.code == "nat-missing", loss.snapshot[router.namespace]
     wanted = expected or guests.translates_elsewhere(loss, router, source)
-    wanted = wanted and not guests.is_known_beyond(loss, router)
-    due = _is_unknown_there(loss, source) and not (missing and _is_routed(loss, namespace, source, wanted))
+    unknown = _is_unknown_there(loss, source) and not guests.is_known_beyond(loss, router)
+    due = unknown and not (missing and _is_routed(loss, namespace, source, wanted))
     by_name = _is_spared_by_name(namespace, named, loss.prediction.target)
     mistaken = by_name or any(map(partial(surplus.is_by_mistake, loss), loss.asked(Leg.REPLY)))
     passed_by = missing and _is_passed_by(loss, namespace, source)
