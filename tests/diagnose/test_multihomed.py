@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from networks import edited, lo, local, probe, tutorial, via
+from msgspec.structs import replace
+from networks import container, edited, lo, local, port, probe, tutorial, via
 from test_beside import chosen, kernel, lines
 from test_dispatched import dropping
 from test_of_which_table import of_two_sides
@@ -12,7 +13,22 @@ from test_repair import changed, lost_in
 
 from netprobe.diagnose.repair.candidates import guests, missing_routes, narrow
 from netprobe.diagnose.repair.repair import Loss, Merit
-from netprobe.model import Bridge, Chain, InterfaceAddress, Leg, Link, PolicyRule, Route, Rule, Ruleset, Snapshot, Statement, Table, Term
+from netprobe.model import (
+    Bridge,
+    Chain,
+    FoundPeer,
+    InterfaceAddress,
+    Leg,
+    Link,
+    PolicyRule,
+    Route,
+    Rule,
+    Ruleset,
+    Snapshot,
+    Statement,
+    Table,
+    Term,
+)
 from netprobe.model.lookup import where
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -245,3 +261,32 @@ def test_one_station_or_another_network_is_no_part_of_it(known: tuple[str, int])
     found = predict(snapshot, probe("c1", "172.17.0.3"), ask=False)
     assert isinstance(found, Prediction)
     assert found.stop is None or not [*narrow.candidates(Loss.of(snapshot, found, found.stop))]
+
+
+def on_isolated_ports(*lengths: int) -> Snapshot:
+    """The containers, one more than the tutorial's, cannot reach each other but by the host; their prefix lengths."""
+    snapshot, host = tutorial(), tutorial()["host"]
+    ports = (
+        port(6, "vethc1", 2, 3, 5, isolated=True),
+        port(7, "vethc2", 2, 4, 5, isolated=True),
+        port(8, "vethc3", 2, 5, 5, isolated=True),
+    )
+    spaces = {**snapshot.namespaces, "host": replace(host, links=(*host.links[:5], *ports)), "c3": container("c3", 3)}
+    peers = (*snapshot.peers, FoundPeer("host", 5, "c3"), FoundPeer("c3", 0, "host"))
+    for name, length in zip(("c1", "c2", "c3"), lengths, strict=True):
+        own = spaces[name].addresses[-1]
+        near = kernel("172.17.0.0/16" if length == 16 else "172.17.0.1/32", 2)
+        routes = (*spaces[name].routes[:-2], near, spaces[name].routes[-1])
+        spaces[name] = replace(spaces[name], addresses=(*spaces[name].addresses[:-1], replace(own, prefixlen=length)), routes=routes)
+    return Snapshot(spaces, peers)
+
+
+def test_who_is_on_an_isolated_port_has_the_prefix_of_a_host_where_the_others_have() -> None:
+    assert lines(chosen(on_isolated_ports(16, 32, 32), "c1", "172.17.0.3")) == [
+        "ip address add 172.17.0.2/32 dev eth0",
+        "ip address del 172.17.0.2/16 dev eth0",
+    ]
+
+
+def test_where_all_take_each_other_for_neighbours_the_isolation_is_odd() -> None:
+    assert chosen(on_isolated_ports(16, 16, 16), "c1", "172.17.0.3").code == "port-isolated"
