@@ -20,6 +20,7 @@ from netprobe.model import (
     InterfaceAddress,
     Leg,
     Link,
+    Nexthop,
     PolicyRule,
     Route,
     Rule,
@@ -290,3 +291,14 @@ def test_who_is_on_an_isolated_port_has_the_prefix_of_a_host_where_the_others_ha
 
 def test_where_all_take_each_other_for_neighbours_the_isolation_is_odd() -> None:
     assert chosen(on_isolated_ports(16, 16, 16), "c1", "172.17.0.3").code == "port-isolated"
+
+
+@pytest.mark.parametrize(("refusing", "code"), [("0.0.0.0/0", "ecmp-dead-nexthop"), ("10.0.0.0/16", "route-unreachable")])
+def test_a_router_that_says_that_it_has_no_way_out_is_none_for_who_has_another(refusing: str, code: str) -> None:
+    """c1 shares its packets among c2 and the host."""
+    c1, c2, host = (tutorial()[name] for name in ("c1", "c2", "host"))
+    legs = (Nexthop(2, "172.17.0.3"), Nexthop(2, "172.17.0.1"))
+    snapshot = edited(tutorial(), "c1", routes=(*c1.routes[:-1], Route("10.0.0.0/16", nexthops=legs)))
+    known = (*c2.routes[:-1], Route(refusing, "unreachable", protocol="boot"))
+    snapshot = edited(edited(snapshot, "c2", routes=known, sysctls={"net.ipv4.ip_forward": "1"}), "host", routes=host.routes)
+    assert chosen(snapshot, "c1", "10.0.0.2").code == code

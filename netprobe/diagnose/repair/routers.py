@@ -188,3 +188,13 @@ def _keeps(loss: Loss, routed: Routed) -> bool:
     """Whether the packet was lost at the gateway that was taken, for that one does not forward."""
     at_it = routed.gateway is not None and loss.here.address(routed.gateway) is not None
     return at_it and loss.stop.code == "forwarding-off"
+
+
+def has_no_way_out(loss: Loss, via: str | None) -> bool:
+    """Whether the packet was refused by a router that says itself that it has no way to all the world: who
+    has others to choose from is not to send there.
+    """
+    at_it = via is not None and loss.here.address(via) is not None
+    taken = where(loss.prediction.routed, namespace=loss.here.name)[-1:]
+    refusing = not_among(filter(None, column(taken, "decision.route")), type=("unicast", "local"))
+    return at_it and any(each.is_default for each in refusing)

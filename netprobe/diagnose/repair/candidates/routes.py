@@ -15,6 +15,7 @@ from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import (
     beside,
+    has_no_way_out,
     leads_around_neighbours,
     leads_on,
     of_the_twin,
@@ -227,7 +228,8 @@ def _dead_leg(loss: Loss, routed: Routed) -> Iterator[Repair]:
             text = f"{named}, one leg of several in {namespace.name}, is dead"
             thing = Object("route", named, named)
             stop = lost("ecmp-dead-nexthop", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
-            yield from loss.repair(stop, Merit.UNDOES)
+            said = has_no_way_out(loss, taken.via)
+            yield from loss.repair(stop, Merit.RESTORES if said else Merit.UNDOES)
 
 
 def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
