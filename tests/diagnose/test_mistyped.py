@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from networks import edited, probe, relinked, tutorial, with_link_locals
 from test_repair_whole import after, ask, chosen, healthy, said
 
-from netprobe.model import Protocol, Snapshot, Socket
+from netprobe.model import Probe, Protocol, Snapshot, Socket
 
 
 def test_a_bridge_that_hands_nothing_on_was_no_gateway_where_a_router_is_of_its_network() -> None:
@@ -111,3 +111,29 @@ def test_what_a_tunnel_sends_to_one_address_of_a_node_is_not_to_go_to_another() 
     for name, (_, vxlan) in [(name, *network[name].vxlans) for name in ("node1", "node2")]:
         network = relinked(network, name, "flannel.1", vxlan=replace(vxlan, local=None))
     assert said(chosen(network, ask("pod1", "10.244.2.2"))) == ["node2: iptables -D INPUT -d 192.168.50.0/24 -j DROP"]
+
+
+def of_tcp(source: str, dst: str, port: int) -> Probe:
+    asked = probe(source, dst, Protocol.TCP, source_port=40000)
+    return replace(asked, destination=replace(asked.destination, port=port))
+
+
+@pytest.mark.parametrize(("taken", "code"), [((), "dnat-missing"), ((8800,), "port-closed")])
+def test_a_port_from_which_a_rule_leads_is_mistyped(taken: tuple[int, ...], code: str) -> None:
+    """The other one is nobody's: what is for 8080 was to go to a proxy; where a program has that one, both may be meant."""
+    rule = "-A PREROUTING -i br0 -p tcp -m tcp --dport 8800 -j REDIRECT --to-ports 3128"
+    ruleset = iptables(f"*nat\n:PREROUTING ACCEPT [0:0]\n{rule}\nCOMMIT\n")
+    network = edited(tutorial(), "host", ruleset=ruleset, sockets=(Socket("tcp", "0.0.0.0", 3128, "listen"),))
+    network = edited(network, "c1", sockets=tuple(Socket("tcp", "0.0.0.0", port, "listen") for port in taken))
+    found = chosen(network, of_tcp("red", "172.17.0.2", 8080))
+    assert found.stop.code == code
+    assert taken or said(found)[0].startswith("host: iptables -t nat -R PREROUTING 1 -i br0 -p tcp -m tcp --dport 8080 ")
+
+
+def test_a_port_that_a_rule_accepts_is_mistyped() -> None:
+    lines = ("-m conntrack --ctstate ESTABLISHED", "-p tcp -m tcp --dport 433")
+    accepted = "\n".join(f"-A FORWARD {line} -j ACCEPT" for line in lines)
+    network = edited(tutorial(), "host", ruleset=iptables(f"*filter\n:FORWARD DROP [0:0]\n{accepted}\nCOMMIT\n"))
+    network = edited(network, "c1", sockets=(Socket("tcp", "0.0.0.0", 443, "listen"),))
+    found = chosen(network, of_tcp("red", "172.17.0.2", 443))
+    assert said(found) == ["host: iptables -R FORWARD 2 -p tcp -m tcp --dport 443 -j ACCEPT"]

@@ -145,10 +145,10 @@ def slipped(own: InterfaceAddress, other: InterfaceAddress) -> str | None:
     network = prefix.number(prefix.network_of(other).partition("/")[0])
     host = prefix.number(own.address) & ((1 << bits) - 1)
     meant = str(type(ip_address(own.address))(network | host))
-    return meant if own.address in _slips(meant) else None
+    return meant if own.address in slips(meant) else None
 
 
-def _slips(text: str) -> Iterator[str]:
+def slips(text: str) -> Iterator[str]:
     """What becomes of a text by one slip: a character left out, doubled or another one, or two exchanged."""
     for at in range(len(text)):
         head, here, tail = text[:at], text[at], text[at + 1 :]
