@@ -137,3 +137,19 @@ def test_a_port_that_a_rule_accepts_is_mistyped() -> None:
     network = edited(network, "c1", sockets=(Socket("tcp", "0.0.0.0", 443, "listen"),))
     found = chosen(network, of_tcp("red", "172.17.0.2", 443))
     assert said(found) == ["host: iptables -R FORWARD 2 -p tcp -m tcp --dport 443 -j ACCEPT"]
+
+
+def test_the_address_of_a_cable_of_two_is_mistyped() -> None:
+    """RFC 3021: of two addresses one is the neighbour's, and the other one is free."""
+    network = after(
+        tutorial(),
+        "internet: ip address add 203.0.113.3/31 dev eth0",
+        "internet: ip address del 203.0.113.1/24 dev eth0",
+        "internet: ip route replace 10.0.0.0/16 via 203.0.113.2 dev eth0 src 203.0.113.3",
+        "host: ip address del 203.0.113.2/24 dev eth0",
+        "host: ip address add 203.0.133.2/31 dev eth0",
+        "host: ip route replace default via 203.0.113.3 dev eth0 onlink",
+    )
+    found = chosen(network, ask("internet", "10.0.0.2"))
+    lines = ["host: ip address add 203.0.113.2/31 dev eth0", "host: ip address del 203.0.133.2/31 dev eth0"]
+    assert (found.stop.code, said(found)[:2]) == ("addr-wrong-subnet", lines)

@@ -127,8 +127,10 @@ def free_address(addresses: Iterable[InterfaceAddress]) -> InterfaceAddress | No
     network = prefix.network_of(first).partition("/")[0]
     bits = prefix.bits(network)
     kind = {32: IPv4Address, 128: IPv6Address}[bits]
-    last = prefix.number(network) + (1 << (bits - first.prefixlen)) - 2
-    for number in range(last, max(prefix.number(network), last - len(taken) - 1), -1):
+    start, size = prefix.number(network), 1 << (bits - first.prefixlen)
+    both = int(size <= 2)  # of two addresses none is the network's or everybody's (RFC 3021, RFC 6164)
+    last = start + size - 2 + both
+    for number in range(last, max(start - both, last - len(taken) - 1), -1):
         text = str(kind(number))
         if text not in taken:
             return InterfaceAddress(0, text, first.prefixlen)
