@@ -166,7 +166,7 @@ def _is_for_others(statements: tuple[Statement, ...], keys: tuple[str, ...], add
 
 
 def _has(namespace: Namespace, network: str) -> bool:
-    return any(prefix.contains(network, a.address) for a in namespace.addresses)
+    return any(map(partial(prefix.contains, network), column(namespace.addresses, "address")))
 
 
 def _for_neighbours(namespace: Namespace, statements: tuple[Statement, ...], target: str) -> bool:

@@ -76,6 +76,16 @@ def within(prefixes: Iterable[str], address: str) -> bool:
     return any(contains(prefix, address) for prefix in prefixes)
 
 
+def covering(prefixes: Iterable[str], address: str) -> list[str]:
+    """Those of the prefixes in which `address` lies."""
+    return [each for each in prefixes if contains(each, address)]
+
+
+def of_version(several: Iterable[str], kind: int) -> list[str]:
+    """Those of the addresses or prefixes that are of an IP version."""
+    return [each for each in several if version(each) == kind]
+
+
 def length(prefix: str) -> int:
     """The prefix length: 16 for "10.0.0.0/16", 32 or 128 for a bare address."""
     _, _, length = prefix.partition("/")

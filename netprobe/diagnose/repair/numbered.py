@@ -10,6 +10,7 @@ from functools import partial
 from typing import NamedTuple
 
 from netprobe.model import InterfaceAddress, Link
+from netprobe.model.lookup import sole
 from netprobe.predict import prefix
 
 from .repair import Loss
@@ -62,7 +63,7 @@ def _pairs(loss: Loss, name: str, link: Link) -> Iterator[_Pair]:
     """The addresses of the stations beside an interface, of those that have one in each family."""
     for there, station in loss.others(name, link):
         both = {version: own_addresses(loss.snapshot[there], station, version) for version in (4, 6)}
-        if all(len(each) == 1 and is_network(each[0]) for each in both.values()):
+        if all(any(map(is_network, sole(each))) for each in both.values()):
             yield {version: only for version, (only,) in both.items()}
 
 

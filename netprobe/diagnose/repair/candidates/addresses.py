@@ -6,6 +6,7 @@ See: ip-address(8); net/ipv4/devinet.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain, product
 
 from msgspec.structs import replace
@@ -149,7 +150,7 @@ def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
     stations = loss.stations(namespace.name, came)
     asker = [*chain.from_iterable(_bearing(loss, station, routed.dst) for station in stations)]
     for own in own_addresses(namespace, came, prefix.version(routed.dst)):
-        agrees = any(prefix.contains(prefix.network_of(a), own.address) for a in asker)
+        agrees = prefix.neighbours_of(own.address, asker)
         mute = bool(asker) and not is_network(own)  # a host's own prefix says nothing of its neighbours
         if (agrees or mute) and not prefix.contains(prefix.network_of(own), routed.dst):
             text = (
@@ -182,7 +183,7 @@ def _of_another_network(
     networks = [prefix.network_of(address) for _, _, address in others]
     asked = loss.goal if asks_others(loss, namespace.name) else None
     known = those_not_in(asked_for(loss), (asked,))
-    missing = [address for address in known if prefix.within(networks, address)]
+    missing = [*filter(partial(prefix.within, networks), known)]
     missing += those_not_in(filter(None, (slipped(own, other),)), loss.owned)
     free = free_address(address for _, _, address in others)
     if free is None:
@@ -240,7 +241,7 @@ def _needs_one(namespace: Namespace, link: Link, version: int) -> bool:
 def _is_left_over(route: Route, straight: list[str]) -> bool:
     """Whether a route has gateways to which nothing leads any more: IPv6 keeps it when an address goes."""
     gateways = [*filter(None, route.gateways)]
-    return bool(gateways) and not any(prefix.within(straight, gateway) for gateway in gateways)
+    return bool(gateways) and not any(map(partial(prefix.within, straight), gateways))
 
 
 def _bare(
@@ -254,7 +255,7 @@ def _bare(
         meant, free = loss.probe.destination.address, None
     text = f"{link.name} in {namespace.name} has no IPv{version} address"
     asked = loss.goal if asks_others(loss, namespace.name) else None
-    others_are = {gateway for route in namespace.routes for gateway in route.gateways}  # it sends to those
+    others_are = namespace.gateways  # it sends to those
     for address in those_not_in(asked_for(loss), {meant, asked, *others_are}):
         usual = usual_length(others, address)
         joined = len(seekers(loss, namespace.name, address)) >= SEVERAL  # by a bridge, which had it

@@ -41,7 +41,7 @@ def _by_which(loss: Loss, here: Namespace, network: EngineNetwork | None) -> Lin
 def _given(
     loss: Loss, here: Namespace, link: Link, engine: str, endpoint: EngineEndpoint
 ) -> Iterator[Repair]:
-    given = [each for each in endpoint.addresses if prefix.version(each) == loss.version]
+    given = prefix.of_version(endpoint.addresses, loss.version)
     for address, _, length in (each.partition("/") for each in given):
         fix = (fixes.address("add", InterfaceAddress(link.index, address, int(length)), link),)
         text = f"{address} is not on {link.name} of {here.name}, to which {engine} gave it"

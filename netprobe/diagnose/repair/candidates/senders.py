@@ -39,11 +39,11 @@ def _leading(namespace: Namespace, things: tuple[Object, ...]) -> Iterator[NatRu
 
 
 def _led_on(loss: Loss, namespace: Namespace, leading: NatRule, source: str) -> Iterator[Repair]:
-    chain = leading.table.chain(leading.rule.leads_to or "")
-    entries = _entries(chain) if chain is not None else []
+    chain = leading.table.chain(leading.rule.leads_to) or Chain("")
+    entries = _entries(chain)
     goals = {*map(attrgetter("leads_to"), entries)}
     senders = [*nat_rules.said_by(entries, "ip saddr"), *nat_rules.said_by(entries, "ip6 saddr")]
-    if chain is None or len(goals) != 1 or prefix.within(senders, source):
+    if len(goals) != 1 or prefix.within(senders, source):
         return
     first = entries[0]
     thing = rule_decision(leading.table, chain, first, Stage.PREROUTING.value).object
@@ -81,8 +81,7 @@ def _network(namespace: Namespace, source: str, rule: NatRule) -> tuple[str, boo
     """
     rules = nat_rules.of_kind((rule.table,), "match")
     named = {each for other in rules for each in _said(other)}
-    around = [each for each in named if prefix.version(each) == prefix.version(source)]
-    holding = sorted((each for each in around if prefix.contains(each, source)), key=prefix.length)
+    holding = sorted(prefix.covering(named, source), key=prefix.length)
     if holding:
         return holding[0], True
     return network_behind(namespace, source), False

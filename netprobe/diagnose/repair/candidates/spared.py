@@ -74,10 +74,7 @@ def _excluded(rule: Rule, address: str) -> list[str]:
     """The networks whose packets a rule is not for, of the IP version of an address."""
     tests = among(nat_rules.tests(rule), key=nat_rules.FROM)
     named = column(where(tests, op="!="), "value")
-    return [each for each in filter(nat_rules.is_prefix, named) if _version(each) == _version(address)]
-
-
-_version = prefix.version
+    return prefix.of_version(filter(nat_rules.is_prefix, named), prefix.version(address))
 
 
 def _is_smaller(wide: str, address: str, narrow: str) -> bool:

@@ -257,7 +257,7 @@ def waited_on(loss: Loss, station: Namespace) -> Iterator[str]:
     """The addresses on which programs of a station wait and that nobody has."""
     bound = dict.fromkeys(column(sockets_of(station), "address"))
     free = those_not_in(filter(is_said, bound), loss.owned)
-    return (each for each in free if prefix.version(each) == loss.version)
+    yield from prefix.of_version(free, loss.version)
 
 
 def waits(loss: Loss, station: Namespace) -> bool:

@@ -168,7 +168,7 @@ def _with_less_exempted(
     if rule is None:
         return
     tests = rule.statements
-    own = [each for each in nat_rules.networks(tests, *nat_rules.FROM) if prefix.contains(each, source)]
+    own = prefix.covering(nat_rules.networks(tests, *nat_rules.FROM), source)
     spared = where(among(tests, key=nat_rules.TO), op="!=")
     for wide in filter(nat_rules.is_prefix, column(spared, "value")):
         parts = filter(partial(prefix.holds, wide), own)

@@ -251,7 +251,7 @@ def _next(home: Namespace, name: str) -> str:
 
 def _network_behind(loss: Loss, address: str) -> str | None:
     """The network of an address for which others have a route to the place of the loss."""
-    led = (each for each in networks_behind(loss, loss.here) if prefix.contains(each, address))
+    led = prefix.covering(networks_behind(loss, loss.here), address)
     return max(led, key=prefix.length, default=None)
 
 

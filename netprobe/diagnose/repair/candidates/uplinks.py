@@ -8,6 +8,7 @@ See: ip-link(8), veth; drivers/net/veth.c (veth_dellink).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from msgspec import Struct
 
@@ -89,7 +90,7 @@ def _is_cut_off(router: Namespace, network: str) -> bool:
 def _is_asked_for(loss: Loss, network: str) -> bool:
     """Whether the packet, or its answer, goes to somebody of a network who is not in sight."""
     asked = {loss.goal, *column(loss.prediction.routed, "dst")} - loss.owned
-    return any(prefix.contains(network, each) for each in asked)
+    return any(map(partial(prefix.contains, network), asked))
 
 
 def _connected(loss: Loss, home: Namespace, missing: str, cut: _Cut) -> Iterator[Repair]:
@@ -114,7 +115,7 @@ def _own(loss: Loss, home: Namespace, network: str) -> str | None:
     """The address of a network that is asked for, or that programs of a namespace wait on, and nobody has."""
     known = (loss.goal, *column(sockets_of(home), "address"))
     free = those_not_in(known, loss.owned)
-    return next((each for each in free if prefix.contains(network, each)), None)
+    return next(filter(partial(prefix.contains, network), free), None)
 
 
 def _lines(
