@@ -24,8 +24,7 @@ _MOST = 4  # routes that are tried
 def candidates(loss: Loss) -> Iterator[Repair]:
     """A copy of each such route, where nothing leads to the network itself."""
     for routed in loss.prediction.routed:
-        taken = routed.decision.route
-        if taken is None or not taken.is_to_a_network:
+        if not routed.decision.found.is_to_a_network:
             namespace = loss.snapshot[routed.namespace]
             query = RouteQuery(routed.src or None, routed.dst, iif=getattr(routed.iif, "index", None))
             asked = where(tuple(policy.selected(namespace, query)), action="lookup")

@@ -83,8 +83,8 @@ def _of_a_host(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """An address that makes neighbours of a network, where a router leads to each station by a cable of its
     own: to this one as to a host, or the others have host prefixes.
     """
-    namespace, route = loss.snapshot[routed.namespace], routed.decision.route
-    if route is None or (route.protocol, route.type) != ("kernel", "unicast"):
+    namespace, route = loss.snapshot[routed.namespace], routed.decision.found
+    if (route.protocol, route.type) != ("kernel", "unicast"):
         return
     for link, router in _cables(loss, namespace):
         own = making(own_addresses(namespace, link, route.version), route.dst)

@@ -65,8 +65,8 @@ def _leads_straight(namespace: Namespace, link: Link, network: str) -> bool:
 
 def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """The address that brought a route along by which nobody is: of another network than all beside it."""
-    route, link = routed.decision.route, loss.out(routed)
-    if route is None or link is None or (route.protocol, route.type) != ("kernel", "unicast"):
+    route, link = routed.decision.found, loss.out(routed)
+    if link is None or (route.protocol, route.type) != ("kernel", "unicast"):
         return
     namespace = loss.snapshot[routed.namespace]
     beside = loss.addresses_beside(namespace.name, link, route.version)
