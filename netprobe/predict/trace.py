@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Change, ConntrackEntry, Flow, Hop, Leg, Link, Neighbour, Object, Stage, Stop, Walk
+from netprobe.model import (
+    Change,
+    ConntrackEntry,
+    Flow,
+    Hop,
+    Leg,
+    Link,
+    Neighbour,
+    Object,
+    RouteQuery,
+    Stage,
+    Stop,
+    Walk,
+)
 
 from .drop import Finish, end_of
 from .fib import FibResult
@@ -38,6 +51,11 @@ class Routed(Struct, frozen=True, gc=False):
         """The address of the neighbour that the packet goes to: the next hop's, or its own destination."""
         leg = self.decision.leg
         return self.dst if leg is None or leg.via is None else leg.via
+
+    @property
+    def query(self) -> RouteQuery:
+        """What is asked of routes for its packet, wherever that came in."""
+        return RouteQuery(self.src or None, self.dst)
 
     @property
     def turns_back(self) -> bool:

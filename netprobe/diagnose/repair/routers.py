@@ -9,6 +9,7 @@ from itertools import chain, islice, starmap
 from operator import attrgetter
 
 from netprobe.diagnose import hints
+from netprobe.diagnose.repair.segment import are_alone
 from netprobe.model import Leg, Link, Namespace, Route, RouteQuery
 from netprobe.model.config import is_particular
 from netprobe.model.lookup import but, column, not_among, those_not_in, where
@@ -54,7 +55,7 @@ def _written(here: Namespace, links: tuple[Link, ...], wanted: str) -> Iterator[
     version = prefix.version(wanted)
     own = [each for link in links for each in own_addresses(here, link, version)]
     routes = where(here.routes, version=version, type="unicast", gateways=[None])
-    for route in routes if own and not any(map(is_network, own)) else ():
+    for route in routes if are_alone(own) else ():
         address = route.dst.partition("/")[0]
         single = prefix.length(route.dst) == prefix.bits(address) and here.address(address) is None
         for link in where(links, index=route.indexes[0]) if single else ():

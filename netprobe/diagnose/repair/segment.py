@@ -80,6 +80,12 @@ def making(addresses: Iterable[InterfaceAddress], network: str) -> list[Interfac
     return [each for each in addresses if prefix.network_of(each) == network]
 
 
+def are_alone(own: Iterable[InterfaceAddress]) -> bool:
+    """Whether there are addresses, and none of them has a network."""
+    known = [*map(is_network, own)]
+    return bool(known) and not any(known)
+
+
 def is_network(address: InterfaceAddress) -> bool:
     """Whether the prefix says anything about neighbours: a host prefix does not."""
     return address.prefixlen < prefix.bits(address.address)

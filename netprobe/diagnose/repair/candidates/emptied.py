@@ -13,7 +13,7 @@ from operator import attrgetter
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import beside
 from netprobe.diagnose.repair.segment import own_addresses
-from netprobe.model import Leg, Link, Namespace, Nexthop, Object, PolicyRule, Route, RouteQuery, Stage
+from netprobe.model import Leg, Link, Namespace, Nexthop, Object, PolicyRule, Route, Stage
 from netprobe.model.lookup import but, column, not_among, where
 from netprobe.predict import fib, fixes, policy, prefix, routing
 from netprobe.predict.drop import lost
@@ -32,7 +32,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _to_an_empty_table(namespace: Namespace, routed: Routed) -> tuple[PolicyRule, ...]:
     """The rules that select a packet, and lead it to a table without a route."""
-    asked = filter(is_special, policy.selected(namespace, RouteQuery(routed.src or None, routed.dst)))
+    asked = filter(is_special, policy.selected(namespace, routed.query))
     filled = column(where(namespace.routes, version=prefix.version(routed.dst)), "table")
     return not_among(but(asked, src=None), table={None, *filled})
 

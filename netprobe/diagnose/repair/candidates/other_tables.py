@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
-from netprobe.model import Namespace, Object, PolicyRule, Route, RouteQuery, Stage
+from netprobe.model import Namespace, Object, PolicyRule, Route, Stage
 from netprobe.model.lookup import not_among, where
 from netprobe.predict import fib, fixes, policy, prefix, routing
 from netprobe.predict.drop import lost
@@ -26,7 +26,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for routed in loss.prediction.routed:
         if not routed.decision.found.is_to_a_network:
             namespace = loss.snapshot[routed.namespace]
-            query = RouteQuery(routed.src or None, routed.dst, iif=getattr(routed.iif, "index", None))
+            query = replace(routed.query, iif=getattr(routed.iif, "index", None))
             asked = where(tuple(policy.selected(namespace, query)), action="lookup")
             for rule in not_among(filter(is_special, asked), table=_KEPT):
                 yield from _copied(loss, namespace, routed, rule)

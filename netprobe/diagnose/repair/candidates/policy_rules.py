@@ -49,7 +49,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _back(loss: Loss) -> Iterator[Routed]:
     """The lookup of the way back to a sender, where the reverse path filter has refused for it."""
-    for flow in (hop.flow for hop in loss.refused):
+    for flow in column(loss.refused, "flow"):
         with loss.noting():
             out = rp_filter.seen_from(fib.sought(loss.here, RouteQuery(flow.src, flow.dst)))
             decision = fib.sought(loss.here, RouteQuery(flow.dst, flow.src, iif=out))
@@ -77,7 +77,7 @@ def _networks_first(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Re
     stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
     # one that refuses everything leads nowhere: nobody needs it asked at all
     meant = rule.src is None and rule.dst is None and taken.type == "unicast"
-    merit = Merit.RESTORES if meant else Merit.ADDS
+    merit = Merit.restoring(meant)
     yield from loss.repair(stop, Merit.GOES_AROUND if _refused_elsewhere(loss, routed) else merit)
 
 
@@ -127,7 +127,7 @@ def _table_of_the_unmarked(loss: Loss, routed: Routed, rule: PolicyRule) -> Iter
     """
     namespace = loss.snapshot[routed.namespace]
     same = where(namespace.rules, version=rule.version, mark=rule.mark, mask=rule.mask)
-    plain = fib.lookup(namespace, RouteQuery(routed.src or None, routed.dst)).route
+    plain = fib.lookup(namespace, routed.query).route
     if not rule.mark or rule.action == "lookup" or plain is None or not where(same, action="lookup"):
         return
     words = ("fwmark", routing.mark_of(rule), "lookup", str(plain.table))
@@ -146,13 +146,13 @@ def _lacking_default(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[R
     """A table of one way out, to which a rule for the same mark leads, and that has the network of this way's
     gateway, and no default route by it, as others of its kind have.
     """
-    namespace, query = loss.snapshot[routed.namespace], RouteQuery(routed.src or None, routed.dst)
+    namespace, query = loss.snapshot[routed.namespace], routed.query
     made = where(namespace.routes, version=rule.version)
     defaults = where(made, is_default=True, type="unicast")
     same = where(namespace.rules, version=rule.version, mark=rule.mark, mask=rule.mask, action="lookup")
     asked = [each.table for each in same if rule.mark and is_special(each)]
     for table in dict.fromkeys(filter(None, asked)):
-        others = {each.table for each in defaults} - {*_TABLES.values(), table}
+        others = {*column(defaults, "table")} - {*_TABLES.values(), table}
         if fib.best(namespace, table, query) is not None or not others:
             continue
         near = {*map(_goal, where(made, table=table))}
@@ -170,7 +170,7 @@ def _of_a_sender(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """A table to which a rule leads what this sender sends, and that has networks beside, and no way to a
     router on one of them, so that main is asked; or nothing at all, where the sender's address is beside one.
     """
-    namespace, query = loss.snapshot[routed.namespace], RouteQuery(routed.src or None, routed.dst)
+    namespace, query = loss.snapshot[routed.namespace], routed.query
     led = where(namespace.rules, src=f"{routed.src}/{prefix.bits(routed.dst)}", action="lookup")
     routers = [*routers_for(loss, namespace.name, routed.dst)] if led else []
     for table, hop in product({*map(attrgetter("table"), led)} - {*_TABLES.values()}, routers):
@@ -225,7 +225,7 @@ def _orphan_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
             fix = (fixes.ip(routed.dst, "rule", "add", *named.split()),)
             stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
             lost_one = routed.decision.route is not None or _is_a_table(namespace, table, version)
-            yield from loss.repair(stop, Merit.RESTORES if lost_one else Merit.ADDS)
+            yield from loss.repair(stop, Merit.restoring(lost_one))
 
 
 def _is_a_table(namespace: Namespace, table: int, version: int) -> bool:
@@ -286,8 +286,7 @@ def _has_led(loss: Loss, routed: Routed, rule: PolicyRule) -> bool:
     walks = dict(zip(Leg, loss.prediction.walks, strict=False))
     come = column(walks.get(routed.leg, loss.prediction.request).hops[-1:], "namespace")
     on = routed.gateway is not None and {*come, loss.stop.place.namespace} != {routed.namespace}
-    query = RouteQuery(routed.src or None, routed.dst)
-    known = fib.best(loss.snapshot[routed.namespace], fib.MAIN, query)
+    known = fib.best(loss.snapshot[routed.namespace], fib.MAIN, routed.query)
     return on and not rule.is_for_all and known is not None and known.is_default
 
 
@@ -330,7 +329,7 @@ def _unused_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
     if came is None or route is None or leg is None or leg.index == came.index or not routed.src:
         return
     query = RouteQuery(routed.src, routed.dst)
-    for table in sorted({each.table for each in namespace.routes} - {*_TABLES.values()}):
+    for table in sorted({*column(namespace.routes, "table")} - {*_TABLES.values()}):
         other = fib.best(namespace, table, query)
         if other is None or not has(other.nexthops, index=came.index):
             continue

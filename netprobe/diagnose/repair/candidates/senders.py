@@ -7,6 +7,7 @@ A load balancer's source ranges are written so. See: iptables(8), -j; nft(8), ju
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain as joined
 from operator import attrgetter
 
 from netprobe.diagnose import nat_rules, rule_words
@@ -61,8 +62,8 @@ def _led_on(loss: Loss, namespace: Namespace, leading: NatRule, source: str) -> 
 
 def _entries(chain: Chain) -> list[Rule]:
     """The rules of a chain, where all that lead on, or translate, ask for a sender and nothing else."""
-    leading = [rule for rule in chain.rules if rule.leads_to]
-    does = {kind for rule in chain.rules for kind in column(rule.statements, "kind")}
+    leading = [*filter(attrgetter("leads_to"), chain.rules)]
+    does = {*column(joined.from_iterable(column(chain.rules, "statements")), "kind")}
     return leading if all(map(_asks_for_one, leading)) and does <= _HARMLESS else []
 
 

@@ -19,6 +19,7 @@ from netprobe.diagnose.inventory import joined
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import (
     Station,
+    are_alone,
     free_address,
     free_name,
     is_network,
@@ -202,8 +203,7 @@ def _alone(loss: Loss, address: str) -> Iterator[tuple[Namespace, Link]]:
     """The cables of stations whose address has no network, of the IP version of `address`."""
     for there in loss.snapshot.namespaces.values():
         for link in where(there.links_of("veth"), up=True, master=None):
-            own = own_addresses(there, link, prefix.version(address))
-            if own and not any(map(is_network, own)):
+            if are_alone(own_addresses(there, link, prefix.version(address))):
                 yield there, link
 
 
