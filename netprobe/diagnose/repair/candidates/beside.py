@@ -68,7 +68,7 @@ def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
         stop = replace(loss.stop, commands=fix)
     sure = _covers(namespace, link, routed.dst) or (not is_network(own) and _by_hosts(namespace, link))
     first = sure and table == fib.MAIN and not _is_written(route)
-    yield from loss.repair(stop, Merit.RESTORES if first else Merit.ADDS)
+    yield from loss.repair(stop, Merit.restoring(first))
 
 
 def _is_written(route: Route | None) -> bool:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Link, Namespace, Object
+from netprobe.model import Link, Namespace
 from netprobe.model.lookup import column, where
 from netprobe.predict import prefix
 
@@ -58,13 +58,10 @@ def _once_more(loss: Loss, rule: NatRule, side: _Side, link: Link, address: str)
     thing, here = rule.decision.object, loss.here
     (name,) = nat_rules.said(rule.statements, *side.interface)
     (network,) = nat_rules.networks(rule.statements, *side.network)
-    near = [
-        each for each in map(prefix.network_of, here.addresses_of(link)) if prefix.contains(each, address)
-    ]
+    near = prefix.covering(map(prefix.network_of, here.addresses_of(link)), address)
     for other in near if link.kind == getattr(here.link_named(name), "kind", None) else ():
         fix = rule_words.put_beside_with(thing, rule.rule, {name: link.name, network: other})
-        named = " ".join(word for command in fix for word in command.words)
         text = f"{thing.id} of {here.name} accepts this for {name}; no rule does so for {link.name}"
-        missing, proof = Object("rule", named, f"{named} (missing)"), (thing.text, loss.stop.text)
+        missing, proof = rule_words.missing(fix), (thing.text, loss.stop.text)
         made = replace(loss.stop, text=text, object=missing, commands=fix, proof=proof, advice="")
         yield from loss.repair(made, Merit.RESTORES, agreeing=1)

@@ -69,7 +69,7 @@ def _missing(loss: Loss) -> Iterator[Repair]:
             continue
         proxy = _proxy6 if ":" in routed.via else _proxy
         doubtful = routes.rests_on_a_rule(routed) or surplus.is_by_mistake(loss, routed)
-        merit = Merit.ADDS if doubtful else Merit.RESTORES
+        merit = Merit.restoring(not doubtful)
         for name, station in loss.others(routed.namespace, out):
             if _is_expected(loss.snapshot[name], route):
                 for stop in proxy(loss, loss.snapshot[name], station, routed.via):

@@ -30,7 +30,7 @@ from netprobe.model import (
     Table,
     Term,
 )
-from netprobe.model.lookup import among, but, first, where
+from netprobe.model.lookup import among, but, column, first, sole, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import rule_decision
 from netprobe.rules.ruling import Decision
@@ -79,7 +79,7 @@ def _not_for_this(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repa
     name = namespace.name
     hook = _hook(loss, namespace)
     own = namespace.owner_of(flow.dst) is not None
-    iif = next((each.iif for each in where(loss.asked(Leg.REQUEST), namespace=name)), None)
+    iif = next(column(where(loss.asked(Leg.REQUEST), namespace=name), "iif"), None)
     for rule in dnat_rules.publishing(namespace, flow):
         decision, statements = rule.decision, rule.statements
         named = dnat_rules.speaks_of_address(statements, flow.dst)
@@ -172,7 +172,7 @@ def _to_another(loss: Loss) -> Iterator[Repair]:
             if address != target and (here or only or _is_beside(namespace, address, target)):
                 to = f"sends the packet to {target}, and {name} has {address}"
                 fix = nat_rules.retargeted(namespace, thing, rule, target, address)
-                yield from _retargeted(loss, made, thing, to, fix, Merit.ADDS if alive else Merit.RESTORES)
+                yield from _retargeted(loss, made, thing, to, fix, Merit.restoring(not alive))
 
 
 def _is_the_only_one(loss: Loss, by: Namespace, flow: Flow, name: str) -> bool:
@@ -242,8 +242,8 @@ def _heard(loss: Loss, by: Namespace, flow: Flow) -> list[int]:
     """
     there = loss.here
     anyone = ("0.0.0.0", "::", "*", flow.dst)
-    ports = {s.port for s in among(there.waiting(flow.protocol.value), address=anyone)}
-    return [port for port in ports if len(ports) == 1 and not dnat_rules.leads_to(by, flow, port)]
+    ports = {*column(among(there.waiting(flow.protocol.value), address=anyone), "port")}
+    return [port for port in sole(ports) if not dnat_rules.leads_to(by, flow, port)]
 
 
 def _in_the_other_family(loss: Loss) -> Iterator[Repair]:
@@ -261,7 +261,7 @@ def _for_this_family(
     loss: Loss, namespace: Namespace, flow: Flow, rule: nat_rules.NatRule
 ) -> Iterator[Repair]:
     thing = rule.decision.object
-    targets = filter(None, (each.value for each in where(rule.statements, kind="dnat")))
+    targets = filter(None, column(where(rule.statements, kind="dnat"), "value"))
     for address in _also_of(loss.snapshot, next(targets, ""), flow.version):
         made_here = _hook(loss, namespace) is Stage.OUTPUT
         fix = dnat_rules.published(rule, flow, made_here=made_here, target=address)
@@ -276,7 +276,7 @@ def _for_this_family(
 def _also_of(snapshot: Snapshot, address: str, version: int) -> Iterator[str]:
     """The addresses of another IP version on the interface that has this one."""
     for namespace in snapshot.namespaces.values():
-        bearers = {own.index for own in where(namespace.addresses, address=address)}
+        bearers = {*column(where(namespace.addresses, address=address), "index")}
         others = where(namespace.addresses, scope="global", version=version)
         for each in among(others, index=bearers):
             yield each.address
@@ -339,7 +339,7 @@ def _name_server(loss: Loss) -> Iterator[Repair]:
     if loss.stop.code != "port-closed" or name != loss.probe.source.namespace:
         return
     for asked in (flow for flow in loss.prediction.arriving if _is_own_loopback(flow.dst)):
-        bound = [each.port for each in where(loss.here.waiting(asked.protocol.value), address=asked.dst)]
+        bound = [*column(where(loss.here.waiting(asked.protocol.value), address=asked.dst), "port")]
         if len(bound) == 1:
             yield from loss.repair(_to_its_name_server(loss, asked, bound[0]), Merit.RESTORES)
 

@@ -280,7 +280,7 @@ def _other_side(loss: Loss, routed: Routed) -> Iterator[Repair]:
         if hop.link != link:
             sure = using and not rests_on_a_rule(routed)  # a table of an interface is for that one
             stop = mistaken(namespace, routed, route, hop)
-            yield from loss.repair(stop, Merit.RESTORES if sure else Merit.ADDS, agreeing=len(using))
+            yield from loss.repair(stop, Merit.restoring(sure), agreeing=len(using))
 
 
 def _ways_out(station: Namespace, link: Link, version: int) -> list[str | None]:
@@ -297,7 +297,7 @@ def _is_somebody(loss: Loss, namespace: Namespace, link: Link, via: str | None) 
     if via is None:
         return False
     near = has(loss.addresses_beside(namespace.name, link, prefix.version(via)), address=via)
-    nodes = (loss.snapshot[name].vxlans for name in loss.bearers(via))
+    nodes = column(map(loss.snapshot.at, loss.bearers(via)), "vxlans")
     return near or (kind_of(link) == "vxlan" and any(nodes))
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netprobe.diagnose import rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Leg, Namespace, Object, Place, Stage, Stop
+from netprobe.model import Leg, Namespace, Place, Stage, Stop
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, column, grouped, where
 from netprobe.model.pattern import pattern
@@ -31,7 +32,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         namespace = loss.snapshot[routed.namespace]
         asking = grouped(_unset(namespace), _asked)
         for mark, those in asking.items():
-            if len({*column(column(those, "chain"), "name")}) >= _ALIKE:
+            if len({*column(those, "chain.name")}) >= _ALIKE:
                 yield from _given(loss, namespace, name_of(routed.iif, ""), mark, those)
 
 
@@ -69,7 +70,6 @@ def _given(
             sets = ("iifname", f'"{iif}"', "meta", "mark", "set", "meta", "mark", "or", value)
             fix = fixes.nft((first.table.name, first.chain.name), "insert", "rule", *at, *sets)
         text = f"{len(asking)} rules of {namespace.name} ask for the mark {value}, and nothing gives it"
-        said = " ".join(word for command in fix for word in command.words)
-        place, thing = Place(namespace.name, None, Stage.FORWARD), Object("rule", said, f"{said} (missing)")
+        place, thing = Place(namespace.name, None, Stage.FORWARD), rule_words.missing(fix)
         stop = Stop("nat-wrong-match", place, text, thing, fix, (first.decision.object.text, loss.stop.text))
         yield from loss.repair(stop, Merit.RESTORES, agreeing=len(asking))
