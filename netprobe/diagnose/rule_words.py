@@ -12,10 +12,17 @@ from netprobe.predict import fixes
 from . import nat_rules
 
 
-def missing(fix: fixes.Fix, kind: str = "rule") -> Object:
-    """What a fix makes, as the object that lacks."""
-    named = " ".join(words_of(fix))
-    return Object(kind, named, f"{named} (missing)")
+def missing(beside: Object, fix: fixes.Fix, kind: str = "rule") -> Object:
+    """What a fix makes beside a rule, as the object that lacks."""
+    return Object(kind, chain_id(beside), f"{' '.join(words_of(fix))} (missing)")
+
+
+def chain_id(beside: Object, chain: str = "") -> str:
+    """The id of a rule that lacks in the chain of another one, or in another chain of its table: no more can
+    be told.
+    """
+    words = beside.line[1:] if beside.line[:1] == ("nft",) else beside.line
+    return " ".join((*words[:2], chain or words[2])) if words else beside.id
 
 
 def reworded(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:

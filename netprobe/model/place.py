@@ -53,6 +53,9 @@ class Blind(Struct, frozen=True, gc=False):
     why: str
 
 
+_OF_RULES = ("rule", "nat-rule")
+
+
 class Object(Struct, frozen=True, gc=False):
     """One thing of the configuration that a person can change.
 
@@ -71,6 +74,13 @@ class Object(Struct, frozen=True, gc=False):
     def line(self) -> tuple[str, ...]:
         """The words; none where they are not known."""
         return self.words or ()
+
+    @property
+    def key(self) -> str:
+        """What tells it from others: its id, with its text where it is a rule that lacks in the chain of the
+        id.
+        """
+        return f"{self.id} {self.text}" if self.kind in _OF_RULES and not self.line else self.id
 
 
 def id_of(thing: Object | None) -> str:

@@ -163,8 +163,8 @@ class Stop(Struct, frozen=True, gc=False):
 
     @property
     def about(self) -> tuple[str | None, str, str]:
-        """What it names: the namespace, and the kind and the id of the object."""
-        return self.place.namespace, self.thing.kind, self.thing.id
+        """What it names: the namespace, the kind of the object, and what tells it from others."""
+        return self.place.namespace, self.thing.kind, self.thing.key
 
     @property
     def identity(self) -> tuple[str, str | None, str]:

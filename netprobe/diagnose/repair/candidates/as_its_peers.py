@@ -13,7 +13,7 @@ from netprobe.diagnose.repair.segment import all_addresses, meet
 from netprobe.model import Link, Namespace, Object, RouteQuery, Stage
 from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import but, gathered, has, where
-from netprobe.predict import fib, fixes
+from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
@@ -47,5 +47,6 @@ def _straight(here: Namespace, other: Namespace, dst: str) -> Iterator[tuple[tup
         theirs = other.link_of(each.nexthops[0])
         for link in where(here.links, up=True, name=name_of(theirs, ""), kind=kind_of(theirs)):
             shared = meet(all_addresses(here, link), all_addresses(other, theirs or link))
-            if shared and not has(here.routes, dst=each.dst, table=fib.MAIN):
+            own = {*map(prefix.network_of, here.addresses_of(link))}  # the kernel makes those
+            if shared and each.dst not in own and not has(here.routes, dst=each.dst, table=fib.MAIN):
                 yield (each.dst, link), other.name

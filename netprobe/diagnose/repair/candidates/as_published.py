@@ -56,7 +56,7 @@ def _as_another(loss: Loss, hop: Hop, rule: NatRule, stop: Stop) -> Iterator[Rep
             )
             new = {**_out(loss, rule), f"{before}{end}": f"{hop.flow.dst}{end}", old: port}
             fix = rule_words.put_beside_with(stop.thing, rule.rule, new)
-            missing = rule_words.missing(fix)
+            missing = rule_words.missing(stop.thing, fix)
             made = replace(stop, text=text, commands=fix, object=missing)
             same = {rule.chain.name} & {*hop.thing.line}  # whose chain leads it on lets it pass as well
             yield from loss.repair(made, Merit.RESTORES, agreeing=1 + len(same))

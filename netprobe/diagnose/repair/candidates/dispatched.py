@@ -115,6 +115,6 @@ def _named(loss: Loss, table: Table, chain: Chain, rule: Rule) -> Object:
 
 def _led(loss: Loss, link: Link, thing: Object, does: str, fix: fixes.Fix) -> Iterator[Repair]:
     text = f"{does} in {loss.here.name}, but not {link.name}: {loss.stop.text}"
-    missing = replace(thing, id=f"{thing.id} for {link.name}", text=f"{does}, but not {link.name}")
+    missing = Object(thing.kind, rule_words.chain_id(thing), f"{does}, but not {link.name}")
     stop = replace(loss.stop, text=text, object=missing, commands=fix, proof=(loss.stop.text,), advice="")
     yield from loss.repair(stop, Merit.RESTORES, agreeing=1)

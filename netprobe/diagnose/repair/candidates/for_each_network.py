@@ -62,6 +62,6 @@ def _once_more(loss: Loss, rule: NatRule, side: _Side, link: Link, address: str)
     for other in near if link.kind == getattr(here.link_named(name), "kind", None) else ():
         fix = rule_words.put_beside_with(thing, rule.rule, {name: link.name, network: other})
         text = f"{thing.id} of {here.name} accepts this for {name}; no rule does so for {link.name}"
-        missing, proof = rule_words.missing(fix), (thing.text, loss.stop.text)
+        missing, proof = rule_words.missing(thing, fix), (thing.text, loss.stop.text)
         made = replace(loss.stop, text=text, object=missing, commands=fix, proof=proof, advice="")
         yield from loss.repair(made, Merit.RESTORES, agreeing=1)

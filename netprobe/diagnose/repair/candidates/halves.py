@@ -45,7 +45,7 @@ def _copied(
         fix = rule_words.put_beside(thing, rule.rule, other, protocol)
         if fix == rule_words.put_beside(thing, rule.rule, other, other):
             continue  # it names another, or none
-        missing = rule_words.missing(fix, thing.kind)
+        missing = rule_words.missing(thing, fix, thing.kind)
         beyond = Place(namespace.name, None, Stage.POSTROUTING)
         place = {loss.here.name: loss.stop.place}.get(namespace.name, beyond)
         stop = replace(loss.stop, place=place, text=text, object=missing, commands=fix, advice="")

@@ -99,7 +99,10 @@ def _one_more(
         others = ", ".join(map(str, column(row, "port")))
         text = f"{namespace.name} publishes {others}, and not {flow.dport}, which would be {_at(address, to)}"
         place = Place(namespace.name, None, Stage.PREROUTING)
-        missing, proof = rule_words.missing(fix), (last.rule.rule.text, loss.stop.text)
+        missing, proof = (
+            rule_words.missing(last.rule.decision.object, fix),
+            (last.rule.rule.text, loss.stop.text),
+        )
         stop = Stop("dnat-missing", place, text, missing, fix, proof)
         yield from loss.repair(stop, Merit.RESTORES, agreeing=len(row))
 

@@ -63,7 +63,7 @@ def _of_ports(loss: Loss, namespace: Namespace, flow: Flow, leg: Leg | None, sto
             thing = rule.decision.object
             text = f"{thing.id} of {namespace.name} marks port {old}, and no rule marks {new}"
             fix = rule_words.appended(thing, rule.rule, {old: new})
-            missing, proof = rule_words.missing(fix), (thing.text, loss.stop.text)
+            missing, proof = rule_words.missing(thing, fix), (thing.text, loss.stop.text)
             made = replace(stop, text=text, object=missing, commands=fix, proof=proof, advice="")
             yield from loss.repair(made, Merit.RESTORES, agreeing=1)
 
@@ -80,7 +80,7 @@ def _of_interfaces(loss: Loss, routed: Routed) -> Iterator[Repair]:
             fix = rule_words.put_beside_with(
                 thing, rule.rule, dict.fromkeys(_written(old), name_of(link, ""))
             )
-            missing, place = rule_words.missing(fix), Place(namespace.name, None, Stage.ROUTE)
+            missing, place = rule_words.missing(thing, fix), Place(namespace.name, None, Stage.ROUTE)
             stop = Stop("rule-wrong-table", place, text, missing, fix, (thing.text, loss.stop.text))
             yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 

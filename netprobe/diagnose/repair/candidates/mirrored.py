@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import nat_rules
+from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Leg, Object, Rule, Stage, Table
 from netprobe.model.lookup import among, column, those_not_in, where
@@ -57,7 +57,7 @@ def _let_out(loss: Loss, table: Table, chain: Chain, rule: Rule) -> Iterator[Rep
         text = f"{thing.id} of {loss.here.name} lets {thing.text} in, and nothing lets out what goes there"
         proof = (thing.text, loss.stop.text)
         missing = Object(
-            "rule", f"{name} {thing.id}", f"no rule of {name} is the counterpart of {thing.text}"
+            "rule", rule_words.chain_id(thing, name), f"no rule of {name} is the counterpart of {thing.text}"
         )
         stop = replace(
             loss.stop, text=text, object=missing, commands=_turned(table, chain, rule, name), proof=proof

@@ -170,7 +170,8 @@ def _led_to(
         fix = fixes.nft((table.name, parent.name), *insert, *of, "jump", chain.name)
     called = " ".join((*words, chain.name))
     text = f"no rule of {base.place.namespace} leads to {called}, by which it would pass: {loss.stop.text}"
-    thing = Object("nat-rule" if parent.type == "nat" else "rule", called, f"no rule leads to {chain.name}")
+    kind = "nat-rule" if parent.type == "nat" else "rule"
+    thing = Object(kind, " ".join((*words[-2:], chain.name)), f"no rule leads to {chain.name}")
     stop = replace(base, text=text, object=thing, commands=fix, proof=(loss.stop.text,), advice="")
     agreeing = int(parent.hook is None) + (not parent.rules)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing)

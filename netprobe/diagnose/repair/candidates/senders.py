@@ -53,7 +53,7 @@ def _led_on(loss: Loss, namespace: Namespace, leading: NatRule, source: str) -> 
         f"{chain.name} of {namespace.name} leads on what comes from {', '.join(senders[:3])}, and not from"
         f" {network}"
     )
-    missing = Object("nat-rule", f"{thing.id} for {network}", f"no rule of {chain.name} is for {network}")
+    missing = Object("nat-rule", rule_words.chain_id(thing), f"no rule of {chain.name} is for {network}")
     fix = rule_words.put_beside(thing, first, senders[0], network)
     place = Place(namespace.name, None, Stage.PREROUTING)
     stop = Stop("dnat-missing", place, text, missing, fix, (thing.text, loss.stop.text))
