@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from networks import edited, local, tutorial, via
 from test_beside import chosen, lines
 
@@ -45,6 +46,26 @@ def test_where_none_of_its_kind_is_led_anywhere_it_is_let_pass_alone(rules: tupl
     cause = chosen(forwarding(*ZONE, *rules), "red", "172.17.0.2")
     assert cause.code == "policy-drop"
     assert not any("-g" in line for line in lines(cause))
+
+
+@pytest.mark.parametrize(
+    ("more", "lacking"),
+    [
+        ((), False),  # nobody has ever spoken of eth0: it may be kept out on purpose
+        (("-A WEB -o eth0 -j ACCEPT",), True),
+        (("-A FORWARD -i eth1 -g WEB",), True),  # several are led there
+        (("-A FORWARD -i eth1 -g DOCKER",), False),
+    ],
+)
+def test_a_way_in_of_which_nobody_speaks_is_let_in_by_the_policy(more: tuple[str, ...], lacking: bool) -> None:
+    snapshot = forwarding(ZONE[0], "-A WEB -o br0 -j ACCEPT", "-A FORWARD -i eth2 -g WEB", *more)
+    host = snapshot["host"]
+    eth0 = host.link_named("eth0")
+    assert eth0 is not None
+    others = tuple(replace(eth0, index=index, name=name, link=None) for index, name in ((77, "eth1"), (78, "eth2")))
+    cause = chosen(edited(snapshot, "host", links=(*host.links, *others)), "internet", "10.0.0.2")
+    assert cause.code == "policy-drop"
+    assert cause.thing.kind == ("rule" if lacking else "policy")
 
 
 def test_the_same_in_nft() -> None:

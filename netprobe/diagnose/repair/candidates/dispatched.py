@@ -6,8 +6,9 @@ See: iptables(8), -g; nft(8), goto; firewalld(1): its zones are such chains.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain as joined
 from itertools import product
 from operator import attrgetter
 
@@ -85,7 +86,10 @@ def _copied(loss: Loss, key: str, link: Link, table: Table, chain: Chain) -> Ite
     for target, rules in grouped(leading, attrgetter("leads_to")).items():
         thing, others = _named(loss, table, chain, rules[0]), nat_rules.said_by(rules, key)
         fix = rule_words.put_beside(thing, rules[0], others[0], link.name)
-        yield from _led(loss, link, thing, f"{chain.name} leads {', '.join(others[:3])} to {target}", fix)
+        merit = _merit(table, link, others)
+        yield from _led(
+            loss, link, thing, f"{chain.name} leads {', '.join(others[:3])} to {target}", fix, merit
+        )
 
 
 def _leads(key: str, names: set[str], rule: Rule) -> bool:
@@ -106,15 +110,26 @@ def _looked_up(loss: Loss, key: str, link: Link, table: Table, chain: Chain) -> 
             into = ("insert", "rule", table.family, table.name, chain.name, "position", str(rule.handle))
             text = f'{key.partition(" ")[2]} "{link.name}" {verdict}'
             fix = fixes.nft((table.name, chain.name), *into, text)
-            yield from _led(loss, link, thing, f"{chain.name} has {', '.join(others[:3])} {verdict}", fix)
+            does, merit = f"{chain.name} has {', '.join(others[:3])} {verdict}", _merit(table, link, others)
+            yield from _led(loss, link, thing, does, fix, merit)
 
 
 def _named(loss: Loss, table: Table, chain: Chain, rule: Rule) -> Object:
     return rule_decision(table, chain, rule, loss.stop.place.stage.value).object
 
 
-def _led(loss: Loss, link: Link, thing: Object, does: str, fix: fixes.Fix) -> Iterator[Repair]:
+def _merit(table: Table, link: Link, others: Sequence[str]) -> Merit:
+    """What speaks for a rule like another one: that several are, that others of the table are about the
+    interface, or that it is a bridge, as engines make them all alike. A way in of which nobody has ever
+    spoken may be kept out on purpose.
+    """
+    rules = joined.from_iterable(each.rules for each in table.chains)
+    spoken_of = any(link.name in rule.text.replace('"', " ").split() for rule in rules)
+    return Merit.restoring(spoken_of or len({*others}) > 1 or link.kind == "bridge")
+
+
+def _led(loss: Loss, link: Link, thing: Object, does: str, fix: fixes.Fix, merit: Merit) -> Iterator[Repair]:
     text = f"{does} in {loss.here.name}, but not {link.name}: {loss.stop.text}"
     missing = Object(thing.kind, rule_words.chain_id(thing), f"{does}, but not {link.name}")
     stop = replace(loss.stop, text=text, object=missing, commands=fix, proof=(loss.stop.text,), advice="")
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+    yield from loss.repair(stop, merit, agreeing=int(merit is Merit.RESTORES))
