@@ -140,10 +140,16 @@ _INNOCENT = {
 
 def _look(loss: Loss, made: Hop) -> Command:
     there, flag = loss.stop.place.namespace, made.flow.protocol.value[0]
-    of_engine = made.thing.owner in dnat_rules.ENGINES
-    means = "publish the port of its program" if of_engine else "start it, or lead to the port that it has"
-    note = f"what is published there does not listen: {means}"
-    return Command.look("ss", f"-ln{flag}p", namespace=there, note=note)
+    words = ("ss", f"-ln{flag}p")
+    if made.thing.owner in dnat_rules.ENGINES:
+        return Command.look(
+            *words, namespace=there,
+            note="what is published there does not listen: publish the port of its program",
+        )  # fmt: skip
+    return Command.look(
+        *words, namespace=there,
+        note="what is published there does not listen: start it, or lead to the port that it has",
+    )  # fmt: skip
 
 
 def _heard(loss: Loss, made: Hop) -> tuple[str, ...]:
