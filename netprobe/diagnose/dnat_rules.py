@@ -13,7 +13,7 @@ from netprobe.rules import naming
 from netprobe.rules.naming import rule_decision
 from netprobe.rules.ruling import Decision
 
-from .nat_rules import NatRule, networks, rules_of_nat, said
+from .nat_rules import TO, NatRule, networks, rules_of_nat, said
 
 PUBLISHING = ("dnat", "redirect")
 ENGINES = ("docker", "podman", "kubernetes")  # who publish ports of what they have started
@@ -68,6 +68,11 @@ def leads_to(namespace: Namespace, flow: Flow, port: int) -> bool:
     """Whether any rule leads to this port of the destination of a flow."""
     target = _at(flow.dst, str(port))
     return any(target in each.rule.text.split() for each in _rules(namespace, flow))
+
+
+def is_for_one(address: str, rule: Rule) -> bool:
+    """Whether a rule is for what is sent to one address."""
+    return {each.partition("/")[0] for each in networks(rule.statements, *TO)} == {address}
 
 
 def _at(address: str, port: str) -> str:

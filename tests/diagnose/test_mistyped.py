@@ -139,6 +139,35 @@ def test_a_port_that_a_rule_accepts_is_mistyped() -> None:
     assert said(found) == ["host: iptables -R FORWARD 2 -p tcp -m tcp --dport 443 -j ACCEPT"]
 
 
+@pytest.mark.parametrize(
+    ("chain", "rule", "port", "mistyped"),
+    [
+        ("FORWARD", "-p tcp -m tcp --dport 443", 4443, False),  # of all the world's servers
+        ("FORWARD", "-p tcp -m tcp --dport 8081", 8080, False),  # where the usual port was not free
+        ("FORWARD", "-p tcp -m tcp --dport 7001", 7002, False),  # of one that nobody sees
+        ("FORWARD", "-d 172.17.0.2/32 -p tcp -m tcp --dport 7001", 7101, True),
+        ("INPUT", "-p tcp -m tcp --dport 80", 88, False),  # of a server that does not run
+        ("INPUT", "-p tcp -m tcp --dport 7001", 7101, True),
+    ],
+)
+def test_a_port_that_may_be_of_servers_out_of_sight_is_not_mistyped(chain: str, rule: str, port: int, mistyped: bool) -> None:
+    name = {"FORWARD": "host", "INPUT": "c1"}[chain]
+    accepted = f"-A {chain} -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A {chain} {rule} -j ACCEPT"
+    network = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", port, "listen"),))
+    network = edited(network, name, ruleset=iptables(f"*filter\n:{chain} DROP [0:0]\n{accepted}\nCOMMIT\n"))
+    assert ("-R" in said(chosen(network, of_tcp("red", "172.17.0.2", port)))[0]) is mistyped
+
+
+@pytest.mark.parametrize(("published", "port", "name"), [(8080, 8081, "PUBLISHED"), (8081, 8080, "PUBLISHED"), (8800, 8080, "DOCKER")])
+def test_what_is_published_by_another_port_is_for_that_one(published: int, port: int, name: str) -> None:
+    """Nobody listens on it, for it is led on; who asks for another one is wrong, and an engine does not mistype."""
+    rules = f"-A PREROUTING -j {name}\n-A {name} -p tcp -m tcp --dport {published} -j DNAT --to-destination 172.17.0.2:80"
+    ruleset = iptables(f"*nat\n:PREROUTING ACCEPT [0:0]\n:{name} - [0:0]\n{rules}\nCOMMIT\n")
+    network = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    network = edited(network, "host", ruleset=ruleset, sockets=(Socket("tcp", "0.0.0.0", 22, "listen"),))
+    assert chosen(network, of_tcp("internet", "203.0.113.2", port)).stop.code == "port-closed"
+
+
 def test_the_address_of_a_cable_of_two_is_mistyped() -> None:
     """RFC 3021: of two addresses one is the neighbour's, and the other one is free."""
     network = after(

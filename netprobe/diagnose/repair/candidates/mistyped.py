@@ -1,7 +1,11 @@
 """Rules that would accept the packet, or lead it on, but for a port that is one slip of the fingers from its
 own, and on which nobody listens. Pure.
 
-See: iptables(8), -R; nft(8), replace rule.
+That does not say that it is wrong: a rule may be for servers that nobody sees, or for one that does not run,
+and nobody listens on a port that is published. More likely mistyped is a port of nothing, where the rule can
+mean the packet's own end alone, or the packet's is one that everybody knows. An engine types no ports.
+
+See: iptables(8), -R; nft(8), replace rule; services(5).
 """
 
 from __future__ import annotations
@@ -24,6 +28,15 @@ from .published import asked
 from .sets import REFUSED, came
 
 _HOOKS = {Stage.PREROUTING: "prerouting", Stage.OUTPUT: "output"}
+# Where servers are that everybody knows, as IANA or their manuals have it.
+_PORTS = (
+    "20 22 25 53 67 69 80 110 123 143 161 179 389 443 445 465 514 587 631 636 853 873 993 995 1194"
+    " 1433 1521 1812 1883 2049 2222 2375 2379 3000 3128 3306 3389 3478 4443 4789 5000 5060 5222 5353"
+    " 5432 5672 5900 6379 6443 8000 8080 8443 8472 8883 9000 9090 9100 9200 9300 10250 15672 27017"
+    " 51820"
+)
+_KNOWN = frozenset(map(int, _PORTS.split()))
+_BESIDE = 10  # numbers from there on are taken where that one is not free
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -52,11 +65,27 @@ def _with_its_port(loss: Loss, base: Stop, flow: Flow, rules: Iterable[NatRule])
             fix = rule_words.reworded(thing, rule.rule, old, port)
             proof = (thing.text, loss.stop.text)
             stop = replace(base, text=text, object=thing, commands=fix, proof=proof, advice="")
-            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+            likely = _is_likely(rule, flow, int(old), loss.stop.place.stage)
+            if likely or base is loss.stop:  # without such a rule nothing listens, which says it all
+                yield from loss.repair(stop, Merit.restoring(likely), agreeing=int(likely))
+
+
+def _is_likely(rule: NatRule, flow: Flow, old: int, stage: Stage) -> bool:
+    """Whether a rule's port is more likely to be meant for the packet's than for another one's."""
+    if _is_known(old) or rule.decision.object.owner in dnat_rules.ENGINES:
+        return False
+    accepts = has(rule.statements, kind="accept")
+    alone = stage is Stage.INPUT or dnat_rules.is_for_one(flow.dst, rule.rule)
+    return (accepts and alone) or _is_known(flow.dport or 0)
+
+
+def _is_known(port: int) -> bool:
+    """Whether servers are on a port as a rule, or are where the usual one is not free."""
+    return not _KNOWN.isdisjoint(range(port - _BESIDE + 1, port + 1))
 
 
 def _is_of_nobody(loss: Loss, flow: Flow, port: str) -> bool:
     """Whether no program that was seen takes what comes for a port."""
     spaces = loss.snapshot.namespaces.values()
     waiting = chain.from_iterable(each.waiting(flow.protocol.value) for each in spaces)
-    return port.isdigit() and not has(waiting, port=int(port))
+    return port.isdecimal() and not has(waiting, port=int(port))

@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import nat_rules, rule_words
+from netprobe.diagnose import dnat_rules, nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Leg, Rule, Statement, Stop
 from netprobe.model.lookup import among, but, column, has, not_among, where
@@ -96,14 +96,8 @@ def _naming(rules: tuple[nat_rules.NatRule, ...], asked: str) -> Iterator[nat_ru
     for each in rules[1:] if rules[0].rule.leads_to else ():
         for called in where(each.table.chains, name=each.rule.leads_to):
             implied = {*map(repr, nat_rules.tests(each.rule))} <= {*map(repr, known)}
-            if implied and any(map(partial(_speaks_of, asked), called.rules)):
+            if implied and any(map(partial(dnat_rules.is_for_one, asked), called.rules)):
                 yield each
-
-
-def _speaks_of(address: str, rule: Rule) -> bool:
-    """Whether a rule is for what is sent to one address."""
-    named = nat_rules.networks(rule.statements, *nat_rules.TO)
-    return bool(named) and {each.partition("/")[0] for each in named} == {address}
 
 
 def _is_for_whoever(rule: Rule) -> bool:
