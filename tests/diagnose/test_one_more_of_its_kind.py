@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from literal_rules import iptables
+from literal_rules import iptables, nft_forward, nft_table, payload, test
 from networks import edited, local, tutorial, via
 from test_beside import chosen, kernel, lines
 from test_policy_siblings import sorted_rules
@@ -175,6 +177,28 @@ def test_of_two_bridges_one_has_a_rule_with_its_network(side: str, says: str) ->
     assert lines(chosen(there, "red", "172.17.0.2")) == [says]
 
 
+def test_a_bridge_that_is_refused_by_name_is_kept_apart() -> None:
+    """As the isolated network of a virtualizer: that another one is let through tells nothing of it."""
+    refused = "-A FORWARD -o docker0 -j REJECT\nCOMMIT"
+    rules = EACH_BRIDGE.format(side="-d 10.0.0.0/16 -o br0 -j ACCEPT").replace("COMMIT", refused)
+    said = chosen(edited(tutorial(), "host", ruleset=iptables(rules)), "red", "172.17.0.2")
+    assert lines(said)[0].startswith("iptables -R FORWARD 3 -o docker0 ")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [test({"meta": {"key": "oifname"}}, "br0"), test({"meta": {"key": "oifname"}}, "docker0")],
+        [test({"meta": {"key": "oifname"}}, "br0"), test(payload("ip", "daddr"), "10.0.0.1")],
+    ],
+)
+def test_a_rule_for_several_at_once_is_none_for_each(asked: list[Any]) -> None:
+    network = {"prefix": {"addr": "10.0.0.0", "len": 16}}
+    rule = [*asked, test(payload("ip", "daddr"), network), {"accept": None}]
+    there = edited(tutorial(), "host", ruleset=nft_forward(rule, policy="drop"))
+    assert chosen(there, "red", "172.17.0.2").code == "policy-drop"
+
+
 @pytest.mark.parametrize(("known_to", "code"), [(("c2", "host"), "link"), (("c2",), "neighbour")])
 def test_a_mac_that_several_were_given_is_the_one_that_an_interface_had(known_to: tuple[str, ...], code: str) -> None:
     """One entry may as well be of before."""
@@ -201,6 +225,14 @@ def test_a_port_that_lacks_among_those_of_one_station(other: int, listening: int
     there = edited(edited(tutorial(), "c1", sockets=(web(listening),)), "host", ruleset=iptables(TO_ONE.format(other=other)), sockets=())
     line = "iptables -t nat -A GUEST -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2"
     assert (fix(cause(there, "red", "10.0.0.1", 8080)) == [line]) is led
+
+
+@pytest.mark.parametrize("to", [{"range": [80, 90]}, {"map": {"key": payload("tcp", "dport"), "data": {"set": [[8080, 80], [8081, 81]]}}}])
+def test_ports_that_are_led_to_several_are_no_row(to: dict[str, Any]) -> None:
+    chain = {"chain": {"name": "pre", "handle": 2, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}}
+    rule = [test(payload("tcp", "dport"), 8081), {"dnat": {"addr": "172.17.0.2", "port": to}}]
+    there = edited(tutorial(), "host", ruleset=nft_table(chain, {"rule": {"chain": "pre", "handle": 11, "expr": rule}}), sockets=())
+    assert cause(there, "red", "10.0.0.1", 8080).code == "port-closed"
 
 
 def test_a_bridge_has_the_network_that_is_elsewhere_as_well() -> None:

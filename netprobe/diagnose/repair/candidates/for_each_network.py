@@ -16,7 +16,7 @@ from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Link, Namespace
-from netprobe.model.lookup import column, where
+from netprobe.model.lookup import column, sole, where
 from netprobe.predict import prefix
 
 from .sets import REFUSED
@@ -41,27 +41,35 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     accepting = nat_rules.of_kind(loss.here.tables, "accept") if loss.stop.code in REFUSED else ()
     for rule, last, side in product(accepting, routed, _SIDES):
         link, address = {0: (loss.out(last), last.dst), 1: (last.iif, last.src)}[_SIDES.index(side)]
-        if link is not None and _is_for_one(loss.here, rule, side):
+        if link is not None and not _is_spoken_of(loss, link, side):
             yield from _once_more(loss, rule, side, link, address)
 
 
-def _is_for_one(namespace: Namespace, rule: NatRule, side: _Side) -> bool:
-    """Whether a rule asks for an interface and the network that is on it, and for nothing else."""
-    asked = {*column(nat_rules.tests(rule.rule), "key")}
-    links = [*filter(None, map(namespace.link_named, nat_rules.said(rule.statements, *side.interface)))]
-    named = {*nat_rules.networks(rule.statements, *side.network)}
-    own = {prefix.network_of(each) for link in links for each in namespace.addresses_of(link)}
-    return asked <= {*side.interface, *side.network} and bool(named) and named <= own
+def _is_spoken_of(loss: Loss, link: Link, side: _Side) -> bool:
+    """Whether what refused the packet names an interface: that one is to be kept apart."""
+    refusing = nat_rules.statements(loss.here, loss.stop.thing)
+    return link.name in nat_rules.said(refusing, *side.interface)
 
 
 def _once_more(loss: Loss, rule: NatRule, side: _Side, link: Link, address: str) -> Iterator[Repair]:
     thing, here = rule.decision.object, loss.here
-    (name,) = nat_rules.said(rule.statements, *side.interface)
-    (network,) = nat_rules.networks(rule.statements, *side.network)
-    near = prefix.covering(map(prefix.network_of, here.addresses_of(link)), address)
-    for other in near if link.kind == getattr(here.link_named(name), "kind", None) else ():
-        fix = rule_words.put_beside_with(thing, rule.rule, {name: link.name, network: other})
-        text = f"{thing.id} of {here.name} accepts this for {name}; no rule does so for {link.name}"
-        missing, proof = rule_words.missing(thing, fix), (thing.text, loss.stop.text)
-        made = replace(loss.stop, text=text, object=missing, commands=fix, proof=proof, advice="")
-        yield from loss.repair(made, Merit.RESTORES, agreeing=1)
+    for one, network in _is_for(here, rule, side):
+        near = prefix.covering(map(prefix.network_of, here.addresses_of(link)), address)
+        for other in near if link.kind == one.kind else ():
+            fix = rule_words.put_beside_with(thing, rule.rule, {one.name: link.name, network: other})
+            text = f"{thing.id} of {here.name} accepts this for {one.name}; no rule does so for {link.name}"
+            missing, proof = rule_words.missing(thing, fix), (thing.text, loss.stop.text)
+            made = replace(loss.stop, text=text, object=missing, commands=fix, proof=proof, advice="")
+            yield from loss.repair(made, Merit.RESTORES, agreeing=1)
+
+
+def _is_for(namespace: Namespace, rule: NatRule, side: _Side) -> Iterator[tuple[Link, str]]:
+    """The interface and its network for which a rule asks, one of each, and for nothing else."""
+    asked = {*column(nat_rules.tests(rule.rule), "key")}
+    names = nat_rules.said(rule.statements, *side.interface)
+    networks = nat_rules.networks(rule.statements, *side.network)
+    links = filter(None, map(namespace.link_named, sole(names)))
+    for link, network in product(links, sole(networks)):
+        own = map(prefix.network_of, namespace.addresses_of(link))
+        if asked <= {*side.interface, *side.network} and network in own:
+            yield link, network

@@ -62,8 +62,10 @@ def _led(namespace: Namespace, flow: Flow) -> Iterator[_Led]:
     for rule in found:
         ends = where(rule.statements, kind="dnat")
         match nat_rules.said(rule.statements, *PORT_KEYS), [*column(ends, "value")], [*column(ends, "port")]:
-            case [port], [address], [to] if port.isdigit() and nat_rules.is_prefix(address):
-                yield _Led(rule, int(port), address, int(getattr(to, "text", port)))
+            case [port], [address], [to] if nat_rules.is_prefix(address):
+                numbers = (port, port if to is None else to.text)
+                if all(map(str.isdecimal, numbers)):  # a range has none, and a map
+                    yield _Led(rule, int(port), address, int(numbers[1]))
 
 
 def _goes_on(port: int, row: Sequence[_Led]) -> bool:
