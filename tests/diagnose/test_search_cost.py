@@ -6,11 +6,13 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from literal_rules import iptables
 from msgspec.structs import replace
 from predict.networks import MAC, container, edited, port, probe, tutorial, veth, via
 
+from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair import choice, harm, search, several, tried
-from netprobe.diagnose.repair.candidates import candidates
+from netprobe.diagnose.repair.candidates import candidates, shadowed
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import FoundPeer, LinkRef, Snapshot
 from netprobe.predict.predict import predict
@@ -134,3 +136,19 @@ def test_very_many_interfaces_that_are_down_keep_nothing_else_from_being_tried(f
     found = list(islice(candidates(Loss.of(snapshot, lost, lost.stop)), search._MOST))
     assert "route-prohibit" in {each.stop.code for each in found}
     assert len([each for each in found if "idle" in each.stop.text]) < 100
+
+
+def test_of_very_many_rules_on_the_way_few_are_compared_with_all_behind_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of a thousand chains is called for every packet: one rule a network policy."""
+    known: list[int] = []
+    find = nat_rules.from_on
+    monkeypatch.setattr(nat_rules, "from_on", lambda *args: known.append(1) or find(*args))
+    chains = "\n".join(f":P{n} - [0:0]" for n in range(200))
+    calls = "\n".join(f"-A FORWARD -j P{n}\n-A P{n} -p tcp -j ACCEPT" for n in range(200))
+    rules = f"*filter\n:FORWARD DROP [0:0]\n{chains}\n-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n{calls}\nCOMMIT\n"
+    snapshot = edited(tutorial(), "host", ruleset=iptables(rules))
+    lost = predict(snapshot, probe("red", "172.17.0.2"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    assert [*shadowed.candidates(Loss.of(snapshot, lost, lost.stop))] == []
+    assert 0 < len(known) < 50

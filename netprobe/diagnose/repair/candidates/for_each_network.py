@@ -38,11 +38,12 @@ _SIDES = (
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each rule for a bridge beside, once more for the one that the packet comes from or goes to."""
     routed = where(loss.prediction.routed, namespace=loss.here.name, leg=loss.prediction.leg)[-1:]
-    accepting = nat_rules.of_kind(loss.here.tables, "accept") if loss.stop.code in REFUSED else ()
-    for rule, last, side in product(accepting, routed, _SIDES):
+    refused = loss.stop.code in REFUSED
+    for last, side in product(routed if refused else (), _SIDES):
         link, address = {0: (loss.out(last), last.dst), 1: (last.iif, last.src)}[_SIDES.index(side)]
         if link is not None and not _is_spoken_of(loss, link, side):
-            yield from _once_more(loss, rule, side, link, address)
+            for rule in nat_rules.of_kind(loss.here.tables, "accept"):
+                yield from _once_more(loss, rule, side, link, address)
 
 
 def _is_spoken_of(loss: Loss, link: Link, side: _Side) -> bool:
@@ -52,8 +53,9 @@ def _is_spoken_of(loss: Loss, link: Link, side: _Side) -> bool:
 
 
 def _once_more(loss: Loss, rule: NatRule, side: _Side, link: Link, address: str) -> Iterator[Repair]:
-    thing, here = rule.decision.object, loss.here
+    here = loss.here
     for one, network in _is_for(here, rule, side):
+        thing = rule.decision.object
         near = prefix.covering(map(prefix.network_of, here.addresses_of(link)), address)
         for other in near if link.kind == one.kind else ():
             fix = rule_words.put_beside_with(thing, rule.rule, {one.name: link.name, network: other})
@@ -65,11 +67,10 @@ def _once_more(loss: Loss, rule: NatRule, side: _Side, link: Link, address: str)
 
 def _is_for(namespace: Namespace, rule: NatRule, side: _Side) -> Iterator[tuple[Link, str]]:
     """The interface and its network for which a rule asks, one of each, and for nothing else."""
-    asked = {*column(nat_rules.tests(rule.rule), "key")}
-    names = nat_rules.said(rule.statements, *side.interface)
-    networks = nat_rules.networks(rule.statements, *side.network)
-    links = filter(None, map(namespace.link_named, sole(names)))
-    for link, network in product(links, sole(networks)):
-        own = map(prefix.network_of, namespace.addresses_of(link))
-        if asked <= {*side.interface, *side.network} and network in own:
-            yield link, network
+    names = sole(nat_rules.said(rule.statements, *side.interface))
+    for link in filter(None, map(namespace.link_named, names)):
+        asked = {*column(nat_rules.tests(rule.rule), "key")}
+        own = [*map(prefix.network_of, namespace.addresses_of(link))]
+        for network in sole(nat_rules.networks(rule.statements, *side.network)):
+            if asked <= {*side.interface, *side.network} and network in own:
+                yield link, network

@@ -11,7 +11,6 @@ See: iptables(8), -R; nft(8), replace rule; services(5).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from itertools import chain
 
 from msgspec.structs import replace
@@ -21,7 +20,7 @@ from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import slips
 from netprobe.model import Flow, Place, Stage, Stop
-from netprobe.model.lookup import has, where
+from netprobe.model.lookup import column, has, where
 from netprobe.rules.naming import PORT_KEYS
 
 from .published import asked
@@ -55,10 +54,10 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _with_its_port(loss: Loss, base: Stop, flow: Flow, rules: Iterable[NatRule]) -> Iterator[Repair]:
     port = "" if flow.dport is None else str(flow.dport)
-    meant = {*slips(port)} - {port}
+    free = {*slips(port)} - {port} - _heard(loss, flow)
     for rule in rules if port else ():
         said = nat_rules.said(rule.statements, *PORT_KEYS)
-        for old in filter(partial(_is_of_nobody, loss, flow), meant.intersection(said)):
+        for old in filter(str.isdecimal, free.intersection(said)):
             thing = rule.decision.object
             what = f"{thing.id} of {base.place.namespace} is for port {old}, on which nobody listens"
             text = f"{what}, and the packet is for {port}: {loss.stop.text}"
@@ -84,8 +83,8 @@ def _is_known(port: int) -> bool:
     return not _KNOWN.isdisjoint(range(port - _BESIDE + 1, port + 1))
 
 
-def _is_of_nobody(loss: Loss, flow: Flow, port: str) -> bool:
-    """Whether no program that was seen takes what comes for a port."""
+def _heard(loss: Loss, flow: Flow) -> set[str]:
+    """The ports on which a program that was seen takes what comes."""
     spaces = loss.snapshot.namespaces.values()
     waiting = chain.from_iterable(each.waiting(flow.protocol.value) for each in spaces)
-    return port.isdecimal() and not has(waiting, port=int(port))
+    return {*map(str, column(waiting, "port"))}

@@ -23,6 +23,7 @@ from netprobe.rules.naming import PORT_KEYS, TRANSLATIONS
 from .sets import REFUSED
 
 _MOST = 16  # rules that are tried
+_MET = 32  # rules that the packet met last: one may have met thousands, each with thousands behind it
 _ENDS = {(kind,) for kind in ("accept", "drop", "reject", "goto", "jump", *TRANSLATIONS)}
 _CODES = {"src": "nat-wrong-address", "dst": "dnat-dead-target", "dport": "dnat-dead-target"}
 
@@ -44,7 +45,7 @@ def _decided(loss: Loss) -> Iterator[Stop]:
     """
     met = where(reversed(loss.prediction.rules), namespace=loss.here.name, leg=loss.prediction.leg)[:1]
     for passed in met if loss.stop.code in REFUSED else ():
-        yield from (replace(loss.stop, object=thing) for thing in (*passed.rules, loss.stop.thing))
+        yield from (replace(loss.stop, object=thing) for thing in (*passed.rules[-_MET:], loss.stop.thing))
     for hop in but(loss.hops, object=None):
         for change in among(hop.changes, field=_CODES):
             yield Stop(_CODES[change.field], hop.place, loss.stop.text, hop.object)
@@ -62,9 +63,9 @@ def _asked_too_late(loss: Loss, stop: Stop) -> Iterator[Repair]:
     apart: both are called for every packet.
     """
     here = loss.here
-    first, *later = nat_rules.from_on(here, stop.thing) or (None,)
     led = any(nat_rules.rewriting(where(loss.hops, namespace=here.name), "dst", "dport"))
-    if first is None or not led or not first.rule.leads_to or nat_rules.tests(first.rule):
+    first, *later = (nat_rules.from_on(here, stop.thing) if led else ()) or (None,)
+    if first is None or not first.rule.leads_to or nat_rules.tests(first.rule):
         return
     for each in later:
         called = where(each.table.chains, name=each.rule.leads_to)
@@ -80,7 +81,7 @@ def _named_too_late(loss: Loss) -> Iterator[Repair]:
         namespace = loss.snapshot.at(hop.namespace)
         taken = nat_rules.statements(namespace, hop.thing)
         met = where(loss.prediction.rules, namespace=hop.namespace, leg=Leg.REQUEST)
-        things = () if nat_rules.networks(taken, *nat_rules.TO) else chain.from_iterable(column(met, "rules"))
+        things = [] if nat_rules.networks(taken, *nat_rules.TO) else [*chain(*column(met, "rules"))][-_MET:]
         asked = next(column(where(hop.changes, field="dst"), "before"))
         stop = Stop(_CODES["dst"], hop.place, loss.stop.text, hop.object)
         for rules in filter(None, map(partial(nat_rules.from_on, namespace), things)):
