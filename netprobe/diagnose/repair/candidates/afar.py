@@ -25,23 +25,25 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """Each such route, taken away, and each such network."""
     for routed in filter(rests_on_a_rule, loss.decisions):
         yield from _without_its_network(loss, routed)
-        namespace, route = loss.snapshot[routed.namespace], routed.decision.route
-        if (
-            route is not None
-            and routed.gateway is None
-            and route.is_written
-            and not _is_near(namespace, routed)
-        ):
-            for other in _by_a_gateway(namespace, route, routed.dst)[:1]:
-                words, link = followed(namespace, routed)
-                named, via = " ".join(words), other.nexthops[0].via
-                text = (
-                    f"the route {named} of {namespace.name} takes {routed.dst} for a neighbour; the same"
-                    f" table has the gateway {via} there"
-                )
-                thing, fix = Object("route", named, named), (fixes.ip(route.dst, "route", "del", *words),)
-                stop = lost("route-overlap", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
-                yield from loss.repair(stop, Merit.RESTORES)
+        yield from _for_neighbours(loss, routed)
+
+
+def _for_neighbours(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """The route that takes a network for neighbours, of which the namespace itself has none, taken away."""
+    namespace, route = loss.snapshot[routed.namespace], routed.decision.route
+    straight = routed.gateway is None and not _is_near(namespace, routed)
+    if route is None or not route.is_written or not straight:
+        return
+    for other in _by_a_gateway(namespace, route, routed.dst)[:1]:
+        words, link = followed(namespace, routed)
+        named, via = " ".join(words), other.nexthops[0].via
+        text = (
+            f"the route {named} of {namespace.name} takes {routed.dst} for a neighbour; the same"
+            f" table has the gateway {via} there"
+        )
+        thing, fix = Object("route", named, named), (fixes.ip(route.dst, "route", "del", *words),)
+        stop = lost("route-overlap", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _without_its_network(loss: Loss, routed: Routed) -> Iterator[Repair]:
@@ -60,10 +62,8 @@ def _without_its_network(loss: Loss, routed: Routed) -> Iterator[Repair]:
             f"table {route.table} of {namespace.name}, in which what is sent from {rule.src} is looked up,"
             f" lacks the network {near.dst} itself, and has its gateway {routed.gateway}"
         )
-        thing, fix = (
-            Object("route", named, f"{named} (missing)"),
-            (fixes.ip(near.dst, "route", "add", *words),),
-        )
+        thing = Object("route", named, f"{named} (missing)")
+        fix = (fixes.ip(near.dst, "route", "add", *words),)
         link = namespace.link_of(leg)
         stop = lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
         yield from loss.repair(stop, Merit.RESTORES)

@@ -50,10 +50,7 @@ def _widened(loss: Loss, table: Table, network: str, wide: str, rules: tuple[Rul
     things = [(rule_decision(table, chain, rule, chain.at).object, rule) for chain, rule in placed]
     fix = joined.from_iterable(rule_words.reworded(thing, rule, network, wide) for thing, rule in things)
     for thing, _ in things[:1]:
-        text = (
-            f"{thing.id} of {loss.here.name} is for {network}, a part of the network {wide}: {loss.stop.text}"
-        )
-        stop = replace(
-            loss.stop, text=text, object=thing, commands=tuple(fix), proof=(thing.text,), advice=""
-        )
+        told = f"{thing.id} of {loss.here.name} is for {network}, a part of the network {wide}"
+        text, proof = f"{told}: {loss.stop.text}", (thing.text, loss.stop.text)
+        stop = replace(loss.stop, text=text, object=thing, commands=tuple(fix), proof=proof, advice="")
         yield from loss.repair(stop, Merit.RESTORES, agreeing=len(things))

@@ -55,9 +55,7 @@ def _lacking(loss: Loss, namespace: Namespace, link: Link, way: _Way, agreeing: 
         f"{namespace.name} lacks the route {named}, which {agreeing} beside it have: what it sends from"
         f" {origin} goes to another router"
     )
-    thing, fix = (
-        Object("route", named, f"{named} (missing)"),
-        (fixes.ip(dst, "route", "add", *named.split()),),
-    )
+    thing = Object("route", named, f"{named} (missing)")
+    fix = (fixes.ip(dst, "route", "add", *named.split()),)
     stop = lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing)

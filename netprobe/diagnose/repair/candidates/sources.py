@@ -107,9 +107,8 @@ def _unrouted(loss: Loss) -> Iterator[Repair]:
         others = but(loss.snapshot.namespaces.values(), name=name)
         known = chain.from_iterable((*each.addresses, *_networks(each)) for each in others)
         network = prefix.network_of(own)
-        for link in (
-            () if any(map(partial(_is_of, network), known)) else where(namespace.links, index=own.index)
-        ):
+        is_known = any(map(partial(_is_of, network), known))
+        for link in () if is_known else where(namespace.links, index=own.index):
             text = f"{name} sends from {source}, an address of {network}, to which nobody in sight has a way"
             thing = Object("address", f"{own.written} dev {link.name}", own.written)
             fix = (fixes.address("del", own, link),)

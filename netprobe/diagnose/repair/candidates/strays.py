@@ -73,10 +73,8 @@ def _moved(
         named = f"{own.written} dev {there.name}"
         astray = f"{own.written} of {here.name} is on {there.name}, where nobody is of its network"
         text = f"{astray}, and {link.name} has no address"
-        fix = (
-            fixes.address("del", own, there),
-            fixes.address("add", replace(put, index=link.index), link),
-        )
+        moved = replace(put, index=link.index)
+        fix = (fixes.address("del", own, there), fixes.address("add", moved, link))
         thing = Object("address", named, named)
         stop = lost("addr-missing", here.name, link, Stage.ROUTE, text, object=thing, fix=fix)
         yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing)
