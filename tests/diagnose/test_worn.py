@@ -74,3 +74,15 @@ def test_an_address_of_ipv4_took_its_routes_and_those_beside_remember_it() -> No
         entry = Neighbour(lan.index, "10.1.0.10", cable.mac, state)
         found = chosen(edited(network, "r1", neighbours=(entry,)), ask("pc", "10.2.0.10"))
         assert (found.stop.code, found.stop.thing.kind, said(found)) == ("no-route", kind, ["pc: ip route add default via 10.1.0.1"])
+
+
+@pytest.mark.parametrize(("proxies", "kind"), [("0", "address"), ("1", "route")])
+def test_what_was_found_at_a_proxy_was_not_its_own_address(proxies: str, kind: str) -> None:
+    """It answers for machines that do not run now."""
+    network = after(offices(), "r1: ip route del 10.2.0.0/24 via 10.9.0.2")
+    network = edited(network, "r1", sysctls={"net.ipv4.conf.wan.proxy_arp": proxies})
+    cable, wan = network["r1"].link_named("wan"), network["r2"].link_named("wan")
+    assert cable is not None
+    assert wan is not None
+    network = edited(network, "r2", neighbours=(Neighbour(wan.index, "10.9.0.9", cable.mac, "stale"),))
+    assert chosen(network, ask("pc", "10.2.0.10")).stop.thing.kind == kind

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from netprobe.model import Flow, InterfaceAddress, Leg, Link, LinkRef, Namespace, Protocol, Snapshot
 from netprobe.model.lookup import but, column, not_among, where
 from netprobe.predict import prefix
+from netprobe.predict.rp_filter import in_force
 from netprobe.predict.view import BROADCAST, Ground, Packet
 from netprobe.predict.walk import Walker
 
@@ -162,6 +163,15 @@ def slips(text: str) -> Iterator[str]:
         head, here, tail = text[:at], text[at], text[at + 1 :]
         yield from (head + tail, head + here + here + tail, head + tail[:1] + here + tail[1:])
         yield from (head + digit + tail for digit in "0123456789abcdef")
+
+
+def proxy_key(namespace: Namespace, link: Link) -> str | None:
+    """The sysctl that makes a station a proxy; None where it is none."""
+    for setting in ("proxy_arp", "proxy_arp_pvlan"):
+        value, key = in_force(namespace, link, setting)
+        if value:
+            return key
+    return None
 
 
 def pointing_at(snapshot: Snapshot, address: str, aside: str | None = None) -> int:

@@ -22,6 +22,8 @@ from netprobe.model.command import words_of
 from netprobe.model.lookup import column, has, holding, sole, where
 from netprobe.predict import prefix
 
+from .segment import proxy_key
+
 _MADE = 1  # that many carriers a cable has lost when it is new
 _GOES = {4: {"no-route"}, 6: {"no-route", "addr-missing"}}  # the ends of a walk that lacks what went
 
@@ -65,17 +67,20 @@ def of_another_address(snapshot: Snapshot, stop: Stop) -> Stop:
     for link in concerned(here, links, stop.commands)[:1]:
         own = where(here.addresses_of(link, 4), scope="global")
         led = where(holding(here.routes, indexes=link.index), is_written=True, version=4)
-        for there, old in _found_at(snapshot, link) if len(own) == 1 and not led else ():
+        for there, old in _found_at(snapshot, here, link) if len(own) == 1 and not led else ():
             named = f"{own[0].written} dev {link.name}"
             told = f"{there} found {old} at {link.name} of {here.name} not long ago: its routes went with it"
             return replace(stop, object=Object("address", named, named), proof=(*stop.proof, told))
     return stop
 
 
-def _found_at(snapshot: Snapshot, link: Link) -> Iterator[tuple[str, str]]:
-    """Who has heard of an address at the MAC of an interface, which nobody has, and that address."""
+def _found_at(snapshot: Snapshot, here: Namespace, link: Link) -> Iterator[tuple[str, str]]:
+    """Who has heard of an address at the MAC of an interface, which nobody has, and that address; at a
+    proxy's it tells nothing.
+    """
     spaces = snapshot.namespaces.values()
-    if len(where(chain.from_iterable(column(spaces, "links")), mac=link.mac)) > 1:
+    having = where(chain.from_iterable(column(spaces, "links")), mac=link.mac)
+    if len(having) > 1 or proxy_key(here, link) is not None:  # which has answered for another one
         return
     for there in spaces:
         for entry in where(there.neighbours, mac=link.mac):

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station
+from netprobe.diagnose.repair.segment import Station, proxy_key
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Neighbour, Object, Snapshot, Stage
 from netprobe.model.command import inside
 from netprobe.model.lookup import but, has, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
-from netprobe.predict.rp_filter import in_force
 from netprobe.predict.trace import Resolved
 
 
@@ -75,15 +74,6 @@ def _silenced(own: InterfaceAddress, bearer: Link, asked: Link) -> tuple[Command
     if bearer.kind != "loopback" or ":" in own.address:
         return (fixes.address("del", own, bearer),)
     return fixes.sysctl(f"net.ipv4.conf.{asked.key}.arp_ignore", 1)
-
-
-def proxy_key(namespace: Namespace, link: Link) -> str | None:
-    """The sysctl that makes a station a proxy; None where it is none."""
-    for setting in ("proxy_arp", "proxy_arp_pvlan"):
-        value, key = in_force(namespace, link, setting)
-        if value:
-            return key
-    return None
 
 
 def _wrong(loss: Loss, resolved: Resolved) -> Iterator[Repair]:

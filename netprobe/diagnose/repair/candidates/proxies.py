@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import proxy_key
 from netprobe.model import (
     InterfaceAddress,
     Link,
@@ -28,7 +29,6 @@ from netprobe.predict.routing import without_route
 from netprobe.predict.trace import Routed
 
 from . import beside, routes, surplus
-from .neighbours import proxy_key
 from .stop import completed
 
 

@@ -12,14 +12,13 @@ from itertools import islice
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, is_network, making, own_addresses
+from netprobe.diagnose.repair.segment import Station, is_network, making, own_addresses, proxy_key
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Route, Stage
 from netprobe.model.lookup import among, column, has, holding, not_among, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
-from .neighbours import proxy_key
 from .stop import target
 from .told import straight_out
 
