@@ -101,10 +101,8 @@ def _one_more(
         others = ", ".join(map(str, column(row, "port")))
         text = f"{namespace.name} publishes {others}, and not {flow.dport}, which would be {_at(address, to)}"
         place = Place(namespace.name, None, Stage.PREROUTING)
-        missing, proof = (
-            rule_words.missing(last.rule.decision.object, fix),
-            (last.rule.rule.text, loss.stop.text),
-        )
+        missing = rule_words.missing(last.rule.decision.object, fix)
+        proof = (last.rule.rule.text, loss.stop.text)
         stop = Stop("dnat-missing", place, text, missing, fix, proof)
         yield from loss.repair(stop, Merit.RESTORES, agreeing=len(row))
 

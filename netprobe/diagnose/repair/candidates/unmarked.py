@@ -70,9 +70,7 @@ def _given(
             sets = ("iifname", f'"{iif}"', "meta", "mark", "set", "meta", "mark", "or", value)
             fix = fixes.nft((first.table.name, first.chain.name), "insert", "rule", *at, *sets)
         text = f"{len(asking)} rules of {namespace.name} ask for the mark {value}, and nothing gives it"
-        place, thing = (
-            Place(namespace.name, None, Stage.FORWARD),
-            rule_words.missing(first.decision.object, fix),
-        )
+        place = Place(namespace.name, None, Stage.FORWARD)
+        thing = rule_words.missing(first.decision.object, fix)
         stop = Stop("nat-wrong-match", place, text, thing, fix, (first.decision.object.text, loss.stop.text))
         yield from loss.repair(stop, Merit.RESTORES, agreeing=len(asking))
