@@ -123,6 +123,18 @@ def test_what_comes_in_by_another_door_is_marked_as_well(door: str) -> None:
     assert lines(cause) == ["iptables -t mangle -I PREROUTING 1 -i br0 -j MARK --set-xmark 0x80/0x80"]
 
 
+@pytest.mark.parametrize("asked", ["-i docker0", "-p icmp -m icmp --icmp-type 8 -i docker0"])
+def test_what_has_no_mark_lacks_the_way_of_all_else(asked: str) -> None:
+    """One network has a table of its own, and nobody else is led there."""
+    marks = f"*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING {asked} -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT\n"
+    host = tutorial()["host"]
+    without = tuple(each for each in host.routes if not each.is_default)
+    changed = {"routes": (*without, via("0.0.0.0/0", "203.0.113.1", 4, table=100)), "ruleset": iptables(marks)}
+    rules = sorted_rules(*host.rules, PolicyRule(100, 4, table=100, mark=1, mask=0xFFFFFFFF))
+    cause = chosen(edited(tutorial(), "host", rules=rules, **changed), "red", "8.8.8.8")
+    assert (cause.code, lines(cause)) == ("no-route", ["ip route add default via 203.0.113.1"])
+
+
 def test_a_mark_for_another_door_in_nft() -> None:
     came = Statement("match", Term("key", "meta iifname"), "==", Term("value", "eni*"))
     sets = Statement("set", Term("key", "meta mark"), right=Term("value", "128"))

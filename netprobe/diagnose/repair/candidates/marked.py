@@ -43,9 +43,12 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             place = Place(routed.namespace, None, Stage.ROUTE)
             stop = Stop("rule-wrong-table", place, "", None, ())
             namespace = loss.snapshot[routed.namespace]
-            yield from _of_ports(loss, namespace, _sent(loss, routed), routed.leg, stop)
+            of_ports = _of_ports(loss, namespace, _sent(loss, routed), routed.leg, stop)
+            # where there is no way at all, whatever has no mark lacks one
+            merit = Merit.restoring(routed.decision.route)
+            for repair in (*of_ports, *_of_interfaces(loss, routed)):
+                yield replace(repair, merit=merit)
             yield from _wiping(loss, routed)
-            yield from _of_interfaces(loss, routed)
 
 
 def _refuses_the_rest(loss: Loss) -> bool:
