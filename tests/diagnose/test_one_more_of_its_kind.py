@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from literal_rules import iptables, nft_forward, nft_table, payload, test
+from msgspec.structs import replace
 from networks import edited, local, tutorial, via
 from test_beside import chosen, kernel, lines
 from test_policy_siblings import sorted_rules
@@ -14,7 +15,7 @@ from test_repair import lost_in
 
 from netprobe.diagnose.repair.candidates import as_its_peers
 from netprobe.diagnose.repair.repair import Loss
-from netprobe.model import Chain, InterfaceAddress, Neighbour, PolicyRule, Route, Rule, Ruleset, Snapshot, Statement, Table, Term
+from netprobe.model import Chain, InterfaceAddress, Neighbour, PolicyRule, Route, Rule, Ruleset, Snapshot, Statement, Table, TcFilter, Term
 
 
 def behind_a_proxy(**rules: object) -> Snapshot:
@@ -288,6 +289,7 @@ ASKED_FOR = """*filter
 *nat
 :POSTROUTING ACCEPT [0:0]
 {also}COMMIT"""
+SETS: dict[str, Any] = {"mangle": {"key": {"meta": {"key": "mark"}}, "value": 0x40000}}
 ALSO = "-A POSTROUTING -m mark --mark 0x40000/0xff0000 -j MASQUERADE\n"
 
 
@@ -300,6 +302,19 @@ def test_a_mark_that_two_ask_for_and_nothing_gives(more: str, also: str, lost: b
     there = edited(tutorial(), "host", ruleset=iptables(ASKED_FOR.format(more=more, also=also)))
     line = "iptables -I VPN 1 -i br0 -j MARK --set-xmark 0x40000/0xff0000"
     assert (lines(chosen(there, "red", "8.8.8.8")) == [line]) is lost
+
+
+BY_TC = tuple(replace(each, filters=(TcFilter("ingress", "bpf", "bpf"),)) for each in tutorial()["host"].links)
+BY_A_BRIDGE = nft_table({"chain": {"name": "f", "handle": 1}}, {"rule": {"chain": "f", "handle": 2, "expr": [SETS]}}, family="bridge")
+
+
+@pytest.mark.parametrize("giving", [{"links": BY_TC}, {"ruleset": BY_A_BRIDGE}], ids=["tc", "a rule of a bridge"])
+def test_a_mark_that_something_else_may_give(giving: dict[str, Any]) -> None:
+    asking = iptables(ASKED_FOR.format(more="", also=ALSO))
+    there = edited(tutorial(), "host", **giving)
+    both = (*there["host"].filters.tables, *asking.tables)
+    there = edited(there, "host", ruleset=replace(asking, tables=both))
+    assert "MARK" not in lines(chosen(there, "red", "8.8.8.8"))[0]
 
 
 @pytest.mark.parametrize(

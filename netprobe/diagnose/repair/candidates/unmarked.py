@@ -13,7 +13,7 @@ from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Leg, Namespace, Place, Stage, Stop
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, column, grouped, where
+from netprobe.model.lookup import among, but, column, grouped, has, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import fixes
 from netprobe.rules.naming import tool
@@ -21,7 +21,8 @@ from netprobe.rules.naming import tool
 _ASKED = pattern(
     r"(?:-m mark --mark |meta mark (?:& (0x[0-9a-f]+) )?(?:== )?)(0x[0-9a-f]+)(?:/(0x[0-9a-f]+))?"
 )
-_SET = pattern(r"(?:--set-x?mark |mark set )|--restore-mark|ct mark")
+_SET = pattern(r"(?:--set-x?mark |--mark-(?:set|x?or) |mark set )|--restore-mark|ct mark")
+_WAY = ("ip", "ip6", "inet")  # the families whose rules what is routed meets
 _ALIKE = 2  # rules that ask for it: one accepts, another one translates
 _MOST = 512  # rules of a namespace that are looked through
 
@@ -37,14 +38,20 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _unset(namespace: Namespace) -> list[NatRule]:
-    """The rules that ask for a mark in the tables that packets meet on their way through, where none gives
-    one.
+    """The rules that ask for a mark in the tables that packets meet on their way through, where nothing gives
+    one: no rule, those of bridges and cards among them, and no filter of tc, which may as well.
     """
-    tables = among(namespace.tables, family=("ip", "ip6", "inet"))
-    placed = [(table, *each) for table in tables for each in table.placed]
+    placed = [(table, *each) for table in namespace.tables for each in table.placed]
     rules = [NatRule(table, chain, rule, chain.at) for table, chain, rule in placed[: _MOST + 1]]
-    given = any(_SET.search(each.rule.text) for each in rules)
-    return [] if given or len(rules) > _MOST else [*filter(_asked, rules)]
+    given = any(map(_gives, rules)) or any(column(namespace.links, "filters"))
+    if given or len(rules) > _MOST:
+        return []
+    return [*filter(_asked, among(rules, **{"table.family": _WAY}))]
+
+
+def _gives(rule: NatRule) -> bool:
+    """Whether a rule gives a mark, or gives back a connection's."""
+    return has(rule.statements, kind="set", key="meta mark") or _SET.search(rule.rule.text) is not None
 
 
 def _asked(rule: NatRule) -> tuple[str, str] | None:
