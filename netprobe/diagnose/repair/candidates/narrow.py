@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import InterfaceAddress, Rule, Table
+from netprobe.model import Chain, InterfaceAddress, Rule, Table
 from netprobe.model.lookup import among, gathered, where
 from netprobe.predict import prefix
 from netprobe.rules.naming import rule_decision
@@ -24,6 +24,9 @@ from . import sets
 _CODES = {*sets.REFUSED, "arp-filtered", "nd-filtered"}
 _KEYS = ("ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr", "arp saddr ip", "arp daddr ip")
 
+_MOST = 64  # rules that are reworded together
+_Placed = tuple[Chain, Rule]
+
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The network of who sends, or of who is asked, in all rules of a bridge that name a part of it."""
@@ -32,10 +35,16 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     bearing = (loss.snapshot[name].addresses for end in ends if end for name in loss.bearers(end))
     known = among(tuple(joined.from_iterable(bearing)), address=ends)
     for table, own in product(tables, dict.fromkeys(known)):
-        named = ((each, rule) for rule in table.rules for each in nat_rules.networks(rule.statements, *_KEYS))
-        for network, rules in gathered(named).items():
-            if _is_part(network, own):
-                yield from _widened(loss, table, network, prefix.network_of(own), rules)
+        for network, placed in gathered(_naming(table)).items():
+            if _is_part(network, own) and len(placed) <= _MOST:
+                yield from _widened(loss, table, network, prefix.network_of(own), placed)
+
+
+def _naming(table: Table) -> Iterator[tuple[str, _Placed]]:
+    """Each network that a rule of a table names, and where that stands."""
+    for placed in table.placed:
+        for network in dict.fromkeys(nat_rules.networks(placed[1].statements, *_KEYS)):
+            yield network, placed
 
 
 def _is_part(network: str, own: InterfaceAddress) -> bool:
@@ -45,8 +54,9 @@ def _is_part(network: str, own: InterfaceAddress) -> bool:
     return part and not prefix.contains(network, own.address)
 
 
-def _widened(loss: Loss, table: Table, network: str, wide: str, rules: tuple[Rule, ...]) -> Iterator[Repair]:
-    placed = ((chain, rule) for chain in table.chains for rule in chain.rules if rule in rules)
+def _widened(
+    loss: Loss, table: Table, network: str, wide: str, placed: tuple[_Placed, ...]
+) -> Iterator[Repair]:
     things = [(rule_decision(table, chain, rule, chain.at).object, rule) for chain, rule in placed]
     fix = joined.from_iterable(rule_words.reworded(thing, rule, network, wide) for thing, rule in things)
     for thing, _ in things[:1]:
