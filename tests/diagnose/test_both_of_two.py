@@ -44,6 +44,23 @@ def test_who_has_the_same_address_is_no_more_asked_where_a_program_has_ended() -
     assert (found.code, found.place.namespace) == ("port-closed", "c1")
 
 
+@pytest.mark.parametrize(
+    ("device", "line"),
+    [
+        ("lo", "c1: ip address add 192.0.2.53/32 dev lo"),
+        ("eth0", "host: ip route del 192.0.2.53/32 via 172.17.0.2 dev docker0"),  # one station's, and not a service's
+    ],
+)
+def test_a_service_s_address_is_given_back_though_another_station_has_it(device: str, line: str) -> None:
+    network = after(
+        tutorial(),
+        f"c2: ip address add 192.0.2.53/32 dev {device}",
+        "host: ip route add 192.0.2.53/32 via 172.17.0.2",
+        "host: ip route add 192.0.2.53/32 via 172.17.0.3 metric 9",
+    )
+    assert said(chosen(network, ask("red", "192.0.2.53"))) == [line]
+
+
 OVERLAY = "tunnel-neighbour-missing"
 
 

@@ -32,7 +32,7 @@ from netprobe.model import (
     Stage,
 )
 from netprobe.model.command import inside
-from netprobe.model.lookup import among, but, column, find, grouped, not_among, sole, those_not_in, where
+from netprobe.model.lookup import among, but, column, find, grouped, has, not_among, sole, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
@@ -199,6 +199,13 @@ def _is_free(loss: Loss, address: str) -> bool:
     return address not in loss.owned
 
 
+def _is_anycast(loss: Loss, name: str, address: str) -> bool:
+    """Whether others than a namespace have an address, and each on its loopback: that of a service."""
+    spaces = [loss.snapshot[each] for each in loss.bearers(address)]
+    links = [space.link(own.index) for space in spaces for own in where(space.addresses, address=address)]
+    return not has(spaces, name=name) and {*column(filter(None, links), "kind")} == {"loopback"}
+
+
 def _listened_on(loss: Loss) -> Iterator[_Tale]:
     """Addresses to which the sockets of a namespace are bound and that nobody has."""
     for name in loss.around:
@@ -208,8 +215,8 @@ def _listened_on(loss: Loss) -> Iterator[_Tale]:
 
 
 def _at_home(loss: Loss, name: str, address: str, why: str, known: Link | None = None) -> Iterator[_Tale]:
-    """An address where it is known to belong, or its network is, if nobody has it."""
-    if not _is_free(loss, address):
+    """An address where it is known to belong, or its network is, if nobody has it, or several may."""
+    if not (_is_free(loss, address) or _is_anycast(loss, name, address)):
         return
     home = known or _home(loss, loss.snapshot[name], address)
     if home is not None:
