@@ -120,3 +120,9 @@ def test_a_name_that_rules_speak_of_comes_back_with_the_table_that_went_with_it(
     found = chosen(snapshot, replace(asked, source=replace(asked.source, address="8.8.8.8")))
     assert (found.stop.code, found.stop.thing.id) == ("link-missing", "new9")
     assert said(found)[-1] == "host: ip route add default via 198.51.100.1 dev eth1 table 100"
+
+
+def test_the_gateway_of_ones_router_is_no_gateway_of_ones_own() -> None:
+    snapshot = after(tutorial(), "red: ip route del default", "red: ip route add default via 203.0.113.1 dev eth0 onlink")
+    found = chosen(snapshot, ask("red", "8.8.8.8"))
+    assert (found.stop.code, said(found)) == ("route-wrong-nexthop", ["red: ip route replace default via 10.0.0.1 dev eth0 onlink"])

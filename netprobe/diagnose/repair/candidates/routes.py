@@ -258,10 +258,11 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 
 def _sends_all_to(loss: Loss, via: str, routed: Routed) -> bool:
-    """Whether who has an address sends all the world to the gateway that was taken: he is no way there."""
+    """Whether who has an address sends all the world back there, to the gateway that was taken."""
     there = map(loss.snapshot.at, loss.bearers(via) if routed.gateway is not None else ())
-    ways = (route.gateways for each in there for route in where(each.routes, is_default=True))
-    return any(routed.gateway in gateways for gateways in ways)
+    borne = ((each, own.index) for each in there for own in where(each.addresses, address=via))
+    ways = ((route, index) for each, index in borne for route in where(each.routes, is_default=True))
+    return any(has(route.nexthops, index=index, via=routed.gateway) for route, index in ways)
 
 
 def _other_side(loss: Loss, routed: Routed) -> Iterator[Repair]:
