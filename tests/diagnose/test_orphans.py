@@ -76,3 +76,17 @@ def test_a_chain_was_led_to_from_where_the_one_is_that_is_called_like_it(led: st
 )
 def test_a_chain_that_lets_nothing_else_pass_is_led_to_for_what_it_is_about(lines: tuple[str, ...], fix: str) -> None:
     assert [" ".join(each.words) for each in cause(*lines).commands] == [f"iptables -I {fix}"]
+
+
+@pytest.mark.parametrize("lost", ["lan", "guests"])
+def test_a_zone_leads_to_chains_of_its_own_where_another_one_does(lost: str) -> None:
+    """As OpenWrt has them: forward_lan leads to drop_to_lan, so that forward_guests has lost none of lan's."""
+    chains = ("forward_lan", "forward_guests", "drop_to_lan", "drop_to_guests", f"accept_to_{lost}")
+    heads = ("*filter", ":FORWARD DROP [0:0]", *(f":{each} - [0:0]" for each in chains))
+    doors = ("FORWARD -i docker0 -j forward_lan", "FORWARD -i br0 -j forward_guests")
+    ways = ("forward_lan -j drop_to_lan", "forward_guests -j drop_to_guests")
+    ends = ("drop_to_lan -o docker0 -j DROP", "drop_to_guests -o docker0 -j DROP", f"accept_to_{lost} -o eth0 -j ACCEPT")
+    saved = "\n".join((*heads, *(f"-A {line}" for line in (STATES, *doors, *ways, *ends)), "COMMIT", ""))
+    found = chosen(edited(tutorial(), "host", ruleset=iptables(saved)), "red", "8.8.8.8")
+    assert found.object is not None
+    assert found.object.id == ("iptables filter FORWARD policy" if lost == "lan" else "iptables filter accept_to_guests")

@@ -59,12 +59,15 @@ def _pairs(loss: Loss, table: Table) -> Iterator[tuple[Chain, Chain]]:
 
 def _is_its_place(living: tuple[Chain, ...], pair: tuple[Chain, Chain]) -> bool:
     """Whether a chain was led to from a place as those are that are called like it but for one word: of
-    zone_lan and zone_wan neither is for what is forwarded where the other is for what comes in.
+    zone_lan and zone_wan neither is for what is forwarded where the other is for what comes in. And of one
+    zone's own: where forward_lan leads to drop_to_lan, forward_wan does not lead to accept_to_lan.
     """
     parent, lost = pair
     alike = {*filter(partial(_are_alike, lost.name), column(living, "name"))}
     leading = [each.name for each in living if alike.intersection(column(each.rules, "leads_to"))]
-    return not leading or parent.name in leading or any(map(partial(_are_alike, parent.name), leading))
+    beside = [*filter(partial(_are_alike, parent.name), leading)]
+    others = {*joined.from_iterable(map(_BETWEEN.split, beside))}.difference(_BETWEEN.split(parent.name))
+    return not leading or parent.name in leading or (bool(beside) and others.isdisjoint(_BETWEEN.split(lost.name)))
 
 
 def _are_alike(one: str, other: str) -> bool:
