@@ -9,7 +9,7 @@ from itertools import chain, filterfalse
 from msgspec import Struct
 
 from netprobe.model import InterfaceAddress, Link, Namespace, RouteQuery, Snapshot
-from netprobe.model.lookup import but, column, find, where
+from netprobe.model.lookup import among, but, column, find, where
 from netprobe.predict import fib, prefix
 
 
@@ -34,7 +34,8 @@ def gateways(snapshot: Snapshot, name: str, dst: str) -> Iterator[Gateway]:
     """
     here = snapshot.at(name)
     others = but(snapshot.namespaces.values(), name=name)
-    for link in where(here.links, up=True):
+    known = {own.index for own in here.addresses if own.version == prefix.version(dst)}
+    for link in among(where(here.links, up=True), index=known):
         for found in filter(None, (gateway_on(other, here, link, dst) for other in others)):
             yield Gateway(found, link)
 

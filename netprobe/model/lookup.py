@@ -140,6 +140,8 @@ def those_in(values: Iterable[_Value], several: Container[Any]) -> tuple[_Value,
 
 def those_not_in(values: Iterable[_Value], several: Container[Any]) -> tuple[_Value, ...]:
     """The values but for these, in their order."""
+    if id(values) == id(several):
+        return ()
     return tuple(value for value in values if value not in several)
 
 

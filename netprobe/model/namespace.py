@@ -109,6 +109,10 @@ class Namespace(Struct, frozen=True, gc=False):
         """The addresses on the interface with this ifindex."""
         return indexed(_by_interface, self.addresses).get(index, ())
 
+    def routes_by(self, link: Link | None) -> tuple[Route, ...]:
+        """The routes of all tables that lead out of an interface, in their order; none of no interface."""
+        return indexed(_by_way_out, self.routes).get(link.index, ()) if link is not None else ()
+
     def waiting(self, protocol: str) -> tuple[Socket, ...]:
         """The sockets of a protocol that take what comes from anybody; none where they were not read."""
         wanted = ((protocol, "listen"), (protocol, "unconnected"))
@@ -222,6 +226,10 @@ def _by_master(links: tuple[Link, ...]) -> dict[int | None, tuple[Link, ...]]:
 
 def _by_interface(addresses: tuple[InterfaceAddress, ...]) -> dict[int | None, tuple[InterfaceAddress, ...]]:
     return grouped(addresses, attrgetter("index"))
+
+
+def _by_way_out(routes: tuple[Route, ...]) -> dict[int | None, tuple[Route, ...]]:
+    return gathered((index, route) for route in routes for index in dict.fromkeys(route.indexes))
 
 
 def _by_address(addresses: tuple[InterfaceAddress, ...]) -> dict[str | None, InterfaceAddress]:

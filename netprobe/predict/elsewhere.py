@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netprobe.model import Command, Link, Namespace, Object, Stage, Stop
-from netprobe.model.lookup import has, holding, not_among, where
+from netprobe.model.lookup import has, not_among, where
 
 from . import prefix
 from .bystanders import bystanders
@@ -169,7 +169,7 @@ def _own(namespace: Namespace, port: Link) -> bool:
 
 def _is_routed(namespace: Namespace, port: Link) -> bool:
     """Whether an interface is for routes, and for no bridge: it has addresses, or routes lead out of it."""
-    routes = holding(where(namespace.routes, type="unicast"), indexes=port.index)
+    routes = where(namespace.routes_by(port), type="unicast")
     led = any(not prefix.needs_scope(route.dst.partition("/")[0]) for route in routes)
     return led or _own(namespace, port)
 

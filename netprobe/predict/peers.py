@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 
 from msgspec.structs import replace
 
-from netprobe.model import FoundPeer, Snapshot
-from netprobe.model.lookup import among, column
+from netprobe.model import FoundPeer, Link, Namespace, Snapshot
+from netprobe.model.lookup import among, column, gathered, indexed
 
 
 def mutual(snapshot: Snapshot, fresh: Collection[str] | None = None) -> Snapshot:
@@ -33,14 +33,22 @@ def _deduced(
     snapshot: Snapshot, known: dict[tuple[str, int], str | None], names: Iterable[str]
 ) -> Iterator[FoundPeer]:
     for name in names:
-        for link in snapshot[name].links:
-            if link.far_end is None:
-                continue
-            nsid, index = link.far_end
+        for nsid, cables in indexed(_by_far_namespace, snapshot[name].links).items():
             there = snapshot.get(known.get((name, nsid)))
-            far = there.link(index) if there is not None else None
-            if there is None or far is None or far.far_end is None:
-                continue
-            back, near = far.far_end
-            if near == link.index and (there.name, back) not in known:
+            back = _called_there(there, cables) if there is not None else None
+            if there is not None and back is not None and (there.name, back) not in known:
                 yield FoundPeer(there.name, back, name)
+
+
+def _by_far_namespace(links: tuple[Link, ...]) -> dict[int, tuple[Link, ...]]:
+    """The cables that lead to each other namespace, by what it is called here."""
+    return gathered((link.far_end[0], link) for link in links if link.far_end is not None)
+
+
+def _called_there(there: Namespace, cables: Iterable[Link]) -> int | None:
+    """What the namespace of some cables is called at their far ends; None where these lead elsewhere."""
+    for near in cables:
+        far = there.link(near.far_end[1]) if near.far_end is not None else None
+        if far is not None and far.far_end is not None and far.far_end[1] == near.index:
+            return far.far_end[0]
+    return None

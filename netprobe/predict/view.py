@@ -5,7 +5,7 @@ again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from copy import copy
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -167,6 +167,16 @@ class Ground:
         self.goal = goal
         self.rulings: Rulings = {} if rulings is None else rulings
         self.forks = forks or Forks()
+        self._peers = {(found.namespace, found.nsid): found for found in snapshot.peers}
+        self._wires = {found.sought: found for found in snapshot.wires if not found.silent}
+        self._silent = {found.sought for found in snapshot.wires if found.silent}
+        self._macvlans = {(found.namespace, found.index): found for found in snapshot.macvlans}
+        self._answers = {(asked.namespace, asked.query): asked for asked in snapshot.answers}
+        self._lower: dict[bool, dict[int, list[tuple[str, Link]]]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """What one walk asks, learns and counts."""
         # whether an answer would change nothing of what was decided without it
         self.unasked: dict[AskRoute, list[Confirms]] = {}
         self.tunnelled = 0
@@ -176,11 +186,12 @@ class Ground:
         self.learned: dict[tuple[str, int, str], str] = {}
         # the tunnel end that a VXLAN device has heard a MAC from: (namespace, ifindex, MAC)
         self.heard_from: dict[tuple[str, int, str | None], str] = {}
-        self._peers = {(found.namespace, found.nsid): found for found in snapshot.peers}
-        self._wires = {found.sought: found for found in snapshot.wires if not found.silent}
-        self._silent = {found.sought for found in snapshot.wires if found.silent}
-        self._macvlans = {(found.namespace, found.index): found for found in snapshot.macvlans}
-        self._answers = {(asked.namespace, asked.query): asked for asked in snapshot.answers}
+
+    def anew(self) -> Ground:
+        """The same ground for another walk, which knows nothing of what was met on this one."""
+        other = copy(self)
+        other._begin()
+        return other
 
     def namespace(self, name: str) -> Namespace:
         """The configuration of one namespace; asks for it when it was not read yet."""
@@ -207,7 +218,7 @@ class Ground:
         """The namespace already read that says of one of its veths that it leads to `link` of namespace
         `name`.
         """
-        for there, each in self._cables.get(link.index, ()):
+        for there, each in self._leading(link.index, cables=True):
             if each.far_end is not None and self._calls(there, each.far_end[0]) == name:
                 return there
         return None
@@ -326,18 +337,15 @@ class Ground:
 
         What stands on an interface is not listed by it, only by those who stand there.
         """
-        yield from self._upper.get(index, ())
+        yield from self._leading(index, cables=False)
 
-    @cached_property
-    def _upper(self) -> dict[int, list[tuple[str, Link]]]:
-        return self._leading(cables=False)
-
-    @cached_property
-    def _cables(self) -> dict[int, list[tuple[str, Link]]]:
-        return self._leading(cables=True)
-
-    def _leading(self, cables: bool) -> dict[int, list[tuple[str, Link]]]:
+    def _leading(self, index: int, cables: bool) -> Iterable[tuple[str, Link]]:
         """The ends of cables, or the other devices, that lead to an ifindex."""
+        if cables not in self._lower:
+            self._lower[cables] = self._all_leading(cables)
+        return self._lower[cables].get(index, ())
+
+    def _all_leading(self, cables: bool) -> dict[int, list[tuple[str, Link]]]:
         found: dict[int, list[tuple[str, Link]]] = {}
         for other in self.snapshot.namespaces.values():
             for each in _known_links(other):

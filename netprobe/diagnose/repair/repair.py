@@ -234,8 +234,8 @@ class Loss(Struct, frozen=True, dict=True):
         return ()
 
     @cached_property
-    def _wired(self) -> Snapshot:
-        return unfiltered(self.snapshot)
+    def _wired(self) -> Ground:
+        return Ground(unfiltered(self.snapshot), ask=False)
 
     @contextmanager
     def noting(self) -> Iterator[None]:

@@ -18,11 +18,10 @@ from netprobe.predict.walk import Walker
 Station = tuple[str, Link]
 
 
-def stations(snapshot: Snapshot, name: str, link: Link) -> tuple[Station, ...]:
+def stations(ground: Ground, name: str, link: Link) -> tuple[Station, ...]:
     """Who hears a broadcast from an interface. Raises Lacking, and Unread, where that was not read."""
-    ground = Ground(snapshot, ask=False)
     shout = Packet(Flow("", "", Protocol.OTHER, src_mac=link.mac, dst_mac=BROADCAST), Leg.REQUEST)
-    heard = Walker(ground).transmit(name, link, shout, barred=False)
+    heard = Walker(ground.anew()).transmit(name, link, shout, barred=False)
     return tuple(branch.at for branch in heard if branch.at is not None and branch.at[1] is not None)
 
 

@@ -41,7 +41,7 @@ def been_off(namespace: Namespace) -> tuple[Link, ...]:
 
 def is_whole(namespace: Namespace, link: Link) -> bool:
     """Whether an interface has a route that somebody wrote, or an address of IPv6."""
-    routes = where(holding(namespace.routes, indexes=link.index), is_written=True)
+    routes = where(namespace.routes_by(link), is_written=True)
     return bool(routes) or has(namespace.addresses_of(link, 6), scope="global")
 
 
@@ -66,7 +66,7 @@ def of_another_address(snapshot: Snapshot, stop: Stop) -> Stop:
     links = where(here.outward, up=True) if stop.code == "no-route" else ()
     for link in concerned(here, links, stop.commands)[:1]:
         own = where(here.addresses_of(link, 4), scope="global")
-        led = where(holding(here.routes, indexes=link.index), is_written=True, version=4)
+        led = where(here.routes_by(link), is_written=True, version=4)
         for there, old in _found_at(snapshot, here, link) if len(own) == 1 and not led else ():
             named = f"{own[0].written} dev {link.name}"
             told = f"{there} found {old} at {link.name} of {here.name} not long ago: its routes went with it"

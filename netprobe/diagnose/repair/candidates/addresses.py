@@ -82,7 +82,7 @@ def _is_led_to(
     loss: Loss, stations: tuple[tuple[str, Link, InterfaceAddress], ...], own: InterfaceAddress
 ) -> bool:
     """Whether somebody on a segment has a route by it, but that to all the world, to an address there."""
-    routes = (holding(loss.snapshot[name].routes, indexes=station.index) for name, station, _ in stations)
+    routes = (loss.snapshot[name].routes_by(station) for name, station, _ in stations)
     known = column(where(chain.from_iterable(routes), is_default=False), "dst")
     return prefix.within(known, own.address)
 
@@ -120,7 +120,7 @@ def _shuts_out(loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddre
     """Whether a namespace has no way at all to one of the network that an address would be of."""
     lacks = (loss.stop.code, loss.stop.place.namespace) == ("no-route", namespace.name)
     wanted = target(loss) if lacks else None
-    led = holding(where(namespace.routes, version=own.version, type="unicast"), indexes=link.index)
+    led = where(namespace.routes_by(link), version=own.version, type="unicast")
     near = wanted is not None and prefix.contains(prefix.network_of(own), wanted)
     return near and not any(is_wanted(route.dst) for route in led)
 
@@ -134,7 +134,7 @@ def _is_odd(namespace: Namespace, link: Link, own: InterfaceAddress) -> bool:
             own_addresses(namespace, each, own.version) for each in those_not_in(namespace.outward, (link,))
         )
     ]
-    led = holding(where(namespace.routes, version=own.version), indexes=link.index)
+    led = where(namespace.routes_by(link), version=own.version)
     idle = not any(is_wanted(route.dst) for route in not_among(led, type=("local", "broadcast")))
     return idle and bool(others) and all(map(is_network, others)) and is_router(namespace, own.version)
 
@@ -232,7 +232,7 @@ def _needs_one(namespace: Namespace, link: Link, version: int) -> bool:
     """Whether an interface without an address does nothing else: it is in no bridge, and no route leads by
     it, but those that an address has left behind.
     """
-    led = holding(where(namespace.routes, version=version), indexes=link.index)
+    led = where(namespace.routes_by(link), version=version)
     straight = [*column(holding(led, gateways=None), "dst")]
     goals = (each.dst for each in led if not _is_left_over(each, straight))
     return link.up and link.master is None and not any(map(is_wanted, goals))

@@ -50,8 +50,9 @@ def _between(loss: Loss, namespace: Namespace, named: list[str]) -> Iterator[Rep
     no gateway.
     """
     idle = among(idle_links(namespace), kind=_PORTS)
-    behind = {link: loss.addresses_beside(namespace.name, link, loss.version) for link in idle}
-    joined = {tuple(other for other in idle if meet(behind[link], behind[other])) for link in idle}
+    every = {link: loss.addresses_beside(namespace.name, link, loss.version) for link in idle}
+    behind = {link: addresses for link, addresses in every.items() if addresses}
+    joined = {tuple(other for other in behind if meet(behind[link], behind[other])) for link in behind}
     known = loss.idle_ends(namespace.name)
     for ends in joined:
         sought = _gateways(loss, {link: known[link] for link in those_in(ends, known)}, loss.version)
@@ -68,7 +69,7 @@ def seekers(loss: Loss, name: str, address: str) -> dict[Link, Station]:
 def _gateways(loss: Loss, ends: dict[Link, Station], of: int) -> Iterator[str]:
     """The gateways that the stations behind these ends look for, and nobody is."""
     for name, link in ends.values():
-        routes = where(loss.snapshot[name].routes, version=of)
+        routes = where(loss.snapshot[name].routes_by(link), version=of)
         legs = where(chain.from_iterable(column(routes, "nexthops")), index=link.index)
         for leg in not_among(legs, via={None, *loss.owned}):
             yield leg.via or ""

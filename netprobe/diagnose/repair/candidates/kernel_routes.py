@@ -53,7 +53,8 @@ def _of_another_source(namespace: Namespace, link: Link, usual: Route) -> tuple[
     """
     others = those_not_in(namespace.outward, (link,))
     known = {each.address for other in others for each in namespace.addresses_of(other)}
-    same = where(namespace.routes, dst=usual.dst, table=usual.table, indexes=[link.index], protocol="kernel")
+    here = where(namespace.routes_by(link), indexes=[link.index], protocol="kernel")
+    same = where(here, dst=usual.dst, table=usual.table)
     return among(same, source=known)
 
 

@@ -29,7 +29,7 @@ from netprobe.model import (
     Stop,
 )
 from netprobe.model.command import inside
-from netprobe.model.lookup import but, column, has, holding, those_in, those_not_in, where
+from netprobe.model.lookup import but, column, has, those_in, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
@@ -137,7 +137,7 @@ def _is_loose(loss: Loss, end: Station, station: Station) -> bool:
     somebody wrote would not have come along.
     """
     namespace, link = loss.snapshot[end[0]], end[1]
-    written = but(holding(namespace.routes, indexes=link.index), protocol="kernel")
+    written = but(namespace.routes_by(link), protocol="kernel")
     used = link.master is not None or has(namespace.addresses_of(link), scope="global") or bool(written)
     homes = map(partial(has_networks_of, loss, namespace, far=station), namespace.links_of("bridge"))
     return not (used or any(homes))

@@ -36,7 +36,7 @@ def _beside(loss: Loss, namespace: Namespace, link: Link, routed: Routed) -> Ite
 
 def _ways(station: Namespace, link: Link, routed: Routed) -> Iterator[_Way]:
     """(the destinations, the sources, the gateway) of each such route for a packet by an interface."""
-    for route in but(where(station.routes, type="unicast", table=fib.MAIN), origin=None):
+    for route in but(where(station.routes_by(link), type="unicast", table=fib.MAIN), origin=None):
         for leg in but(where(route.nexthops, index=link.index), via=None):
             if _is_for(route, routed) and leg.via is not None and route.origin is not None:
                 yield route.dst, route.origin, leg.via

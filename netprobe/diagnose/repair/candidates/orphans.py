@@ -67,7 +67,8 @@ def _is_its_place(living: tuple[Chain, ...], pair: tuple[Chain, Chain]) -> bool:
     leading = [each.name for each in living if alike.intersection(column(each.rules, "leads_to"))]
     beside = [*filter(partial(_are_alike, parent.name), leading)]
     others = {*joined.from_iterable(map(_BETWEEN.split, beside))}.difference(_BETWEEN.split(parent.name))
-    return not leading or parent.name in leading or (bool(beside) and others.isdisjoint(_BETWEEN.split(lost.name)))
+    own = bool(beside) and others.isdisjoint(_BETWEEN.split(lost.name))
+    return not leading or parent.name in leading or own
 
 
 def _are_alike(one: str, other: str) -> bool:

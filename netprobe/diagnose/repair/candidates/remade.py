@@ -17,7 +17,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import BridgePort, Command, Link, Namespace, Object, Route, Stage, Stop, Vxlan
 from netprobe.model.command import inside
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, holding, those_in, those_not_in, where
+from netprobe.model.lookup import among, but, those_in, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.vxlan import NO_CHECKSUM, TAKES_NONE
@@ -161,7 +161,7 @@ def _on_it(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]
     """What goes with the device: addresses, routes, forwarding entries and neighbours that somebody made."""
     for own in but(namespace.addresses_of(link), scope="link"):
         yield fixes.address("add", own, link)
-    for route in holding(namespace.routes, indexes=link.index):
+    for route in namespace.routes_by(link):
         if not _of_the_kernel(route):
             yield fixes.ip(route.dst, "route", "add", *route_words(namespace, route))
     for entry in where(namespace.fdb, index=link.index, static=True):

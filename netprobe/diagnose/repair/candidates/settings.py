@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Leg, Link, Namespace, Object, Stage, Stop
 from netprobe.model.link import name_of
-from netprobe.model.lookup import but, find, where
+from netprobe.model.lookup import among, but, column, find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.ttl import ORDINARY, life
@@ -76,15 +76,27 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         for key, passing, code, stage, of in _GENERAL:
             if of == version and _is_otherwise(namespace, key, passing):
                 yield from _setting(loss, namespace, _out(loss, namespace), key, passing, code, stage)
-        # a bridge takes what comes in at its ports: their settings are for nobody
-        links = but(where(namespace.links, port=None), kind="loopback")
-        for link in (None, *links):
+        for link in (None, *_telling(loss, namespace)):
             yield from _of_interface(loss, namespace, link, version)
     yield from _reflecting(loss)
     yield from _announcing(loss)
     yield from _asking_for_ecn(loss)
     yield from _saying_little(loss)
     yield from _living_short(loss)
+
+
+def _telling(loss: Loss, namespace: Namespace) -> tuple[Link, ...]:
+    """The interfaces whose settings may be what is wrong; of hundreds those of the way and some others: a
+    host has one for each pod, and sets them alike.
+    """
+    # a bridge takes what comes in at its ports: their settings are for nobody
+    links = but(where(namespace.links, port=None), kind="loopback")
+    used = {*column(where(loss.hops, namespace=namespace.name), "interface")}
+    some = {*column((*among(links, name=used), *links[:_FEW]), "index")}
+    return among(links, index=some)
+
+
+_FEW = 32
 
 
 def _living_short(loss: Loss) -> Iterator[Repair]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, is_network, making, own_addresses, proxy_key
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Route, Stage
-from netprobe.model.lookup import among, column, has, holding, not_among, where
+from netprobe.model.lookup import among, column, has, not_among, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -39,7 +39,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         _read_some(loss, router)
         found = False
         for there, theirs in _siblings(loss, name, router):
-            known = where(holding(loss.here.routes, indexes=link.index), table=fib.MAIN)
+            known = where(loss.here.routes_by(link), table=fib.MAIN)
             lines = copied_lines(loss.snapshot[there], theirs, link, prefix.version(wanted), known)
             if lines:
                 found = True
@@ -114,7 +114,7 @@ def _led_to(loss: Loss, station: Station, own: Iterable[InterfaceAddress]) -> It
     far = loss.known_end(*station)
     if far is None or own_addresses(loss.snapshot[far[0]], far[1], loss.version):
         return
-    there = where(loss.snapshot[far[0]].routes, type="unicast", indexes=[far[1].index])
+    there = where(loss.snapshot[far[0]].routes_by(far[1]), type="unicast", indexes=[far[1].index])
     yield from (prefix.length(route.dst) for route in among(there, dst=set(map(_alone, own))))
 
 

@@ -60,7 +60,7 @@ def _stands_before_a_gateway(loss: Loss, namespace: Namespace, route: Route, lin
 
 def _leads_straight(namespace: Namespace, link: Link, network: str) -> bool:
     """Whether a namespace takes those of a network for neighbours by an interface."""
-    return has(namespace.routes, dst=network, indexes=[link.index], gateways=[None])
+    return has(namespace.routes_by(link), dst=network, indexes=[link.index], gateways=[None])
 
 
 def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:

@@ -13,7 +13,7 @@ from itertools import chain, permutations
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.model.lookup import column, find, has, holding, where
+from netprobe.model.lookup import column, find, has, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 
@@ -39,7 +39,7 @@ def _mirrored(loss: Loss, end: End, far: End) -> Iterator[Repair]:
     gateway, outer = _sent_to(loss, far, end), next(underlay(here, there), None)
     if gateway is None or outer is None:
         return
-    known = holding(here.routes, indexes=device.index)
+    known = here.routes_by(device)
     for dst in networks(there, other, outer, loss.version):
         if not has(known, dst=dst):
             named, how = f"{dst} via {gateway.address} dev {device.name}", f"by {device.name}"
@@ -72,7 +72,7 @@ def _addressed(loss: Loss, end: End, far: End) -> Iterator[Repair]:
 def _gateways(end: End, far: End, version: int) -> Iterator[str]:
     """The gateways to which the far node sends by its device, but for those of other devices."""
     (_, device), (there, other) = end, far
-    led = holding(where(there.routes, version=version), indexes=other.index)
+    led = where(there.routes_by(other), version=version)
     macs = {each.address: each.mac for each in where(there.neighbours, index=other.index)}
     for gateway in dict.fromkeys(chain.from_iterable(column(led, "gateways"))):
         if gateway is not None and macs.get(gateway, device.mac) == device.mac:
@@ -91,7 +91,7 @@ def _sent_to(loss: Loss, far: End, end: End) -> InterfaceAddress | None:
     """
     (there, other), (here, device) = far, end
     own = {*column(here.addresses_of(device, loss.version), "address")}
-    led = holding(there.routes, indexes=other.index)
+    led = there.routes_by(other)
     written = where(there.neighbours, index=other.index, mac=device.mac, state="permanent")
     known = (*chain.from_iterable(column(led, "gateways")), *column(written, "address"))
     if own.isdisjoint(known):
