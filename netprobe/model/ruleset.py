@@ -98,7 +98,10 @@ class Rule(Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def leads_to(self) -> str:
         """The chain that it jumps or goes to; empty where it does not."""
-        return "".join(each.target for each in self.statements if each.kind in ("jump", "goto"))
+        for each in self.statements:  # of ten thousand rules
+            if each.kind in ("jump", "goto"):
+                return each.target
+        return ""
 
     @property
     def asks(self) -> dict[str, str]:

@@ -40,9 +40,16 @@ def _dice(rules: tuple[Rule, ...]) -> tuple[tuple[Rule, ...], tuple[tuple[Rule, 
     """The rules of a chain that hold by chance, and those that draw a number, with what they may draw: few of
     ten thousand, which a search for the cause goes through for each of its trials.
     """
-    chances = tuple(rule for rule in rules if "statistic" in [each.kind for each in rule.statements])
-    drawn = ((rule, _numbers(rule)) for rule in rules)
-    return chances, tuple((rule, numbers) for rule, numbers in drawn if numbers)
+    chances = {id(rule): rule for rule in rules for each in rule.statements if each.kind == "statistic"}
+    drawing = {
+        id(rule): rule
+        for rule in rules
+        for each in rule.statements
+        for term in (each.left, each.right, each.port)
+        if term is not None and (term.args or term.kind in _DICE)
+    }
+    drawn = ((rule, _numbers(rule)) for rule in drawing.values())
+    return (*chances.values(),), tuple((rule, numbers) for rule, numbers in drawn if numbers)
 
 
 def _settled(rule: Rule, chance: str) -> Rule:
@@ -58,7 +65,7 @@ def _terms(statement: Statement) -> dict[str, Term]:
 
 
 def _numbers(rule: Rule) -> range:
-    """The numbers that a rule may draw; ten thousand rules are asked that draw none."""
+    """The numbers that a rule may draw."""
     dies = [
         node.text
         for each in rule.statements

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 from netprobe.model import Rule, Statement, Term
 from netprobe.model.lookup import indexed
@@ -14,7 +15,7 @@ from .packet import HookPacket
 LONG = 256  # rules; of a shorter chain all are looked at
 
 _FOR_ONE = ("match", "==", Term("key", "ip daddr"))
-_ByDestination = tuple[tuple[int, ...], dict[str, tuple[int, ...]]]
+_ByDestination = tuple[list[int], dict[str, list[int]]]
 
 
 def following(rules: tuple[Rule, ...], index: int, packet: HookPacket) -> int:
@@ -27,7 +28,7 @@ def following(rules: tuple[Rule, ...], index: int, packet: HookPacket) -> int:
     return min(_next(others, index, len(rules)), _next(only.get(packet.flow.dst, ()), index, len(rules)))
 
 
-def _next(places: tuple[int, ...], index: int, end: int) -> int:
+def _next(places: Sequence[int], index: int, end: int) -> int:
     at = bisect_left(places, index)
     return places[at] if at < len(places) else end
 
@@ -39,7 +40,7 @@ def _by_destination(rules: tuple[Rule, ...]) -> _ByDestination:
     for at, rule in enumerate(rules):
         address = _destination(rule)
         (others if address is None else only.setdefault(address, [])).append(at)
-    return tuple(others), {address: tuple(places) for address, places in only.items()}
+    return others, only
 
 
 def _destination(rule: Rule) -> str | None:

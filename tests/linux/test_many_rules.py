@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import struct
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netprobe.linux.netfilter import chains as chains_of
 from netprobe.linux.netfilter import kernel, listing
-from netprobe.linux.netfilter.tools import Printed
-from netprobe.model import Table
+from netprobe.linux.netfilter.tools import Printed, Tools
+from netprobe.model import ChainQuery, Table
 from netprobe.rules.read.nft_json import NOT_UNDERSTOOD
 
 PADDING = {n: b"\0" * n for n in range(4)}
@@ -53,6 +56,22 @@ def test_of_each_chain_is_told_what_it_says_itself(bodies: list[bytes]) -> None:
     assert [*kernel._heads(bodies)] == [kernel._head(body) for body in bodies]
 
 
+@given(st.lists(st.tuples(chains(), st.integers(1, 9)), max_size=9), st.sampled_from([0, 4, 2000]))
+def test_chains_that_are_looked_through_together_are_chosen_like_single_ones(alike: list[tuple[bytes, int]], most: int) -> None:
+    bodies = [body for body, count in alike for _ in range(count)]
+    large: set[tuple[str, str]] = set()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(kernel, "MOST_USES", most)
+        patched.setattr(kernel, "_AT_ONCE", 2)
+        chosen = [*kernel._of_small(bodies, large)]
+    heads = [kernel._head(body) for body in bodies]
+    uses = Counter[tuple[int, bytes]]()
+    for key, use, _ in heads:
+        uses[key] += use
+    assert chosen == [at for at, (key, _, based) in enumerate(heads) if uses[key] <= most or based]
+    assert len(large) == len({name.rstrip(b"\0") + bytes([family]) for (family, name), count in uses.items() if count > most})
+
+
 @given(st.lists(st.tuples(NAMES, NAMES, HANDLES, st.integers(0, 3)), max_size=12))
 def test_a_rule_has_its_handle_wherever_that_stands(rules: list[tuple[bytes, bytes, int, int]]) -> None:
     bodies = []
@@ -89,3 +108,23 @@ def test_what_is_named_in_a_large_table_is_printed_by_one_run_of_nft() -> None:
     assert [each.name for each in (*found.sets, *found.flowtables)] == ["few", "ports", "fast"]
     with pytest.raises(NOT_UNDERSTOOD):
         listing.named(large, dict.fromkeys(listing.NAMED, Printed(b"", "it broke")))
+
+
+def test_a_chain_is_printed_while_the_kernel_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a tenth of a second for ten thousand rules."""
+    done: list[str] = []
+
+    class AtWork(Tools):
+        def start(self, commands: Mapping[str, Sequence[str]]) -> None:
+            done.extend("started" for _ in commands)
+
+        def printed(self) -> dict[str, Printed]:
+            done.append("waited for")
+            return {"WEB": Printed(b"-N WEB\n-A WEB -j DROP\n")}
+
+    monkeypatch.setattr(chains_of, "Tools", AtWork)
+    rules = [kernel.KernelRule("ip", "nat", "WEB", 7, xtables=True)]
+    monkeypatch.setattr(chains_of, "_of_kernel", lambda *_: done.append("listed") or rules)
+    [rule] = chains_of._read_chain(0, ChainQuery("iptables", "ip", "nat", "WEB")).rules
+    assert (rule.text, rule.handle) == ("-A WEB -j DROP", 7)
+    assert done == ["started", "listed", "waited for"]

@@ -7,11 +7,12 @@ import shlex
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from netprobe.model import Statement, Term
 from netprobe.rules.read.arguments import blocks, tokens
 from netprobe.rules.read.ebtables import arptables_arguments, ebtables_arguments
-from netprobe.rules.read.iptables_save import read_arguments, read_each, read_save
+from netprobe.rules.read.iptables_save import read_arguments, read_chain, read_each, read_save
 
 WORD = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S"), exclude_characters="\"'\\"), min_size=1, max_size=8)
 
@@ -239,3 +240,7 @@ def test_no_order_of_words_breaks_the_reader(words: list[str]) -> None:
 def test_a_rule_like_thousands_of_others_means_what_its_arguments_mean(protocol: str, comment: str, ports: str, target: str) -> None:
     arguments = f"-d 10.96.0.1/32 {protocol}{comment}{ports}-j {target}"
     assert read_arguments(arguments, "ip", {"KUBE-SVC-A"}) == read_each(arguments, "ip", {"KUBE-SVC-A"})
+    [first, second] = read_chain(f"-N X\n-A X {arguments}\n-A X {arguments}\n", "X", "ip").rules
+    statements, comment = read_each(arguments, "ip", {"KUBE-SVC-A", "NOTHING"})
+    assert (first.number, first.text, [*first.statements], first.comment) == (1, f"-A X {arguments}", statements, comment)
+    assert second == replace(first, number=2)

@@ -91,11 +91,11 @@ def test_rules_without_dice_have_one_outcome() -> None:
 
 def test_the_rules_of_a_chain_are_gone_through_once_for_all_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search for the cause throws the dice for each trial: of ten thousand services that was a third of an answer."""
-    seen: list[Rule] = []
-    numbers = dice._numbers
-    monkeypatch.setattr(dice, "_numbers", lambda rule: seen.append(rule) or numbers(rule))
+    seen: list[tuple[Rule, ...]] = []
+    look = dice._dice
+    monkeypatch.setattr(dice, "_dice", lambda rules: seen.append(rules) or look(rules))
     [table] = service("-m statistic --mode random --probability 0.5", "", "").tables
     chain = table.chain("SVC")
     assert chain is not None
     assert [[*fallen(chain.rules)] for _ in range(5)] == [[*fallen(chain.rules)]] * 5
-    assert seen == [*chain.rules]
+    assert seen == [chain.rules]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from operator import methodcaller
 from typing import Any
 
 from msgspec import Struct
@@ -37,6 +38,7 @@ _USE = NLATTR.pack(NLATTR.size + 4, CHAIN_USE)
 _HOOK, _NESTED_HOOK = (struct.pack("=H", CHAIN_HOOK | flag) for flag in (0, 1 << 15))  # NLA_F_NESTED
 _HANDLE = NLATTR.pack(NLATTR.size + 8, RULE_HANDLE)
 SET_FLAGS = 3  # NFTA_SET_FLAGS
+_AT_ONCE = 256  # chains of a table with ten thousands, that are looked through for a hook together
 MOST_USES = 2000  # rules and jumps of a table that is read whole: some 1,100 rules, 0.15 s
 COUNTER, MATCH, TARGET = (  # the names of expressions, as attributes NFTA_EXPR_NAME
     NLATTR.pack(NLATTR.size + len(name), 1) + name for name in (b"counter\0", b"match\0", b"target\0")
@@ -45,17 +47,15 @@ TABLE, SET, ELEMENTS = "NFTA_SET_ELEM_LIST_TABLE", "NFTA_SET_ELEM_LIST_SET", "NF
 
 
 class KernelRule(Struct, frozen=True, gc=False):
-    """A rule's handle, and what tells who made it:
-
-    `counted` it holds a counter, `compat` an expression of iptables.
+    """A rule's handle, and what tells who made it: `xtables` that it is as these tools write it, with a
+    counter or an expression of theirs.
     """
 
     family: str
     table: str
     chain: str
     handle: int
-    counted: bool
-    compat: bool
+    xtables: bool
 
 
 class KernelSet(Struct, frozen=True, gc=False):
@@ -115,12 +115,27 @@ def _of_small(bodies: Sequence[bytes], large: set[tuple[str, str]]) -> Iterator[
     thousands of others.
     """
     uses: Counter[tuple[int, bytes]] = Counter()
-    seen = [*_heads(bodies)]
-    for key, use, _ in seen:
-        uses[key] += use
+    seen: list[tuple[int, tuple[int, bytes], bool]] = []
+    for at in range(0, len(bodies), _AT_ONCE):
+        some = bodies[at : at + _AT_ONCE]
+        if seen and uses[seen[-1][1]] > MOST_USES and _are_like(some, bodies[seen[-1][0]]):
+            continue
+        for number, (key, use, based) in enumerate(_heads(some), at):
+            uses[key] += use
+            seen.append((number, key, based))
     much = {key for key, count in uses.items() if count > MOST_USES}
     large |= {(FAMILIES.get(family, str(family)), text(name.rstrip(b"\0"))) for family, name in much}
-    return (at for at, (key, _, based) in enumerate(seen) if key not in much or based)
+    return (at for at, key, based in seen if key not in much or based)
+
+
+def _are_like(bodies: Sequence[bytes], known: bytes) -> bool:
+    """Whether all of them are chains of the table of a known one, and hang at no hook: they begin with the
+    same table, and nowhere in them is what a hook would be told by.
+    """
+    start = _start(known, _head(known)[0][1])
+    together = b"".join(bodies)
+    hooked = _HOOK in together or _NESTED_HOOK in together
+    return bool(start) and not hooked and all(map(methodcaller("startswith", start), bodies))
 
 
 def _heads(bodies: Iterable[bytes]) -> Iterator[tuple[tuple[int, bytes], int, bool]]:
@@ -135,13 +150,14 @@ def _heads(bodies: Iterable[bytes]) -> Iterator[tuple[tuple[int, bytes], int, bo
         else:
             found = _head(body)
             key = found[0]
-            start = body[: NFGENMSG + (NLATTR.size + len(key[1]) + 3 & ~3)] if _begins(body) else b""
+            start = _start(body, key[1])
             yield found
 
 
-def _begins(body: bytes) -> bool:
-    """Whether the table is what a chain says first."""
-    return len(body) >= NFGENMSG + NLATTR.size and NLATTR.unpack_from(body, NFGENMSG)[1] == CHAIN_TABLE
+def _start(body: bytes, table: bytes) -> bytes:
+    """What a chain begins with, up to the name of its table; nothing where that is not what it says first."""
+    first = len(body) >= NFGENMSG + NLATTR.size and NLATTR.unpack_from(body, NFGENMSG)[1] == CHAIN_TABLE
+    return body[: NFGENMSG + (NLATTR.size + len(table) + 3 & ~3)] if first else b""
 
 
 def _head(body: bytes) -> tuple[tuple[int, bytes], int, bool]:
@@ -302,11 +318,9 @@ def rules_of(bodies: Iterable[bytes]) -> Iterator[KernelRule]:
         if not (place[2] and body.startswith(head)):
             head, place = _place(body)
             at = len(head)
-        if body[at : at + 4] == _HANDLE:
-            handle = int.from_bytes(body[at + 4 : at + 12], "big")
-        else:
-            handle = _handle(body, at)
-        yield KernelRule(*place, handle, COUNTER in body, MATCH in body or TARGET in body)
+            begin, end = at + len(_HANDLE), at + len(_HANDLE) + 8
+        handle = int.from_bytes(body[begin:end], "big") if body.startswith(_HANDLE, at) else _handle(body, at)
+        yield KernelRule(*place, handle, COUNTER in body or MATCH in body or TARGET in body)
 
 
 def _handle(body: bytes, at: int) -> int:

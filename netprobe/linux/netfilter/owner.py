@@ -38,7 +38,7 @@ def managed(found: Inventory) -> frozenset[Key]:
     for chain in found.chains:
         chains[chain.family, chain.table].append(chain)
     for rule in found.rules:
-        if not (rule.counted or rule.compat):
+        if not rule.xtables:
             foreign.add((rule.family, rule.table))
     foreign.update((each.family, each.table) for each in found.sets)
     return frozenset(key for key in found.tables if key not in foreign and _standard(key, chains[key]))

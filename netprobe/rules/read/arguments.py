@@ -69,9 +69,10 @@ def value_of(options: list[Option], name: str) -> str | None:
     return next((values[0] for _, option, values in options if option == name and values), None)
 
 
-def logical_lines(text: str) -> Iterator[str]:
-    """The lines of what such a tool prints; a quoted word with line breaks in it stays in one."""
-    at = 0
+def logical_lines(text: str, at: int = 0) -> Iterator[str]:
+    """The lines of what such a tool prints, from a place on; a quoted word with line breaks in it stays in
+    one.
+    """
     while at < len(text):
         end = text.find("\n", at)
         line = text[at:] if end < 0 else text[at:end]

@@ -6,18 +6,18 @@ Pure: text in, values out.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
 
-from netprobe.model import Chain, Rule, Statement, Table
+from netprobe.model import Chain, Rule, Statement, Table, Term
 from netprobe.model.pattern import pattern
 
 from .arguments import Block, blocks, logical_lines, tokens
 from .ebtables import arptables_arguments, ebtables_arguments
-from .terms import unknown
-from .xt_match import address, general, read_match
+from .terms import key, unknown
+from .xt_match import general, read_match
 from .xt_target import is_target, read_target
 
 # Hooks with nft's priorities. Source: include/uapi/linux/netfilter_ipv4.h; nat is split between destination
@@ -63,10 +63,16 @@ def read_chain(text: str, name: str, family: str) -> Chain:
     """The chain that `iptables -S NAME` prints, its rules alone; what is no target is a chain that they jump
     to.
     """
-    drafted = _PrintedTable("", family, "", _Chains())
-    for line in logical_lines(text):
+    drafted, at = _PrintedTable("", family, "", _Chains()), 0
+    while at < len(text):
+        if alike := _RULE_FOR_ONE.match(text, at):
+            drafted.add_for_one(alike)
+            at = alike.end()
+            continue
+        line = next(logical_lines(text, at))
         if rule := _RULE.match(line):
             drafted.add(rule, ARGUMENTS[family])
+        at += len(line) + 1
     return Chain(name, tuple(drafted.chains.get(name, ("-", []))[1]))
 
 
@@ -99,6 +105,13 @@ class _PrintedTable(Struct):
             Rule(len(rules) + 1, text, tuple(statements), packets=counts[0], bytes=counts[1], comment=comment)
         )
 
+    def add_for_one(self, line: re.Match[str]) -> None:
+        """Add a rule for one destination, one of thousands in a chain."""
+        text, chain, *arguments = line.groups()
+        rules = self.chains.setdefault(chain, ("-", []))[1]
+        statements, comment = _for_one(arguments, self.family, self.chains)
+        rules.append(Rule(len(rules) + 1, text, tuple(statements), comment=comment))
+
     def table(self) -> Table:
         """The finished table, its chains in the tool's order."""
         chains = tuple(self._chain(name, *chain) for name, chain in self.chains.items())
@@ -123,21 +136,31 @@ def read_arguments(
 ) -> tuple[list[Statement], str | None]:
     """The statements of one rule and its comment."""
     alike = _FOR_ONE.fullmatch(arguments)
-    if alike is None:
-        return read_each(arguments, family, chains)
-    destination, before, quoted, plain, after, target = alike.groups()
-    first = address(f"{family} daddr", destination, negated=False)
-    jump = read_target(Block("target", target), family, chains)
-    comment = plain if quoted is None else quoted
-    return [first, *_tests(before + after, family), *jump], comment or None
+    return _for_one(alike.groups(), family, chains) if alike else read_each(arguments, family, chains)
 
 
 # A rule for one destination, as kube-proxy writes ten thousand of, alike but for address, comment and target.
-_FOR_ONE = pattern(
+_ONE = (
     r"-d ([\d.]+/32) ((?:-p \w+ )?)"
     r"(?:-m comment --comment (?:\"([^\"\\]*)\"|([\w:./]+)) )?"
     r"((?:-m (?:tcp|udp|sctp) --dport [\d:]+ )?)-j ([\w-]+)"
 )
+_FOR_ONE = pattern(_ONE, re.ASCII)
+_RULE_FOR_ONE = pattern(rf'(-A ([^\s"]\S*) {_ONE})(?:\n|\Z)', re.ASCII)
+
+
+def _for_one(
+    arguments: Sequence[str], family: str, chains: Collection[str]
+) -> tuple[list[Statement], str | None]:
+    """The same of what `_ONE` takes apart."""
+    destination, before, quoted, plain, after, target = arguments
+    first = Statement("match", key(f"{family} daddr"), "==", Term("value", destination))
+    if target in chains:  # as nearly always
+        jump = [Statement("jump", target=target)]
+    else:
+        jump = read_target(Block("target", target), family, ())
+    comment = plain if quoted is None else quoted
+    return [first, *_tests(before + after, family), *jump], comment or None
 
 
 @lru_cache(maxsize=256)

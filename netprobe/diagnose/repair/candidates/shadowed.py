@@ -94,11 +94,12 @@ def _naming(rules: tuple[nat_rules.NatRule, ...], asked: str) -> Iterator[nat_ru
     that the first is for.
     """
     known = nat_rules.tests(rules[0].rule)
-    for each in rules[1:] if rules[0].rule.leads_to else ():
-        for called in where(each.table.chains, name=each.rule.leads_to):
-            implied = {*map(repr, nat_rules.tests(each.rule))} <= {*map(repr, known)}
-            if implied and any(map(partial(dnat_rules.is_for_one, asked), called.rules)):
-                yield each
+    chains = {each.name: each for each in rules[0].table.chains}
+    leading = rules[1:] if rules[0].rule.leads_to else ()
+    for each in (each for each in leading if each.rule.leads_to in chains):
+        implied = {*map(repr, nat_rules.tests(each.rule))} <= {*map(repr, known)}
+        if implied and any(map(partial(dnat_rules.is_for_one, asked), chains[each.rule.leads_to].rules)):
+            yield each
 
 
 def _is_for_whoever(rule: Rule) -> bool:
