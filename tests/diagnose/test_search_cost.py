@@ -20,7 +20,7 @@ from netprobe.predict.prediction import Prediction
 from netprobe.saved import load
 
 RECORDINGS = Path(__file__).parents[1] / "faults/recordings"
-HARM = harm._MOST * (harm._WEIGHED + 1)  # flows, as they are and with each of the first few repairs
+HARM = harm._MOST * (harm._WEIGHED + 1) * 2  # flows beside and of who is changed, as they are and with each of the first few repairs
 
 
 def with_stations(count: int) -> Snapshot:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from itertools import filterfalse
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
+from itertools import chain, filterfalse, islice
 
 from netprobe.model import InterfaceAddress, Namespace, Probe, Snapshot
-from netprobe.model.lookup import where
+from netprobe.model.lookup import column, where
+from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -22,15 +23,16 @@ def harmless(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     """The repairs without those of the first few that would break what passes today; all if each would."""
     if len(repairs) < 2:
         return repairs
-    flows = passing(loss)
-    good = tuple(repair for repair in repairs[:_WEIGHED] if not breaks(loss, repair, flows))
-    return (*(good or repairs[:_WEIGHED]), *repairs[_WEIGHED:])
+    weighed, flows = repairs[:_WEIGHED], passing(loss, _beside(loss))
+    away = cache(partial(_away, loss))
+    good = tuple(each for each in weighed if not breaks(loss, each, (*flows, *_led(loss, each, away))))
+    return (*(good or weighed), *repairs[_WEIGHED:])
 
 
-def passing(loss: Loss) -> tuple[Probe, ...]:
-    """The flows beside the probe that pass today."""
-    asked = dict.fromkeys(filterfalse(partial(_is_own, loss), _beside(loss)))
-    flows = [loss.echo(name, address) for name, address in asked][:_MOST]
+def passing(loss: Loss, asked: Iterable[tuple[str, str]]) -> tuple[Probe, ...]:
+    """Of the first few flows (who asks, the address asked for) those that pass today."""
+    others = dict.fromkeys(filterfalse(partial(_is_own, loss), asked))
+    flows = [loss.echo(name, address) for name, address in others][:_MOST]
     return tuple(flow for flow in flows if _passes(loss, loss.snapshot, flow))
 
 
@@ -48,6 +50,30 @@ def breaks(loss: Loss, repair: Repair, flows: tuple[Probe, ...]) -> bool:
 def _passes(loss: Loss, snapshot: Snapshot, flow: Probe) -> bool:
     found = predict(snapshot, flow, ask=False, rulings=loss.rulings)
     return isinstance(found, Prediction) and found.passes
+
+
+def _led(loss: Loss, repair: Repair, away: Callable[[str], tuple[Probe, ...]]) -> Iterator[Probe]:
+    """The flows away from those who would send otherwise with a repair, to addresses that it leaves."""
+    spaces = repair.mended.namespaces
+    left = {*chain.from_iterable(column(each.addresses, "address") for each in spaces.values())}
+    for name, mended in spaces.items():
+        before = loss.snapshot.at(name)
+        if (mended.routes, mended.rules) != (before.routes, before.rules):
+            yield from (each for each in away(name) if each.destination.address in left)
+
+
+def _away(loss: Loss, name: str) -> tuple[Probe, ...]:
+    """The flows of a namespace that pass today: to the sender, and to others that its routes lead to."""
+    return passing(loss, ((name, address) for address in _afar(loss, loss.snapshot[name])))
+
+
+def _afar(loss: Loss, namespace: Namespace) -> Iterator[str]:
+    """The sender's address, and one of each other namespace that is not beside."""
+    yield from filter(None, (loss.probe.source.address,))
+    for other in loss.snapshot.namespaces.values():
+        known = where(other.addresses, scope="global", version=loss.version)
+        far = (each.address for each in known if not prefix.neighbours_of(each.address, namespace.addresses))
+        yield from islice(far, 1)
 
 
 def _beside(loss: Loss) -> Iterator[tuple[str, str]]:

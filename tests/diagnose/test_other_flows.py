@@ -1,0 +1,44 @@
+"""A repair that breaks other flows of who is changed is none, where another one breaks nothing."""
+
+from __future__ import annotations
+
+import pytest
+from predict.networks import with_link_locals
+from test_repair_whole import after, ask, chosen, said
+from test_went_round import by_ipv6
+
+from netprobe.model import Snapshot
+
+
+def both_versions() -> Snapshot:
+    """The tutorial's network, in IPv6 as well."""
+    return after(
+        with_link_locals(by_ipv6()),
+        "host: ip address add fd00:172::1/64 dev docker0",
+        "c1: ip address add fd00:172::2/64 dev eth0",
+        "c2: ip address add fd00:172::3/64 dev eth0",
+        "c1: ip -6 route add default via fd00:172::1",
+        "c2: ip -6 route add default via fd00:172::1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "dst", "fix"),
+    [
+        ("192.0.2.53/32", "192.0.2.53/32", "ip route replace 192.0.2.53/32 via 172.17.0.3 dev docker0"),
+        ("192.0.2.53/24", "192.0.2.0/24", "ip route replace 192.0.2.0/24 via 172.17.0.3 dev docker0"),
+        ("fd00:53::53/128", "fd00:53::53/128", "ip -6 route replace fd00:53::53/128 via fd00:172::3 dev docker0 metric 1024"),
+    ],
+)
+def test_a_route_by_a_station_that_sends_back_what_another_one_has(own: str, dst: str, fix: str) -> None:
+    """Its own way out is right: by another one, who forwards nothing, it would reach nobody any more."""
+    via = "fd00:172::2" if ":" in own else "172.17.0.2"
+    snapshot = after(
+        both_versions(),
+        f"c2: ip address add {own} dev lo",
+        f"host: ip route add {dst} via {via}",
+        "c1: sysctl -w net.ipv4.ip_forward=1",
+        "c1: sysctl -w net.ipv6.conf.all.forwarding=1",
+    )
+    found = chosen(snapshot, ask("red", own.partition("/")[0]))
+    assert (found.stop.code, said(found)) == ("route-wrong-nexthop", [f"host: {fix}"])
