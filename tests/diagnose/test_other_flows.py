@@ -30,8 +30,9 @@ def both_versions() -> Snapshot:
         ("fd00:53::53/128", "fd00:53::53/128", "ip -6 route replace fd00:53::53/128 via fd00:172::3 dev docker0 metric 1024"),
     ],
 )
-def test_a_route_by_a_station_that_sends_back_what_another_one_has(own: str, dst: str, fix: str) -> None:
-    """Its own way out is right: by another one, who forwards nothing, it would reach nobody any more."""
+@pytest.mark.parametrize("forwards", ["0", "1"])
+def test_a_route_by_a_station_that_sends_back_what_another_one_has(own: str, dst: str, fix: str, forwards: str) -> None:
+    """Its own way out is right: by another one it would reach nobody any more, or where all others go as well."""
     via = "fd00:172::2" if ":" in own else "172.17.0.2"
     snapshot = after(
         both_versions(),
@@ -39,6 +40,30 @@ def test_a_route_by_a_station_that_sends_back_what_another_one_has(own: str, dst
         f"host: ip route add {dst} via {via}",
         "c1: sysctl -w net.ipv4.ip_forward=1",
         "c1: sysctl -w net.ipv6.conf.all.forwarding=1",
+        f"c2: sysctl -w net.ipv4.ip_forward={forwards}",
+        f"c2: sysctl -w net.ipv6.conf.all.forwarding={forwards}",
     )
     found = chosen(snapshot, ask("red", own.partition("/")[0]))
+    assert (found.stop.code, said(found)) == ("route-wrong-nexthop", [f"host: {fix}"])
+
+
+@pytest.mark.parametrize("forwards", ["0", "1"])
+@pytest.mark.parametrize(
+    ("dst", "station", "fix"),
+    [
+        ("8.8.8.8", "172.17.0.2", "ip route replace default via 203.0.113.1 dev eth0"),
+        ("fd00:99::8", "fd00:172::2", "ip -6 route replace default via fd00:203::1 dev eth0 metric 1024"),
+    ],
+)
+def test_a_way_out_by_a_station_that_would_send_back(dst: str, station: str, fix: str, forwards: str) -> None:
+    """Whether it forwards or not: where another one knows the way, nothing else is mended than the way out, whole."""
+    way = "ip -6 route replace default" if ":" in dst else "ip route replace default"
+    snapshot = after(
+        both_versions(),
+        "internet: ip address add fd00:99::8/128 dev lo",
+        f"c1: sysctl -w net.ipv4.ip_forward={forwards}",
+        f"c1: sysctl -w net.ipv6.conf.all.forwarding={forwards}",
+        f"host: {way} via {station}",
+    )
+    found = chosen(snapshot, ask("red", dst))
     assert (found.stop.code, said(found)) == ("route-wrong-nexthop", [f"host: {fix}"])

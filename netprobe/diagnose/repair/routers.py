@@ -12,7 +12,7 @@ from netprobe.diagnose import hints
 from netprobe.diagnose.repair.segment import are_alone
 from netprobe.model import Leg, Link, Namespace, Route, RouteQuery
 from netprobe.model.config import is_particular
-from netprobe.model.lookup import but, column, not_among, those_not_in, where
+from netprobe.model.lookup import but, column, has, not_among, those_not_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.arp_reply import forwards
 from netprobe.predict.trace import Routed
@@ -156,6 +156,22 @@ def leads_on(loss: Loss, routed: Routed) -> bool:
     others = those_not_in(loss.bearers(routed.gateway), (here.name, *come))
     near = filter(partial(_is_near, loss, here, routed), map(loss.snapshot.at, others))
     return any(hints.leads(each, routed.dst, here) for each in near)
+
+
+def hands_back(loss: Loss, routed: Routed) -> bool:
+    """Whether who has the gateway that was taken knows no other way to the destination than back here."""
+    here = loss.snapshot[routed.namespace]
+    others = those_not_in(loss.bearers(routed.gateway), (here.name,)) if routed.gateway is not None else ()
+    ways = [fib.lookup(each, RouteQuery(None, routed.dst)) for each in map(loss.snapshot.at, others)]
+    return bool(ways) and all(each.leg is not None and here.address(each.via) is not None for each in ways)
+
+
+def sends_all_to(loss: Loss, via: str, routed: Routed) -> bool:
+    """Whether who has an address sends all the world back there, to the gateway that was taken."""
+    there = map(loss.snapshot.at, loss.bearers(via) if routed.gateway is not None else ())
+    borne = ((each, own.index) for each in there for own in where(each.addresses, address=via))
+    ways = ((route, index) for each, index in borne for route in where(each.routes, is_default=True))
+    return any(has(route.nexthops, index=index, via=routed.gateway) for route, index in ways)
 
 
 def _is_near(loss: Loss, here: Namespace, routed: Routed, there: Namespace) -> bool:

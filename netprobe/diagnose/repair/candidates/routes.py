@@ -15,12 +15,14 @@ from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import (
     beside,
+    hands_back,
     has_no_way_out,
     leads_around_neighbours,
     leads_on,
     of_the_twin,
     router_for,
     routers_for,
+    sends_all_to,
 )
 from netprobe.model import Leg, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
@@ -62,7 +64,7 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
     named = " ".join(words)
     if route.source and route.protocol != "kernel" and routed.leg is Leg.REQUEST:
         yield from _without_source(loss, namespace, routed, words)
-    back = _leads_back(loss, routed)
+    back = _leads_back(loss, routed) and not _is_usual(loss, routed, route)
     if (
         route.is_default
         and route.type == "unicast"
@@ -99,6 +101,12 @@ def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) ->
     if route.protocol == "kernel" and _has_stations(loss, routed, route):
         return Merit.GOES_AROUND
     return Merit.ADDS if rests_on_a_rule(routed) or _leads_home(loss, routed) else Merit.UNDOES
+
+
+def _is_usual(loss: Loss, routed: Routed, route: Route) -> bool:
+    """Whether a default route is by a gateway that others on its segment use as well."""
+    namespace, link = loss.snapshot[routed.namespace], loss.out(routed)
+    return route.is_default and link is not None and routed.gateway in gateways(loss, namespace, link, route)
 
 
 def _is_stale(loss: Loss, routed: Routed) -> bool:
@@ -241,28 +249,21 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     known = gateways(loss, namespace, link, route) + Counter(of_the_twin(loss, namespace, link, route))
     hops = [hints.Gateway(via, link, onlink=not _on_link(namespace, link, via)) for via in known]
     found = router_for(loss, namespace.name, routed.dst)
-    aside, right = _is_somebody(loss, namespace, link, routed.gateway), leads_on(loss, routed)
+    only, right = not _stands_before_another(namespace, route), leads_on(loss, routed)
+    back = route.is_default and only and hands_back(loss, routed)
+    aside = not back and _is_somebody(loss, namespace, link, routed.gateway)
     own = {*_of_other_tables(namespace, route, link)} if routed.gateway is None else set()
     for hop in dict.fromkeys(filter(None, (*hops, found))):
         same = (hop.via, hop.link) == (routed.gateway, link) or namespace.address(hop.via)
         if not same and (known[hop.via] or not _leads_there(loss, routed)):
             aloof = hop.link != link or hop.onlink
             misled = aside and loss.stop.code == "neigh-wrong-entry"  # not the route is wrong
-            sends_back = route.is_default and _sends_all_to(loss, hop.via, routed)
+            sends_back = route.is_default and sends_all_to(loss, hop.via, routed)
             around = sends_back or misled or (aloof and (aside or (right and hop.via != routed.gateway)))
-            merit = (
-                Merit.GOES_AROUND if around else _merit(routed, known[hop.via], (hop.via, hop.link) in own)
-            )
+            sure = known[hop.via] or (back and hop == found)
+            merit = Merit.GOES_AROUND if around else _merit(routed, sure, (hop.via, hop.link) in own)
             stop = mistaken(namespace, routed, route, hop)
             yield from loss.repair(stop, merit, agreeing=known[hop.via])
-
-
-def _sends_all_to(loss: Loss, via: str, routed: Routed) -> bool:
-    """Whether who has an address sends all the world back there, to the gateway that was taken."""
-    there = map(loss.snapshot.at, loss.bearers(via) if routed.gateway is not None else ())
-    borne = ((each, own.index) for each in there for own in where(each.addresses, address=via))
-    ways = ((route, index) for each, index in borne for route in where(each.routes, is_default=True))
-    return any(has(route.nexthops, index=index, via=routed.gateway) for route, index in ways)
 
 
 def _other_side(loss: Loss, routed: Routed) -> Iterator[Repair]:
@@ -329,11 +330,11 @@ def _of_other_tables(namespace: Namespace, route: Route, link: Link) -> Iterator
             yield leg.via, link
 
 
-def _merit(routed: Routed, agreeing: int, own: bool) -> Merit:
-    """Others use this gateway, or there is none; in a table that a policy rule chose, the rule comes
-    first, unless the namespace itself uses it on that interface.
+def _merit(routed: Routed, sure: object, own: bool) -> Merit:
+    """Others use this gateway, who has the other one sends back, or there is none; in a table that a policy
+    rule chose, the rule comes first, unless the namespace itself uses it on that interface.
     """
-    sure = agreeing > 0 or routed.gateway is None  # nobody has the whole world for neighbours
+    sure = sure or routed.gateway is None  # nobody has the whole world for neighbours
     if own or (sure and not rests_on_a_rule(routed)):
         return Merit.RESTORES
     return Merit.ADDS
