@@ -36,6 +36,7 @@ from .apply import mend
 from .correlate import numbered, unseen
 from .report import Explain, Searching, diagnose
 from .resent import resent
+from .supposed import supposed
 
 _ROUNDS = 5  # who has mended five things asks again
 _STATES = {True: "listen", False: "unconnected"}  # of a program's socket, by whether it takes connections
@@ -175,12 +176,14 @@ def _look(
 
 
 def _supposed(snapshot: Snapshot, cause: Cause, searches: Searching | None) -> Snapshot | None:
-    """The snapshot with a cause mended whose words are for the reader to fill in, by those that were tried:
-    on all that was read since. Nothing is foretold of it but what else stands in the way.
+    """The snapshot with a cause mended whose words are for the reader to fill in, by those that were tried,
+    else by what would do there: on all that was read since. Nothing is foretold of it but what else stands in
+    the way.
     """
     if searches is None or not any(column(cause.commands, "blanks")):
         return None
-    done = searches().supposed.get(cause.commands, ())
+    done = searches().supposed.get(cause.commands)
+    done = done or supposed(snapshot, cause.commands, cause.place.namespace)
     return mend(snapshot, replace(cause, commands=done))
 
 

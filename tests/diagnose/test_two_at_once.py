@@ -15,6 +15,7 @@ from netprobe.diagnose.blockers import look, with_outlook
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.candidates import addresses, policy_rules
 from netprobe.diagnose.repair.repair import Loss, Merit
+from netprobe.diagnose.repair.several import Searches
 from netprobe.diagnose.report import diagnose
 from netprobe.model import Chain, FindBare, Neighbour, Probe, Protocol, ReadNamespace, Ruleset, Snapshot, Socket, Table
 from netprobe.model.lookup import exchanged, where
@@ -316,6 +317,51 @@ def of_another() -> Snapshot:
     assert len(routes) == 1
     odd = exchanged(network["c1"].routes, routes[0], replace(routes[0], source="192.0.2.7", protocol="kernel", scope="link"))
     return edited(network, "c1", routes=odd)
+
+
+def test_an_ipv4_address_stays_on_what_is_switched_off() -> None:
+    """That it is not there is another thing; with an interface that lay elsewhere it went along."""
+    network = after(tutorial(), "c2: ip link set dev eth0 down", "c2: ip address del 172.17.0.3/16 dev eth0")
+    network = edited(network, "c2", sockets=(Socket("tcp", "172.17.0.3", 80, "listen"),))
+    first, second = named(network, "red", "172.17.0.3", 80)
+    assert first == ["c2: ip link set dev eth0 up"]
+    assert second[0] == "c2: ip address add 172.17.0.3/16 dev eth0"
+
+
+def behind(network: Snapshot, asked: Probe) -> list[str]:
+    """The codes of what is said, and of what stands behind it."""
+    network, searches = read(network), Searches()
+    found = predict(network, asked, ask=False)
+    assert isinstance(found, Prediction)
+    report = diagnose("why", found.probe, network, found, None, frozenset(), explain, None, lambda: searches)
+    outlook = look(report, network, explain, None, lambda: searches)
+    return [each.code for each in (*report.causes, *with_outlook(report, outlook).blockers)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "source", "codes"),
+    [
+        (
+            ("red: ip address del 10.0.0.2/32 dev eth0", "host: ip rule add pref 20 unreachable"),
+            "10.0.0.2",
+            ["addr-missing", "no-route", "rule-prohibit"],
+        ),
+        (
+            (
+                "c1: ip route del default via 172.17.0.1 dev eth0",
+                "host: ip address del 172.17.0.1/16 dev docker0",
+                "host: ip address add 172.17.0.1/32 dev lo",
+                "host: ip rule add pref 20 unreachable",
+            ),
+            None,
+            ["no-route", "rule-prohibit"],
+        ),
+    ],
+)
+def test_a_word_that_only_the_reader_knows_hides_nothing_behind_it(lines: tuple[str, ...], source: str | None, codes: list[str]) -> None:
+    """It was tried by no candidate: the address that was asked from, without its interface; a router without an address there."""
+    asked = ask("red" if source else "c1", "8.8.8.8")
+    assert behind(after(tutorial(), *lines), replace(asked, source=replace(asked.source, address=source)))[: len(codes)] == codes
 
 
 def test_what_stands_behind_is_met_by_the_probe_as_it_is_sent_then() -> None:

@@ -13,6 +13,7 @@ from netprobe.diagnose.repair.candidates import proxies
 from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.engine.line import replay
 from netprobe.model import Chain, Leg, Neighbour, Ruleset, Snapshot, Socket, Table, Verdict
+from netprobe.rules.read.iptables_save import read_save
 from netprobe.saved import load
 
 
@@ -82,6 +83,43 @@ def test_a_proxy_has_an_entry_on_its_other_interface() -> None:
     found = proxies.candidates(Loss.of(network, *lost(network, ask("pc", "10.2.0.10"))))
     merits = {" ".join(map(str, each.stop.commands[-1].words)): (each.merit, each.agreeing) for each in found}
     assert merits["ip neigh add proxy 169.254.1.1 dev lan"] == (Merit.RESTORES, 2)
+
+
+def test_who_takes_an_answer_for_its_own_lacks_the_way_to_whom_it_is_meant_for() -> None:
+    """The router of a pod has the pod's address as well, in the place of the route there; the rest of its block leads nowhere."""
+    network = after(
+        healthy("proxy-arp-off"),
+        "host: ip route add blackhole 10.65.0.0/24",
+        "host: ip route del 10.65.0.2/32 dev cali1",
+        "host: ip address add 10.65.0.2/32 dev lo",
+        "host: sysctl -w net.ipv4.conf.cali1.accept_local=1",
+    )
+    assert lost(network, ask("pod1", "10.65.0.3"))[1].code == "nat-not-reversed"
+    assert named(network, "pod1", "10.65.0.3") == [
+        ["host: ip address del 10.65.0.2/32 dev lo"],
+        ["host: ip route replace 10.65.0.2/32 dev cali1"],
+    ]
+
+
+def test_a_policy_that_refuses_at_either_side_of_a_router_is_opened_at_both() -> None:
+    """Its neighbours ask for it on one side, and answer it on the other; behind it another router has no way."""
+    refusing = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
+    network = after(offices(), "r2: ip address del fd00:2::1/64 dev lan")
+    network = edited(network, "r1", ruleset=Ruleset(tables=tuple(read_save(refusing, "iptables", "ip6"))))
+    for name in ("pc", "r1", "r2"):
+        network = edited(network, name, neighbours=())
+    first, second = named(network, "pc", "fd00:2::10")
+    assert first == [f"r1: ip6tables -I INPUT -i {side} -p ipv6-icmp -j ACCEPT" for side in ("lan", "wan")]
+    assert second[0].startswith("r2: ip address add fd00:2::1/")
+
+
+def test_who_asks_for_an_address_of_its_own_is_given_nothing_by_what_is_switched_on() -> None:
+    """A published port leads to a container: its bridge and its cable are off."""
+    network = healthy("published-port-not-for-the-host-itself")
+    network = after(network, "host: ip link set dev docker0 down", "host: ip link set dev veth9b03c7e down")
+    first, second = named(network, "host", "203.0.113.2", 8080)
+    assert first[0] == "host: ip link set dev docker0 up"
+    assert second == ["host: ip link set dev veth9b03c7e up"]
 
 
 def test_a_chain_that_translates_sources_and_has_no_rule() -> None:

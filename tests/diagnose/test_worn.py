@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from diagnose.test_repair_whole import after, ask, chosen, healthy, said
-from diagnose.test_two_by_two import offices
+from diagnose.test_two_at_once import named
+from diagnose.test_two_by_two import offices, square
 from msgspec.structs import replace
-from predict.networks import edited
+from predict.networks import edited, tutorial
 
 from netprobe.model import Neighbour, Snapshot
 
@@ -34,6 +35,20 @@ def test_a_cable_loses_its_carrier_once_when_it_is_made() -> None:
     """Then a route was deleted, or never written."""
     found = chosen(renamed(offices(), "r2", "wan", downs=1), ask("pc", "10.2.0.10"))
     assert (found.stop.thing.kind, said(found)) == ("route", ["r2: ip route add default via 10.9.0.1"])
+
+
+@pytest.mark.parametrize(
+    ("downs", "first"), [(2, "r2: ip route add default via 10.1.2.10"), (1, "server: ip route add 10.1.1.0/24 via 172.16.1.1 dev eth0")]
+)
+def test_the_router_that_has_lost_the_way_with_a_cable_is_meant_though_another_knows_it(downs: int, first: str) -> None:
+    """The answer goes by another router than the question came by, as it always did."""
+    assert named(renamed(square(), "r2", "lan", downs), "pc", "192.0.2.80") == [[first]]
+
+
+@pytest.mark.parametrize(("downs", "code"), [(2, "no-route"), (1, "addr-wrong-prefix")])
+def test_the_prefix_of_a_host_needed_the_routes_that_went_with_a_cable(downs: int, code: str) -> None:
+    found = chosen(renamed(tutorial(), "red", "eth0", downs), ask("host", "10.0.0.2"))
+    assert (found.stop.code, found.stop.place.namespace) == (code, "red")
 
 
 def test_a_cable_by_which_something_leads_was_not_off_for_what_is_missing() -> None:

@@ -34,6 +34,12 @@ def takes_addresses(repair: Repair) -> bool:
     return bool(_revived(repair))
 
 
+def switches_on(repair: Repair) -> bool:
+    """Whether all that a repair does to interfaces is to switch them on: their IPv4 addresses are there."""
+    lives = _said(repair, _SETS)
+    return bool(lives) and all(words[-1] == "up" for words in lives)
+
+
 def revives(repair: Repair, place: Place) -> bool:
     """Whether a repair gives life, or an address, to the interface of a place, or to one below it."""
     there = _there(repair)

@@ -19,6 +19,7 @@ from netprobe.predict.trace import Routed
 
 from .repair import Loss
 from .segment import is_network, meet, own_addresses
+from .worn import worn
 
 _MOST = 3  # further routers that are tried
 _SIDES = 2  # a namespace of containers forwards as well, where its host does
@@ -185,9 +186,12 @@ def _is_near(loss: Loss, here: Namespace, routed: Routed, there: Namespace) -> b
 
 
 def holds_up(loss: Loss, routed: Routed) -> bool:
-    """Whether the packet was lost at the gateway that was taken, which knows the way and does not forward."""
+    """Whether the packet was lost at the gateway that was taken, which knows the way and does not forward,
+    or has lost it with the life of a cable.
+    """
     known = fib.lookup(loss.here, RouteQuery(None, routed.dst)).leg
-    return _keeps(loss, routed) and known is not None
+    forgot = _is_at(loss, routed) and loss.stop.code == "no-route" and bool(worn(loss.here))
+    return forgot or (_keeps(loss, routed) and known is not None)
 
 
 def leads_around_neighbours(loss: Loss, routed: Routed) -> bool:
@@ -203,8 +207,12 @@ def leads_around_neighbours(loss: Loss, routed: Routed) -> bool:
 
 def _keeps(loss: Loss, routed: Routed) -> bool:
     """Whether the packet was lost at the gateway that was taken, for that one does not forward."""
-    at_it = routed.gateway is not None and loss.here.address(routed.gateway) is not None
-    return at_it and loss.stop.code == "forwarding-off"
+    return _is_at(loss, routed) and loss.stop.code == "forwarding-off"
+
+
+def _is_at(loss: Loss, routed: Routed) -> bool:
+    """Whether the packet was lost at the gateway that was taken."""
+    return routed.gateway is not None and loss.here.address(routed.gateway) is not None
 
 
 def has_no_way_out(loss: Loss, via: str | None) -> bool:

@@ -14,6 +14,7 @@ from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
 
 from .candidates import candidates
+from .candidates import stop as walk_s_end
 from .candidates.told import is_waited_for
 from .harm import harmless
 from .kept import with_what_it_takes
@@ -109,13 +110,39 @@ def _try(loss: Loss, repair: Repair) -> Tried | None:
     first = tried(loss, repair)
     if first is None:
         return None
-    kept = with_what_it_takes(loss, first)
+    kept = with_what_it_takes(loss, _once_more(loss, first))
     best = whole(loss, kept) or kept
     if _is_another_s(loss, best):
         return replace(best, repair=replace(best.repair, merit=Merit.GOES_AROUND))
     if _leads_wider(loss, first, best):
         return replace(best, repair=replace(best.repair, merit=max(best.repair.merit, Merit.ADDS)))
     return best
+
+
+def _once_more(loss: Loss, first: Tried) -> Tried:
+    """The repair with what the same rule or policy must let in by the next interfaces as well, where that
+    refuses the packet there: a router asks on either side of it.
+    """
+    for _ in range(_DOORS):
+        end, before = first.outcome.stop, first.repair.stop
+        if end is None or end.identity != before.identity or end.place.interface == before.place.interface:
+            break
+        after = Loss(first.repair.mended, first.outcome, end, loss.needs, loss.before, loss.rulings)
+        then = (tried(loss, first.repair.also(each)) for each in walk_s_end.candidates(after))
+        wider = next((each for each in then if each is not None and _ends_elsewhere(each, end)), None)
+        if wider is None:
+            break
+        first = wider
+    return first
+
+
+_DOORS = 2  # further ones
+
+
+def _ends_elsewhere(found: Tried, end: Stop) -> bool:
+    """Whether a probe is not lost any more where it was."""
+    then = found.outcome.stop
+    return then is None or (then.identity, then.place) != (end.identity, end.place)
 
 
 def _leads_wider(loss: Loss, first: Tried, whole: Tried) -> bool:
@@ -185,23 +212,28 @@ _REFUSALS = {"route-prohibit", "route-unreachable", "route-blackhole", "rule-pro
 
 
 def _lets_go(loss: Loss, outcome: Prediction, end: Stop) -> bool:
-    """Whether who took the request for himself would hand it on, if only a route did not lack or refuse
-    that.
+    """Whether who took the packet for himself, the request or its answer, would hand it on, if only a route
+    did not lack or refuse that.
     """
-    before, now = loss.prediction.request.names, outcome.request.names
-    if loss.prediction.request.end is not End.DELIVER or not before:
+    answer = loss.stop.code == _TAKEN_BACK
+    before, now = (each.reply if answer else each.request for each in (loss.prediction, outcome))
+    if before is None or now is None or not before.names or not (answer or before.end is End.DELIVER):
         return False
-    taker = before[-1]
+    taker = before.names[-1]
     # by its loopback it is many hops to oneself
-    further = len(now) > len(before) or len({*now}) > len({*before})
-    if further and taker in now:
-        return now[-1] != taker or outcome.request.end is not End.DELIVER
-    return end.place.namespace == taker and _is_refused(loss, taker, end)
+    further = len(now.names) > len(before.names) or len({*now.names}) > len({*before.names})
+    if further and taker in now.names:
+        return now.names[-1] != taker or now.end is not End.DELIVER
+    goal = before.hops[-1].flow.dst if answer else loss.goal
+    return end.place.namespace == taker and _is_refused(loss, taker, goal, end)
 
 
-def _is_refused(loss: Loss, name: str, stop: Stop) -> bool:
+_TAKEN_BACK = "nat-not-reversed"  # an answer that another one than who asked takes for its own
+
+
+def _is_refused(loss: Loss, name: str, goal: str, stop: Stop) -> bool:
     """Whether a route refuses what is for others, or the one to who else has the destination is missing."""
-    others = those_not_in(loss.bearers(loss.goal), (name,))
+    others = those_not_in(loss.bearers(goal), (name,))
     return stop.code in _REFUSALS or (stop.code == "no-route" and bool(others))
 
 

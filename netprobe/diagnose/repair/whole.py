@@ -15,7 +15,7 @@ from netprobe.predict.arp_reply import is_router
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
-from .along import needs_routes, revives, takes_addresses, went_along
+from .along import needs_routes, revives, switches_on, takes_addresses, went_along
 from .candidates import (
     addresses,
     emptied,
@@ -213,6 +213,8 @@ def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
     """Whether a repair gives something back in the same namespace, and may help."""
     if more.stop.place.namespace != repair.stop.place.namespace or not went_along(repair, more):
         return False
+    if switches_on(repair) and _ipv4_of(after, more):  # they stay on what is off
+        return False
     takes = "del" in words_of(more.stop.commands) or more.is_to_fill_in
     odd = any(is_so(after, more) for is_so in _ODD)
     return not (takes or odd) and _leads_there(after, more)
@@ -220,10 +222,14 @@ def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
 
 def _is_second(after: Loss, more: Repair) -> bool:
     """Whether an interface would get an IPv4 address beside one that it has: they do not go with its life."""
+    before = where(after.snapshot.at(more.stop.place.namespace).addresses, version=4, scope="global")
+    return not {*column(before, "index")}.isdisjoint(column(_ipv4_of(after, more), "index"))
+
+
+def _ipv4_of(after: Loss, more: Repair) -> tuple[InterfaceAddress, ...]:
+    """The IPv4 addresses that come."""
     name = more.stop.place.namespace
-    before = where(after.snapshot.at(name).addresses, version=4, scope="global")
-    come = those_not_in(more.mended.at(name).addresses, after.snapshot.at(name).addresses)
-    return not {*column(before, "index")}.isdisjoint(column(where(come, version=4), "index"))
+    return where(those_not_in(more.mended.at(name).addresses, after.snapshot.at(name).addresses), version=4)
 
 
 def _replaces(after: Loss, more: Repair) -> bool:
@@ -246,9 +252,10 @@ def _makes_a_router(after: Loss, more: Repair) -> bool:
 
 
 def gives_to_the_asker(loss: Loss, more: Repair) -> bool:
-    """Whether the asker would have the address then that it asks others for."""
+    """Whether the asker would have the address then that it asks others for, and has not yet."""
     name = more.stop.place.namespace
-    return name == loss.probe.source.namespace and more.mended.at(name).address(loss.goal) is not None
+    given = [each.at(name).address(loss.goal) is not None for each in (loss.snapshot, more.mended)]
+    return name == loss.probe.source.namespace and given == [False, True]
 
 
 # what speaks against a thing that comes: it was not there before

@@ -24,6 +24,7 @@ from netprobe.diagnose.repair.segment import (
     slipped,
     usual_length,
 )
+from netprobe.diagnose.repair.worn import worn
 from netprobe.model import (
     Blank,
     Command,
@@ -117,8 +118,11 @@ def _of_another_length(
 
 
 def _shuts_out(loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress) -> bool:
-    """Whether a namespace has no way at all to one of the network that an address would be of."""
+    """Whether a namespace has no way at all to one of the network that an address would be of, and has not
+    lost it with the life of a cable.
+    """
     lacks = (loss.stop.code, loss.stop.place.namespace) == ("no-route", namespace.name)
+    lacks = lacks and link not in worn(namespace)
     wanted = target(loss) if lacks else None
     led = where(namespace.routes_by(link), version=own.version, type="unicast")
     near = wanted is not None and prefix.contains(prefix.network_of(own), wanted)
