@@ -86,8 +86,9 @@ class Passing(Struct, frozen=True, gc=False):
 def narrowed(
     ruleset: Ruleset, stop: Stop, ruling: Ruling, subject: HookPacket, family: str, hook: str
 ) -> Stop:
-    """The stop with the exception for this packet as its fix, where a policy ended it, or the rule that ends
-    a chain for all that was not accepted before; and for its answer, where that would end there too.
+    """The stop with the exception for this packet, as it is there, as its fix, where a policy ended it, or
+    the rule that ends a chain for all that was not accepted before; and for its answer, where that would end
+    there too.
     """
     gate = _gate(ruleset, ruling, stop)
     if gate is None:
@@ -102,7 +103,7 @@ def narrowed(
     iif, oif = (getattr(link, "name", None) for link in (subject.iif, subject.oif))
     looped = "loopback" in {getattr(link, "kind", None) for link in (subject.iif, subject.oif)}
     answer = answer and not looped
-    passing = Passing(hook, subject.flow, iif, oif, answer, gate.exact, tracked, looped)
+    passing = Passing(hook, ruling.packet.flow, iif, oif, answer, gate.exact, tracked, looped)
     opened = accepting(gate.thing, passing)
     for shut in () if answer or looped else _stopping_answers(ruleset, decision, subject, family, hook):
         thing = gate.thing if hook == "forward" else shut.object

@@ -61,12 +61,11 @@ def output(trail: Trail, name: str, packet: Packet) -> Departure | Finish:
     decision = _route_out(trail, namespace, packet)
     if isinstance(decision, Finish):
         return decision
-    packet = packet.suspecting(*bpf.cgroup(namespace, namespace.link(decision.index), packet.leg))
-    if blocked := xfrm.check(namespace, "out", namespace.link(decision.index), packet):
+    out = _way_out(namespace, decision)
+    packet = packet.suspecting(*bpf.cgroup(namespace, out, packet.leg))
+    if blocked := xfrm.check(namespace, "out", out, packet):
         return trail.drop(blocked)
-    passed = netfilter.on_ip(
-        trail.ground, name, "output", packet, None, namespace.link(decision.index), trail
-    )
+    passed = netfilter.on_ip(trail.ground, name, "output", packet, None, out, trail)
     _tell(trail, name, Stage.OUTPUT, passed)
     if passed.stop:
         return _end(trail, passed)
@@ -233,14 +232,22 @@ def _forward_note(namespace: Namespace, decision: FibResult, rules: str, packet:
     return "; ".join(filter(None, parts))
 
 
+def _way_out(namespace: Namespace, decision: FibResult) -> Link | None:
+    """The interface by which a packet of the namespace's own leaves: to itself by the loopback
+    (ip_route_output_key_hash_rcu, ip6_rt_get_dev_rcu).
+    """
+    out = namespace.link(decision.index)
+    if decision.type in ("local", "anycast"):
+        return next((link for link in namespace.links if link.kind == "loopback" or link.name == "lo"), out)
+    return out
+
+
 def _leave(
     trail: Trail, namespace: Namespace, packet: Packet, decision: FibResult, iif: Link | None
 ) -> Departure | Finish:
     """POSTROUTING and the size check; the packet as it goes to the neighbour layer."""
     name = namespace.name
-    out = namespace.link(decision.index)
-    if decision.type in ("local", "anycast") and iif is None:
-        out = next((link for link in namespace.links if link.kind == "loopback" or link.name == "lo"), out)
+    out = namespace.link(decision.index) if iif is not None else _way_out(namespace, decision)
     if out is None:
         return trail.drop(
             lost("link-missing", name, None, Stage.ROUTE, f"the route's interface does not exist in {name}")

@@ -8,7 +8,7 @@ from networks import edited, probe, tutorial
 from test_roots import MASQUERADE, filter_rules, ruled
 
 from netprobe.diagnose.apply import mend
-from netprobe.model import Command, Place, Protocol, Ruleset, Snapshot, Socket, Stage, Stop
+from netprobe.model import Command, Nexthop, Place, Protocol, Ruleset, Snapshot, Socket, Stage, Stop
 from netprobe.predict.predict import Prediction, predict
 from netprobe.rules.read.iptables_save import read_save
 
@@ -85,15 +85,18 @@ def to_itself(hook: str, *lines: str) -> Snapshot:
     """The tutorial's network, whose container lets nothing through this hook, and serves itself on loopback."""
     closed = filter_rules(*lines).replace(f":{hook} ACCEPT", f":{hook} DROP")
     snapshot = ruled(closed, name="red")
-    return edited(snapshot, "red", sockets=(Socket("tcp", "127.0.0.1", 80, "listen"),))
+    return edited(snapshot, "red", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.2"])
 @pytest.mark.parametrize(("hook", "door"), [("OUTPUT", "-o"), ("INPUT", "-i")])
-def test_what_a_machine_says_to_itself_passes_both_ways_over_loopback(hook: str, door: str) -> None:
+def test_what_a_machine_says_to_itself_passes_both_ways_over_loopback(hook: str, door: str, address: str) -> None:
     """A kill switch without `-o lo`: an exception for the port of the question would not let the answer pass."""
-    asked = probe("red", "127.0.0.1", Protocol.TCP, source_port=40000)
+    asked = probe("red", address, Protocol.TCP, source_port=40000)
     asked = replace(asked, destination=replace(asked.destination, port=80))
     snapshot = to_itself(hook)
+    eth0 = {each.dst: replace(each, nexthops=(Nexthop(2),)) for each in snapshot["red"].routes if each.dst == "10.0.0.2/32"}
+    snapshot = edited(snapshot, "red", routes=tuple(eth0.get(each.dst, each) for each in snapshot["red"].routes))  # as the kernel lists it
     lost = predict(snapshot, asked, ask=False)
     assert isinstance(lost, Prediction)
     assert lost.stop is not None
@@ -103,6 +106,17 @@ def test_what_a_machine_says_to_itself_passes_both_ways_over_loopback(hook: str,
     outcome = predict(mended, asked, ask=False)
     assert isinstance(outcome, Prediction)
     assert outcome.passes
+
+
+def test_who_is_let_out_is_let_out_as_it_is_there() -> None:
+    """Its destination has another port by then: the table nat stands before the table filter."""
+    led = "\n".join(["*nat", ":OUTPUT ACCEPT [0:0]", "-A OUTPUT -p tcp --dport 8080 -j DNAT --to-destination 8.8.8.8:80", "COMMIT"])
+    snapshot = ruled(led, filter_rules().replace(":OUTPUT ACCEPT", ":OUTPUT DROP"), name="red", base=ruled(MASQUERADE, filter_rules()))
+    asked = probe(protocol=Protocol.TCP, source_port=40000)
+    lost = predict(snapshot, replace(asked, destination=replace(asked.destination, port=8080)), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    assert words(lost.stop) == [("iptables", "-I", "OUTPUT", "-o", "eth0", "-p", "tcp", "--dport", "80", "-j", "ACCEPT")]
 
 
 def test_an_answer_that_is_not_tracked_is_none_of_a_connection() -> None:
