@@ -1,5 +1,5 @@
-"""Marks, by which packets go another way: a port that rules do not mark as they mark others, and a mark that
-wipes the bits of another one. Pure.
+"""Marks, by which packets go another way: a port that rules do not mark as they mark others, a mark that
+wipes the bits of another one, and who asks for a whole mark of which some bits alone are set. Pure.
 
 See: ip-rule(8), fwmark; iptables-extensions(8), MARK.
 """
@@ -8,24 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import reduce
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter, methodcaller, or_
 
 from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Flow, Leg, Namespace, Stage, Stop
+from netprobe.model import Flow, Leg, Namespace, Object, PolicyRule, Stage, Stop
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, has, where
-from netprobe.model.place import Place
+from netprobe.model.pattern import pattern
+from netprobe.model.place import Place, stage_of
+from netprobe.predict import fixes, routing
 from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS, SOURCE_PORT_KEYS
 
+from .renamed import CODE_OF_NAT
 from .sets import REFUSED
 
 _MOST = 16  # rules of a namespace
 _ALL = 0xFFFFFFFF
+_MANY = 512  # rules of a namespace that are looked through for one that asks for a mark
+_BITS = pattern(r"(0x[0-9a-f]+)/\1(?![0-9a-f])|mark (?:or|\|) (0x[0-9a-f]+)")
+_WHOLE = pattern(
+    r"(?<=-m mark --mark )(0x[0-9a-f]+)(?![0-9a-f/])|meta mark (?:== )?(0x[0-9a-f]+)(?![0-9a-f])"
+)
 _MARKS = ("meta mark", "ct mark")
 _WAYS_IN = ("iifname", "meta iifname")
 
@@ -49,6 +57,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             for repair in (*of_ports, *_of_interfaces(loss, routed)):
                 yield replace(repair, merit=merit)
             yield from _wiping(loss, routed)
+    for namespace in map(loss.snapshot.at, loss.way):
+        yield from _asking_for_all_bits(loss, namespace)
 
 
 def _refuses_the_rest(loss: Loss) -> bool:
@@ -119,6 +129,61 @@ def _wiping(loss: Loss, routed: Routed) -> Iterator[Repair]:
             )
             stop = Stop("rule-wrong-table", place, text, thing, fix, (thing.text, loss.stop.text))
             yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _asking_for_all_bits(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
+    """The policy rules and the rules that ask for a whole mark of which rules set some bits alone, for these
+    bits: other programs may have set theirs by then.
+    """
+    given = _given_by_bits(namespace)
+    asking = where(namespace.rules, version=loss.version, mask=_ALL, action="lookup")
+    for policy in among(asking, mark=given):
+        yield from _of_policy(loss, namespace, policy)
+    for rule in islice(nat_rules.of_kind(namespace.tables, "match"), _MANY * bool(given)):
+        for old, bits in _whole_marks(rule.rule.text):
+            if int(bits, 16) in given:
+                yield from _of_rule(loss, namespace, rule, old, bits)
+
+
+def _of_policy(loss: Loss, namespace: Namespace, policy: PolicyRule) -> Iterator[Repair]:
+    old, bits = routing.describe_rule(policy), f"{policy.mark:#x}"
+    new = old.replace(f"fwmark {bits}", f"fwmark {bits}/{bits}").replace(":", "", 1)
+    put = fixes.ip(loss.goal, "rule", "add", "pref", *new.split())
+    fix = (fixes.without_policy_rule(loss.goal, old), put)
+    place = Place(namespace.name, None, Stage.ROUTE)
+    yield from _for_bits(loss, Stop("rule-wrong-table", place, bits, Object("policy-rule", old, old), fix))
+
+
+def _of_rule(
+    loss: Loss, namespace: Namespace, rule: nat_rules.NatRule, old: str, bits: str
+) -> Iterator[Repair]:
+    thing, new = rule.decision.object, f"{bits}/{bits}"
+    fix = rule_words.reworded(thing, rule.rule, old, new if old == bits else f"meta mark & {bits} == {bits}")
+    place = Place(namespace.name, None, stage_of(rule.chain.hook))
+    code = CODE_OF_NAT.get((rule.chain.type, rule.hook), loss.stop.code)
+    yield from _for_bits(loss, Stop(code, place, bits, thing, fix))
+
+
+def _for_bits(loss: Loss, stop: Stop) -> Iterator[Repair]:
+    """A rule that is to ask for the bits that are its text alone."""
+    here, thing = stop.place.namespace, stop.thing
+    text = f"{thing.id} of {here} asks for the mark {stop.text} alone, and rules set its bits beside others"
+    named = replace(stop, text=text, proof=(thing.text, loss.stop.text))
+    yield from loss.repair(named, Merit.RESTORES, agreeing=1)
+
+
+def _given_by_bits(namespace: Namespace) -> set[int]:
+    """The marks that rules set without touching other bits."""
+    setting = islice(nat_rules.of_kind(namespace.tables, "set"), _MOST)
+    found = chain.from_iterable(_BITS.findall(each.rule.text) for each in setting)
+    return {int(one or other, 16) for one, other in found} - {0, _ALL}
+
+
+def _whole_marks(text: str) -> Iterator[tuple[str, str]]:
+    """What a rule says where it asks for a mark without a mask, and the mark."""
+    for found in _WHOLE.finditer(text):
+        xt, nft = found.groups()
+        yield (xt, xt) if xt else (found[0], nft)
 
 
 def _sent(loss: Loss, routed: Routed) -> Flow:

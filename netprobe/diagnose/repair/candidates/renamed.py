@@ -84,13 +84,13 @@ def _by_name(
     thing = rule_decision(table, chain, rule, chain.at).object
     text = f"{thing.id} of {namespace.name} means an interface by the index {index}, which none has any more"
     at = Place(namespace.name, None, stage_of(chain.hook))
-    code = _OF_NAT.get((chain.type, chain.hook), loss.stop.code)
+    code = CODE_OF_NAT.get((chain.type, chain.hook), loss.stop.code)
     stop = Stop(code, at, text, thing, fix, (thing.text, loss.stop.text))
     if new != rule.text and rule.handle is not None:
         yield from loss.repair(stop, Merit.RESTORES)
 
 
-_OF_NAT: dict[tuple[str | None, str | None], str] = {
+CODE_OF_NAT: dict[tuple[str | None, str | None], str] = {
     ("nat", "postrouting"): "nat-wrong-match", ("nat", "prerouting"): "dnat-missing",
     ("nat", "output"): "dnat-missing",
 }  # fmt: skip
