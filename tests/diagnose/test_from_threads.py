@@ -34,6 +34,7 @@ from netprobe.model import (
     Table,
     Term,
 )
+from netprobe.model.lookup import all_but, where
 from netprobe.rules.read.iptables_save import read_save
 
 
@@ -548,3 +549,28 @@ def test_a_list_of_networks_before_all_else_is_refused_gets_the_one_beside(known
     routes = (*(each for each in tutorial()["c1"].routes if each.dst != "172.17.0.0/16"), kernel("172.17.0.0/16", 2))
     cause = chosen(edited(tutorial(), "c1", routes=routes, ruleset=iptables(LISTS.format(known=known))), "c1", "172.17.0.3")
     assert lines(cause) == [f"iptables -A LAN -d {new} -j ACCEPT"]
+
+
+SERVICE = """*nat
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:SERVICES - [0:0]
+-A PREROUTING -j SERVICES
+-A OUTPUT -j SERVICES
+-A SERVICES -d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j DNAT --to-destination 203.0.113.1:6443
+COMMIT"""
+
+
+@pytest.mark.parametrize(
+    ("route", "says"),
+    [
+        (None, "ip route add default via GATEWAY"),
+        (Route("10.96.0.0/12", "blackhole", protocol="bird"), "ip route del blackhole 10.96.0.0/12"),
+    ],
+)
+def test_who_asks_a_service_that_it_translates_itself_needs_no_address_of_it(route: Route | None, says: str) -> None:
+    """What is sent is routed before it is translated (nf_nat_ipv4_local_fn): any way out will do."""
+    host = tutorial()["host"]
+    kept = all_but(host.routes, where(host.routes, is_default=True)) if route is None else (*host.routes, route)
+    network = edited(tutorial(), "host", routes=kept, ruleset=iptables(SERVICE))
+    assert fix(of_a_port(network, "host", "10.96.0.1", 443)) == [says]

@@ -234,10 +234,10 @@ def _sent_from(loss: Loss) -> Iterator[_Tale]:
 
 def _translated(loss: Loss) -> Iterator[_Tale]:
     """The address that is asked for, where a rule translates what is for it alone; it needs no address where
-    that was done.
+    that was done, nor where the packet is made: what is sent there is translated whoever's it is.
     """
     done = {*column(nat_rules.rewriting(loss.prediction.request.hops, "dst"), "namespace")}
-    for name in those_not_in(loss.around, done):
+    for name in those_not_in(loss.around, {*done, loss.probe.source.namespace}):
         chains = (each for _, each in chains_of_nat(loss.snapshot[name], "prerouting", loss.goal))
         for address in all_said(chains, *_TO) & {loss.goal, f"{loss.goal}/{prefix.bits(loss.goal)}"}:
             why = "a rule there translates what is for it"
