@@ -82,7 +82,7 @@ def set_link(order: Order) -> Snapshot:
         case ["master", bridge]:
             changed = order.with_link(_plugged(link, order.link(bridge)))
         case ["address", mac] if _MAC.fullmatch(mac) and not int(mac[1], 16) & 1:
-            changed = order.with_link(replace(link, mac=mac))
+            changed = _without_neighbours(order, link).with_link(replace(link, mac=mac))
         case ["arp", "on"] if not link.arp:
             changed = _asking(order.with_link(replace(link, arp=True)), link)
         case ["xdp" | "xdpgeneric" as mode, "off"]:
@@ -90,6 +90,14 @@ def set_link(order: Order) -> Snapshot:
         case _:
             changed = order.with_link(replace(link, **_FLAGS[tuple(wanted)]))
     return settled(order.snapshot, changed.snapshot)
+
+
+def _without_neighbours(order: Order, link: Link) -> Order:
+    """The namespace without the neighbours of an interface that gets another MAC, those that somebody wrote
+    among them (neigh_changeaddr).
+    """
+    known = order.namespace.neighbours
+    return order.with_fields(neighbours=all_but(known, where(known, index=link.index, proxy=False)))
 
 
 def _led_to(order: Order, link: Link, remote: str) -> Snapshot:

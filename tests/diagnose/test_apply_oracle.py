@@ -289,6 +289,8 @@ NEIGHBOURS = [
     ("c1", "ip neigh flush to 172.17.0.77 dev eth0", "c1: ip neigh add 172.17.0.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent"),
     ("c1", "ip neigh flush to 172.17.0.77 dev eth0", "c1: ip neigh add 172.17.0.77 lladdr 02:00:00:00:00:77 dev eth0 nud stale"),
     ("c1", "ip neigh flush to 172.17.0.78 dev eth0"),
+    ("c1", "ip link set dev eth0 address 02:00:00:00:00:79",
+     "c1: ip neigh add 172.17.0.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent"),
     ("c1", "ip -4 route replace default via inet6 fe80::77 dev eth0"),
     ("c1", "ip -4 route add 192.0.2.0/24 via inet6 fe80::77 dev eth0"),
     ("host", "sysctl -w net.ipv4.ip_forward=0"),

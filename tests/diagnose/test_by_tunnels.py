@@ -7,6 +7,7 @@ from diagnose.test_two_at_once import named
 from diagnose.test_who_is_meant import routed_overlay
 from predict.networks import edited
 
+from netprobe.model import Namespace, Neighbour, Snapshot
 from netprobe.model.lookup import all_but, where
 
 
@@ -43,3 +44,30 @@ def test_a_route_by_a_tunnel_is_gone_and_the_other_node_has_a_wrong_gateway() ->
         "node1: ip route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink",
         "node2: ip route replace 10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink",
     ]
+
+
+OLD, NEW = "02:00:00:00:42:02", "02:00:00:00:42:77"
+
+
+def with_another_mac(*telling: str) -> Snapshot:
+    """The tunnel's device of node2 has got another MAC than it had, which others were told."""
+    entry = "ip neigh replace 10.244.1.0 lladdr 02:00:00:00:42:01 dev flannel.1 nud permanent"
+    network = after(routed_overlay(), f"node2: ip link set dev flannel.1 address {NEW}", f"node2: {entry}")
+    for name in telling:
+        known = (Neighbour(2, "10.244.2.0", OLD, "permanent"),)
+        network = network.with_namespace(Namespace(name, neighbours=known))
+    return network
+
+
+def test_a_device_has_the_mac_that_several_nodes_were_told() -> None:
+    """With its MAC an interface loses the neighbours that somebody wrote (neigh_changeaddr)."""
+    assert named(with_another_mac("node3"), "pod1", "10.244.2.2") == [
+        [
+            f"node2: ip link set dev flannel.1 address {OLD}",
+            "node2: ip neigh replace 10.244.1.0 lladdr 02:00:00:00:42:01 dev flannel.1 nud permanent",
+        ]
+    ]
+
+
+def test_a_single_node_that_was_told_another_mac_learns_the_new_one() -> None:
+    assert named(with_another_mac(), "pod1", "10.244.2.2")[0][0].startswith(f"node1: ip neigh replace 10.244.2.0 lladdr {NEW}")

@@ -1,8 +1,8 @@
 """A repair together with what it would take along though nobody asked for that, given back. Pure.
 
 With its last IPv4 address an interface loses its other routes and its neighbours (fib_disable_ip,
-neigh_ifdown), switched off for a moment its IPv6 addresses too (addrconf_ifdown), and with the first address
-of a network the others there go (inet_del_ifa).
+neigh_ifdown), with its MAC its neighbours (neigh_changeaddr), switched off for a moment its IPv6 addresses
+too (addrconf_ifdown), and with the first address of a network the others there go (inet_del_ifa).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST = 16  # things that are given back
 
 def with_what_it_takes(loss: Loss, found: Tried) -> Tried:
     """The repair, and behind it what it takes along, as far as that can be given back; without that where the
-    probe would end otherwise then.
+    probe would end elsewhere then.
     """
     repair, more = found.repair, list[Command]()
     mended = repair.mended
@@ -36,7 +36,8 @@ def with_what_it_takes(loss: Loss, found: Tried) -> Tried:
         if back is not None:
             mended, more = back, [*more, command]
     again = tried(loss, repair.with_more(more, mended)) if more else None
-    return again if again is not None and again.outcome.stop == found.outcome.stop else found
+    good = again is not None and again.outcome.stop in (found.outcome.stop, None)
+    return again if again is not None and good else found
 
 
 def _taken(loss: Loss, repair: Repair) -> Iterator[Command]:

@@ -75,19 +75,24 @@ def _as_others_know(loss: Loss) -> Iterator[Repair]:
     spaces = loss.snapshot.namespaces.values()
     borne = {*chain.from_iterable(column(each.links, "mac") for each in spaces)}
     for entry in not_among(column(loss.prediction.resolved, "entry"), mac=borne):
-        telling = [each.name for each in spaces if _tells(each, entry)]
-        for name in loss.bearers(entry.address) if len(telling) > 1 else ():
+        those = telling(loss, entry)
+        for name in loss.bearers(entry.address) if len(those) > 1 else ():
             own = loss.snapshot[name].address(entry.address)
             link = loss.snapshot[name].link_of(own)
             if link is not None and entry.mac is not None:
                 text = (
-                    f"{', '.join(telling)} have entries that {entry.address} is at {entry.mac};"
+                    f"{', '.join(those)} have entries that {entry.address} is at {entry.mac};"
                     f" {link.name} of {name} has {link.mac}"
                 )
                 fix = (fixes.link_set(link, "address", entry.mac),)
                 thing = Object("link", link.name, f"{link.name} address {link.mac}")
                 stop = lost("neigh-wrong-entry", name, link, Stage.NEIGHBOUR, text, object=thing, fix=fix)
-                yield from loss.repair(stop, Merit.RESTORES, agreeing=len(telling))
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=len(those))
+
+
+def telling(loss: Loss, entry: Neighbour) -> list[str]:
+    """The namespaces in which somebody has written the same MAC for an address."""
+    return [each.name for each in loss.snapshot.namespaces.values() if _tells(each, entry)]
 
 
 def _tells(namespace: Namespace, entry: Neighbour) -> bool:

@@ -35,6 +35,8 @@ from netprobe.predict.arp_reply import noarp
 from netprobe.predict.drop import lost
 from netprobe.predict.vxlan import group_of, without_source
 
+from .macs import telling
+
 _EVERYBODY = "00:00:00:00:00:00"
 
 
@@ -182,8 +184,11 @@ def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, othe
             asking = noarp(here.name, device, f"{text}: {device.name} asks nobody (NOARP), {other.name} does")
             whole = replace(asking, commands=(*asking.commands, *stop.commands))
             yield from loss.repair(whole, Merit.RESTORES, agreeing=1)
-        for entry in _entries_of(here, device, where(written, address=own.address)[:1]):
-            yield from loss.repair(_renewed(stop, here, device, other, entry), Merit.RESTORES)
+        old = where(written, address=own.address)[:1]
+        for entry in _entries_of(here, device, old):
+            # else it is the other device that has another MAC than it was given
+            merit = Merit.restoring(len(telling(loss, old[0])) == 1)
+            yield from loss.repair(_renewed(stop, here, device, other, entry), merit)
 
 
 def _entries_of(here: Namespace, device: Link, old: Sequence[Neighbour]) -> tuple[FdbEntry, ...]:
