@@ -6,6 +6,7 @@ What a rule refuses is the end of the walk itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from operator import attrgetter
 
 from msgspec.structs import replace
@@ -122,7 +123,8 @@ def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
         given = inside(hop.namespace, fix)
         stop = replace(loss.stop, commands=given, proof=(text, thing.text))
     expected = _is_let_in_as(loss, hop, change)
-    exempted = [*_exempted(loss, hop, change, stop)] if expected else []
+    networks = _at_home(loss, hop, change) or (_ends(loss, hop, change) if expected else [])
+    exempted = [*_exempted(loss, hop, networks, stop)]
     yield from exempted
     if change.field not in ("dst", "dport") or not _is_an_engines(loss, hop):
         surplus = change.field == "src" and _stands_before_its_like(loss.snapshot[hop.namespace], thing)
@@ -148,18 +150,35 @@ def _stands_before_its_like(namespace: Namespace, thing: Object) -> bool:
     return alike[:1] != [] and alike[0] in alike[1:]
 
 
-def _exempted(loss: Loss, hop: Hop, change: Change, stop: Stop) -> Iterator[Repair]:
+def _exempted(loss: Loss, hop: Hop, networks: list[str], stop: Stop) -> Iterator[Repair]:
     """The rule passed over for what goes from one network beside to another, where it is for the way out into
     the world as well.
     """
-    namespace, ends = loss.snapshot.at(hop.namespace), (change.before, hop.flow.dst)
-    found = (fib.lookup(namespace, RouteQuery(None, each)).route for each in ends)
-    networks = [*map(attrgetter("dst"), where(filter(None, found), is_to_a_network=True))]
-    bound = nat_rules.said(nat_rules.statements(namespace, hop.thing), *_OUT)
-    if len(networks) == len(ends) and not bound:
+    bound = nat_rules.said(nat_rules.statements(loss.snapshot.at(hop.namespace), hop.thing), *_OUT)
+    if networks and not bound:
         fix = rule_words.exempting(hop.thing, *networks)
         text = f"{stop.text}; it is for what goes out of these networks, not for what stays"
         yield from loss.repair(replace(stop, text=text, commands=fix), Merit.RESTORES, agreeing=1)
+
+
+def _ends(loss: Loss, hop: Hop, change: Change) -> list[str]:
+    """The networks beside from which a packet comes, and to which it goes; none where one is further away."""
+    namespace, ends = loss.snapshot.at(hop.namespace), (change.before, hop.flow.dst)
+    found = (fib.lookup(namespace, RouteQuery(None, each)).route for each in ends)
+    networks = [*map(attrgetter("dst"), where(filter(None, found), is_to_a_network=True))]
+    return networks if len(networks) == len(ends) else []
+
+
+def _at_home(loss: Loss, hop: Hop, change: Change) -> list[str]:
+    """The network beside of which both ends of a packet are that was led nowhere else: there nobody needs
+    another source; twice.
+    """
+    namespace, ends = loss.snapshot.at(hop.namespace), (change.before, hop.flow.dst)
+    if change.field != "src" or nat_rules.changed(loss.prediction.request.hops, hop.namespace, "dst"):
+        return []
+    own = map(prefix.network_of, where(namespace.addresses, scope="global"))
+    both = (each for each in own if all(prefix.contains(each, end) for end in ends))
+    return [*islice(both, 1)] * 2
 
 
 def _is_let_in_as(loss: Loss, hop: Hop, change: Change) -> bool:

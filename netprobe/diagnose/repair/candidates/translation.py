@@ -116,7 +116,8 @@ def _merit(loss: Loss, router: Routed, named: Stop, source: str, expected: bool)
     by_name = _is_spared_by_name(namespace, named, loss.prediction.target)
     mistaken = by_name or any(map(partial(surplus.is_by_mistake, loss), loss.asked(Leg.REPLY)))
     passed_by = missing and _is_passed_by(loss, namespace, source)
-    if (due and not mistaken) or passed_by or loss.stop.place.stage is Stage.EXIT:
+    due = (due and not mistaken) or guests.is_let_in(loss, router, source)
+    if due or passed_by or loss.stop.place.stage is Stage.EXIT:
         return Merit.RESTORES
     return Merit.GOES_AROUND
 
