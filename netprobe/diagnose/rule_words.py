@@ -68,6 +68,18 @@ def appended(thing: Object, rule: Rule, new: dict[str, str]) -> fixes.Fix:
     return ()
 
 
+def for_answers(thing: Object, rule: Rule) -> fixes.Fix:
+    """The rule for packets in the reply direction of their connection alone."""
+    match thing.line:
+        case ("nft", family, table, chain, "handle", handle):
+            text = f"ct direction reply {rule.text}"
+            return fixes.nft((table, chain), "replace", "rule", family, table, chain, "handle", handle, text)
+        case (tool, table, chain, number) if tool.startswith(("iptables", "ip6tables")):
+            words = ("-R", chain, number, "-m", "conntrack", "--ctdir", "REPLY")
+            return fixes.xtables(tool, table, chain, *words, *fixes.xt_words(chain, rule.text))
+    return ()
+
+
 def put_before(thing: Object, rule: Rule, first: Rule) -> fixes.Fix:
     """The rule taken away, and put before an earlier one of its chain."""
     match thing.line:

@@ -62,9 +62,7 @@ def _routers(
             yield own
 
 
-def _beside(
-    snapshot: Snapshot, here: Namespace, links: tuple[Link, ...]
-) -> Iterator[tuple[Namespace, Link]]:
+def _beside(snapshot: Snapshot, here: Namespace, links: tuple[Link, ...]) -> Iterator[tuple[Namespace, Link]]:
     """The other stations of the segments of some interfaces."""
     for link in links:
         for name, end in stations(unfiltered(snapshot), here.name, link):

@@ -1,5 +1,6 @@
 """Marks, by which packets go another way: a port that rules do not mark as they mark others, a mark that
-wipes the bits of another one, and who asks for a whole mark of which some bits alone are set. Pure.
+wipes the bits of another one, who asks for a whole mark of which some bits alone are set, and one that a
+connection gives back to questions, and is for answers. Pure.
 
 See: ip-rule(8), fwmark; iptables-extensions(8), MARK.
 """
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Flow, Leg, Namespace, Object, PolicyRule, Stage, Stop
+from netprobe.model import Flow, Leg, Namespace, Object, PolicyRule, Stage, Stop, Term
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, has, where
 from netprobe.model.pattern import pattern
@@ -57,6 +58,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             for repair in (*of_ports, *_of_interfaces(loss, routed)):
                 yield replace(repair, merit=merit)
             yield from _wiping(loss, routed)
+            yield from _given_back(loss, routed)
     for namespace in map(loss.snapshot.at, loss.way):
         yield from _asking_for_all_bits(loss, namespace)
 
@@ -184,6 +186,28 @@ def _whole_marks(text: str) -> Iterator[tuple[str, str]]:
     for found in _WHOLE.finditer(text):
         xt, nft = found.groups()
         yield (xt, xt) if xt else (found[0], nft)
+
+
+def _given_back(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """The rules that give a connection's mark back to whatever belongs to it, where that leads a question out
+    of the interface by which it came: for its answers alone, which are to leave by that one.
+    """
+    namespace, rule = loss.snapshot[routed.namespace], routed.decision.rule
+    led = routed.leg is Leg.REQUEST and routed.turns_back and rule is not None and rule.mark
+    for each in islice(nat_rules.of_kind(namespace.tables, "set"), _MOST if led else 0):
+        given = where(each.statements, left=_MARK, right=_OF_CONNECTION)
+        for _ in given if not among(each.statements, key=("ct direction",)) else ():
+            thing, place = each.decision.object, Place(namespace.name, None, stage_of(each.chain.hook))
+            text = (
+                f"{thing.id} of {namespace.name} gives questions the mark of their connection as well, which"
+                f" leads them back out of {name_of(routed.iif)}: it is for answers"
+            )
+            fix = rule_words.for_answers(thing, each.rule)
+            stop = Stop("rule-wrong-table", place, text, thing, fix, (thing.text, loss.stop.text))
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+_MARK, _OF_CONNECTION = Term("key", "meta mark"), Term("key", "ct mark")
 
 
 def _sent(loss: Loss, routed: Routed) -> Flow:

@@ -1,7 +1,8 @@
 """A rule that can never match: an earlier one of its chain takes all that it asks for. It is the exception,
-and was to stand before that rule; so was a chain that lets in what is published, for whoever asks. Pure.
+and was to stand before that rule; so was a chain that lets in what is published, for whoever asks. The same
+of policy rules. Pure.
 
-See: iptables(8), -I; nft(8), insert rule.
+See: iptables(8), -I; nft(8), insert rule; ip-rule(8), priority.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from netprobe.diagnose import dnat_rules, nat_rules, rule_words
-from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Leg, Rule, Statement, Stop
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
+from netprobe.model import Leg, Namespace, Object, PolicyRule, Rule, Stage, Statement, Stop
 from netprobe.model.lookup import among, but, column, has, not_among, where
-from netprobe.predict import prefix
+from netprobe.predict import fixes, policy, prefix, routing
+from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS, TRANSLATIONS
 
 from .sets import REFUSED
@@ -37,6 +40,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         _named_too_late(loss),
     )
     yield from islice(found, _MOST)
+    for routed in loss.prediction.routed:
+        yield from islice(_never_asked(loss, routed), _MOST)
 
 
 def _decided(loss: Loss) -> Iterator[Stop]:
@@ -100,6 +105,55 @@ def _naming(rules: tuple[nat_rules.NatRule, ...], asked: str) -> Iterator[nat_ru
         implied = {*map(repr, nat_rules.tests(each.rule))} <= {*map(repr, known)}
         if implied and any(map(partial(dnat_rules.is_for_one, asked), chains[each.rule.leads_to].rules)):
             yield each
+
+
+def _never_asked(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """Each policy rule that selects the packet, behind the one that took it by a default route, and that is
+    for less than that one.
+    """
+    namespace, taken, route = loss.snapshot[routed.namespace], routed.decision.rule, routed.decision.route
+    if taken is None or route is None or not route.is_default or not taken.priority:
+        return
+    query = replace(routed.query, iif=getattr(routed.iif, "index", None))
+    asked = where(tuple(policy.selected(namespace, query)), action="lookup")
+    later = filter(is_special, asked[asked.index(taken) + 1 :] if taken in asked else ())
+    for rule in filter(partial(_asks_for_more, taken), later):
+        yield from loss.repair(_asked_first(namespace, routed.dst, rule, taken), Merit.RESTORES, agreeing=1)
+
+
+def _asks_for_more(taken: PolicyRule, rule: PolicyRule) -> bool:
+    """Whether a policy rule asks for all that another one asks for, and for more."""
+    if rule.inverted or taken.inverted:
+        return False
+    networks = (rule.src, taken.src), (rule.dst, taken.dst)
+    inside = all(wide is None or (part is not None and _holds(wide, part)) for part, wide in networks)
+    asked, before = _asked_beside(rule), _asked_beside(taken)
+    implied = all(value in (None, asked[name]) for name, value in before.items())
+    same = asked == before and all(part == wide for part, wide in networks)
+    return inside and implied and not same
+
+
+_BESIDE = ("iif", "oif", "uids", "protocol", "sports", "dports")
+
+
+def _asked_beside(rule: PolicyRule) -> dict[str, object]:
+    """What a policy rule asks for beside networks, None for what it does not."""
+    mark = (rule.mark, rule.mask) if rule.mark or rule.mask not in (0, 0xFFFFFFFF) else None
+    return {"mark": mark, "tos": rule.tos or None, **{name: getattr(rule, name) for name in _BESIDE}}
+
+
+def _asked_first(namespace: Namespace, dst: str, rule: PolicyRule, taken: PolicyRule) -> Stop:
+    """A policy rule put before another one."""
+    old = routing.describe_rule(rule)
+    new = routing.describe_rule(replace(rule, priority=taken.priority - 1))
+    text = (
+        f"the policy rule «{old}» of {namespace.name} is never asked:"
+        f" «{routing.describe_rule(taken)}» stands before it and takes all that it asks for"
+    )
+    add = fixes.ip(dst, "rule", "add", "pref", *new.replace(":", "", 1).split())
+    fix = (add, fixes.without_policy_rule(dst, old))
+    thing = Object("policy-rule", old, old)
+    return lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
 
 
 def _is_for_whoever(rule: Rule) -> bool:
