@@ -38,6 +38,7 @@ from netprobe.predict.vxlan import group_of, without_source
 from .macs import telling
 
 _EVERYBODY = "00:00:00:00:00:00"
+_NODES = 16  # of one device
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -46,6 +47,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _source(loss)
     yield from _bound(loss)
     yield from _of_one_group(loss)
+    yield from _for_everybody(loss)
     for (here, device, _), (there, other, _) in permutations(devices(loss), 2):
         if here.name != there.name:
             yield from _between(loss, here, device, there, other)
@@ -147,6 +149,28 @@ def _of_one_group(loss: Loss) -> Iterator[Repair]:
         fix = (fixes.link_set(device, *words),)
         stop = lost("vxlan-remote-wrong", here.name, device, Stage.ENCAPSULATE, text, object=thing, fix=fix)
         yield from loss.repair(stop, Merit.restoring(same >= mine), agreeing=same)
+
+
+def _for_everybody(loss: Loss) -> Iterator[Repair]:
+    """A device that joins a bridge, and has entries for stations of nodes to which it does not send what is
+    for all: who asks for a station there is not heard. All such nodes at once, each of which lacks.
+    """
+    for here, device, _ in _devices(map(loss.snapshot.at, loss.way)):
+        known = but(where(here.fdb, index=device.index), remote=None)
+        told = {*column(where(known, mac=_EVERYBODY), "remote")}
+        ends = [*dict.fromkeys(column(not_among(but(known, mac=_EVERYBODY), remote=told), "end"))][:_NODES]
+        if device.master is None or not ends:
+            continue
+        named = f"{_EVERYBODY} dev {device.name}"
+        text = (
+            f"{device.name} of {here.name} has entries for stations of {', '.join(ends)}, where nobody gets"
+            " what is for all"
+        )
+        put = ("bridge", "fdb", "append", _EVERYBODY, "dev", device.name, "dst")
+        fix = tuple(Command.of(*put, end) for end in ends)
+        thing = Object("fdb-entry", named, f"{named} (missing)")
+        stop = lost("vxlan-fdb-missing", here.name, device, Stage.ENCAPSULATE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES, agreeing=len(ends))
 
 
 def _naming(loss: Loss, address: str) -> int:
