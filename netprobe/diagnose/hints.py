@@ -83,6 +83,16 @@ def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str 
     return None
 
 
+def link_local_on(router: Namespace, station: Link, here: Namespace, link: Link, dst: str) -> str | None:
+    """The link-local address of a router's interface on the segment of one of `here`'s, if it could take
+    packets for `dst`; of IPv4 as well (RFC 8950). None where that interface has a network.
+    """
+    if where(here.addresses_of(link, prefix.version(dst)), scope="global") or not leads(router, dst, here):
+        return None
+    own = column(where(router.addresses_of(station, 6), scope="link"), "address")
+    return min(own, key=lambda each: each not in here.gateways, default=None)
+
+
 def is_network_itself(own: InterfaceAddress) -> bool:
     """Whether an address is that of its own network: its neighbours take what is for it for a broadcast
     (fib_add_ifaddr).

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Command, Link, Namespace, Object, Snapshot, Stop
 from netprobe.model.command import words_of
-from netprobe.model.lookup import column, has, holding, sole, where
+from netprobe.model.lookup import column, has, holding, sole, those_not_in, where
 from netprobe.predict import prefix
 
 from .segment import proxy_key
@@ -98,7 +98,8 @@ def concerned(
 ) -> tuple[Link, ...]:
     """Those of some interfaces to which commands give a route or an address."""
     known = where(commands, blanks=())
-    given = [dict(pairwise(each.words)) for each in holding(known, words="add")]
+    said = (those_not_in(each.words, ("inet6",)) for each in holding(known, words="add"))
+    given = [*map(dict, map(pairwise, said))]
     return tuple(link for link in links if _is_given(namespace, link, given))
 
 

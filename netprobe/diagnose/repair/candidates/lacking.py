@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain as joined
 from itertools import islice, product
-from operator import attrgetter, methodcaller
+from operator import attrgetter
 
 from netprobe.diagnose.nat_rules import written
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Hop, NamedSet, Namespace, Object, Place, Stage, Statement, Stop, Table, Term
-from netprobe.model.lookup import among, but, column, first, has, indexed, not_among, sole, where
+from netprobe.model.lookup import among, but, first, has, not_among, sole, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import fixes
 
@@ -82,10 +82,8 @@ def _data(table: Table, named: NamedSet, key: str, known: dict[str, Term]) -> It
     """What a map could have for a key: the one chain to which nothing leads any more; what it has for one
     that is the same but for one of its parts; each of its marks.
     """
-    verbs = [verb for verb, _ in _led_to(known.values())]
-    mapped = {name for _, name in _led_to(joined.from_iterable(column(table.sets, "known")))}
-    led = {*mapped, *indexed(orphans.named, table.chains)}
-    lost = not_among(but(where(table.chains, hook=None), rules=()), name=led)
+    verbs = [verb for verb, _ in orphans.verdicts(known.values())]
+    lost = not_among(but(where(table.chains, hook=None), rules=()), name=orphans.called(table))
     parts = {*_bare(key).split(" . ")}
     near = [
         written(data) for other, data in known.items() if len(parts - {*other.split(" . ")}) == 1 < len(parts)
@@ -93,14 +91,6 @@ def _data(table: Table, named: NamedSet, key: str, known: dict[str, Term]) -> It
     marks = map(written, known.values() if named.data == "mark" else ())
     found = (*(f"{[*verbs, 'goto'][0]} {each.name}" for each in sole(lost)), *near, *marks)
     return dict.fromkeys(filter(_PLAIN.fullmatch, found))
-
-
-def _led_to(terms: Iterable[Term]) -> Iterator[tuple[str, str]]:
-    """How (jump, goto), and to which chain, each verdict in these leads."""
-    verdicts = where(joined.from_iterable(each.nodes for each in terms), kind="verdict")
-    for verb, _, name in map(methodcaller("partition", " "), column(verdicts, "text")):
-        if verb in ("jump", "goto"):
-            yield verb, name
 
 
 _MISSED = {"mark": (Stage.ROUTE, "rule-wrong-table")}

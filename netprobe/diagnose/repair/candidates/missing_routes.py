@@ -78,15 +78,17 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
     namespace = loss.snapshot[routed.namespace]
     for link in where(namespace.outward, up=True):
         for name, station in loss.others(namespace.name, link):
-            network = reached_by(loss.snapshot[name], station, routed.dst)
-            via = hints.gateway_on(loss.snapshot[name], namespace, link, routed.dst)
+            there = loss.snapshot[name]
+            network = reached_by(there, station, routed.dst)
+            via = hints.gateway_on(there, namespace, link, routed.dst)
+            via = via or hints.link_local_on(there, station, namespace, link, routed.dst)
             if network is not None and via is not None and via not in (routed.dst, routed.gateway):
                 hop = hints.Gateway(via, link)
                 stop = _missing_route(loss, routed, network, hop, name)
-                hidden = _is_hidden(loss, routed, (loss.snapshot[name], station))
+                hidden = _is_hidden(loss, routed, (there, station))
                 merit = Merit.ADDS if hidden else _merit_of_missing(loss, routed, stop.code)
                 siblings = len(_back_by(namespace, via, network)) if routed.leg is Leg.REPLY else 0
-                shown = not nat_rules.translates(loss.snapshot[name], prefix.version(routed.dst), station)
+                shown = not nat_rules.translates(there, prefix.version(routed.dst), station)
                 merit = Merit.RESTORES if siblings and merit is Merit.ADDS and shown else merit
                 yield from loss.repair(stop, merit, agreeing=siblings)
                 if stop.code == "reply-wrong-path" and network != routed.dst:

@@ -6,16 +6,16 @@ See: iptables(8), -j; nft(8), jump.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain as joined
 from itertools import islice, product
-from operator import attrgetter, ne
+from operator import attrgetter, methodcaller, ne
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Chain, Leg, Namespace, Object, Place, Rule, Statement, Stop, Table
+from netprobe.model import Chain, Leg, Namespace, Object, Place, Rule, Statement, Stop, Table, Term
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, column, has, indexed, not_among, sole, those_not_in, where
 from netprobe.model.pattern import pattern
@@ -47,7 +47,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _pairs(loss: Loss, table: Table) -> Iterator[tuple[Chain, Chain]]:
     """Chains that may have led to a lost one, with that one."""
-    lost, hook = _orphans(table), loss.stop.place.stage.value
+    lost, hook = orphans(table), loss.stop.place.stage.value
     living = those_not_in(table.chains, lost)
     leading = filter(_leads, among(living, hook=(None, hook)))
     # one lost rule orphans one chain: of several, nobody can tell for whom each was
@@ -82,11 +82,11 @@ _BETWEEN = pattern(r"[-_.]")
 
 def _of_nat(loss: Loss, namespace: Namespace, table: Table) -> Iterator[Repair]:
     """The same of chains that translate, in each chain at whose hook that is done."""
-    bases = among(where(table.chains, type="nat"), hook=_TRANSLATING)
+    bases = among(where(table.chains, type="nat"), hook=TRANSLATING)
     outs = map(loss.out, where(loss.asked(Leg.REQUEST), namespace=namespace.name))
     links = {"postrouting": next(filter(None, outs), None)}
-    for parent, chain in islice(product(bases, _orphans(table) if bases else ()), _MOST):
-        code, kinds = _TRANSLATING[parent.at]
+    for parent, chain in islice(product(bases, orphans(table) if bases else ()), _MOST):
+        code, kinds = TRANSLATING[parent.at]
         link = links.get(parent.at)
         if among(_steps(chain), kind=kinds):
             place = Place(namespace.name, name_of(link, "") or None, stage_of(parent.hook))
@@ -99,17 +99,32 @@ def _steps(chain: Chain) -> tuple[Statement, ...]:
 
 
 _DESTINATION, _SOURCE = ("dnat-missing", ("dnat", "redirect")), ("nat-missing", ("snat", "masquerade"))
-_TRANSLATING = {"prerouting": _DESTINATION, "output": _DESTINATION, "postrouting": _SOURCE}
+TRANSLATING = {"prerouting": _DESTINATION, "output": _DESTINATION, "postrouting": _SOURCE}
 _HOOKS = ("input", "forward", "output")
 
 
-def _orphans(table: Table) -> list[Chain]:
+def orphans(table: Table) -> list[Chain]:
     """The chains that somebody made and filled, and that no rule or map names."""
     own = but(where(table.chains, hook=None), rules=())
-    maps = where(table.sets, data="verdict")  # they may lead anywhere
-    if not own or maps or table.partial:
+    maps = where(table.sets, data="verdict")
+    # one of which nothing is known may lead anywhere
+    if not own or table.partial or not all(column(maps, "known")):
         return []
-    return [*not_among(own, name=indexed(named, table.chains))]
+    return [*not_among(own, name=called(table))]
+
+
+def called(table: Table) -> set[str]:
+    """The words of all rules, and the chains to which maps lead."""
+    mapped = verdicts(joined.from_iterable(column(table.sets, "known")))
+    return {*indexed(named, table.chains), *(name for _, name in mapped)}
+
+
+def verdicts(terms: Iterable[Term]) -> Iterator[tuple[str, str]]:
+    """How (jump, goto), and to which chain, each verdict in these leads."""
+    said = where(joined.from_iterable(each.nodes for each in terms), kind="verdict")
+    for verb, _, name in map(methodcaller("partition", " "), column(said, "text")):
+        if verb in ("jump", "goto"):
+            yield verb, name
 
 
 def named(chains: tuple[Chain, ...]) -> frozenset[str]:
