@@ -29,7 +29,12 @@ def reworded(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
     """The rule with one interface or network in the place of another; nothing where its tool cannot replace
     one.
     """
-    return _written(thing, rule, {old: new}, ("replace", "handle", "-R"))
+    return reworded_all(thing, rule, {old: new})
+
+
+def reworded_all(thing: Object, rule: Rule, new: dict[str, str]) -> fixes.Fix:
+    """The same with several words in the place of others; an empty one takes a word of iptables away."""
+    return _written(thing, rule, new, ("replace", "handle", "-R"))
 
 
 def put_beside(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
@@ -54,7 +59,7 @@ def _written(thing: Object, rule: Rule, new: dict[str, str], how: tuple[str, str
 
 
 def _with_words(chain: str, rule: Rule, new: dict[str, str]) -> list[str]:
-    return [new.get(word, word) for word in fixes.xt_words(chain, rule.text)]
+    return [*filter(None, (new.get(word, word) for word in fixes.xt_words(chain, rule.text)))]
 
 
 def appended(thing: Object, rule: Rule, new: dict[str, str]) -> fixes.Fix:

@@ -1,0 +1,69 @@
+"""Rules that would accept the packet but for one word, which is likely where the rule as it is written is for nothing that comes."""
+
+from __future__ import annotations
+
+import pytest
+from literal_rules import iptables
+from networks import edited, tutorial
+from test_mistyped import of_tcp
+from test_repair_whole import ask, chosen, said
+
+from netprobe.model import Ruleset, Snapshot, Socket
+
+STATES = "FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+
+
+def filtering(*lines: str) -> Ruleset:
+    return iptables("\n".join(("*filter", ":INPUT DROP [0:0]", ":FORWARD DROP [0:0]", *(f"-A {each}" for each in lines), "COMMIT", "")))
+
+
+def firewall(*lines: str) -> Snapshot:
+    return edited(tutorial(), "host", ruleset=filtering(*lines))
+
+
+OUT = "FORWARD -i br0 -o eth0 -j ACCEPT"  # put in front of all, where nothing is likely
+
+
+@pytest.mark.parametrize(
+    ("rules", "fix"),
+    [
+        # what is accepted behind would be accepted already
+        ((STATES, "FORWARD -o br0 -j ACCEPT", "FORWARD -d 10.0.0.0/16 -i eth0 -o br0 -j ACCEPT"), "-R FORWARD 2 -i br0 -j ACCEPT"),
+        ((STATES, "FORWARD -o br0 -j ACCEPT"), f"-I {OUT}"),
+        ((STATES, "FORWARD -i eth0 -j ACCEPT", "FORWARD -i eth0 -p tcp -j ACCEPT"), "-R FORWARD 2 -o eth0 -j ACCEPT"),
+        # that network is not behind that interface
+        ((STATES, "FORWARD -d 10.0.0.0/16 -o eth0 -j ACCEPT"), "-R FORWARD 2 -s 10.0.0.0/16 -o eth0 -j ACCEPT"),
+        ((STATES, "FORWARD -d 10.0.0.0/16 -j ACCEPT"), f"-I {OUT}"),
+        # answers that nothing else accepts
+        (("FORWARD -m conntrack --ctstate RELATED -j ACCEPT", OUT), "-R FORWARD 1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
+    ],
+)
+def test_a_side_or_a_state_is_another_than_was_meant(rules: tuple[str, ...], fix: str) -> None:
+    assert said(chosen(firewall(*rules), ask("red", "8.8.8.8"))) == [f"host: iptables {fix}"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "fix", "listening"),
+    [
+        ("FORWARD -p udp -m udp --dport 8000:8100 -j ACCEPT", "-R FORWARD 2 -p tcp -m tcp --dport 8000:8100 -j ACCEPT", ("tcp",)),
+        ("FORWARD -p udp -m udp --dport 8000:8100 -j ACCEPT", "-I FORWARD -i br0 -o eth0 -j ACCEPT", ("tcp", "udp")),
+        (
+            "FORWARD ! -d 8.8.8.8/32 -p tcp -m tcp --dport 8080 -j ACCEPT",
+            "-R FORWARD 2 -d 8.8.8.8/32 -p tcp -m tcp --dport 8080 -j ACCEPT",
+            ("tcp",),
+        ),
+        ("FORWARD ! -d 8.8.8.0/24 -p tcp -m tcp --dport 8080 -j ACCEPT", "-I FORWARD -i br0 -o eth0 -j ACCEPT", ("tcp",)),
+        ("FORWARD -p tcp -m tcp --sport 8080 -j ACCEPT", "-R FORWARD 2 -p tcp -m tcp --dport 8080 -j ACCEPT", ("tcp",)),
+    ],
+)
+def test_a_service_is_another_than_was_meant(rule: str, fix: str, listening: tuple[str, ...]) -> None:
+    states = {"tcp": "listen", "udp": "unconnected"}
+    network = edited(firewall(STATES, rule), "internet", sockets=tuple(Socket(each, "0.0.0.0", 8080, states[each]) for each in listening))
+    assert said(chosen(network, of_tcp("red", "8.8.8.8", 8080))) == [f"host: iptables {fix}"]
+
+
+@pytest.mark.parametrize("network", ["10.0.0.2/32", "10.0.0.2/31"])
+def test_what_comes_to_the_namespace_itself_is_for_one_of_its_addresses(network: str) -> None:
+    """Those of the stations that ask are no goals there."""
+    found = said(chosen(firewall(f"INPUT -d {network} -j ACCEPT"), ask("red", "10.0.0.1")))
+    assert found == [f"host: iptables -R INPUT 1 -s {network} -j ACCEPT"]
