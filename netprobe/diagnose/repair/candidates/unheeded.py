@@ -25,7 +25,7 @@ from netprobe.rules.naming import tool
 from .sets import REFUSED
 
 _ASKS = pattern(r"(?<!set-)(?<!x)mark (?:(?:& |and )\S+ )?(?:== |!= |! )?(0x[0-9a-f]+|[0-9]+)")
-_SETS = pattern(r"(?:--set-x?mark|mark set) (0x[0-9a-f]+|[0-9]+)")
+_SETS = pattern(r"(?:--set-x?mark|mark set(?: meta mark (?:[|]|or))?) (0x[0-9a-f]+|[0-9]+)")
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -41,6 +41,12 @@ def _given(loss: Loss) -> Iterator[str]:
     for passed in where(loss.prediction.rules, namespace=loss.here.name, leg=loss.prediction.leg):
         for rule in filter(None, map(partial(nat_rules.found, loss.here), passed.rules)):
             yield from _SETS.findall(rule.text)
+
+
+def marks_given(namespace: Namespace) -> set[int]:
+    """The marks that rules of a namespace give."""
+    texts = map(attrgetter("text"), chain.from_iterable(map(attrgetter("rules"), namespace.tables)))
+    return {*map(partial(int, base=0), chain.from_iterable(map(_SETS.findall, texts)))}
 
 
 def _looked_at(namespace: Namespace) -> set[int]:

@@ -1,0 +1,64 @@
+"""Policy rules with one thing in the place of another, and those that come too late."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from literal_rules import iptables
+from networks import edited, via
+from test_beside import chosen, lines
+from test_policy_siblings import by_table, sorted_rules
+
+from netprobe.model import PolicyRule
+
+MARKING = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i br0 -j MARK --set-xmark 0x1/0xff\nCOMMIT\n"
+
+
+def rule(priority: int = 300, table: int = 220, mask: int = 0, **fields: Any) -> PolicyRule:
+    return PolicyRule(priority, 4, table=table, mask=mask, **fields)
+
+
+@pytest.mark.parametrize(
+    ("rules", "old", "new"),
+    [
+        ((rule(32800, iif="br0"),), "32800 from all iif br0 lookup 220", "32765 from all iif br0 lookup 220"),
+        (
+            (rule(32800, iif="br0"), rule(100, iif="docker0")),
+            "32800 from all iif br0 lookup 220",
+            "101 from all iif br0 lookup 220",  # as the other one
+        ),
+        ((rule(mark=0x10, mask=0xFF),), "300 from all fwmark 0x10/0xff lookup 220", "300 from all fwmark 0x1/0xff lookup 220"),
+        ((rule(mark=0x2, mask=0x1),), "300 from all fwmark 0x2/0x1 lookup 220", "300 from all fwmark 0x1/0x1 lookup 220"),
+        (
+            (rule(mark=0x100, mask=0xF00), rule(400, 7, mark=0x2, mask=0xFF)),
+            "300 from all fwmark 0x100/0xf00 lookup 220",
+            "300 from all fwmark 0x1/0xff lookup 220",
+        ),
+        (
+            (rule(300, 7, iif="br0"), rule(301, 7, iif="docker0"), rule(302, src="203.0.113.9/32")),
+            "300 from all iif br0 lookup 7",
+            "300 from all iif br0 lookup 220",
+        ),
+        (
+            (rule(src="10.0.0.0/24", iif="docker0"),),
+            "300 from 10.0.0.0/24 iif docker0 lookup 220",
+            "300 from 10.0.0.0/24 iif br0 lookup 220",
+        ),
+    ],
+)
+def test_a_rule_is_made_as_it_was_meant(rules: tuple[PolicyRule, ...], old: str, new: str) -> None:
+    """Table 220 has the way out, 7 leads back, main refuses; what comes from red is marked with 1."""
+    network = by_table(*sorted_rules(*rules))
+    astray = via("0.0.0.0/0", "172.17.0.9", 3, table=7)
+    network = edited(network, "host", routes=(*network["host"].routes, astray), ruleset=iptables(MARKING))
+    cause = chosen(network, "red", "8.8.8.8")
+    assert lines(cause) == [f"ip rule del pref {old}", f"ip rule add pref {new}"]
+
+
+@pytest.mark.parametrize("also", [rule(400, 7, mark=0x1, mask=0xFF), rule(400, 7, mark=0x1, mask=0x1)])
+def test_a_mark_for_which_another_rule_asks_is_its_own(also: PolicyRule) -> None:
+    network = by_table(*sorted_rules(rule(mark=0x10, mask=0xFF), also))
+    astray = via("0.0.0.0/0", "172.17.0.9", 3, table=7)
+    network = edited(network, "host", routes=(*network["host"].routes, astray), ruleset=iptables(MARKING))
+    assert "ip rule del pref 300" not in " ".join(lines(chosen(network, "red", "8.8.8.8")))
