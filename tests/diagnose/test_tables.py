@@ -129,14 +129,16 @@ def here(address: str, index: int) -> tuple[Route, ...]:
 
 
 @pytest.mark.parametrize(
-    ("dst", "line"),
+    ("dst", "gateway", "line"),
     [
-        ("8.8.8.8", "ip -4 route replace default via inet6 fe80::1 dev eth0"),
-        ("2001:4860:4860::8888", "ip -6 route replace default via fe80::1 dev eth0 metric 1024"),
+        ("8.8.8.8", via("", "fe80::dead", 4), "ip -4 route replace default via inet6 fe80::1 dev eth0"),
+        ("2001:4860:4860::8888", via("", "fe80::dead", 4), "ip -6 route replace default via fe80::1 dev eth0 metric 1024"),
+        ("8.8.8.8", via("", "fe80::1", 3), "ip -4 route replace default via inet6 fe80::1 dev eth0"),
+        ("8.8.8.8", via("", "fe80::1", 3, nhid=7), "ip -6 nexthop replace id 7 via fe80::1 dev eth0"),
     ],
 )
-def test_a_link_local_gateway_that_is_nobody_s_is_the_router_s_own(dst: str, line: str) -> None:
-    """The router's interface was made anew; a route of IPv4 may have a gateway of IPv6 as well (RFC 8950)."""
+def test_a_link_local_gateway_that_is_nobody_s_is_the_router_s_own(dst: str, gateway: Route, line: str) -> None:
+    """The router's interface was made anew, or the route is by another one; one of IPv4 may have a gateway of IPv6 as well (RFC 8950)."""
     snapshot, six = tutorial(), ":" in dst
     host, world = snapshot["host"], snapshot["internet"]
     whole = "::/0" if six else "0.0.0.0/0"
@@ -150,7 +152,7 @@ def test_a_link_local_gateway_that_is_nobody_s_is_the_router_s_own(dst: str, lin
     far = (*local("fe80::1", "fd00:203::1", dst), kernel("fe80::/64", 2), kernel("fd00:203::/64", 2))
     routes = tuple(each for each in host.routes if not each.is_default)
     snapshot = edited(
-        snapshot, "host", addresses=(*host.addresses, *own), routes=(*routes, *near, via(whole, "fe80::dead", 4, metric=1024 * six))
+        snapshot, "host", addresses=(*host.addresses, *own), routes=(*routes, *near, replace(gateway, dst=whole, metric=1024 * six))
     )
     snapshot = edited(snapshot, "internet", addresses=(*world.addresses, *theirs), routes=(*world.routes, *far))
     cause = chosen(snapshot, "host", dst)

@@ -81,7 +81,8 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
             there = loss.snapshot[name]
             network = reached_by(there, station, routed.dst)
             via = hints.gateway_on(there, namespace, link, routed.dst)
-            via = via or hints.link_local_on(there, station, namespace, link, routed.dst)
+            if via is None and not is_meant(routed.decision.route):
+                via = hints.link_local_on(there, station, namespace, link, routed.dst)
             if network is not None and via is not None and via not in (routed.dst, routed.gateway):
                 hop = hints.Gateway(via, link)
                 stop = _missing_route(loss, routed, network, hop, name)

@@ -374,10 +374,9 @@ def mistaken(namespace: Namespace, routed: Routed, route: Route, hop: hints.Gate
     table = fib.table_words(route.table)
     metric = ("metric", str(route.metric)) if route.metric and route.protocol != "kernel" else ()
     way = ("via", hop.via, "dev", hop.link.name)
-    words = ("route", "replace", route.target, *way, *table, *metric, *hop.flags)
+    fix = (fixes.ip(route.dst, "route", "replace", route.target, *way, *table, *metric, *hop.flags),)
     if route.nhid is not None:
-        words = ("nexthop", "replace", "id", str(route.nhid), *way, *hop.flags)
-    fix = (fixes.ip(route.dst, *words),)
+        fix = (fixes.ip(hop.via, "nexthop", "replace", "id", str(route.nhid), *way, *hop.flags),)
     thing = Object("route", named, named)
     return lost("route-wrong-nexthop", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
 
