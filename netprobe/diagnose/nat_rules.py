@@ -1,6 +1,4 @@
-"""Rules of address translation, as a loss looks at them: which there are, whom they are for, how one gets
-another target. Pure.
-"""
+"""Rules of address translation: which there are, whom they are for, how one gets another target. Pure."""
 
 from __future__ import annotations
 

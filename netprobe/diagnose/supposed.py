@@ -14,7 +14,7 @@ from netprobe.predict import prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import Unread
 from netprobe.predict.fixes import GATEWAY, INTERFACE
-from netprobe.predict.view import Lacking
+from netprobe.predict.view import Ground, Lacking
 
 from .repair.segment import own_addresses, stations, unfiltered, usual_length
 
@@ -64,7 +64,8 @@ def _routers(
 
 def _beside(snapshot: Snapshot, here: Namespace, links: tuple[Link, ...]) -> Iterator[tuple[Namespace, Link]]:
     """The other stations of the segments of some interfaces."""
+    ground = Ground(unfiltered(snapshot), ask=False)
     for link in links:
-        for name, end in stations(unfiltered(snapshot), here.name, link):
+        for name, end in stations(ground, here.name, link):
             if name != here.name:
                 yield snapshot[name], end
