@@ -243,6 +243,26 @@ def test_who_has_heard_a_router_is_to_hear_it_again() -> None:
     assert (cause.code, lines(cause)) == ("ra-not-accepted", [f"sysctl -w {key}.accept_ra=2"])
 
 
+@pytest.mark.parametrize(
+    ("protocol", "says"),
+    [
+        ("boot", "ip -6 route add default via fd00:17::1 dev eth0"),
+        ("ra", "sysctl -w net.ipv6.conf.eth0.accept_ra=2"),
+    ],
+)
+def test_where_a_station_beside_was_given_its_default_route_no_router_announces_itself(protocol: str, says: str) -> None:
+    snapshot, key = with_ipv6(), "net.ipv6.conf.eth0"
+    deaf = {f"{key}.accept_ra": "1", f"{key}.forwarding": "1", "net.ipv6.conf.all.forwarding": "1"}
+    for name in ("c1", "c2"):
+        there, own = snapshot[name], f"fd00:17::{name}"
+        routes = (*there.routes, kernel("fd00:17::/64", 2), *via_loopback(own, 128))
+        addresses = (*there.addresses, InterfaceAddress(2, own, 64))
+        snapshot = edited(snapshot, name, addresses=addresses, routes=routes, sysctls={**there.sysctls, **deaf})
+    led = via("::/0", "fd00:17::1", 2, protocol=protocol)
+    snapshot = edited(snapshot, "c2", routes=(*snapshot["c2"].routes, led))
+    assert says in lines(chosen(snapshot, "c1", "2001:db8::8"))
+
+
 def with_ipv6() -> Snapshot:
     """The host is a router of IPv6 beside c1, and has 2001:db8::8 itself."""
     host = tutorial()["host"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from predict.networks import edited, probe, tutorial
 from test_repair_whole import after, ask, chosen, said
 
+from netprobe.diagnose.repair import routers
 from netprobe.diagnose.repair.candidates import siblings
 from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.model import Nexthop, Protocol, Route, Ruleset, Snapshot
@@ -101,3 +103,15 @@ def test_an_address_of_a_network_stays_where_its_stations_are() -> None:
     loss = Loss.of(edited(snapshot, "host", sysctls=sysctls), lost, lost.stop)
     [given] = [each for each in siblings.candidates(loss) if "10.88.0.1" in each.stop.text]
     assert given.merit is Merit.GOES_AROUND
+
+
+def test_a_router_that_sends_it_on_by_another_one_beside_stands_behind_that_one() -> None:
+    """It would tell who asks to go there at once (ip_rt_send_redirect)."""
+    network = edited(tutorial(), "c1", routes=tutorial()["c1"].routes[:-1])
+    network = edited(network, "c2", sysctls={"net.ipv4.ip_forward": "1"})
+    network = replace(network, namespaces={"c2": network["c2"], **network.namespaces})  # it is met first
+    lost = predict(network, ask("c1", "10.0.0.2"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    found = routers.routers_for(Loss.of(network, lost, lost.stop), "c1", "10.0.0.2")
+    assert next(found).via == "172.17.0.1"

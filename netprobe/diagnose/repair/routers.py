@@ -33,6 +33,7 @@ def router_for(loss: Loss, name: str, wanted: str) -> hints.Gateway | None:
 def routers_for(loss: Loss, name: str, wanted: str) -> Iterator[hints.Gateway]:
     """The routers beside a namespace that know the way to `wanted`, else the one that others there use, or
     the only one: it may lack the way for a reason of its own; else the one that somebody wrote a route to.
+    One that sends that on by another one of the same network stands behind that one.
     """
     here = loss.snapshot.at(name)
     links = but(where(here.links, up=True), kind="loopback")
@@ -40,7 +41,21 @@ def routers_for(loss: Loss, name: str, wanted: str) -> Iterator[hints.Gateway]:
     knowing = chain(hints.gateways(loss.snapshot, name, wanted), filter(None, near))
     first = next(knowing, None) or _usual(loss, here, links, wanted)
     first = first or next(_written(here, links, wanted), None)
-    yield from filter(None, (first, *islice(knowing, _MOST)))
+    for found in filter(None, (first, *islice(knowing, _MOST))):
+        yield from _next_on_segment(loss, name, found, wanted)
+        yield found
+
+
+def _next_on_segment(loss: Loss, name: str, found: hints.Gateway, wanted: str) -> Iterator[hints.Gateway]:
+    """The router on the same network by which a router itself sends what is for `wanted`: it would tell who
+    asks to go there at once (ip_rt_send_redirect).
+    """
+    own = own_addresses(loss.snapshot.at(name), found.link, prefix.version(wanted))
+    for router in map(loss.snapshot.at, loss.bearers(found.via)):
+        via = fib.lookup(router, RouteQuery(None, wanted)).via
+        others = those_not_in(loss.bearers(via), (name, router.name))
+        if via is not None and others and prefix.within(map(prefix.network_of, own), via):
+            yield hints.Gateway(via, found.link)
 
 
 def network_behind(namespace: Namespace, source: str) -> str:

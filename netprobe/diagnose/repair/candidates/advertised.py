@@ -1,5 +1,5 @@
 """A host that has heard a router's advertisement before, and heeds none any more: its default route comes
-with the next one. Pure.
+with the next one; where those beside it have one that somebody wrote, it lacks that. Pure.
 
 See: ip-sysctl (kernel documentation), accept_ra; net/ipv6/ndisc.c (ndisc_router_discovery).
 """
@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import routers_for
-from netprobe.model.lookup import holding, where
+from netprobe.model import Link
+from netprobe.model.lookup import but, holding, where
 from netprobe.predict import fixes, prefix
+from netprobe.predict.routing import without_route
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -26,3 +30,15 @@ def candidates(loss: Loss) -> Iterator[Repair]:
                 prefix.WHOLE[6], "route", "add", "default", "via", router.via, "dev", link.name
             )
             yield from loss.repair(loss.stop, Merit.restoring(heard), trial=(announced,))
+            if writing := _writing(loss, link, router.via):
+                stop = replace(without_route(loss.here, loss.goal), commands=(announced,))
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=writing)
+
+
+def _writing(loss: Loss, link: Link, via: str) -> int:
+    """How many of those beside an interface were given a default route by a router, which announced none."""
+    known = [
+        holding(where(loss.snapshot[name].routes, is_default=True, version=6), gateways=via)
+        for name, _ in loss.others(loss.here.name, link)
+    ]
+    return sum(bool(but(each, protocol="ra")) for each in known)
