@@ -86,6 +86,15 @@ def test_the_rules_of_a_far_end_know_the_port_of_a_tunnel(words: str, code: str)
     assert (found.stop.code, found.stop.place.namespace) == (code, "node1")
 
 
+def test_what_a_tunnel_is_sent_is_let_in_by_the_port_that_was_meant() -> None:
+    """8427 for 8472, which nothing listens on but the tunnel."""
+    lines = ("-m conntrack --ctstate ESTABLISHED", "-i flannel.1", "-s 192.168.50.1/32 -p udp -m udp --dport 8427")
+    allowed = "\n".join(f"-A INPUT {line} -j ACCEPT" for line in lines)
+    rules = iptables(f"*filter\n:INPUT DROP [0:0]\n{allowed}\nCOMMIT\n")
+    found = chosen(edited(healthy("forwarding-entry-missing"), "node2", ruleset=rules), ask("pod1", "10.244.2.2"))
+    assert said(found) == ["node2: iptables -R INPUT 3 -s 192.168.50.1/32 -p udp -m udp --dport 8472 -j ACCEPT"]
+
+
 def without_ipv6(snapshot: Snapshot, name: str, interface: str) -> Snapshot:
     """What an interface had of IPv6 is gone."""
     there, [link] = snapshot[name], [each for each in snapshot[name].links if each.name == interface]

@@ -9,6 +9,8 @@ from test_mistyped import of_tcp
 from test_repair_whole import ask, chosen, said
 
 from netprobe.model import Ruleset, Snapshot, Socket
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
 
 STATES = "FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
 
@@ -67,3 +69,19 @@ def test_what_comes_to_the_namespace_itself_is_for_one_of_its_addresses(network:
     """Those of the stations that ask are no goals there."""
     found = said(chosen(firewall(f"INPUT -d {network} -j ACCEPT"), ask("red", "10.0.0.1")))
     assert found == [f"host: iptables -R INPUT 1 -s {network} -j ACCEPT"]
+
+
+@pytest.mark.parametrize(
+    ("spared", "fix"),
+    [
+        ("eth0", "-t nat -R POSTROUTING 1 -s 172.17.0.0/16 -o eth0 -j MASQUERADE"),
+        ("docker0", None),  # what stays there
+    ],
+)
+def test_a_translation_spares_no_interface_but_that_of_its_senders(spared: str, fix: str | None) -> None:
+    rule = f"-A POSTROUTING -s 172.17.0.0/16 ! -o {spared} -j MASQUERADE"
+    network = edited(tutorial(), "host", ruleset=iptables(f"*nat\n:POSTROUTING ACCEPT [0:0]\n{rule}\nCOMMIT\n"))
+    found = predict(network, ask("c1", "8.8.8.8"), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.passes is (fix is None)
+    assert fix is None or said(chosen(network, ask("c1", "8.8.8.8"))) == [f"host: iptables {fix}"]

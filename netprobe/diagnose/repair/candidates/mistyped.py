@@ -19,7 +19,7 @@ from netprobe.diagnose import dnat_rules, nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import slips
-from netprobe.model import Flow, Place, Stage, Stop
+from netprobe.model import Flow, Place, Protocol, Stage, Stop
 from netprobe.model.lookup import column, has, where
 from netprobe.rules.naming import PORT_KEYS
 
@@ -41,15 +41,22 @@ _BESIDE = 10  # numbers from there on are taken where that one is not free
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each such rule, with the port of the packet."""
     refused = loss.stop.code in REFUSED
-    for hop in where(came(loss), namespace=loss.here.name)[-1:] if refused else ():
+    for flow in _refused(loss) if refused else ():
         accepting = nat_rules.of_kind(loss.here.tables, "accept")
-        yield from _with_its_port(loss, loss.stop, hop.flow, accepting)
+        yield from _with_its_port(loss, loss.stop, flow, accepting)
     for namespace, flow in asked(loss) if loss.stop.code == "port-closed" else ():
         sent = namespace.name == loss.probe.source.namespace
         stage = Stage.OUTPUT if sent else Stage.PREROUTING
         stop = Stop("dnat-missing", Place(namespace.name, None, stage), "")
         rules = nat_rules.rules_of_nat(namespace, _HOOKS[stage], flow.dst, *dnat_rules.PUBLISHING)
         yield from _with_its_port(loss, stop, flow, rules)
+
+
+def _refused(loss: Loss) -> Iterator[Flow]:
+    """The packet as it was refused, and what a tunnel's other end sends to a namespace that refuses it."""
+    yield from column(where(came(loss), namespace=loss.here.name)[-1:], "flow")
+    for _, vxlan in loss.here.vxlans if loss.stop.place.stage is Stage.INPUT else ():
+        yield Flow("", vxlan.local or "", Protocol.UDP, dport=vxlan.port)
 
 
 def _with_its_port(loss: Loss, base: Stop, flow: Flow, rules: Iterable[NatRule]) -> Iterator[Repair]:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Flow, RouteQuery, Statement
+from netprobe.model import Flow, Leg, Place, RouteQuery, Stage, Statement, Stop
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, column, has, those_in, where
 from netprobe.predict import fib, prefix
@@ -80,17 +80,25 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         asked = (_Asked(loss, rule, routed, hop.flow) for rule in rules)
         found = ((each.rule, word) for each in asked for kind in _KINDS for word in kind(each))
         for rule, word in islice(found, _MOST):
-            yield from _reworded(loss, rule, word)
+            yield from _reworded(loss, loss.stop, rule, word)
+    for routed in where(loss.prediction.routed, leg=Leg.REQUEST):
+        stop = Stop("nat-wrong-match", Place(routed.namespace, None, Stage.POSTROUTING), "")
+        namespace = loss.snapshot[routed.namespace]
+        for rule in nat_rules.rules_of_nat(
+            namespace, "postrouting", routed.dst, "snat", "masquerade", "netmap"
+        ):
+            for word in _not_it(_Asked(loss, rule, routed, loss.probe.flow())):
+                yield from _reworded(loss, stop, rule, word) if word.likely else ()
 
 
-def _reworded(loss: Loss, rule: NatRule, word: _Word) -> Iterator[Repair]:
+def _reworded(loss: Loss, base: Stop, rule: NatRule, word: _Word) -> Iterator[Repair]:
     thing = rule.decision.object
     old = " ".join(those_in(word.new, rule.rule.text.split()))
-    text = f"{thing.id} of {loss.here.name} would accept the packet but for «{old}»: {loss.stop.text}"
+    does = "accept" if base is loss.stop else "translate"
+    text = f"{thing.id} of {base.place.namespace} would {does} the packet but for «{old}»: {loss.stop.text}"
     fix = rule_words.reworded_all(thing, rule.rule, word.new)
-    stop = replace(
-        loss.stop, text=text, object=thing, commands=fix, proof=(thing.text, loss.stop.text), advice=""
-    )
+    proof = (thing.text, loss.stop.text)
+    stop = replace(base, text=text, object=thing, commands=fix, proof=proof, advice="")
     yield from loss.repair(stop, Merit.restoring(word.likely), agreeing=int(word.likely))
 
 
@@ -168,18 +176,30 @@ def _ranges(ports: list[str]) -> Iterator[range]:
 
 def _not_it(asked: _Asked) -> Iterator[_Word]:
     """What the rule says no to, where it does so once: likely where that is one station, and a port is asked
-    for; or what the goals are behind that it names.
+    for; or an interface behind which the network that it names is not.
     """
-    refusing = [each for each in asked.rule.statements if each.op == "!="]
+    refusing = where(asked.rule.statements, op="!=")
     for each in refusing if len(refusing) == 1 else ():
-        yield _Word({"!=": "==", "!": ""}, _is_odd(asked, each))
+        yield _Word({"!=": "==", "!": ""}, _is_one(asked, each) or _is_elsewhere(asked, each))
 
 
-def _is_odd(asked: _Asked, test: Statement) -> bool:
-    single = nat_rules.is_prefix(test.value) and prefix.length(test.value) == prefix.bits(
-        test.value.partition("/")[0]
-    )
+def _is_one(asked: _Asked, test: Statement) -> bool:
+    single = nat_rules.is_prefix(test.value) and _is_host(test.value)
     return single and bool(asked.values(*PORT_KEYS))
+
+
+def _is_host(network: str) -> bool:
+    return prefix.length(network) == prefix.bits(network.partition("/")[0])
+
+
+def _is_elsewhere(asked: _Asked, test: Statement) -> bool:
+    """Whether a rule for senders spares another interface than the one that they are behind: who leaves those
+    of a network out that stay in it spares its own.
+    """
+    networks = nat_rules.networks(asked.rule.statements, *_FROM)
+    here = asked.loss.snapshot[asked.routed.namespace]
+    led = [here.link_of(fib.lookup(here, RouteQuery(None, each.partition("/")[0])).leg) for each in networks]
+    return test.key in _OUT and bool(led) and test.value not in map(name_of, led)
 
 
 def _no_answers(asked: _Asked) -> Iterator[_Word]:
