@@ -7,14 +7,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from netprobe.model import Rule, Statement, Term
+from netprobe.model import Rule, Statement
 from netprobe.model.lookup import indexed
 
 from .packet import HookPacket
 
 LONG = 256  # rules; of a shorter chain all are looked at
 
-_FOR_ONE = ("match", "==", Term("key", "ip daddr"))
+_FOR_ONE = {"ip daddr": ("32", "."), "ip6 daddr": ("128", ":")}  # how long one is, and what is in it
 _ByDestination = tuple[list[int], dict[str, list[int]]]
 
 
@@ -44,9 +44,13 @@ def _by_destination(rules: tuple[Rule, ...]) -> _ByDestination:
 
 
 def _destination(rule: Rule) -> str | None:
-    """The one IPv4 address that the first test of a rule wants for the destination, as it is written."""
+    """The one address that the first test of a rule wants for the destination, as it is written. Of IPv6's,
+    those that end like one of IPv4 have two spellings, and are none.
+    """
     first = rule.statements[0] if rule.statements else Statement("")
-    if (first.kind, first.op, first.left) != _FOR_ONE or first.right is None or first.right.kind != "value":
+    if (first.kind, first.op) != ("match", "==") or first.right is None or first.right.kind != "value":
         return None
+    whole, sign = _FOR_ONE.get(first.key, ("", "\0"))
     address, _, length = first.right.text.partition("/")
-    return address if length in ("", "32") and address.count(".") == 3 else None
+    is_plain = sign in address and ("." in address) == (sign == ".")
+    return address if is_plain and length in ("", whole) else None

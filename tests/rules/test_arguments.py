@@ -237,10 +237,13 @@ def test_no_order_of_words_breaks_the_reader(words: list[str]) -> None:
 @pytest.mark.parametrize("ports", ["", "-m tcp --dport 80 ", "-m udp --dport 53:60 ", "-m sctp --dport 9 "])
 @pytest.mark.parametrize("comment", ["", '-m comment --comment "a: b -j DROP" ', "-m comment --comment a/b:c ", '-m comment --comment "" '])
 @pytest.mark.parametrize("protocol", ["", "-p tcp ", "-p all "])
-def test_a_rule_like_thousands_of_others_means_what_its_arguments_mean(protocol: str, comment: str, ports: str, target: str) -> None:
-    arguments = f"-d 10.96.0.1/32 {protocol}{comment}{ports}-j {target}"
-    assert read_arguments(arguments, "ip", {"KUBE-SVC-A"}) == read_each(arguments, "ip", {"KUBE-SVC-A"})
-    [first, second] = read_chain(f"-N X\n-A X {arguments}\n-A X {arguments}\n", "X", "ip").rules
-    statements, comment = read_each(arguments, "ip", {"KUBE-SVC-A", "NOTHING"})
+@pytest.mark.parametrize(("destination", "family"), [("10.96.0.1/32", "ip"), ("10.96.0.0/255.255.0.1", "ip"), ("fd00:10::a/128", "ip6")])
+def test_a_rule_like_thousands_of_others_means_what_its_arguments_mean(
+    destination: str, family: str, protocol: str, comment: str, ports: str, target: str
+) -> None:
+    arguments = f"-d {destination} {protocol}{comment}{ports}-j {target}"
+    assert read_arguments(arguments, family, {"KUBE-SVC-A"}) == read_each(arguments, family, {"KUBE-SVC-A"})
+    [first, second] = read_chain(f"-N X\n-A X {arguments}\n-A X {arguments}\n", "X", family).rules
+    statements, comment = read_each(arguments, family, {"KUBE-SVC-A", "NOTHING"})
     assert (first.number, first.text, [*first.statements], first.comment) == (1, f"-A X {arguments}", statements, comment)
     assert second == replace(first, number=2)

@@ -127,3 +127,22 @@ def test_of_very_many_rules_of_the_old_engine_the_base_chains_are_read(monkeypat
     query = ChainQuery("iptables-legacy", "ip", "nat", "WEB")
     packet = replace(forwarded(WEB), state=None)
     assert traverse(Ruleset(tables=tuple(partial)), "ip", "prerouting", packet).needs == (query,)
+
+
+def test_rules_for_other_destinations_of_ipv6_are_passed_over_as_well() -> None:
+    lines = [f"-A FORWARD -d fd00::{n:x}/128 -p tcp -j ACCEPT" for n in range(1, LONG + 1)]
+    lines[5:5] = [
+        "-A FORWARD -d ::ffff:10.0.0.1/128 -j ACCEPT",
+        "-A FORWARD -d fd00::/64 -j ACCEPT",
+        "-A FORWARD ! -d fd00::9/128 -j ACCEPT",
+    ]
+    [table] = iptables("\n".join(lines), family="ip6").tables
+    chain = table.chain("FORWARD")
+    assert chain is not None
+    for dst, own in (("fd00::1", [0, 5, 6, 7]), ("fd00::100", [5, 6, 7, LONG + 2]), ("::ffff:a00:1", [5, 6, 7])):
+        packet = forwarded(Flow("fd00:1::2", dst, Protocol.TCP, sport=4000, dport=80, ttl=63, length=60))
+        looked_at, at = [], 0
+        while (at := following(chain.rules, at, packet)) < len(chain.rules):
+            looked_at.append(at)
+            at += 1
+        assert looked_at == own

@@ -141,7 +141,7 @@ def read_arguments(
 
 # A rule for one destination, as kube-proxy writes ten thousand of, alike but for address, comment and target.
 _ONE = (
-    r"-d ([\d.]+/32) ((?:-p \w+ )?)"
+    r"-d ([\da-f.:]+/\d+) ((?:-p \w+ )?)"
     r"(?:-m comment --comment (?:\"([^\"\\]*)\"|([\w:./]+)) )?"
     r"((?:-m (?:tcp|udp|sctp) --dport [\d:]+ )?)-j ([\w-]+)"
 )
