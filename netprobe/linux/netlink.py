@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
 from importlib import import_module
@@ -50,6 +51,7 @@ BATCH = 64  # requests a send: their answers must fit the socket's receive buffe
 RECEIVE_BUFFER = 1 << 20
 PATIENCE_S = 5.0  # the kernel answers at once or never
 LARGEST = 64 << 20  # bytes of one dump: a million routes
+_ALL = sys.maxsize  # entries of a dump
 LONGEST = 1 << 16  # of a datagram: the kernel fills at most 32 KiB with entries of a dump
 SOL_NETLINK, GET_STRICT_CHK = 270, 12  # include/uapi/linux/netlink.h
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
@@ -139,32 +141,13 @@ class Netlink:
         """As `dump`, of a table that has no more than so many entries; None of a larger one, which is not
         heard to its end. Entries that do not count, by what follows the header, are left out.
         """
-        found = self._at_most(request, most, counts)
-        return None if found is None else [self._record_in_time(message) for message in found]
+        found = self._whole(request, 0, most, counts)
+        return None if len(found) > most else [self._read_in_time(message) for message in found]
 
     def bodies_at_most(self, request: Request, most: int) -> list[bytes] | None:
         """As `bodies`, of a table that has no more than so many entries; None of a larger one."""
-        found = self._at_most(request, most, bool)
-        return None if found is None else [_body(message) for message in found]
-
-    def _at_most(self, request: Request, most: int, counts: Callable[[bytes], bool]) -> list[_Message] | None:
-        enough = most + 1 if counts is bool else 0
-        for _ in range(DUMP_TRIES):
-            heard = (
-                each
-                for each in self._dumped(request, enough)
-                if each.kind == NLMSG_DONE or counts(_body(each))
-            )
-            messages = list(islice(heard, most + 2))
-            if messages[-1].kind != NLMSG_DONE:
-                self._socket.close()
-                self._socket = self._opened()
-                return None
-            if not any(message.flags & NLM_F_DUMP_INTR for message in messages):
-                break
-        else:
-            self.unsteady = True
-        return [message for message in messages if message.kind != NLMSG_DONE]
+        found = self._whole(request, _HEADER.size, most)
+        return None if len(found) > most else found
 
     def first(self, request: Request, most: int) -> list[Record]:
         """The first entries of a table, which may have more."""
@@ -177,9 +160,13 @@ class Netlink:
     def _first(self, request: Request, most: int) -> list[_Message]:
         messages = list(islice(self._dumped(request, most), most))
         if messages and messages[-1].kind != NLMSG_DONE:
-            self._socket.close()
-            self._socket = self._opened()
+            self._cut_short()
         return [message for message in messages if message.kind != NLMSG_DONE]
+
+    def _cut_short(self) -> None:
+        """Hear no more of a dump: the next question is asked by another socket."""
+        self._socket.close()
+        self._socket = self._opened()
 
     def _opened(self) -> NetlinkSocket:
         if (there := current()) is not None:
@@ -204,25 +191,31 @@ class Netlink:
         """
         return self._whole(request, _HEADER.size)
 
-    def _whole(self, request: Request, begin: int) -> list[bytes]:
-        """The entries of a table that held still while it was dumped, each from this byte on."""
+    def _whole(
+        self, request: Request, begin: int, most: int = _ALL, counts: Callable[[bytes], bool] = bool
+    ) -> list[bytes]:
+        """The entries that count of a table that held still while it was dumped, each from this byte on; one
+        more than `most`, or some more, where there are so many.
+        """
         for _ in range(DUMP_TRIES):
-            entries, is_torn = self._gathered(request, begin)
+            entries, is_torn = self._gathered(request, begin, most, counts)
             if not is_torn:
                 break
         else:
             self.unsteady = True
         return entries
 
-    def _gathered(self, request: Request, begin: int) -> tuple[list[bytes], bool]:
-        """The entries of a dump, each from this byte on, and whether the table changed meanwhile; as of
-        `_dumped`, in half the time.
+    def _gathered(
+        self, request: Request, begin: int, most: int, counts: Callable[[bytes], bool]
+    ) -> tuple[list[bytes], bool]:
+        """The entries of a dump, as far as `_whole` wants them, and whether the table changed meanwhile; as
+        of `_dumped`, in half the time.
         """
         if self._distant is not None:
-            self._distant.most = 0
+            self._distant.most = 0 if most == _ALL or counts is not bool else most + 1
         [sequence], size, flagged = self._send([request], NLM_F_DUMP), 0, 0
-        bodies: list[bytes] = []
-        add = bodies.append
+        entries: list[bytes] = []
+        add = entries.append
         for data in self._datagrams():
             for kind, flags, number, offset, end in _parted(data, self._answers):
                 if number != sequence:
@@ -230,14 +223,17 @@ class Netlink:
                 flagged |= flags
                 size += end - offset
                 if kind not in _ENDS:
-                    if size <= LARGEST:
+                    if size <= LARGEST and (counts is bool or counts(data[offset + _HEADER.size : end])):
                         add(data[offset + begin : end])
                     continue
                 _made((kind, flags, number, data, offset, end)).accepted()
                 if size > LARGEST:
                     raise _too_large()
-                return bodies, bool(flagged & NLM_F_DUMP_INTR)
-        return bodies, True  # never: datagrams come without end
+                return entries, bool(flagged & NLM_F_DUMP_INTR)
+            if len(entries) > most:
+                self._cut_short()
+                return entries, False
+        return entries, True  # never: datagrams come without end
 
     def _steady(self, request: Request) -> list[_Message]:
         """The entries of a table that held still while it was dumped."""

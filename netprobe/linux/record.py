@@ -353,8 +353,8 @@ class Chosen:
         if at >= end and heads:
             if len(self._shapes) >= _MOST_LAYOUTS:
                 self._shapes.clear()
-            split, of_heads = struct.Struct(layout).unpack_from, _those(heads)
-            chosen = _those([places.get(kind, -1) for kind in self._wanted])
+            split, of_heads = struct.Struct(layout).unpack_from, those(heads)
+            chosen = those([places.get(kind, -1) for kind in self._wanted])
             known = _Shape(split, of_heads, of_heads(split(body, self._at)), chosen)
             self._shapes.setdefault(end, []).append(known)
 
@@ -370,8 +370,8 @@ class _Shape(NamedTuple):
     chosen: Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
 
-def _those(places: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    """What takes those parts of a tuple."""
+def those(places: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """What takes the parts at these places out of a tuple, as a tuple also of one."""
     if len(places) == 1:
         return lambda parts: (parts[places[0]],)
     return itemgetter(*places)

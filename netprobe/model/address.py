@@ -10,4 +10,4 @@ def version(text: str) -> int:
 
 def bits(text: str) -> int:
     """The length of such an address: 32 or 128."""
-    return {4: 32, 6: 128}[version(text)]
+    return 128 if ":" in text else 32

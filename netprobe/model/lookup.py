@@ -4,6 +4,7 @@ search for a cause walks hundreds of times over the same tables.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from functools import lru_cache
 from operator import attrgetter, is_
@@ -57,9 +58,9 @@ def grouped(values: Iterable[_Value], key: Callable[[_Value], _Key]) -> dict[_Ke
 
 def gathered(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, tuple[_Value, ...]]:
     """What stands beside each key, in its order."""
-    found: dict[_Key, list[_Value]] = {}
+    found = defaultdict[_Key, list[_Value]](list)
     for key, value in pairs:
-        found.setdefault(key, []).append(value)
+        found[key].append(value)
     return {each: tuple(those) for each, those in found.items()}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 
 from netprobe.model import Namespace, PolicyRule, RouteQuery
-from netprobe.model.lookup import grouped, indexed
+from netprobe.model.lookup import gathered, grouped, indexed
 
 from . import prefix
 
@@ -67,14 +67,16 @@ def _by_source(rules: tuple[PolicyRule, ...]) -> dict[str | None, tuple[int, ...
     """The numbers of the rules by the one address that they select the packets of; None of those for any
     source or for many.
     """
-    return grouped(range(len(rules)), lambda number: _single_source(rules[number]))
+    return gathered((_single_source(rule), number) for number, rule in enumerate(rules))
 
 
 def _single_source(rule: PolicyRule) -> str | None:
-    address, _, length = (rule.src or "").partition("/")
-    if rule.inverted or length != ("128" if ":" in address else "32"):
+    src = rule.src
+    if src is None or rule.inverted:
         return None
-    return prefix.canonical(address)
+    if ":" in src:  # only of these there is more than one spelling
+        return prefix.canonical(src[:-4]) if src.endswith("/128") else None
+    return src[:-3] if src.endswith("/32") else None
 
 
 def matches(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> bool:

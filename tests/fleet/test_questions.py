@@ -84,6 +84,16 @@ def test_a_dump_that_was_cut_is_asked_for_again_whole() -> None:
     assert not netlink.unsteady
 
 
+def test_a_table_of_one_entry_more_than_is_wanted_is_a_larger_one() -> None:
+    questions, _ = asked(lambda _: [b"".join(rule(1, n) for n in range(5)), done(1)])
+    with at(DistantNamespace(questions, 9, (4, 77))), Netlink(ROUTE) as netlink:
+        for most, found in ((4, 0), (5, 5), (6, 5)):
+            assert len(netlink.at_most(Request(RTM_GETRULE), most) or ()) == found
+            assert len(netlink.bodies_at_most(Request(RTM_GETRULE), most) or ()) == found
+        for most, found in ((2, 0), (3, 3)):
+            assert len(netlink.at_most(Request(RTM_GETRULE), most, lambda body: body[-4] % 2 == 0) or ()) == found
+
+
 def test_work_is_repeated_until_all_its_questions_are_answered() -> None:
     questions, connection = asked(lambda request: request[1].encode())
     place = DistantNamespace(questions, 9, (4, 77))

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from netprobe.linux.alike import AlikeMessages
 from netprobe.linux.netlink import Record, address, attributes, text
 from netprobe.linux.record import Chosen
 from netprobe.linux.tables import counters, fib, links, policy, sysctl
@@ -68,8 +69,7 @@ RULES = st.builds(
 @given(st.lists(RULES, min_size=1, max_size=12))
 @settings(max_examples=300, deadline=None)
 def test_a_policy_rule_that_is_like_another_is_read_as_it_would_be_alone(bodies: list[bytes]) -> None:
-    alike = policy.AlikeRules()
-    assert [alike.read(each) for each in bodies] == [rule_of(each) for each in bodies]
+    assert [policy._read(each) for each in bodies] == [rule_of(each) for each in bodies]
 
 
 ROUTES = st.builds(
@@ -104,6 +104,28 @@ def test_attributes_taken_out_at_once_are_those_of_any_message(bodies: list[byte
     for body in [*bodies, *bodies]:
         found = attributes(bytes(at) + body, at)
         assert chosen.of(bytes(at) + body) == tuple(found.get(each) for each in (2, 5, 1, 9))
+
+
+@given(st.lists(WELL_FORMED | st.binary(max_size=40), max_size=30), st.sampled_from([0, 4]))
+@settings(max_examples=300, deadline=None)
+def test_what_messages_have_of_their_own_is_told_from_what_is_alike(bodies: list[bytes], at: int) -> None:
+    def rest(body: bytes) -> tuple[object, ...]:
+        found = attributes(body, at)
+        return body[:at], {kind: value for kind, value in found.items() if kind not in (2, 5, 1, 9)}
+
+    alike = AlikeMessages(rest, at, 2, 5, 1, 9)
+    for body in (bytes(at) + each for each in [*bodies, *bodies]):
+        own = attributes(body, at)
+        assert alike.of(body) == (rest(body), tuple(own.get(each) for each in (2, 5, 1, 9)))
+
+
+def test_what_is_alike_is_decoded_once() -> None:
+    decoded: list[bytes] = []
+    alike = AlikeMessages(lambda body: decoded.append(body) or len(decoded), 4, 2, 7)
+    bodies = [b"head" + attribute(1, b"same") + attribute(2, u32(n)) + attribute(3, b"\0") for n in range(9)]
+    assert [alike.of(body) for body in bodies] == [(1, (u32(n), None)) for n in range(9)]
+    assert alike.of(bodies[0].replace(b"head", b"tail")) == (2, (u32(0), None))
+    assert len(decoded) == 2
 
 
 def test_a_record() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from netprobe.linux.netlink import ROUTE, SOCK_DIAG, decoded
-from netprobe.linux.tables import fib, links, policy
+from netprobe.linux.tables import fib, links, neighbours, policy
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -57,3 +57,11 @@ def test_what_cannot_be_is_an_error_as_of_the_kernel(read: Callable[[bytes], obj
     with pytest.raises(OSError, match="an attribute of a message of the kernel") as raised:
         read(body)
     assert raised.value.errno == errno.EBADMSG
+
+
+def test_a_message_that_says_nothing_is_passed_over() -> None:
+    class Empty:
+        def bodies(self, _: object) -> list[bytes]:
+            return [b"", b""]
+
+    assert policy.read_rules(Empty()) == neighbours.read_neighbours(Empty()) == ()  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ from netprobe.model import (
 
 
 def neighbour_of(payload: bytes) -> Neighbour:
-    return neighbours.neighbour_of(record("neighbour", payload))
+    return neighbours.neighbour_of(payload)
 
 
 def fdb_entry_of(payload: bytes) -> FdbEntry:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain
 from struct import Struct
 
 from msgspec.structs import replace
 
 from netprobe.kernel.elsewhere import current
+from netprobe.linux.alike import AlikeMessages
 from netprobe.linux.attribute_values import prefix_length
 from netprobe.linux.netlink import ROUTE, Netlink, Record, Request, address, attributes, decoded, text
 from netprobe.linux.record import Chosen
@@ -42,7 +43,7 @@ _OF_A_BRIDGE = b"\x04\x00bridge"  # IFLA_INFO_SLAVE_KIND
 # made of, which are MTU, MASTER, PROTO_DOWN, XDP
 _OF_A_LINK = Chosen(_IFINFO.size, 1, 3, 5, 37, 48, 18, 26, 4, 10, 39, 43)
 _OF_A_PORT = Chosen(0, 1, 4, 5, 8, 9, 10, 27, 30, 32, 33, 39)  # of IFLA_BRPORT_*, what one is made of
-_OF_AN_ADDRESS = Chosen(_IFADDR.size, 1, 2, 4, 8)  # IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS
+IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS = 1, 2, 4, 6, 8
 
 IFA_F_SECONDARY, IFA_F_PERMANENT = 0x01, 0x80
 ADDRESS_FLAGS = {
@@ -310,10 +311,9 @@ def address_of(body: bytes) -> InterfaceAddress:
     """One address, from what follows the header of an RTM_NEWADDR message. By hand: a host may have
     thousands.
     """
-    remote, own, broadcast, more = _OF_AN_ADDRESS.of(body)
+    (index, length, scope, flags), (remote, own, broadcast, _) = _of_all_addresses.of(body)
     remote = remote or b""
     own = remote if own is None else own
-    index, length, scope, flags = _kept(body[: _IFADDR.size], more)
     written = address(own)
     return InterfaceAddress(
         index,
@@ -326,14 +326,20 @@ def address_of(body: bytes) -> InterfaceAddress:
     )
 
 
-@lru_cache(maxsize=256)
-def _kept(header: bytes, more: bytes | None) -> tuple[int, int, str, tuple[str, ...]]:
+def _alike_of(body: bytes) -> tuple[int, int, str, tuple[str, ...]]:
     """The ifindex, prefix length, scope and flags of an address, which are mostly the same for those of an
-    interface; `more` are all flags, as IFA_FLAGS.
+    interface.
     """
-    family, length, flags, scope, index = _IFADDR.unpack(header)
+    family, length, flags, scope, index = _IFADDR.unpack_from(body)
+    more = attributes(body, _IFADDR.size).get(IFA_FLAGS)
     flags = flags if more is None else int.from_bytes(more, sys.byteorder)
     return index, length, SCOPES.get(scope, str(scope)), _address_flags(family, flags)
+
+
+# the time of IFA_CACHEINFO is not asked for
+_of_all_addresses = AlikeMessages(
+    _alike_of, _IFADDR.size, IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_CACHEINFO
+)
 
 
 def _address_flags(family: int, flags: int) -> tuple[str, ...]:

@@ -10,13 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from struct import Struct, pack
 
-from netprobe.linux.netlink import Netlink, Record, Request, attributes
+from msgspec.structs import replace
+
+from netprobe.linux.alike import AlikeMessages
+from netprobe.linux.netlink import Netlink, Record, Request, address, attributes
 from netprobe.model import FdbEntry, FdbQuery, InterfaceAddress, Link, Neighbour
 
 from . import sysctl
 
 RTM_GETNEIGH, RTM_GETNEIGHTBL = 30, 66
 AF_UNSPEC, AF_INET, AF_BRIDGE, AF_INET6 = 0, 2, 7, 10
+_OF_IP = (bytes((AF_INET,)), bytes((AF_INET6,)))  # how their messages begin
 NTF_SELF, NTF_PROXY, NTF_STICKY, NTF_ROUTER = 0x02, 0x08, 0x40, 0x80
 STATES = {
     0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed",
@@ -25,6 +29,8 @@ STATES = {
 # VXLAN sets two at once: the first one counts, as for bridge(8)
 FDB_STATES = {0x80: "permanent", 0x40: "static", 0x04: "stale"}
 NUD_PERMANENT = 0x80
+_HEADER, _NEIGHBOUR = 12, Struct("=4xiHBx")  # struct ndmsg
+NDA_DST, NDA_LLADDR, NDA_CACHEINFO, NDA_PROBES = 1, 2, 3, 4
 _NDM_FLAGS, _MAC, _FILTER = (
     10,
     16,
@@ -46,22 +52,28 @@ def read_neighbours(netlink: Netlink) -> tuple[Neighbour, ...]:
     """ARP and ND entries of this namespace, then the addresses it answers for others (proxy entries)."""
     found = []
     for flags in (0, NTF_PROXY):
-        dumped = netlink.dump(Request(RTM_GETNEIGH, {"flags": flags}))
-        found += [neighbour_of(record) for record in dumped if record["family"] in (AF_INET, AF_INET6)]
+        bodies = netlink.bodies(Request(RTM_GETNEIGH, {"flags": flags}))
+        found += [neighbour_of(body) for body in bodies if body[:1] in _OF_IP]
     return tuple(found)
 
 
-def neighbour_of(record: Record) -> Neighbour:
-    """One neighbour from an RTM_NEWNEIGH message."""
-    mac = record.get("NDA_LLADDR")
-    return Neighbour(
-        index=record["ifindex"],
-        address=record.get("NDA_DST", ""),
-        mac=mac.hex(":") if mac else None,
-        state=STATES.get(record["state"], "none"),
-        proxy=bool(record["flags"] & NTF_PROXY),
-        router=bool(record["flags"] & NTF_ROUTER),
-    )
+def neighbour_of(body: bytes) -> Neighbour:
+    """One neighbour, from what follows the header of an RTM_NEWNEIGH message. By hand: a host may have
+    thousands.
+    """
+    known, (own, mac, *_) = _of_all.of(body)
+    return replace(known, address=address(own) if own is not None else "", mac=mac.hex(":") if mac else None)
+
+
+def _alike_of(body: bytes) -> Neighbour:
+    """What a neighbour has in common with others: all but its addresses."""
+    index, state, flags = _NEIGHBOUR.unpack_from(body)
+    word = STATES.get(state, "none")
+    return Neighbour(index, "", None, word, proxy=bool(flags & NTF_PROXY), router=bool(flags & NTF_ROUTER))
+
+
+# when an entry was used, and how often it was asked for, is not looked at
+_of_all = AlikeMessages(_alike_of, _HEADER, NDA_DST, NDA_LLADDR, NDA_CACHEINFO, NDA_PROBES)
 
 
 def read_fdb(netlink: Netlink, links: Iterable[Link]) -> tuple[tuple[FdbEntry, ...], bool]:

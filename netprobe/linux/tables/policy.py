@@ -12,14 +12,15 @@ from struct import Struct
 
 from msgspec.structs import replace
 
+from netprobe.linux.alike import AlikeMessages
 from netprobe.linux.attribute_values import prefix
 from netprobe.linux.netlink import Netlink, Request, address, attributes, text
-from netprobe.linux.record import Chosen
 from netprobe.linux.same import of_the_same
 from netprobe.model import PolicyRule
 
 RTM_GETRULE = 34
 AF_INET, AF_INET6 = 2, 10
+_OF_IP = (bytes((AF_INET,)), bytes((AF_INET6,)))  # how their messages begin
 
 _RULE = Struct("=BBBBB2xBI")  # struct fib_rule_hdr
 FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_GOTO, FRA_PRIORITY, FRA_FWMARK = 1, 2, 3, 4, 6, 10
@@ -27,9 +28,6 @@ FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_FWMASK, FRA_OIFNAME, FRA_L3MDEV, FRA_UID_
 FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE = 22, 23, 24
 FIB_RULE_INVERT = 0x2
 _DST_LEN, _SRC_LEN = 1, 2  # in a struct fib_rule_hdr
-_OF_A_RULE = Chosen(_RULE.size, FRA_PRIORITY, FRA_SRC, FRA_DST, FRA_IIFNAME, FRA_GOTO, FRA_FWMARK,
-                    FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_FWMASK, FRA_OIFNAME, FRA_L3MDEV, FRA_UID_RANGE,
-                    FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE)  # fmt: skip
 NO_SUPPRESSION = 0xFFFFFFFF  # -1 of FRA_SUPPRESS_PREFIXLEN
 
 ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
@@ -41,33 +39,19 @@ def read_rules(netlink: Netlink) -> tuple[PolicyRule, ...]:
 
 
 def _rules(bodies: Sequence[bytes]) -> tuple[PolicyRule, ...]:
-    alike = AlikeRules()
-    rules = [alike.read(body) for body in bodies if body[0] in (AF_INET, AF_INET6)]
+    rules = [_read(body) for body in bodies if body[:1] in _OF_IP]
     return tuple(sorted(rules, key=attrgetter("version", "priority")))
 
 
-class AlikeRules:
-    """Policy rules of which most are like another: those that differ in nothing but their place and whom they
-    are for are decoded once.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[object, ...], PolicyRule] = {}
-
-    def read(self, body: bytes) -> PolicyRule:
-        """The rule, of what follows the header of an RTM_NEWRULE message, as `rule_of` would."""
-        priority, src, dst, *others = _OF_A_RULE.of(body)
-        like = (body[: _RULE.size], src is None, dst is None, *others)
-        known = self._known.get(like)
-        if known is None:
-            known = self._known[like] = rule_of(body)
-            return known
-        return replace(
-            known,
-            priority=_number(priority),
-            src=None if src is None else prefix(address(src), body[_SRC_LEN]),
-            dst=None if dst is None else prefix(address(dst), body[_DST_LEN]),
-        )
+def _read(body: bytes) -> PolicyRule:
+    """As `rule_of`: those that differ in nothing but their place and whom they are for are decoded once."""
+    known, (priority, src, dst) = _of_all.of(body)
+    return replace(
+        known,
+        priority=_number(priority),
+        src=None if src is None else prefix(address(src), body[_SRC_LEN]),
+        dst=None if dst is None else prefix(address(dst), body[_DST_LEN]),
+    )
 
 
 def rule_of(body: bytes) -> PolicyRule:
@@ -100,6 +84,9 @@ def rule_of(body: bytes) -> PolicyRule:
         suppress_prefixlen=None if suppress == NO_SUPPRESSION else suppress,
         l3mdev=bool(_number(get(FRA_L3MDEV))),
     )
+
+
+_of_all = AlikeMessages(rule_of, _RULE.size, FRA_PRIORITY, FRA_SRC, FRA_DST)
 
 
 def _number(value: bytes | None, default: int = 0) -> int:
