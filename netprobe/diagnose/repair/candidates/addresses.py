@@ -45,7 +45,7 @@ from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
 from . import doubled
-from .bridge_gone import SEVERAL, seekers, supposed_length
+from .bridge_gone import SEVERAL, is_gateway_beside, seekers, supposed_length
 from .stop import asks_others, target
 
 
@@ -57,6 +57,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for routed in loss.asked(Leg.REPLY):
         yield from _not_covering(loss, routed)
     yield from _wanted(loss)
+    yield from _strayed(loss)
     yield from _remembered(loss)
     yield from doubled.captured(loss)
     yield from doubled.at_the_source(loss)
@@ -256,7 +257,8 @@ def _bare(
     """
     meant, free = None, free_address(others)
     if link.kind == "bridge":
-        meant, free = loss.probe.destination.address, None
+        known = is_gateway_beside(loss, namespace.name, link, loss.goal)
+        meant, free = None if known else loss.goal, None
     text = f"{link.name} in {namespace.name} has no IPv{version} address"
     asked = loss.goal if asks_others(loss, namespace.name) else None
     others_are = namespace.gateways  # it sends to those
@@ -331,10 +333,20 @@ def _wanted(loss: Loss) -> Iterator[Repair]:
         namespace = loss.snapshot[name]
         own = own_addresses(namespace, link, prefix.version(address))
         holding = prefix.neighbours_of(address, own)
-        if not own and link.kind == "bridge" and address != loss.probe.destination.address:
+        whose = address != loss.goal or is_gateway_beside(loss, name, link, address)
+        if not own and link.kind == "bridge" and whose:
             yield from _of_a_bridge(loss, namespace, link, address)
         if holding:
             yield from _by_its_network(loss, name, link, address, holding)
+
+
+def _strayed(loss: Loss) -> Iterator[Repair]:
+    """The goal on a bridge without an address behind which it is a gateway, wherever the packet went."""
+    for name in loss.way if loss.goal not in loss.owned else ():
+        for link in where(loss.snapshot[name].links, kind="bridge", up=True):
+            bare = not own_addresses(loss.snapshot[name], link, loss.version)
+            if bare and is_gateway_beside(loss, name, link, loss.goal):
+                yield from _of_a_bridge(loss, loss.snapshot[name], link, loss.goal)
 
 
 def _by_its_network(

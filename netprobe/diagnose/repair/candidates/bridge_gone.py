@@ -20,7 +20,7 @@ from netprobe.diagnose.repair.segment import (
     usual_length,
 )
 from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.model.lookup import among, column, not_among, sole, those_in, where
+from netprobe.model.lookup import among, column, has, not_among, sole, those_in, where
 from netprobe.predict import prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.prefix import version
@@ -64,6 +64,16 @@ def seekers(loss: Loss, name: str, address: str) -> dict[Link, Station]:
     """The idle ends of a namespace behind which somebody looks for a gateway, with who does."""
     found = loss.idle_ends(name).items()
     return {link: far for link, far in found if address in _gateways(loss, {link: far}, version(address))}
+
+
+def is_gateway_beside(loss: Loss, name: str, link: Link, address: str) -> bool:
+    """Whether a station beside an interface sends to an address there: it is a router's, whoever asks."""
+    ends = loss.others(name, link)
+    ways = ((loss.snapshot[there].routes, station.index) for there, station in ends)
+    return any(
+        has(chain.from_iterable(column(routes, "nexthops")), index=index, via=address)
+        for routes, index in ways
+    )
 
 
 def _gateways(loss: Loss, ends: dict[Link, Station], of: int) -> Iterator[str]:
