@@ -122,6 +122,14 @@ def test_who_asks_for_an_address_of_its_own_is_given_nothing_by_what_is_switched
     assert second == ["host: ip link set dev veth9b03c7e up"]
 
 
+def test_another_one_who_has_the_address_is_a_detour_though_nobody_has_the_gateway() -> None:
+    """It was the one at the other end of the cable, which is off as well."""
+    both = ("r1: ip address add 192.0.2.99/32 dev lo", "r2: ip address add 192.0.2.99/32 dev lo")
+    ways = ("pc: ip route add 192.0.2.99/32 via 10.1.1.1 metric 5", "pc: ip route add 192.0.2.99/32 via 10.1.2.1 metric 10")
+    network = after(square(), *both, *ways, "r1: ip link set dev lan down", "r1: ip address del 10.1.1.1/24 dev lan")
+    assert named(network, "pc", "192.0.2.99") == [["r1: ip link set dev lan up"], ["r1: ip address add 10.1.1.1/24 dev lan"]]
+
+
 def test_a_chain_that_translates_sources_and_has_no_rule() -> None:
     chains = (Chain("post", hook="postrouting", type="nat"), Chain("out", hook="postrouting", type="filter"))
     network = edited(offices(), "r1", ruleset=Ruleset(tables=(Table("nft", "ip", "lab", chains), Table("nft", "ip6", "lab", chains))))

@@ -165,9 +165,17 @@ def _is_another_s(loss: Loss, found: Tried) -> bool:
     bearers = {*loss.bearers(loss.goal)}
     asked = loss.asked(Leg.REQUEST)
     sent = (*asked[-1:], *filter(_is_for_one, asked))
-    led = {name for each in sent for name in loss.bearers(each.gateway)} & bearers
+    led = {name for each in sent for name in loss.bearers(each.gateway) or _beyond(loss, each)} & bearers
     ends = {*column(found.outcome.request.hops[-1:], "namespace")} & bearers
     return bool(led and ends) and led.isdisjoint(ends)
+
+
+def _beyond(loss: Loss, routed: Routed) -> tuple[str, ...]:
+    """The namespace at the other end of the cable that a route leads out of, as far as that was read: who had
+    its gateway.
+    """
+    far = loss.known_end(routed.namespace, loss.out(routed))
+    return () if far is None else (far[0],)
 
 
 def _is_for_one(routed: Routed) -> bool:
