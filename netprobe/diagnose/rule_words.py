@@ -80,7 +80,7 @@ def for_answers(thing: Object, rule: Rule) -> fixes.Fix:
             text = f"ct direction reply {rule.text}"
             return fixes.nft((table, chain), "replace", "rule", family, table, chain, "handle", handle, text)
         case (tool, table, chain, number) if tool.startswith(("iptables", "ip6tables")):
-            words = ("-R", chain, number, "-m", "conntrack", "--ctdir", "REPLY")
+            words = ("-R", chain, number, "-m", "conntrack", "--ctdir", "reply")
             return fixes.xtables(tool, table, chain, *words, *fixes.xt_words(chain, rule.text))
     return ()
 

@@ -119,5 +119,5 @@ def test_the_mark_of_a_connection_is_given_to_its_answers_alone() -> None:
     rules = sorted_rules(*host.rules, PolicyRule(1000, 4, table=200, mark=0x200))
     there = edited(tutorial(), "host", routes=(*host.routes, way), rules=rules, ruleset=iptables(MARKED.format("")))
     there = edited(there, "internet", routes=(*internet.routes, via("172.17.0.0/16", "203.0.113.2", 2)))
-    words = "-m conntrack --ctdir REPLY -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff"
+    words = "-m conntrack --ctdir reply -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff"
     assert lines(chosen(there, "internet", "172.17.0.2")) == [f"iptables -t mangle -R PREROUTING 2 {words}"]

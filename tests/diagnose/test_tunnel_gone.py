@@ -80,8 +80,21 @@ def test_what_a_device_forgot_comes_before_what_the_other_node_does_not_do() -> 
     assert said(chosen(network, ask("pod1", "10.244.2.2")))[1:] == ["node1: ip route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink"]
 
 
-def test_nodes_that_share_no_network_send_each_other_what_is_for_all() -> None:
-    """A daemon has written where the station is, and not that its node is to hear who asks for it (head-end replication)."""
+@pytest.mark.parametrize(
+    ("entries", "code", "line"),
+    [
+        (
+            ("append {mac} dev vx0 dst 192.168.50.2", "del 00:00:00:00:00:00 dev vx0 dst 192.168.50.2"),
+            "vxlan-fdb-missing",
+            "bridge fdb append 00:00:00:00:00:00 dev vx0 dst 192.168.50.2",
+        ),
+        (("replace {mac} dev vx0 dst 192.168.50.9",), "vxlan-remote-wrong", "bridge fdb replace {mac} dev vx0 dst 192.168.50.2"),
+    ],
+)
+def test_nodes_that_share_no_network_send_each_other_what_is_for_all_and_for_stations(
+    entries: tuple[str, ...], code: str, line: str
+) -> None:
+    """A daemon has written where the station is, and not that its node is to hear who asks for it; or that it is at another node."""
     network = healthy("pod-out-of-the-far-bridge")
     pod2 = network["pod2"].link_named("eth0")
     assert pod2 is not None
@@ -93,9 +106,8 @@ def test_nodes_that_share_no_network_send_each_other_what_is_for_all() -> None:
         "node2: ip address add 192.168.50.2/32 dev u0",
         "node2: ip address del 192.168.50.2/24 dev u0",
         "node2: ip route add 192.168.50.1/32 dev u0",
-        f"node1: bridge fdb append {pod2.mac} dev vx0 dst 192.168.50.2",
-        "node1: bridge fdb del 00:00:00:00:00:00 dev vx0 dst 192.168.50.2",
+        *(f"node1: bridge fdb {each.format(mac=pod2.mac)}" for each in entries),
     )
     found = chosen(network, ask("pod1", "10.42.0.2"))
-    assert (found.stop.code, found.stop.place.namespace) == ("vxlan-fdb-missing", "node1")
-    assert said(found) == ["node1: bridge fdb append 00:00:00:00:00:00 dev vx0 dst 192.168.50.2"]
+    assert (found.stop.code, found.stop.place.namespace) == (code, "node1")
+    assert said(found) == [f"node1: {line.format(mac=pod2.mac)}"]

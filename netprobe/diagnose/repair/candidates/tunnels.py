@@ -321,9 +321,12 @@ def _without_entry(
 
 
 def underlay(here: Namespace, there: Namespace) -> Iterator[str]:
-    """The addresses by which one node reaches the other: of a network that both are on."""
+    """The addresses by which one node reaches the other: of a network that both are on; where routers are
+    between them, those from which the other's tunnels send.
+    """
     own = _outer(here)
-    return (each.address for each in _outer(there) if meet([each], own))
+    near = [each.address for each in _outer(there) if meet([each], own)]
+    yield from near or filter(None, (vxlan.local for _, vxlan in there.vxlans))
 
 
 def _outer(namespace: Namespace) -> list[InterfaceAddress]:
