@@ -45,6 +45,18 @@ def test_a_hook_leads_to_the_chain_of_all_services_and_not_to_that_of_one() -> N
     assert said(found) == ["host: iptables -t nat -R PREROUTING 1 -j services"]
 
 
+def test_each_hook_leads_to_the_chain_of_all_services() -> None:
+    """One that lost its rule there is no better goal for a hook."""
+    heads = ("*nat", ":PREROUTING ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", ":services - [0:0]", ":mail - [0:0]", ":web - [0:0]")
+    led = ("-A PREROUTING -j services", "-A OUTPUT -j services", "-A services -d 203.0.113.2/32 -p tcp -m tcp --dport 80 -j web")
+    to = ("-A web -p tcp -j DNAT --to-destination 172.17.0.2", "-A mail -p tcp -j DNAT --to-destination 172.17.0.3")
+    saved = "\n".join((*heads, *led, *to, "COMMIT", ""))
+    network = edited(tutorial(), "c2", sockets=(Socket("tcp", "0.0.0.0", 25, "listen"),))
+    found = chosen(edited(network, "host", ruleset=iptables(saved), sockets=()), of_tcp("internet", "203.0.113.2", 25))
+    every = (found.stop, *(each.stop for each in found.others))
+    assert not [command for each in every for command in each.commands if "-R" in command.words]
+
+
 def zones(*elements: list[Any]) -> Ruleset:
     """A firewall that leads to its zones by a map, and to that of red by nothing."""
     came: dict[str, Any] = {"meta": {"key": "iifname"}}

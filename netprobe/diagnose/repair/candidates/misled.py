@@ -6,10 +6,9 @@ See: iptables(8), -j; nft(8), jump, goto.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain as joined
+from itertools import chain as chained
 from itertools import islice
 
 from msgspec.structs import replace
@@ -42,9 +41,12 @@ def _misled(table: Table) -> Iterator[tuple[NatRule, Chain]]:
     own = where(table.chains, hook=None)
     small = len(own) <= _LARGE and not table.partial
     lost = [*sole(tuple(orphans(table)))] if small else []
-    led = Counter((*column(table.rules, "leads_to"), *(name for _, name in _mapped(table))))
+    mapped = [name for _, name in _mapped(table)]
     for chain, rule in table.placed if small else ():
-        twice = lost if led[rule.leads_to] > 1 else ()  # else that one would be led to by nobody
+        # else that one would be led to by nobody; each hook leads to the chains that are for all of them
+        others = [each for each in table.chains if each.hook in (None, chain.hook)]
+        led = [*mapped, *chained.from_iterable(column(each.rules, "leads_to") for each in others)]
+        twice = lost if led.count(rule.leads_to) > 1 else ()
         wholes = filter(partial(_leads_to, table, rule.leads_to), own if chain.at else ())
         for meant in (*twice, *wholes) if rule.leads_to else ():
             if meant.name not in (chain.name, rule.leads_to):
@@ -52,14 +54,14 @@ def _misled(table: Table) -> Iterator[tuple[NatRule, Chain]]:
 
 
 def _mapped(table: Table) -> Iterator[tuple[str, str]]:
-    return verdicts(joined.from_iterable(column(table.sets, "known")))
+    return verdicts(chained.from_iterable(column(table.sets, "known")))
 
 
 def _leads_to(table: Table, part: str, whole: Chain) -> bool:
     """Whether a chain leads to another one, by a rule or by a map."""
-    nodes = [*joined.from_iterable(each.nodes for rule in whole.rules for each in rule.statements)]
+    nodes = [*chained.from_iterable(each.nodes for rule in whole.rules for each in rule.statements)]
     maps = among(table.sets, name={*column(where(nodes, kind="ref"), "text")})
-    terms = (*nodes, *joined.from_iterable(column(maps, "known")))
+    terms = (*nodes, *chained.from_iterable(column(maps, "known")))
     return part in (*column(whole.rules, "leads_to"), *(name for _, name in verdicts(terms)))
 
 
