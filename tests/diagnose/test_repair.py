@@ -346,6 +346,18 @@ def test_a_bridge_that_was_deleted_is_made_again_with_its_ports_and_the_address_
     ]
 
 
+@pytest.mark.parametrize(
+    ("others", "first"),
+    [("02:00:00:00:09:06", "ip link add br1 type bridge"), ("02:00:00:00:09:07", "ip address add 172.17.0.1/16 dev vethc1")],
+)
+def test_a_bridge_had_the_mac_of_a_port_where_all_its_stations_remember_that(others: str, first: str) -> None:
+    """c1 found its gateway at the MAC of the very cable that it is on; so did c2, or it found it at that of its own."""
+    snapshot = changed("host: ip link del docker0")
+    for name, mac in (("c1", "02:00:00:00:09:06"), ("c2", others)):
+        snapshot = edited(snapshot, name, neighbours=(Neighbour(2, "172.17.0.1", mac, "stale"),))
+    assert said(snapshot, "c1", "10.0.0.2")[0] == first
+
+
 def unfiltered(*lines: str) -> Snapshot:
     """The tutorial's network with no rules but those of these commands."""
     snapshot = edited(tutorial(), "host", ruleset=Ruleset())

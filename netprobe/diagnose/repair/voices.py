@@ -13,8 +13,8 @@ from netprobe.model.lookup import but, column, those_not_in, where
 from .repair import Loss, Repair
 from .segment import pointing_at
 
-# What gives an address, or sends to another one.
-_CONTESTED = {"addr-missing", "addr-wrong-subnet", "route-wrong-nexthop"}
+# What gives an address, sends to another one, or makes an interface again that had one.
+_CONTESTED = {"addr-missing", "addr-wrong-subnet", "route-wrong-nexthop", "link-missing"}
 
 
 def voices(loss: Loss, repair: Repair) -> int:

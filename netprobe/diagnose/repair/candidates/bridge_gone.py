@@ -93,13 +93,15 @@ def _as_it_was(loss: Loss, ends: dict[Link, Station], address: str) -> Interface
     return InterfaceAddress(0, address, usual[0] if usual is not None else 0)
 
 
-def _known_as(loss: Loss, ends: dict[Link, Station], own: tuple[InterfaceAddress, ...]) -> str | None:
-    """The MAC by which the stations remember the gateway; None where they do not, or do not agree."""
+def _known_as(loss: Loss, ends: dict[Link, Station], own: tuple[InterfaceAddress, ...]) -> tuple[str, ...]:
+    """The MACs by which the stations remember the gateway: one where it was a bridge, which may have had that
+    of a port (br_stp_recalculate_bridge_id).
+    """
     entries = (
         loss.snapshot[name].entries_for(link, each.address) for name, link in ends.values() for each in own
     )
-    found = {*column(chain.from_iterable(entries), "mac")} - {None}
-    return next(iter(sole(found)), None)
+    found = dict.fromkeys(column(chain.from_iterable(entries), "mac"))
+    return tuple(filter(None, found))
 
 
 def _with_addresses(
@@ -122,19 +124,20 @@ def _made_again(
     named: list[str],
     lacking: str,
     own: tuple[InterfaceAddress, ...] = (),
-    mac: str | None = None,
+    macs: tuple[str, ...] = (),
 ) -> Iterator[Repair]:
     known, said = (named[0], named[0]) if named else (free_name(namespace, "br"), "a bridge")
     ports = ", ".join(column(ends, "name"))
     text = f"{said} is missing in {namespace.name}: none holds {ports}, and {lacking}"
     thing = Object("link", known, text)
-    fix = _commands(known, ends, mac, tuple(map(_written, own)))
+    fix = _commands(known, ends, macs, tuple(map(_written, own)))
     stop = lost("link-missing", namespace.name, ends[0], Stage.BRIDGE, text, object=thing, fix=fix)
     supposed = tuple(
         f"{each.address}/{each.prefixlen or supposed_length(loss, each.address)}" for each in own
     )
-    trial = _commands(known, ends, mac, supposed)
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=len(ends), trial=trial)
+    trial = _commands(known, ends, macs, supposed)
+    agreeing = len(ends) if len(macs) < SEVERAL else 0
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, trial=trial)
 
 
 def _written(own: InterfaceAddress) -> str | Blank:
@@ -152,11 +155,11 @@ def supposed_length(loss: Loss, gateway: str) -> int:
 
 
 def _commands(
-    name: str, ends: tuple[Link, ...], mac: str | None, addresses: tuple[str | Blank, ...]
+    name: str, ends: tuple[Link, ...], macs: tuple[str, ...], addresses: tuple[str | Blank, ...]
 ) -> tuple[Command, ...]:
     return (
         Command.of("ip", "link", "add", name, "type", "bridge"),
-        *(Command.of("ip", "link", "set", "dev", name, "address", each) for each in filter(None, [mac])),
+        *(Command.of("ip", "link", "set", "dev", name, "address", each) for each in sole(macs)),
         *(Command.of("ip", "link", "set", "dev", link.name, "master", name) for link in ends),
         Command.of("ip", "link", "set", "dev", name, "up"),
         *(Command.of("ip", "address", "add", address, "dev", name) for address in addresses),
