@@ -35,9 +35,11 @@ def takes_addresses(repair: Repair) -> bool:
 
 
 def switches_on(repair: Repair) -> bool:
-    """Whether all that a repair does to interfaces is to switch them on: their IPv4 addresses are there."""
-    lives = _said(repair, _SETS)
-    return bool(lives) and all(words[-1] == "up" for words in lives)
+    """Whether all that a repair does to interfaces, wherever they are, is to switch them on: their IPv4
+    addresses are there.
+    """
+    lives = [words for words in column(repair.done, "words") if words[:2] == _SETS[:2]]
+    return bool(lives) and all(words[2] == "set" and words[-1] == "up" for words in lives)
 
 
 def revives(repair: Repair, place: Place) -> bool:

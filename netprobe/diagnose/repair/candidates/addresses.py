@@ -119,12 +119,9 @@ def _of_another_length(
 
 
 def _shuts_out(loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress) -> bool:
-    """Whether a namespace has no way at all to one of the network that an address would be of, and has not
-    lost it with the life of a cable.
-    """
+    """Whether somebody has no way to the network of an address, and did not lose it with a cable's life."""
     lacks = (loss.stop.code, loss.stop.place.namespace) == ("no-route", namespace.name)
-    lacks = lacks and link not in worn(namespace)
-    wanted = target(loss) if lacks else None
+    wanted = target(loss) if lacks and link not in worn(namespace) else None
     led = where(namespace.routes_by(link), version=own.version, type="unicast")
     near = wanted is not None and prefix.contains(prefix.network_of(own), wanted)
     return near and not any(is_wanted(route.dst) for route in led)
