@@ -60,7 +60,7 @@ def address(engine: Engine, name: str, network: str) -> str:
 def answered(engine: Engine, enter: list[str], protocol: str, target: str, port: int | None) -> bool:
     """Whether a real packet of the kernel's own programs is answered."""
     ping = ["ping", "-n", "-c1", "-W1", target]
-    command = ping if port is None else [sys.executable, "-c", KNOCK, protocol, target, str(port)]
+    command = ping if port is None else [sys.executable, "-c", KNOCK, protocol, target, str(port), "0"]
     return engine.run([*enter, *command], check=False).returncode == 0
 
 

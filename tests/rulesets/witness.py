@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from asking import ask
@@ -28,6 +29,7 @@ kind = socket.SOCK_STREAM if sys.argv[1] == "tcp" else socket.SOCK_DGRAM
 with socket.socket(socket.AF_INET, kind) as s:
     s.settimeout(1)
     s.setsockopt(socket.SOL_IP, 11, 1)  # IP_RECVERR: errors of every kind count
+    s.bind(("", int(sys.argv[4])))
     try:
         s.connect((sys.argv[2], int(sys.argv[3])))
         if kind == socket.SOCK_DGRAM:
@@ -36,17 +38,24 @@ with socket.socket(socket.AF_INET, kind) as s:
     except OSError:
         sys.exit(1)
 """
-_TABLE = "witness"
-_TRACED = f"""
-table inet {_TABLE} {{
-  chain prerouting {{ type filter hook prerouting priority -510; meta l4proto {{ icmp, tcp, udp }} meta nftrace set 1; }}
-  chain output {{ type filter hook output priority -510; meta l4proto {{ icmp, tcp, udp }} meta nftrace set 1; }}
-}}
-table bridge {_TABLE} {{
-  chain prerouting {{ type filter hook prerouting priority -510; ether type {{ arp, ip }} meta nftrace set 1; }}
-  chain output {{ type filter hook output priority -510; ether type {{ arp, ip }} meta nftrace set 1; }}
-}}
-"""
+# by its port a probe is told from an earlier one, whose answers may still be sent again
+_OWN = " ".join(
+    (
+        "ip protocol icmp meta nftrace set 1;",
+        *(f"meta l4proto {{ tcp, udp }} th {end} PORT meta nftrace set 1;" for end in ("sport", "dport")),
+    )
+)
+_TRACED = """
+table inet witness {
+  chain prerouting { type filter hook prerouting priority -510; OWN }
+  chain output { type filter hook output priority -510; OWN }
+}
+table bridge witness {
+  chain prerouting { type filter hook prerouting priority -510; ether type arp meta nftrace set 1; OWN }
+  chain output { type filter hook output priority -510; ether type arp meta nftrace set 1; OWN }
+}
+""".replace("OWN", _OWN)
+_PORTS = count(40000)
 _NFNLGRP_NFTRACE, _NFT_MSG_TRACE = 9, 10 << 8 | 17
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 _TABLE_NAME, _CHAIN, _HANDLE, _TYPE, _VERDICT, _POLICY = 1, 2, 3, 4, 5, 16
@@ -69,18 +78,20 @@ def wrong(lab: Lab, probe: Probe) -> str:
     return ""
 
 
-def answered(lab: Lab, probe: Probe) -> bool:
-    """Whether a real packet of the kernel's own programs is answered."""
+def answered(lab: Lab, probe: Probe, port: int) -> bool:
+    """Whether a real packet of the kernel's own programs is answered; one of TCP or UDP is sent from a port."""
     if probe.protocol == "icmp":
         return lab.run(["ping", "-n", "-c1", "-W1", probe.target], probe.source).returncode == 0
-    return lab.run([sys.executable, "-c", KNOCK, probe.protocol, probe.target, str(probe.port)], probe.source).returncode == 0
+    knock = (sys.executable, "-c", KNOCK, probe.protocol, probe.target, str(probe.port), str(port))
+    return lab.run(knock, probe.source).returncode == 0
 
 
 def witnessed(lab: Lab, probe: Probe) -> tuple[bool, list[str]]:
     """Whether a real packet is answered, and the names that netprobe may give to the rules of `host` that dropped one."""
-    lab.call(begin)
+    port = next(_PORTS)
+    lab.call(begin, port)
     try:
-        return answered(lab, probe), lab.call(end)
+        return answered(lab, probe, port), lab.call(end)
     finally:
         lab.run(["nft", "delete table inet witness; delete table bridge witness"])
 
@@ -95,12 +106,12 @@ def said(lab: Lab, probe: Probe) -> dict[str, Any]:
     return report
 
 
-def begin() -> None:
-    """From now on the kernel tells the way of each packet through the rules."""
+def begin(port: int) -> None:
+    """From now on the kernel tells the way of each packet from or to a port, and of each ping, through the rules."""
     listening = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)  # NETLINK_NETFILTER
     listening.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
     listening.bind((0, 1 << _NFNLGRP_NFTRACE - 1))
-    subprocess.run(["nft", "-f", "-"], input=_TRACED, text=True, check=True)
+    subprocess.run(["nft", "-f", "-"], input=_TRACED.replace("PORT", str(port)), text=True, check=True)
     _open.append((listening, _counted()))
 
 
