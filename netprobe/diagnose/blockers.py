@@ -36,7 +36,7 @@ from .apply import mend
 from .correlate import numbered, unseen
 from .report import Explain, Searching, diagnose
 from .resent import resent
-from .supposed import supposed
+from .supposed import as_rules_say, supposed
 
 _ROUNDS = 5  # who has mended five things asks again
 _STATES = {True: "listen", False: "unconnected"}  # of a program's socket, by whether it takes connections
@@ -182,7 +182,7 @@ def _supposed(snapshot: Snapshot, cause: Cause, searches: Searching | None) -> S
     """
     if searches is None or not any(column(cause.commands, "blanks")):
         return None
-    done = searches().supposed.get(cause.commands)
+    done = as_rules_say(snapshot, cause.commands, searches().supposed.get(cause.commands, ()))
     done = done or supposed(snapshot, cause.commands, cause.place.namespace)
     return mend(snapshot, replace(cause, commands=done))
 

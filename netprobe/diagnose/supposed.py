@@ -6,7 +6,11 @@ Nothing is said of them, nor of what comes of the fix: any that would do on the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, pairwise
+from contextlib import suppress
+from functools import partial
+from itertools import chain, islice, pairwise
+
+from msgspec.structs import replace
 
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Snapshot
 from netprobe.model.lookup import sole, where
@@ -17,6 +21,7 @@ from netprobe.predict.fixes import GATEWAY, INTERFACE
 from netprobe.predict.view import Ground, Lacking
 
 from .repair.segment import own_addresses, stations, unfiltered, usual_length
+from .repair.voices import spoken_of
 
 _LENGTH = "LENGTH"
 
@@ -29,6 +34,51 @@ def supposed(snapshot: Snapshot, commands: tuple[Command, ...], name: str | None
         return tuple(_filled(snapshot, each, snapshot.at(each.namespace or name)) for each in commands)
     except (Lacking, Unread):
         return commands
+
+
+def as_rules_say(
+    snapshot: Snapshot, commands: tuple[Command, ...], tried: tuple[Command, ...]
+) -> tuple[Command, ...]:
+    """What was tried of commands that leave an address to the reader, with one of the same network that rules
+    speak of, and nobody has, in its place: these may be what else is in the way.
+    """
+    given = (dict(pairwise(each.words)).get("add") for each in tried if each.words[1:2] == ("address",))
+    for written in filter(None, given):
+        stood_in, _, length = written.partition("/")
+        if stood_in not in spoken_of(commands) and length.isdecimal():
+            network = prefix.network(stood_in, int(length))
+            said = next(filter(partial(prefix.contains, network), _said(snapshot)), stood_in)
+            return tuple(_instead(each, stood_in, said) for each in tried)
+    return tried
+
+
+def _instead(command: Command, old: str, new: str) -> Command:
+    parts = (word.partition("/") for word in command.words)
+    return replace(command, words=tuple("".join((new if one == old else one, *rest)) for one, *rest in parts))
+
+
+def _said(snapshot: Snapshot) -> Iterator[str]:
+    """The addresses of hosts that rules speak of, and nobody has."""
+    spaces = snapshot.namespaces.values()
+    known = {own.address for each in spaces for own in each.addresses}
+    tables = chain.from_iterable(each.tables for each in spaces)
+    rules = chain.from_iterable(placed.rules for table in tables for placed in table.chains)
+    for rule in islice(rules, _RULES):
+        for word in rule.text.split():
+            address = word.removesuffix("/32").removesuffix("/128")
+            if address not in known and _is_address(address):
+                yield address
+
+
+_RULES = 5000  # that are looked through; a host may have hundreds of thousands
+
+
+def _is_address(word: str) -> bool:
+    if word.count(".") != 3 and word.count(":") < 2:  # 10.0.0.2 has three, fd00::2 two
+        return False
+    with suppress(ValueError):
+        return prefix.number(word) > 0
+    return False
 
 
 def _filled(snapshot: Snapshot, command: Command, here: Namespace) -> Command:

@@ -328,6 +328,13 @@ def test_an_ipv4_address_stays_on_what_is_switched_off() -> None:
     assert second[0] == "c2: ip address add 172.17.0.3/16 dev eth0"
 
 
+@pytest.mark.parametrize(("rule", "refused"), [("-s 172.17.0.2/32 -j DROP", 1), ("-s 172.17.0.9/32 -p udp -j DROP", 0)])
+def test_a_rule_is_met_by_the_address_that_it_speaks_of(rule: str, refused: int) -> None:
+    """Which one the station had, only the reader knows; that nobody has the one of the rule is no accident."""
+    network = after(read(tutorial()), "c1: ip address del 172.17.0.2/16 dev eth0", f"host: iptables -I FORWARD {rule}")
+    assert behind(network, ask("c1", "8.8.8.8")).count("filtered-by-rule") == refused
+
+
 def behind(network: Snapshot, asked: Probe) -> list[str]:
     """The codes of what is said, and of what stands behind it."""
     network, searches = read(network), Searches()
