@@ -34,7 +34,7 @@ _ASTRAY = {
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The networks to which routers beside the way know a way, and the way back that nobody has."""
     for routed in loss.decisions:
-        yield from _missing_here(loss, routed)
+        yield from _missing_here(loss, routed, unnumbered=not is_meant(routed.decision.route))
         yield from _as_others(loss, routed)
     yield from no_way_back(loss)
 
@@ -73,15 +73,17 @@ def _may_have_gone(namespace: Namespace, dst: str) -> bool:
     return bare or len(missing_names(namespace)) == 1
 
 
-def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
-    """A network that a router beside this one knows, to which this one has no route of its own."""
+def _missing_here(loss: Loss, routed: Routed, unnumbered: bool = False) -> Iterator[Repair]:
+    """A network that a router beside this one knows, to which this one has no route of its own; `unnumbered`:
+    also on segments without a network, where each router may be as good.
+    """
     namespace = loss.snapshot[routed.namespace]
     for link in where(namespace.outward, up=True):
         for name, station in loss.others(namespace.name, link):
             there = loss.snapshot[name]
             network = reached_by(there, station, routed.dst)
             via = hints.gateway_on(there, namespace, link, routed.dst)
-            if via is None and not is_meant(routed.decision.route):
+            if via is None and unnumbered:
                 via = hints.link_local_on(there, station, namespace, link, routed.dst)
             if network is not None and via is not None and via not in (routed.dst, routed.gateway):
                 hop = hints.Gateway(via, link)
