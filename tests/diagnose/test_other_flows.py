@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from predict.networks import with_link_locals
-from test_repair_whole import after, ask, chosen, said
+from test_repair_whole import after, ask, chosen, said, tutorial
 from test_went_round import by_ipv6
 
 from netprobe.model import Snapshot
@@ -67,3 +67,25 @@ def test_a_way_out_by_a_station_that_would_send_back(dst: str, station: str, fix
     )
     found = chosen(snapshot, ask("red", dst))
     assert (found.stop.code, said(found)) == ("route-wrong-nexthop", [f"host: {fix}"])
+
+
+@pytest.mark.parametrize("asker", ["host", "internet", "red", "c1"])
+def test_a_network_that_is_led_to_who_sends_it_back(asker: str) -> None:
+    """A router beside knows the way, and without the route that is wrong it would still be sent back."""
+    snapshot = after(
+        tutorial(),
+        "c2: ip address add 10.9.0.1/24 dev lo",
+        "internet: ip route add 10.9.0.0/24 via 203.0.113.2",
+        "internet: ip route add 172.17.0.0/16 via 203.0.113.2",
+        "internet: sysctl -w net.ipv4.ip_forward=1",
+        "host: ip route add 10.9.0.0/24 via 203.0.113.1",
+    )
+    found = chosen(snapshot, ask(asker, "10.9.0.1"))
+    fix = ["host: ip route replace 10.9.0.0/24 via 172.17.0.3 dev docker0"]
+    assert (found.stop.code, said(found)) == ("route-wrong-nexthop", fix)
+
+
+@pytest.mark.parametrize("dst", ["8.8.8.8/32", "8.8.8.0/24"])
+def test_a_route_without_which_all_would_go_right_is_deleted(dst: str) -> None:
+    snapshot = after(tutorial(), f"host: ip route add {dst} via 172.17.0.2", "c1: sysctl -w net.ipv4.ip_forward=1")
+    assert said(chosen(snapshot, ask("red", "8.8.8.8"))) == [f"host: ip route del {dst} via 172.17.0.2 dev docker0"]

@@ -8,6 +8,8 @@ from functools import partial
 from itertools import chain, islice, starmap
 from operator import attrgetter
 
+from msgspec.structs import replace
+
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.segment import are_alone
 from netprobe.model import Leg, Link, Namespace, Route, RouteQuery
@@ -180,6 +182,13 @@ def hands_back(loss: Loss, routed: Routed) -> bool:
     others = those_not_in(loss.bearers(routed.gateway), (here.name,)) if routed.gateway is not None else ()
     ways = [fib.lookup(each, RouteQuery(None, routed.dst)) for each in map(loss.snapshot.at, others)]
     return bool(ways) and all(each.leg is not None and here.address(each.via) is not None for each in ways)
+
+
+def leads_without(here: Namespace, routed: Routed, hop: hints.Gateway) -> bool:
+    """Whether the packet would go to a router without the route that was taken, which need not lead there."""
+    bare = replace(here, routes=those_not_in(here.routes, (routed.decision.route,)))
+    way = fib.lookup(bare, RouteQuery(None, routed.dst))
+    return way.leg is not None and way.index == hop.link.index and way.via in (None, hop.via)
 
 
 def sends_all_to(loss: Loss, via: str, routed: Routed) -> bool:

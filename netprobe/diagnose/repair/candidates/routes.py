@@ -19,6 +19,7 @@ from netprobe.diagnose.repair.routers import (
     has_no_way_out,
     leads_around_neighbours,
     leads_on,
+    leads_without,
     of_the_twin,
     router_for,
     routers_for,
@@ -249,8 +250,7 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     known = gateways(loss, namespace, link, route) + Counter(of_the_twin(loss, namespace, link, route))
     hops = [hints.Gateway(via, link, onlink=not _on_link(namespace, link, via)) for via in known]
     found = router_for(loss, namespace.name, routed.dst)
-    only, right = not _stands_before_another(namespace, route), leads_on(loss, routed)
-    back = route.is_default and only and hands_back(loss, routed)
+    back, right = hands_back(loss, routed), leads_on(loss, routed)
     aside = not back and _is_somebody(loss, namespace, link, routed.gateway)
     own = {*_of_other_tables(namespace, route, link)} if routed.gateway is None else set()
     for hop in dict.fromkeys(filter(None, (*hops, found))):
@@ -260,7 +260,7 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
             misled = aside and loss.stop.code == "neigh-wrong-entry"  # not the route is wrong
             sends_back = route.is_default and sends_all_to(loss, hop.via, routed)
             around = sends_back or misled or (aloof and (aside or (right and hop.via != routed.gateway)))
-            sure = known[hop.via] or (back and hop == found)
+            sure = known[hop.via] or (back and hop == found and not leads_without(namespace, routed, hop))
             merit = Merit.GOES_AROUND if around else _merit(routed, sure, (hop.via, hop.link) in own)
             stop = mistaken(namespace, routed, route, hop)
             yield from loss.repair(stop, merit, agreeing=known[hop.via])
