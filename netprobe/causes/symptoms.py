@@ -33,6 +33,10 @@ _TAKES_ROUTES = {
 }  # fmt: skip
 
 
+# Where a frame passes a bridge, whose namespace looks up no route for it.
+_PASSING = (Stage.BRIDGE_PREROUTING, Stage.BRIDGE_FORWARD, Stage.BRIDGE_POSTROUTING)
+
+
 def with_symptoms(report: Report, snapshot: Snapshot) -> Report:
     """The report with the root cause first and what follows from it behind."""
     if not report.causes:
@@ -58,7 +62,8 @@ def _symptoms(report: Report, snapshot: Snapshot) -> Iterator[Cause]:
     if namespace is None or target is None:
         return
     decision = fib.lookup(namespace, RouteQuery(None, target))
-    if decision.error == "ENETUNREACH" and report.causes[0].code in _TAKES_ROUTES:
+    passing = [hop.stage in _PASSING for hop in path if hop.predicted][-1:] == [True]
+    if decision.error == "ENETUNREACH" and not passing and report.causes[0].code in _TAKES_ROUTES:
         text = f"{name} has no route to {target}"
         yield _symptom(
             "no-route", Place(name, None, Stage.ROUTE), text, Object("route", target, f"no route to {target}")

@@ -9,7 +9,7 @@ from predict.networks import edited, local, probe, relinked, tutorial
 from netprobe.causes.catalogue import explain
 from netprobe.causes.symptoms import with_symptoms
 from netprobe.diagnose.report import diagnose
-from netprobe.model import Cause, Leg, Place, Report, Ruleset, Snapshot, Stage, Verdict
+from netprobe.model import Cause, Flow, Hop, Leg, Paths, Place, Protocol, Report, Ruleset, Snapshot, Stage, Verdict
 from netprobe.predict.predict import Prediction, predict
 
 
@@ -50,3 +50,12 @@ def test_a_cause_that_has_another_behind_it_is_turned_round() -> None:
     chain = Cause("no-route", place, "no route", because=Cause("link-admin-down", place, "down"))
     report = Report("why", probe(), Verdict.UNREACHABLE, "", direction=Leg.REQUEST, causes=(chain,))
     assert [cause.code for cause in with_symptoms(report, Snapshot()).causes] == ["link-admin-down", "no-route"]
+
+
+@pytest.mark.parametrize(("stage", "codes"), [(Stage.BRIDGE_PREROUTING, []), (Stage.BRIDGE_INPUT, ["no-route"])])
+def test_who_passes_a_bridge_asks_for_no_route_there(stage: Stage, codes: list[str]) -> None:
+    path = (Hop(1, "host", "veth0", stage, Flow("10.0.0.2", "8.8.8.8", Protocol.ICMP)),)
+    root = Cause("rule-wrong-table", Place("red", None, Stage.ROUTE), "")
+    report = Report("why", probe(), Verdict.UNREACHABLE, "", direction=Leg.REQUEST, path=Paths(path), causes=(root,))
+    causes = with_symptoms(report, edited(tutorial(), "host", routes=local())).causes
+    assert [cause.code for cause in causes[1:]] == codes
