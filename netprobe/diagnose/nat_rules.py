@@ -41,7 +41,7 @@ _INSIDE = ("bridge", "vxlan", "geneve", "tun", "wireguard", "gre", "ipip", "sit"
 _EXEMPTIONS = 8  # rules that are tried
 _WAYS = 64  # steps from rule to rule that leads there
 IS = ("", "==", "in")
-_SOURCE = ("snat", "masquerade")
+SOURCE = ("snat", "masquerade")
 TESTS = {"match", "vmap"}
 FROM, TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
 
@@ -74,7 +74,7 @@ def translates(namespace: Namespace, version: int, out: Link | None = None) -> b
     """Whether any rule of a namespace gives packets of this IP version another source; one that is only for
     other interfaces of its than `out` does not count.
     """
-    translating = rules_of_nat(namespace, "postrouting", {4: "0.0.0.0", 6: "::"}[version], *_SOURCE)
+    translating = rules_of_nat(namespace, "postrouting", {4: "0.0.0.0", 6: "::"}[version], *SOURCE)
     return any(out is None or _is_for(namespace, each.statements, out) for each in translating)
 
 
@@ -103,7 +103,7 @@ def source_rules(
     Where translation is expected, one that names the network of `source` itself is meant for it, whatever the
     interface.
     """
-    for each in rules_of_nat(namespace, "postrouting", source, *_SOURCE):
+    for each in rules_of_nat(namespace, "postrouting", source, *SOURCE):
         own = expected and prefix.within(networks(each.statements, *FROM), source)
         meant = own or any(_is_for(namespace, way, out) for way in _ways_to(each))
         if meant and not _is_for_own(namespace, each.statements, source, target):

@@ -8,11 +8,13 @@ from itertools import chain as chained
 from msgspec.structs import replace
 
 from netprobe.model import Chain, Command, Flow, Link, Namespace, Table
+from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import among, column, find, where
 from netprobe.predict import fixes
+from netprobe.predict.prefix import network_of
 from netprobe.rules.naming import is_for_nat
 
-from .nat_rules import family
+from .nat_rules import FROM, SOURCE, family, networks, rules_of_nat, said
 
 # How nft(8) and iptables(8) put a rule before all others, or behind them.
 _FIRST = {True: ("insert", "-I"), False: ("add", "-A")}
@@ -107,3 +109,30 @@ def _nft_chain(namespace: Namespace, source: str) -> tuple[Table, Chain] | None:
 def _nft_match(table: Table, chain: Chain, network: str | None, out: Link) -> tuple[str, ...]:
     source = (family(network), "saddr", network) if network is not None else ()
     return ("rule", table.family, table.name, chain.name, *source, "oifname", out.name)
+
+
+def translates_beside(namespace: Namespace, iif: Link | None, out: Link | None) -> bool:
+    """Whether rules give what leaves by an interface and comes from the network of another one like `iif`
+    another source: what comes from there is to have one as well.
+    """
+    address = {4: "0.0.0.0", 6: "::"}
+    for each in chained.from_iterable(
+        rules_of_nat(namespace, "postrouting", address[v], *SOURCE) for v in (4, 6)
+    ):
+        led = name_of(out, "") in said(each.statements, "oifname", "meta oifname")
+        named = networks(each.statements, *FROM) if led and iif is not None else ()
+        beside = filter(
+            None, (namespace.link_of(own) for own in namespace.addresses if network_of(own) in named)
+        )
+        if any(_is_like(link, iif) for link in beside):
+            return True
+    return False
+
+
+def _is_like(one: Link, other: Link | None) -> bool:
+    """Whether interfaces are of one kind, and differ in the number of their name alone."""
+    return other not in (None, one) and _sort(one) == _sort(other)
+
+
+def _sort(link: Link | None) -> tuple[str | None, str]:
+    return kind_of(link), name_of(link, "").rstrip("0123456789")

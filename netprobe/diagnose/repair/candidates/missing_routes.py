@@ -90,7 +90,7 @@ def _missing_here(loss: Loss, routed: Routed, unnumbered: bool = False) -> Itera
                 stop = _missing_route(loss, routed, network, hop, name)
                 hidden = _is_hidden(loss, routed, (there, station))
                 merit = Merit.ADDS if hidden else _merit_of_missing(loss, routed, stop.code)
-                siblings = len(_back_by(namespace, via, network)) if routed.leg is Leg.REPLY else 0
+                siblings = len(_back_by(namespace, via, network))
                 shown = not nat_rules.translates(there, prefix.version(routed.dst), station)
                 merit = Merit.RESTORES if siblings and merit is Merit.ADDS and shown else merit
                 yield from loss.repair(stop, merit, agreeing=siblings)
@@ -99,11 +99,15 @@ def _missing_here(loss: Loss, routed: Routed, unnumbered: bool = False) -> Itera
 
 
 def _back_by(namespace: Namespace, via: str, network: str) -> tuple[Route, ...]:
-    """The routes to other private networks behind a router, of a private one: so is the way to this one."""
+    """The routes to other private networks behind a router, of a private one: so is the way to this one,
+    whether it is asked for or answered.
+    """
     routes = where(namespace.routes, gateways=[via], is_written=True, type="unicast", table=fib.MAIN)
-    if not nat_rules.is_private(network.partition("/")[0]):
+    address = network.partition("/")[0]
+    others = (each for each in routes if not prefix.contains(each.dst, address))
+    if not nat_rules.is_private(address):
         return ()
-    return tuple(each for each in routes if nat_rules.is_private(each.dst.partition("/")[0]))
+    return tuple(each for each in others if nat_rules.is_private(each.dst.partition("/")[0]))
 
 
 def _as_others(loss: Loss, routed: Routed) -> Iterator[Repair]:

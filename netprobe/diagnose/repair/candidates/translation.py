@@ -111,6 +111,7 @@ def _before(made: Hop | None, source: str) -> str:
 def _merit(loss: Loss, router: Routed, named: Stop, source: str, expected: bool) -> Merit:
     missing, namespace = named.code == "nat-missing", loss.snapshot[router.namespace]
     wanted = expected or guests.translates_elsewhere(loss, router, source)
+    wanted = wanted or source_nat.translates_beside(namespace, router.iif, loss.out(router))
     unknown = _is_unknown_there(loss, source) and not guests.is_known_beyond(loss, router)
     due = unknown and not (missing and _is_routed(loss, namespace, source, wanted))
     by_name = _is_spared_by_name(namespace, named, loss.prediction.target)
