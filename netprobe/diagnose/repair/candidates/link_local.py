@@ -34,7 +34,8 @@ def _beside(loss: Loss, routed: Routed, via: str) -> Iterator[Repair]:
     link = towards_a_gateway(namespace, routed)
     if link is None or route is None or via in dict(_gateways(loss, namespace, link, routed.dst)):
         return
-    for own in dict(_gateways(loss, namespace, link, routed.dst)):
+    # who has one address at each of his cables lacks it here
+    for own in dict(_gateways(loss, namespace, link, routed.dst)) if via not in loss.owned else ():
         yield from loss.repair(mistaken(namespace, routed, route, hints.Gateway(own, link)), Merit.RESTORES)
     for other in but(where(namespace.outward, up=True), index=link.index):
         if via in dict(_gateways(loss, namespace, other, routed.dst)):
