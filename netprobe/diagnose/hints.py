@@ -85,12 +85,22 @@ def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str 
 
 def link_local_on(router: Namespace, station: Link, here: Namespace, link: Link, dst: str) -> str | None:
     """The link-local address of a router's interface on the segment of one of `here`'s, if it could take
-    packets for `dst`; of IPv4 as well (RFC 8950). None where that interface has a network.
+    packets for `dst`; of IPv4 where either of them sends that to such by other routes (RFC 8950). None where
+    that interface has a network.
     """
-    if where(here.addresses_of(link, prefix.version(dst)), scope="global") or not leads(router, dst, here):
+    version = prefix.version(dst)
+    unnumbered = not where(here.addresses_of(link, version), scope="global")
+    sends = version == 6 or any(map(_sends_to_link_locals, (here, router)))
+    if not (unnumbered and sends and leads(router, dst, here)):
         return None
     own = column(where(router.addresses_of(station, 6), scope="link"), "address")
     return min(own, key=lambda each: each not in here.gateways, default=None)
+
+
+def _sends_to_link_locals(namespace: Namespace) -> bool:
+    """Whether routes of IPv4 lead to addresses of IPv6."""
+    legs = chain.from_iterable(column(where(namespace.routes, version=4), "gateways"))
+    return any(via is not None and prefix.version(via) == 6 for via in legs)
 
 
 def is_network_itself(own: InterfaceAddress) -> bool:

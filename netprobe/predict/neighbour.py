@@ -73,10 +73,11 @@ def resolve(ground: Ground, carry: Carry, name: str, link: Link, address: str, p
             f" {address}"
         )
         return Resolution(stop=noarp(name, link, text))
-    if entry is not None and entry.mac and entry.state in _USABLE:
+    told = ground.learned.get((name, link.index, address)) if not by_hand else None
+    if entry is not None and entry.mac and entry.state in _USABLE and told in (None, entry.mac):
         return Resolution(entry.mac, f"neighbour {entry.mac} ({entry.state})", entry=entry)
-    if entry is None and (mac := ground.learned.get((name, link.index, address))) is not None:
-        return Resolution(mac, f"neighbour {mac}, which has asked before")
+    if told is not None:  # it takes the place of what was known (neigh_event_ns, ndisc_recv_ns)
+        return Resolution(told, f"neighbour {told}, which has asked before")
     return ask(ground, carry, name, link, address, packet)
 
 

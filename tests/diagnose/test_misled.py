@@ -83,15 +83,18 @@ def test_a_map_of_which_all_is_known_leads_nowhere_else(elements: list[Any], wor
     assert word in said(found)[0]
 
 
-@pytest.mark.parametrize("known", [(), ("fe80::7",)])
-def test_a_router_on_a_segment_without_a_network_is_reached_by_its_link_local_address(known: tuple[str, ...]) -> None:
-    """Of several by the one that other routes use."""
+@pytest.mark.parametrize(
+    ("sent", "known", "led"),
+    [("192.0.2.0/24", None, True), ("192.0.2.0/24", "fe80::7", True), ("2001:db8::/64", "fe80::7", False)],
+)
+def test_a_router_on_a_segment_without_a_network_is_reached_by_its_link_local_address(sent: str, known: str | None, led: bool) -> None:
+    """Where IPv4 is sent to such addresses, and of several by the one that other routes use."""
     cable = ("host: ip address del 203.0.113.2/24 dev eth0", "internet: ip address del 203.0.113.1/24 dev eth0")
     network = with_link_locals(after(tutorial(), *cable))
     network = after(network, "internet: ip address add fe80::7/64 dev eth0", "internet: ip address add 198.51.100.1/24 dev lo")
     [link] = [each for each in network["host"].links if each.name == "eth0"]
-    ways = tuple(via("2001:db8::/64", each, link.index) for each in known)
-    network = edited(network, "host", routes=(*network["host"].routes, *ways), ruleset=None)
-    found = chosen(network, ask("red", "198.51.100.1"))
-    assert said(found)[0].startswith("host: ip -4 route add 198.51.100.0/24 via inet6 fe80::")
-    assert ("fe80::7" in said(found)[0]) is bool(known)
+    other = via(sent, known or "fe80::9", link.index)
+    network = edited(network, "host", routes=(*network["host"].routes, other), ruleset=None)
+    first = said(chosen(network, ask("red", "198.51.100.1")))[0]
+    assert first.startswith("host: ip -4 route add 198.51.100.0/24 via inet6 fe80::") is led
+    assert ("fe80::7" in first) is (led and known is not None)
