@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from networks import probe, relinked, tutorial
+import pytest
+from networks import edited, probe, relinked, tutorial
 
-from netprobe.model import BridgePort, Snapshot
+from netprobe.model import BridgePort, Neighbour, Snapshot
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
+
+
+@pytest.mark.parametrize(("state", "passes"), [("reachable", True), ("stale", True), ("permanent", False)])
+def test_what_was_known_of_the_asker_is_no_more(state: str, passes: bool) -> None:
+    """But for an entry that somebody made (neigh_update: NUD_PERMANENT is for NEIGH_UPDATE_F_ADMIN alone)."""
+    old = Neighbour(2, "172.17.0.2", "02:00:00:00:00:99", state)
+    found = predict(edited(tutorial(), "c2", neighbours=(old,)), probe("c1", "172.17.0.3"), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.passes is passes
 
 
 def without_broadcasts() -> Snapshot:
