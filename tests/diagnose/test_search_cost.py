@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from literal_rules import iptables
@@ -14,7 +16,7 @@ from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair import choice, harm, search, several, tried
 from netprobe.diagnose.repair.candidates import candidates, shadowed
 from netprobe.diagnose.repair.repair import Loss
-from netprobe.model import FoundPeer, LinkRef, Snapshot
+from netprobe.model import FoundPeer, LinkRef, Snapshot, lookup
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 from netprobe.saved import load
@@ -152,3 +154,35 @@ def test_of_very_many_rules_on_the_way_few_are_compared_with_all_behind_them(mon
     assert lost.stop is not None
     assert [*shadowed.candidates(Loss.of(snapshot, lost, lost.stop))] == []
     assert 0 < len(known) < 50
+
+
+def read_by_a_search(pods: int, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """(how often tables are gone through entry by entry, candidates) on a host with so many routed pods, which forwards nothing."""
+    host = tutorial()["host"]
+    cables = tuple(veth(100 + n, f"cali{n}", MAC.format(8, n % 256), 2, 77 + n) for n in range(pods))
+    ways = tuple(via(f"10.9.{n // 250}.{n % 250 + 1}/32", None, 100 + n) for n in range(pods))
+    off = {f"net.ipv4.conf.{each}.forwarding": "0" for each in ("all", "br0", "eth0", *(cable.name for cable in cables))}
+    sysctls = {**host.sysctls, **off, "net.ipv4.ip_forward": "0"}
+    snapshot = edited(tutorial(), "host", links=(*host.links, *cables), routes=(*host.routes, *ways), sysctls=sysctls)
+    lost = predict(snapshot, probe("red", "8.8.8.8"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    compared = 0
+
+    def such(values: Iterable[Any], fields: dict[str, object]) -> Iterator[Any]:
+        nonlocal compared
+        every = tuple(values)
+        compared += len(every)
+        return looked(every, fields)
+
+    looked = lookup._such
+    monkeypatch.setattr(lookup, "_such", such)
+    found = sum(1 for _ in candidates(Loss.of(snapshot, lost, lost.stop)))
+    monkeypatch.undo()
+    return compared, found
+
+
+def test_what_a_search_looks_at_grows_with_a_hosts_pods_and_not_with_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    few, many = (read_by_a_search(pods, monkeypatch) for pods in (100, 400))
+    assert many[0] <= 5 * few[0]
+    assert many[1] == few[1]

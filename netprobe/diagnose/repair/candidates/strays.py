@@ -51,7 +51,7 @@ def _from_a_loopback(loss: Loss, here: Namespace, link: Link) -> Iterator[Repair
 
 
 def _of_loopbacks(loss: Loss, name: str) -> Iterator[InterfaceAddress]:
-    for link in where(loss.snapshot[name].links, kind="loopback"):
+    for link in loss.snapshot[name].links_of("loopback"):
         yield from own_addresses(loss.snapshot[name], link, loss.version)
 
 

@@ -358,7 +358,7 @@ def straight_out(namespace: Namespace, route: Route) -> Link | None:
         [None],
     ):
         return None
-    return find(namespace.links_of("veth"), index=route.indexes[0], master=None)
+    return next(iter(where(filter(None, [namespace.link(route.indexes[0])]), kind="veth", master=None)), None)
 
 
 def _remembered(loss: Loss) -> Iterator[_Tale]:
