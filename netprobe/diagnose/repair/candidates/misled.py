@@ -6,6 +6,7 @@ See: iptables(8), -j; nft(8), jump, goto.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain as chained
@@ -41,16 +42,22 @@ def _misled(table: Table) -> Iterator[tuple[NatRule, Chain]]:
     own = where(table.chains, hook=None)
     small = len(own) <= _LARGE and not table.partial
     lost = [*sole(tuple(orphans(table)))] if small else []
-    mapped = [name for _, name in _mapped(table)]
-    for chain, rule in table.placed if small else ():
-        # else that one would be led to by nobody; each hook leads to the chains that are for all of them
-        others = [each for each in table.chains if each.hook in (None, chain.hook)]
-        led = [*mapped, *chained.from_iterable(column(each.rules, "leads_to") for each in others)]
-        twice = lost if led.count(rule.leads_to) > 1 else ()
+    leading = [(chain, rule) for chain, rule in table.placed if rule.leads_to] if small else []
+    led = {hook: _led_from(table, hook) for hook in dict.fromkeys(chain.hook for chain, _ in leading)}
+    for chain, rule in leading:
+        # else that one would be led to by nobody
+        twice = lost if led[chain.hook][rule.leads_to] > 1 else ()
         wholes = filter(partial(_leads_to, table, rule.leads_to), own if chain.at else ())
-        for meant in (*twice, *wholes) if rule.leads_to else ():
+        for meant in (*twice, *wholes):
             if meant.name not in (chain.name, rule.leads_to):
                 yield NatRule(table, chain, rule, chain.at), meant
+
+
+def _led_from(table: Table, hook: str | None) -> Counter[str]:
+    """How often each chain is led to, by maps and from a hook: each leads to the chains that are for all."""
+    others = among(table.chains, hook=(None, hook))
+    by_rules = chained.from_iterable(column(each.rules, "leads_to") for each in others)
+    return Counter((*(name for _, name in _mapped(table)), *by_rules))
 
 
 def _mapped(table: Table) -> Iterator[tuple[str, str]]:
