@@ -33,6 +33,7 @@ OUT = "FORWARD -i br0 -o eth0 -j ACCEPT"  # put in front of all, where nothing i
         ((STATES, "FORWARD -o br0 -j ACCEPT", "FORWARD -d 10.0.0.0/16 -i eth0 -o br0 -j ACCEPT"), "-R FORWARD 2 -i br0 -j ACCEPT"),
         ((STATES, "FORWARD -o br0 -j ACCEPT"), f"-I {OUT}"),
         ((STATES, "FORWARD -i eth0 -j ACCEPT", "FORWARD -i eth0 -p tcp -j ACCEPT"), "-R FORWARD 2 -o eth0 -j ACCEPT"),
+        ((STATES, "FORWARD -i eth0 -p icmp -j ACCEPT", "FORWARD -i eth0 -p tcp -j ACCEPT"), f"-I {OUT}"),  # is for another part
         # that network is not behind that interface
         ((STATES, "FORWARD -d 10.0.0.0/16 -o eth0 -j ACCEPT"), "-R FORWARD 2 -s 10.0.0.0/16 -o eth0 -j ACCEPT"),
         ((STATES, "FORWARD -d 10.0.0.0/16 -j ACCEPT"), f"-I {OUT}"),

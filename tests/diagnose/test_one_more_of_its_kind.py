@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from literal_rules import iptables, nft_forward, nft_table, payload, test
 from msgspec.structs import replace
-from networks import edited, local, tutorial, via
+from networks import edited, local, tutorial, veth, via
 from test_beside import chosen, kernel, lines
 from test_policy_siblings import sorted_rules
 from test_published import cause, fix, web
@@ -188,6 +188,15 @@ COMMIT"""
 def test_of_two_bridges_one_has_a_rule_with_its_network(side: str, says: str) -> None:
     there = edited(tutorial(), "host", ruleset=iptables(EACH_BRIDGE.format(side=side)))
     assert lines(chosen(there, "red", "172.17.0.2")) == [says]
+
+
+def test_of_two_cables_one_is_let_in_and_the_other_one_need_not_be() -> None:
+    """A firewall is between them: eth1 may come in, and eth0 is the world's."""
+    host = tutorial()["host"]
+    eth1, own = veth(90, "eth1", "02:00:00:00:07:01", 2, 77), InterfaceAddress(90, "198.51.100.1", 24)
+    rules = iptables(EACH_BRIDGE.format(side="-s 198.51.100.0/24 -i eth1 -j ACCEPT"))
+    there = edited(tutorial(), "host", links=(*host.links, eth1), addresses=(*host.addresses, own), ruleset=rules)
+    assert lines(chosen(there, "internet", "10.0.0.2"))[0] == "iptables -I FORWARD -i eth0 -o br0 -j ACCEPT"
 
 
 def test_a_bridge_that_is_refused_by_name_is_kept_apart() -> None:

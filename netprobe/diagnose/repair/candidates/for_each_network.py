@@ -57,7 +57,7 @@ def _once_more(loss: Loss, rule: NatRule, side: _Side, link: Link, address: str)
     for one, network in _is_for(here, rule, side):
         thing = rule.decision.object
         near = prefix.covering(map(prefix.network_of, here.addresses_of(link)), address)
-        for other in near if link.kind == one.kind else ():
+        for other in near if link.kind == one.kind == "bridge" else ():
             fix = rule_words.put_beside_with(thing, rule.rule, {one.name: link.name, network: other})
             text = f"{thing.id} of {here.name} accepts this for {one.name}; no rule does so for {link.name}"
             missing, proof = rule_words.missing(thing, fix), (thing.text, loss.stop.text)

@@ -27,6 +27,7 @@ from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS, SOURCE_PORT_KEYS
 
 from .sets import REFUSED, came
+from .shadowed import is_for_less
 
 _MOST = 24  # rules of a namespace
 _IN, _OUT = ("iifname", "meta iifname"), ("oifname", "meta oifname")
@@ -118,7 +119,8 @@ def _makes_idle(asked: _Asked, keys: tuple[str, ...], name: str) -> bool:
     """Whether a rule behind accepts a part of what this one does as it is written."""
     behind = where(asked.rule.chain.rules[asked.rule.rule.number :], leads_to="")
     accepting = (each for each in behind if has(each.statements, kind="accept"))
-    return any(name in nat_rules.said(each.statements, *keys) for each in accepting)
+    alike = (each for each in accepting if name in nat_rules.said(each.statements, *keys))
+    return any(is_for_less(each, asked.rule.rule) for each in alike)
 
 
 def _other_end(asked: _Asked) -> Iterator[_Word]:

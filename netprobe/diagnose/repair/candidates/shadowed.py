@@ -59,7 +59,7 @@ def _decided(loss: Loss) -> Iterator[Stop]:
 def _overtaken(loss: Loss, stop: Stop) -> Iterator[Repair]:
     first, *later = nat_rules.from_on(loss.snapshot.at(stop.place.namespace), stop.thing) or (None,)
     for each in later:
-        if first is not None and _is_for_less(each.rule, first.rule):
+        if first is not None and is_for_less(each.rule, first.rule):
             yield from _put_before(loss, stop, first, each)
 
 
@@ -173,7 +173,7 @@ def _put_before(
     yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
-def _is_for_less(later: Rule, first: Rule) -> bool:
+def is_for_less(later: Rule, first: Rule) -> bool:
     """Whether all that a rule would take is taken by another one, which takes more: both end their chain.
     What refuses everything is odd itself.
     """
