@@ -86,3 +86,8 @@ def test_a_translation_spares_no_interface_but_that_of_its_senders(spared: str, 
     assert isinstance(found, Prediction)
     assert found.passes is (fix is None)
     assert fix is None or said(chosen(network, ask("c1", "8.8.8.8"))) == [f"host: iptables {fix}"]
+
+
+def test_who_has_no_address_to_send_from_is_told_so_beside_a_translation() -> None:
+    there = edited(tutorial(), "host", addresses=(), ruleset=iptables("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n"))
+    assert chosen(there, ask("host", "8.8.8.8")).stop.code == "addr-missing"

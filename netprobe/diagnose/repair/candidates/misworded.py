@@ -84,11 +84,11 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from _reworded(loss, loss.stop, rule, word)
     for routed in where(loss.prediction.routed, leg=Leg.REQUEST):
         stop = Stop("nat-wrong-match", Place(routed.namespace, None, Stage.POSTROUTING), "")
-        namespace = loss.snapshot[routed.namespace]
+        namespace, flow = loss.snapshot[routed.namespace], Flow(routed.src, routed.dst, loss.probe.protocol)
         for rule in nat_rules.rules_of_nat(
             namespace, "postrouting", routed.dst, "snat", "masquerade", "netmap"
         ):
-            for word in _not_it(_Asked(loss, rule, routed, loss.probe.flow())):
+            for word in _not_it(_Asked(loss, rule, routed, flow)):
                 yield from _reworded(loss, stop, rule, word) if word.likely else ()
 
 
