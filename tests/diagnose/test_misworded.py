@@ -65,6 +65,13 @@ def test_a_service_is_another_than_was_meant(rule: str, fix: str, listening: tup
     assert said(chosen(network, of_tcp("red", "8.8.8.8", 8080))) == [f"host: iptables {fix}"]
 
 
+def test_on_a_port_that_is_assigned_the_other_protocol_may_be_meant() -> None:
+    """DNS is for both, and QUIC beside HTTPS."""
+    rule = "FORWARD -p udp -m udp --dport 443 -j ACCEPT"
+    network = edited(firewall(STATES, rule), "internet", sockets=(Socket("tcp", "0.0.0.0", 443, "listen"),))
+    assert said(chosen(network, of_tcp("red", "8.8.8.8", 443))) == [f"host: iptables -I {OUT}"]
+
+
 @pytest.mark.parametrize("network", ["10.0.0.2/32", "10.0.0.2/31"])
 def test_what_comes_to_the_namespace_itself_is_for_one_of_its_addresses(network: str) -> None:
     """Those of the stations that ask are no goals there."""
@@ -89,5 +96,6 @@ def test_a_translation_spares_no_interface_but_that_of_its_senders(spared: str, 
 
 
 def test_who_has_no_address_to_send_from_is_told_so_beside_a_translation() -> None:
-    there = edited(tutorial(), "host", addresses=(), ruleset=iptables("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n"))
+    translating = iptables("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n")
+    there = edited(tutorial(), "host", addresses=(), ruleset=translating)
     assert chosen(there, ask("host", "8.8.8.8")).stop.code == "addr-missing"

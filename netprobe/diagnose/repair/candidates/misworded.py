@@ -34,6 +34,7 @@ _IN, _OUT = ("iifname", "meta iifname"), ("oifname", "meta oifname")
 _FROM, _TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
 _STATE = ("ct state", "xt ctstate")
 _OTHER = {"tcp": "udp", "udp": "tcp"}
+_SYSTEM = 1024  # ports below are assigned to services
 
 
 class _Asked(Struct, frozen=True):
@@ -154,12 +155,16 @@ def _other_port(asked: _Asked) -> Iterator[_Word]:
 
 
 def _other_protocol(asked: _Asked) -> Iterator[_Word]:
-    """The packet's protocol for the other one that has ports."""
+    """The packet's protocol for the other one that has ports; on a system port (RFC 6335, 6) a service of
+    either may be meant.
+    """
     own = asked.flow.protocol.value
     other = _OTHER.get(own, "")
     if other and asked.ports(f"{other} dport"):
-        heard = [_is_heard(asked.loss, each, asked.values(f"{other} dport")) for each in (own, other)]
-        yield _Word({other: own}, heard == [True, False])
+        ports = asked.values(f"{other} dport")
+        heard = [_is_heard(asked.loss, each, ports) for each in (own, other)]
+        assigned = any(each.start < _SYSTEM for each in _ranges(ports))
+        yield _Word({other: own}, heard == [True, False] and not assigned)
 
 
 def _is_heard(loss: Loss, protocol: str, ports: list[str]) -> bool:
