@@ -10,6 +10,8 @@ from test_beside import chosen, lines
 from test_roots import MASQUERADE, ruled
 
 from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair.candidates import orphans
+from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Stop
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -90,3 +92,15 @@ def test_a_zone_leads_to_chains_of_its_own_where_another_one_does(lost: str) -> 
     found = chosen(edited(tutorial(), "host", ruleset=iptables(saved)), "red", "8.8.8.8")
     assert found.object is not None
     assert found.object.id == ("iptables filter FORWARD policy" if lost == "lan" else "iptables filter accept_to_guests")
+
+
+@pytest.mark.parametrize(("asks", "is_put_back"), [("-i br0 -s 10.0.0.0/16", True), ("-o br0 -s 10.0.0.0/16", False)])
+def test_what_comes_to_a_namespace_itself_goes_out_of_nothing(asks: str, is_put_back: bool) -> None:
+    heads = ("*filter", ":INPUT DROP [0:0]", ":lan - [0:0]", ":others - [0:0]")
+    lines = ("INPUT -i docker0 -j others", "others -s 172.17.0.0/16 -j ACCEPT", f"lan {asks} -j ACCEPT")
+    saved = "\n".join((*heads, *(f"-A {line}" for line in lines), "COMMIT", ""))
+    snapshot = edited(tutorial(), "host", ruleset=iptables(saved))
+    lost = predict(snapshot, probe("red", "10.0.0.1"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    assert bool([*orphans.candidates(Loss.of(snapshot, lost, lost.stop))]) is is_put_back

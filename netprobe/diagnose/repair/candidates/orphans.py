@@ -47,7 +47,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _pairs(loss: Loss, table: Table) -> Iterator[tuple[Chain, Chain]]:
     """Chains that may have led to a lost one, with that one."""
-    lost, hook = orphans(table), loss.stop.place.stage.value
+    hook = loss.stop.place.stage.value
+    lost = [*filter(partial(_may_be_for, hook), orphans(table))]
     living = those_not_in(table.chains, lost)
     leading = filter(_leads, among(living, hook=(None, hook)))
     # one lost rule orphans one chain: of several, nobody can tell for whom each was
@@ -55,6 +56,14 @@ def _pairs(loss: Loss, table: Table) -> Iterator[tuple[Chain, Chain]]:
     yield from product(_emptied(table), lost)
     pairs = product(leading, sole(particular))
     yield from filter(partial(_is_its_place, living), pairs)
+
+
+def _may_be_for(hook: str, chain: Chain) -> bool:
+    """Whether a rule of a chain can match at a hook: what is for this namespace itself goes out of nothing,
+    and what it sends came in by nothing.
+    """
+    never = {"input": _GOES, "output": _CAME}.get(hook, set())
+    return any(never.isdisjoint(rule.asks.values()) for rule in chain.rules)
 
 
 def _is_its_place(living: tuple[Chain, ...], pair: tuple[Chain, Chain]) -> bool:
@@ -166,6 +175,7 @@ def _emptied(table: Table) -> tuple[Chain, ...]:
 
 
 _CAME = {"iifname", "meta iifname", "meta iif"}
+_GOES = {"oifname", "meta oifname", "meta oif"}
 
 
 def _ends_all(chain: Chain) -> bool:
