@@ -22,6 +22,7 @@ from .apply_policy import ALONG
 from .change import BOTH, families, is_of_another_version, is_transient, rank
 from .diff import differences
 from .inventory import inventory, joined
+from .made_anew import as_made_anew
 
 _RULES = ("rule", "nat-rule")
 _OF_RULESETS = (*_RULES, "policy", "set", "ruleset")
@@ -44,6 +45,7 @@ def changed(
     before: Snapshot, now: Snapshot, versions: Set[int] = BOTH, port: int | None = None
 ) -> tuple[Difference, ...]:
     """What is otherwise in the namespaces that both have read, what takes the rest with it first."""
+    before = as_made_anew(before, now)
     both = [name for name in before.namespaces if are_read(before, now, name)]
     found = chain.from_iterable(_in_one(before, now, name, port) for name in both)
     meant = [*filterfalse(partial(is_of_another_version, versions=versions), found)]

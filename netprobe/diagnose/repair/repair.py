@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netprobe.diagnose.apply import mend
+from netprobe.diagnose.made_anew import as_made_anew
 from netprobe.model import (
     Command,
     Endpoint,
@@ -152,8 +153,8 @@ class Loss(Struct, frozen=True, dict=True):
     @staticmethod
     def of(snapshot: Snapshot, prediction: Prediction, stop: Stop, before: Snapshot | None = None) -> Loss:
         """The loss in a snapshot in which both ends of each cable know each other."""
-        known = mutual(before) if before is not None else None
-        return Loss(mutual(snapshot), prediction, stop, before=known)
+        now = mutual(snapshot)
+        return Loss(now, prediction, stop, before=before and as_made_anew(mutual(before), now))
 
     def far_end(self, name: str, link: Link) -> Station | None:
         """The interface at the other end of a cable, or below a stacked one; noted as a need where not
@@ -396,5 +397,4 @@ class Loss(Struct, frozen=True, dict=True):
         mended = mend(self.snapshot, replace(stop, commands=trial or stop.commands))
         if mended is None:
             return ()
-        mended = still_answered(self.snapshot, mended)
-        return (Repair(stop, merit, mended, agreeing, leg, trial=trial),)
+        return (Repair(stop, merit, still_answered(self.snapshot, mended), agreeing, leg, trial=trial),)
