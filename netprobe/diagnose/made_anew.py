@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from netprobe.model import Link, Namespace, Route, Snapshot
 from netprobe.model.lookup import has
 from netprobe.predict import prefix
+from netprobe.predict.peers import mutual
 from netprobe.predict.view import Ground
 
 _Renaming = Callable[[str | None], str | None]
@@ -34,17 +35,19 @@ def as_made_anew(before: Snapshot, now: Snapshot) -> Snapshot:
 
 def _macs(before: Snapshot, now: Snapshot) -> Iterator[tuple[str, str]]:
     """(the MAC that an interface had, the one that it has now), those of bridges last: who speaks of such a
-    MAC means the bridge.
+    MAC means the bridge. Where one cable was made anew, those count along whose other end was not read.
     """
-    ground, bridges = Ground(now, ask=False), []
+    ground, cables, bridges = Ground(mutual(now), ask=False), [], []
     for name in before.namespaces.keys() & now.namespaces.keys():
         then, here = before[name], now[name]
         for was, link in _both(then, here):
-            if _is_made_anew(before, ground, name, link):
-                yield was.mac, link.mac
+            if link.kind == "veth":
+                cables.append((_is_made_anew(before, ground, name, link), (was.mac, link.mac)))
             elif _is_borrowed(then, was) and _is_borrowed(here, link):
                 bridges.append((was.mac, link.mac))
-    yield from bridges
+    if any(anew for anew, _ in cables):
+        yield from (macs for anew, macs in cables if anew is not False)
+        yield from bridges
 
 
 def _both(then: Namespace, here: Namespace) -> Iterator[tuple[Link, Link]]:
@@ -55,12 +58,12 @@ def _both(then: Namespace, here: Namespace) -> Iterator[tuple[Link, Link]]:
             yield was, link
 
 
-def _is_made_anew(before: Snapshot, ground: Ground, name: str, link: Link) -> bool:
-    """Whether the other end of a cable has another MAC than it had as well."""
+def _is_made_anew(before: Snapshot, ground: Ground, name: str, link: Link) -> bool | None:
+    """Whether the other end of a cable has another MAC than it had as well; None where that was not read."""
     known = link.link is not None and ground.knows(name, link.link.nsid)
     far = ground.peer(name, link) if known else None
     was = before.at(far[0]).link_named(far[1].name) if far is not None else None
-    return far is not None and was is not None and was.mac != far[1].mac
+    return None if far is None or was is None else was.mac != far[1].mac
 
 
 def _is_borrowed(namespace: Namespace, bridge: Link) -> bool:

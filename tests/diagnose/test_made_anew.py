@@ -70,11 +70,20 @@ def test_what_was_built_again_has_not_changed() -> None:
 
 def test_nor_have_the_addresses_made_of_the_macs() -> None:
     lab = with_link_locals(now())
-    before = edited(built_before(now()), "red", addresses=())
+    before = built_before(now())
     before = with_link_locals(
         replace(before, namespaces={**before.namespaces, "red": replace(before["red"], addresses=now()["red"].addresses)})
     )
     assert said(before, lab) == []
+
+
+def test_nor_have_cables_whose_other_ends_nobody_read() -> None:
+    """c1's cable was made anew as well, and nobody went there."""
+    before = relinked(built_before(now()), "host", "vethc1", mac="0e:00:00:00:00:01")
+    spaces = [{name: each for name, each in snapshot.namespaces.items() if name != "c1"} for snapshot in (before, now())]
+    old, new = (replace(snapshot, namespaces=known) for snapshot, known in zip((before, now()), spaces, strict=True))
+    assert old != new
+    assert said(old, new) == []
 
 
 ONE_END = [
