@@ -1,4 +1,4 @@
-"""Addresses: missing, of the wrong network or length, where they should not be. Pure.
+"""Addresses: missing, of the wrong network, where they should not be. Pure.
 
 See: ip-address(8); net/ipv4/devinet.c.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain, product
-
-from msgspec.structs import replace
 
 from netprobe.diagnose.hints import is_network_itself
 from netprobe.diagnose.repair.layers import versions
@@ -24,12 +22,10 @@ from netprobe.diagnose.repair.segment import (
     slipped,
     usual_length,
 )
-from netprobe.diagnose.repair.worn import worn
 from netprobe.model import (
     Blank,
     Command,
     InterfaceAddress,
-    Leg,
     Link,
     Namespace,
     Object,
@@ -42,11 +38,10 @@ from netprobe.model.lookup import column, has, holding, not_among, those_not_in,
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
-from netprobe.predict.trace import Routed
 
 from . import doubled
 from .bridge_gone import SEVERAL, is_gateway_beside, seekers, supposed_length
-from .stop import asks_others, target
+from .stop import asks_others
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -54,8 +49,6 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for name in loss.around:
         for link, version in product(loss.snapshot[name].outward, versions(loss)):
             yield from _of_link(loss, loss.snapshot[name], link, version)
-    for routed in loss.asked(Leg.REPLY):
-        yield from _not_covering(loss, routed)
     yield from _wanted(loss)
     yield from _strayed(loss)
     yield from _remembered(loss)
@@ -75,7 +68,6 @@ def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iter
         yield from _of_bare_link(loss, namespace, link, version, others)
     odd = not meet(own, others)
     for address in own:
-        yield from _of_another_length(loss, namespace, link, address, others)
         if odd and (is_network(address) or not _is_led_to(loss, stations, address)):
             yield from _of_another_network(loss, namespace, link, address, stations)
 
@@ -95,80 +87,6 @@ def _of_bare_link(
     yield from _on_another_link(loss, namespace, link, others)
     if _lacks_a_source(loss, namespace, link) or _needs_one(namespace, link, version):
         yield from _bare(loss, namespace, link, version, others)
-
-
-def _of_another_length(
-    loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress, others: list[InterfaceAddress]
-) -> Iterator[Repair]:
-    """An address with another prefix length than those beside it whose network it is of."""
-    length, alike = usual_length(others, own.address) or (own.prefixlen, 0)
-    if where(namespace.addresses_of(link), address=own.address, prefixlen=length):
-        return
-    fix = fixes.with_length(own, length, link)
-    text = (
-        f"{own.written} on {link.name} in {namespace.name} has another length than the /{length} of its"
-        " neighbours"
-    )
-    thing = Object("address", f"{own.written} dev {link.name}", own.written)
-    stop = lost("addr-wrong-prefix", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
-    merit = Merit.RESTORES
-    shut = _shuts_out(loss, namespace, link, replace(own, prefixlen=length)) or _is_odd(namespace, link, own)
-    if not is_network(own) and link.kind != "bridge" and not shut:  # a host's prefix is often meant
-        merit = Merit.ADDS if loss.stop.place.namespace == namespace.name else Merit.GOES_AROUND
-    yield from loss.repair(stop, merit, agreeing=alike)
-
-
-def _shuts_out(loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress) -> bool:
-    """Whether somebody has no way to the network of an address, and did not lose it with a cable's life."""
-    lacks = (loss.stop.code, loss.stop.place.namespace) == ("no-route", namespace.name)
-    wanted = target(loss) if lacks and link not in worn(namespace) else None
-    led = where(namespace.routes_by(link), version=own.version, type="unicast")
-    near = wanted is not None and prefix.contains(prefix.network_of(own), wanted)
-    return near and not any(is_wanted(route.dst) for route in led)
-
-
-def _is_odd(namespace: Namespace, link: Link, own: InterfaceAddress) -> bool:
-    """Whether an address is the only one of a router with a host's prefix, and nothing leads by its
-    interface.
-    """
-    others = [
-        *chain.from_iterable(
-            own_addresses(namespace, each, own.version) for each in those_not_in(namespace.outward, (link,))
-        )
-    ]
-    led = where(namespace.routes_by(link), version=own.version)
-    idle = not any(is_wanted(route.dst) for route in not_among(led, type=("local", "broadcast")))
-    return idle and bool(others) and all(map(is_network, others)) and is_router(namespace, own.version)
-
-
-def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
-    """An answer that does not find the interface the question came in by: no network there holds the
-    asker.
-    """
-    came, out = loss.came_in(routed.namespace), loss.out(routed)
-    if came is None or came == out:
-        return
-    namespace = loss.snapshot[routed.namespace]
-    stations = loss.stations(namespace.name, came)
-    asker = [*chain.from_iterable(_bearing(loss, station, routed.dst) for station in stations)]
-    for own in own_addresses(namespace, came, prefix.version(routed.dst)):
-        agrees = prefix.neighbours_of(own.address, asker)
-        mute = bool(asker) and not is_network(own)  # a host's own prefix says nothing of its neighbours
-        if (agrees or mute) and not prefix.contains(prefix.network_of(own), routed.dst):
-            text = (
-                f"{own.written} on {came.name} in {namespace.name} does not cover {routed.dst}, which is on"
-                " that segment"
-            )
-            thing = Object("address", f"{own.written} dev {came.name}", own.written)
-            fix = fixes.with_right_length(own, came)
-            stop = lost("addr-wrong-prefix", namespace.name, came, Stage.ROUTE, text, object=thing, fix=fix)
-            trial = fixes.with_length(own, prefix.shared(own.address, routed.dst), came)
-            merit = Merit.restoring(came.kind == "bridge" or is_network(own))
-            yield from loss.repair(stop, merit, trial=trial)
-
-
-def _bearing(loss: Loss, station: tuple[str, Link], address: str) -> tuple[InterfaceAddress, ...]:
-    return where(loss.snapshot[station[0]].addresses_of(station[1]), address=address)
 
 
 def _of_another_network(
