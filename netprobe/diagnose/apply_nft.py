@@ -208,14 +208,20 @@ def _term(text: str) -> Term:
 
 
 def _with_element(held: NamedSet, how: str, element: Term) -> NamedSet:
-    if held.types in (("ipv4_addr",), ("ipv6_addr",)):
-        prefix.number(_key(element).partition("/")[0].partition("-")[0])
-    known = must(held.elements, held.name)
-    kept = tuple(each for each in known if _key(each) != _key(element))
+    key, known = _key(element), must(held.elements, held.name)
+    parts = zip((held.types, (held.data,)), map(written, element.args or (element,)), strict=False)
+    for _, text in filter(_is_of_addresses, parts):
+        prefix.number(text.partition("/")[0].partition("-")[0])  # EINVAL of any other text
+    kept = tuple(filterfalse(lambda each: _key(each) == key, known))
     if how == "add":
         return replace(held, elements=(*kept, element))
     refuse_if(len(kept) == len(known), held.name)  # ENOENT
     return replace(held, elements=kept)
+
+
+def _is_of_addresses(part: tuple[tuple[str | None, ...], str]) -> bool:
+    """Whether the key of a set, or what a map has for one, is one address and nothing beside it."""
+    return part[0] in (("ipv4_addr",), ("ipv6_addr",))
 
 
 def _key(element: Term) -> str:

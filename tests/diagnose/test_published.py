@@ -287,6 +287,15 @@ def test_a_port_that_the_map_of_published_ports_lacks() -> None:
     assert [" ".join(map(str, each.words)) for each in found.commands] == ["nft add element ip t ports { 8080 : 172.17.0.2 }"]
 
 
+@pytest.mark.parametrize(("c1", "c2"), [((8443,), (8080,)), ((8443,), (8080, 8443))])
+def test_a_map_of_addresses_leads_to_another_station_and_to_no_other_port(c1: tuple[int, ...], c2: tuple[int, ...]) -> None:
+    """c1 listens on the other one of its two ports, to which such a map cannot lead: the kernel refuses what is no address."""
+    network = edited(with_a_map(8080), "c1", sockets=tuple(map(web, c1)))
+    found = cause(edited(network, "c2", sockets=tuple(map(web, c2))), "internet", "203.0.113.2", 8080)
+    lines = ["nft delete element ip t ports { 8080 }", "nft add element ip t ports { 8080 : 172.17.0.3 }"]
+    assert (found.code, fix(found)) == ("dnat-dead-target", lines)
+
+
 def test_a_map_of_published_ports_in_which_nothing_is_left() -> None:
     """Who was published no rule tells any more."""
     found = cause(with_a_map(), "internet", "203.0.113.2", 8080)
