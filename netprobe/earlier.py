@@ -171,8 +171,15 @@ def _asks_the_same(report: Report, command: str, probe: Probe) -> bool:
 
 
 def _asks_alike(report: Report, probe: Probe) -> bool:
-    """Whether it was asked in the same way: what passes at one size need not pass at another."""
-    return len({(each.size, each.mark, each.uid) for each in (report.probe, probe)}) == 1
+    """Whether it was asked in the same way: what passes at one size, or from one address, need not pass at
+    another.
+    """
+    own = report.probe.source.address  # which it may have chosen itself
+    asked = {
+        (each.version, each.size, each.mark, each.uid, each.ttl, each.df, each.reused and each.source_port)
+        for each in (report.probe, probe)
+    }
+    return len(asked) == 1 and probe.source.address in (None, own)
 
 
 def _earlier(run: Run, path: str) -> Earlier:

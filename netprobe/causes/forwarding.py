@@ -119,13 +119,18 @@ def ttl_expired(case: Case) -> Cause | None:
 
 
 def _longer_life(case: Case) -> Command:
-    """The sender's own default, where that is the short one; else look for a rule that sets the TTL."""
+    """More than was asked for; or the default of who sends it, where that is the short one; else look for a
+    rule that sets the TTL.
+    """
+    asked = case.probe.ttl if case.leg is Leg.REQUEST else None
+    if asked is not None and asked < _ORDINARY_TTL:
+        return Command.advice("ask with a larger --ttl, or with none: each router on the way takes one off")
     hops = case.reply if case.leg is Leg.REPLY else case.request
     name = hops[0].namespace if hops else case.probe.source.namespace
     sender = case.snapshot.namespaces.get(name or "")
     routed = case.prediction.routed if case.prediction is not None else ()
     first = next((r.decision for r in routed if r.namespace == name and r.leg is case.leg), FibResult())
-    if case.probe.ttl is None and sender is not None:
+    if asked is None and sender is not None:
         own = life(sender, case.probe.version, first)
         if own.ttl < _ORDINARY_TTL:
             return replace(own.fix[0], namespace=name)

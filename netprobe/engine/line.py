@@ -117,7 +117,7 @@ def _concluded(world: World, found: _Looked, recall: Recall | None, clock: Clock
         snapshot = ask_tracking(world, snapshot, prediction, clock)
     if prediction is not None:
         snapshot = ask_holders(world, snapshot, prediction, clock)
-    earlier = _recalled(recall, found.command, sent, prediction, seen)
+    earlier = _recalled(recall, found)
     if prediction is not None and lost(snapshot, prediction, seen):
         snapshot = look_for_the_cause(world, snapshot, prediction, seen, clock, earlier)
     report = diagnosed(found.command, sent, snapshot, prediction, seen, found.tapped, clock, earlier)
@@ -185,27 +185,21 @@ def _incomplete(run: Run, asked: int) -> Run:
     return replace(run, report=replace(report, complete=whole, probe=probe))
 
 
-def _recalled(
-    recall: Recall | None,
-    command: str,
-    sent: Probe,
-    prediction: Prediction | None,
-    seen: Sequence[Observation] | None,
-) -> Earlier | None:
+def _recalled(recall: Recall | None, found: _Looked) -> Earlier | None:
     """An earlier run in which all was well, where it is not now; a good answer costs no look."""
     if recall is None:
         return None
-    if seen is None:
-        good = prediction is not None and prediction.passes
+    if found.seen is None:
+        good = found.prediction is not None and found.prediction.passes
     else:
-        answered = {o.sequence for o in seen if o.kind == "answered" and o.text != "refused"}
-        good = len(answered) >= sent.count
+        answered = {o.sequence for o in found.seen if o.kind == "answered" and o.text != "refused"}
+        good = len(answered) >= found.sent.count
     if good:
         return None
     from netprobe.diagnose.since import holds_together
 
-    found = recall.find(command, sent)
-    return found if found is not None and holds_together(found.snapshot) else None
+    earlier = recall.find(found.command, found.probe)
+    return earlier if earlier is not None and holds_together(earlier.snapshot) else None
 
 
 def _kept(earlier: Earlier | None, report: Report) -> Earlier | None:

@@ -173,6 +173,22 @@ def test_a_short_life_is_the_senders_setting_or_a_rules(value: str, fix: str) ->
     assert explained(snapshot, "ttl-expired", place, rule).fix == ("iptables -t mangle -D PREROUTING 1",)
 
 
+@pytest.mark.parametrize(
+    ("asked", "value", "leg", "fix"),
+    [
+        (1, "64", Leg.REQUEST, "# ask with a larger --ttl, or with none: each router on the way takes one off"),
+        (1, "2", Leg.REQUEST, "# ask with a larger --ttl, or with none: each router on the way takes one off"),
+        (64, "2", Leg.REQUEST, "# look: iptables -t mangle -S   # does a rule set the TTL?"),
+        (9, "2", Leg.REPLY, "sysctl -w net.ipv4.ip_default_ttl=64   # in red"),
+    ],
+)
+def test_a_short_life_that_was_asked_for_is_no_rules(asked: int, value: str, leg: Leg, fix: str) -> None:
+    """The answer has the life that its own sender gives it, whatever was asked for."""
+    snapshot = edited(tutorial(), "red", sysctls={"net.ipv4.ip_default_ttl": value})
+    place = Place("host", "br0", Stage.FORWARD)
+    assert explained(snapshot, "ttl-expired", place, probe=probe(ttl=asked), leg=leg).fix == (fix,)
+
+
 def test_a_fix_takes_the_length_from_the_others_on_the_network() -> None:
     fix = ("ip address add 10.0.0.2/RIGHT-LENGTH dev eth0", "ip address del 10.0.0.2/32 dev eth0")
     thing = Object("address", "10.0.0.2/32 dev eth0")
