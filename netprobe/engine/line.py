@@ -86,7 +86,7 @@ def _looked(
     sent = prediction.probe if prediction is not None else probe
     found = _Looked(question.command, probe, sent, snapshot, prediction)
     nowhere = sent.protocol.on_segment and sent.device is None
-    if nowhere and prediction is not None and prediction.request.end is not End.UNDETERMINED:
+    if nowhere and prediction is not None and _has_no_interface(prediction):
         here, target = snapshot[sent.source.namespace or ""], sent.destination.address or ""
         if not is_cut_off(here, target, sent.source.interface):
             raise other_segment(question, sent)
@@ -98,6 +98,13 @@ def _looked(
         found = _of_the_first(found, interruption.count, seen)
     tapped = frozenset(watch.namespaces) - {o.namespace for o in seen if o.kind == "blind"}
     return replace(found, seen=seen, tapped=tapped), interruption
+
+
+def _has_no_interface(prediction: Prediction) -> bool:
+    """Whether a question to a segment would leave by no interface at all."""
+    request = prediction.request
+    unknown = request.end is End.UNDETERMINED
+    return not unknown and (request.stop is None or request.stop.place.interface is None)
 
 
 def _of_the_first(found: _Looked, decided: int, seen: Sequence[Observation]) -> _Looked:

@@ -25,7 +25,7 @@ from netprobe.model import (
 from netprobe.model.lookup import column, find, not_among, those_not_in, where
 
 from . import fib, neighbour, prefix, unanswered
-from .arp_reply import Station
+from .arp_reply import Station, noarp
 from .arp_request import answer_to, enquire
 from .drop import end_of, lost
 from .outcome import Branch, Carry
@@ -77,6 +77,9 @@ def exchange(ground: Ground, carry: Carry, probe: Probe) -> Exchange:
     if link is None:
         stop = lost("no-route", name, None, Stage.ROUTE, f"{dst} is not on a segment of {name}")
         return Exchange(Walk((), End.DROP, stop))
+    if neighbour.needs_mac(link) and not link.arp:  # arping(8) refuses such a one as well
+        text = f"{link.name} has ARP switched off (NOARP): {name} asks nobody there who has {dst}"
+        return Exchange(Walk((), End.DROP, noarp(name, link, text)))
     blank = Packet(Flow(probe.source.address or "0.0.0.0", dst, probe.protocol), Leg.REQUEST)
     request = neighbour.request(ground.namespace(name), link, dst, blank)
     found = enquire(ground, carry, (name, link), request)

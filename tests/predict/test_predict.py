@@ -144,6 +144,16 @@ def test_arp_between_two_containers_goes_there_and_back():
     assert places(outcome.reply) == ["c2/eth0", "host/vethc2", "host/vethc1", "c1/eth0", "c1/eth0"]
 
 
+@pytest.mark.parametrize(("name", "interface"), [("c1", "eth0"), ("c2", "eth0")])
+def test_neither_who_asks_nor_who_answers_may_have_arp_switched_off(name: str, interface: str) -> None:
+    from netprobe.model import Protocol
+
+    off = relinked(tutorial(), name, interface, arp=False)
+    stop = predicted(off, networks.probe("c1", "172.17.0.3", Protocol.ARP)).stop
+    assert stop is not None
+    assert (stop.code, stop.place.namespace, stop.fix) == ("arp-disabled", name, ("ip link set dev eth0 arp on",))
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "stopped"),
     [
