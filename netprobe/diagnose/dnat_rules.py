@@ -66,7 +66,7 @@ def is_for_all_in(rule: NatRule, namespace: Namespace, flow: Flow, iif: Link | N
 
 def leads_to(namespace: Namespace, flow: Flow, port: int) -> bool:
     """Whether any rule leads to this port of the destination of a flow."""
-    target = _at(flow.dst, str(port))
+    target = at(flow.dst, str(port))
     return any(target in each.rule.text.split() for each in _rules(namespace, flow))
 
 
@@ -75,7 +75,7 @@ def is_for_one(address: str, rule: Rule) -> bool:
     return {each.partition("/")[0] for each in networks(rule.statements, *TO)} == {address}
 
 
-def _at(address: str, port: str) -> str:
+def at(address: str, port: str) -> str:
     """A port of an address, as rules write it."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
@@ -182,9 +182,9 @@ def _to_station(table: Table, flow: Flow, to: str, port: str) -> tuple[_Words, _
 
 
 def _station(table: Table, flow: Flow, to: str, port: str) -> tuple[_Words, _Words]:
-    at = _at(to, port) if port else to
+    goal = at(to, port) if port else to
     family = {"inet": ({4: "ip", 6: "ip6"}[flow.version],)}.get(table.family, ())
-    return ("DNAT", "--to-destination", at), ("dnat", *family, "to", at)
+    return ("DNAT", "--to-destination", goal), ("dnat", *family, "to", goal)
 
 
 def _by_iptables(tool: str, flow: Flow, chain: str, goal: _Words) -> fixes.Fix:

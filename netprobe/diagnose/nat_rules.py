@@ -44,6 +44,7 @@ IS = ("", "==", "in")
 SOURCE = ("snat", "masquerade")
 TESTS = {"match", "vmap"}
 FROM, TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
+_AT = re.compile(r"^\[?([\d.]+|(?<=\[).+)\]?:(\d+)$")  # an element has address and port apart
 
 
 def is_private(address: str) -> bool:
@@ -319,12 +320,10 @@ def _rules_of(tables: Iterable[Table], name: str) -> Iterator[Rule]:
 
 
 def retargeted(namespace: Namespace, thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
-    """The rule with another target in its place, or its map with another element; nothing where its tool
-    cannot replace one.
-    """
+    """The rule with another target, or its map with another element; nothing where its tool replaces none."""
     match thing.line:
         case ("nft", *_) as words:
-            return _retargeted_by_nft(namespace, words, rule, old, new)
+            return _by_nft(namespace, words, rule, old, new)
         case (tool, table, chain, number) if tool.startswith(("iptables", "ip6tables")):
             said = fixes.xt_words(chain, rule.text)
             changed = tuple(
@@ -336,20 +335,21 @@ def retargeted(namespace: Namespace, thing: Object, rule: Rule, old: str, new: s
     return ()
 
 
-def _retargeted_by_nft(
-    namespace: Namespace, words: tuple[str, ...], rule: Rule, old: str, new: str
-) -> fixes.Fix:
+def _by_nft(namespace: Namespace, words: tuple[str, ...], rule: Rule, old: str, new: str) -> fixes.Fix:
     family, table, chain = words[1:4]
     text = swapped(rule.text, old, new)
     if text != rule.text:
         return fixes.nft((table, chain), "replace", "rule", family, table, chain, "handle", words[5], text)
+    gone, _, its = _AT.sub(r"\1 . \2", old).partition(" . ")
+    come, _, other = _AT.sub(r"\1 . \2", new).partition(" . ")
     for held in _maps_of(namespace, ("nft", family, table), rule):
         for key, data in _pairs(held):
-            changed = swapped(data, old, new)
-            if changed != data:
-                where = ("element", family, table, held.name)
-                gone = fixes.nft((table, held.name), "delete", *where, f"{{ {key} }}")
-                return (*gone, *fixes.nft((table, held.name), "add", *where, f"{{ {key} : {changed} }}"))
+            address, dot, port = data.partition(" . ")
+            changed = swapped(address, gone, come) + dot + (other or port)
+            if changed != data and its in ("", port):
+                named, place = (table, held.name), ("element", family, table, held.name)
+                first = fixes.nft(named, "delete", *place, f"{{ {key} }}")
+                return (*first, *fixes.nft(named, "add", *place, f"{{ {key} : {changed} }}"))
     return ()
 
 

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TypeGuard
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .address import version
 
@@ -142,6 +143,17 @@ class PolicyRule(Struct, frozen=True, gc=False):
     def is_for_all(self) -> bool:
         """Whether it selects every packet, and takes every route of its table: as the kernel's own do."""
         return self == PolicyRule(self.priority, self.version, self.action, self.table, mask=self.mask)
+
+    @property
+    def asks(self) -> tuple[bool, ...]:
+        """What it asks for, whatever the values."""
+        said = (self.mark, self.src, self.dst, self.iif, self.oif, self.protocol, self.inverted)
+        return (*map(bool, said), self.suppress_prefixlen is not None)
+
+    @property
+    def asked(self) -> PolicyRule:
+        """Whom it selects, wherever it leads: the same in all rules of which one makes the others idle."""
+        return replace(self, priority=0, table=None)
 
 
 class Neighbour(Struct, frozen=True, gc=False):

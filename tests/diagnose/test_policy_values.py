@@ -45,6 +45,23 @@ def rule(priority: int = 300, table: int = 220, mask: int = 0, **fields: Any) ->
             "300 from 10.0.0.0/24 iif docker0 lookup 220",
             "300 from 10.0.0.0/24 iif br0 lookup 220",
         ),
+        ((rule(iif="br0", protocol=17),), "300 from all iif br0 ipproto udp lookup 220", "300 from all iif br0 lookup 220"),
+        (
+            (rule(iif="br0", suppress_prefixlen=0),),
+            "300 from all iif br0 lookup 220 suppress_prefixlength 0",
+            "300 from all iif br0 lookup 220",
+        ),
+        (
+            (rule(iif="br0", inverted=True), rule(400, iif="docker0")),
+            "300 not from all iif br0 lookup 220",
+            "300 from all iif br0 lookup 220",  # what the host sends itself went by it as well
+        ),
+        (
+            (rule(dst="10.0.0.0/24"), rule(400, src="172.17.0.0/16")),
+            "300 from all to 10.0.0.0/24 lookup 220",
+            "300 from 10.0.0.0/24 lookup 220",
+        ),
+        ((rule(oif="br0"), rule(400, iif="docker0")), "300 from all oif br0 lookup 220", "300 from all iif br0 lookup 220"),
     ],
 )
 def test_a_rule_is_made_as_it_was_meant(rules: tuple[PolicyRule, ...], old: str, new: str) -> None:
@@ -62,3 +79,19 @@ def test_a_mark_for_which_another_rule_asks_is_its_own(also: PolicyRule) -> None
     astray = via("0.0.0.0/0", "172.17.0.9", 3, table=7)
     network = edited(network, "host", routes=(*network["host"].routes, astray), ruleset=iptables(MARKING))
     assert "ip rule del pref 300" not in " ".join(lines(chosen(network, "red", "8.8.8.8")))
+
+
+def test_what_a_tunnel_has_not_marked_goes_into_it() -> None:
+    """As wg-quick makes it, which is not turned round by mistake."""
+    network = by_table(*sorted_rules(rule(table=7, mark=0x5, mask=0xFFFFFFFF, inverted=True)))
+    astray = via("0.0.0.0/0", "172.17.0.9", 3, table=7)
+    network = edited(network, "host", routes=(*network["host"].routes, astray))
+    assert not any("rule add pref 300" in line for line in lines(chosen(network, "red", "8.8.8.8")))
+
+
+def test_two_rules_for_the_same_are_none() -> None:
+    """One for a source, turned to it from the goal, would make the other one idle."""
+    network = by_table(*sorted_rules(rule(dst="10.0.0.0/24"), rule(400, 7, src="10.0.0.0/24")))
+    astray = via("0.0.0.0/0", "172.17.0.9", 3, table=7)
+    network = edited(network, "host", routes=(*network["host"].routes, astray))
+    assert "ip rule add pref 300 from 10.0.0.0/24 lookup 220" not in lines(chosen(network, "red", "8.8.8.8"))

@@ -269,11 +269,12 @@ def test_a_rule_for_a_whole_network_tells_of_no_address() -> None:
     assert cause(snapshot, "internet", "203.0.113.50", 80).code == "neigh-no-answer"
 
 
-def with_a_map(*ports: int) -> Snapshot:
+def with_a_map(*ports: int, to: object = "172.17.0.2") -> Snapshot:
     """The host publishes c1's ports by a map of nft; c1 listens on both."""
     chain = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}}
-    elements = [[port, "172.17.0.2"] for port in ports]
-    named = {"map": {"name": "ports", "handle": 2, "type": "inet_service", "map": "ipv4_addr", "elem": elements}}
+    elements = [[port, to] for port in ports]
+    data = ["ipv4_addr", "inet_service"] if to != "172.17.0.2" else "ipv4_addr"
+    named = {"map": {"name": "ports", "handle": 2, "type": "inet_service", "map": data, "elem": elements}}
     led = {"dnat": {"addr": {"map": {"key": payload("tcp", "dport"), "data": "@ports"}}}}
     rule = {"rule": {"chain": "p", "handle": 3, "expr": [test({"fib": {"result": "type", "flags": ["daddr"]}}, "local"), led]}}
     listening = tuple(web(port) for port in (8080, 8443))
@@ -294,6 +295,15 @@ def test_a_map_of_addresses_leads_to_another_station_and_to_no_other_port(c1: tu
     found = cause(edited(network, "c2", sockets=tuple(map(web, c2))), "internet", "203.0.113.2", 8080)
     lines = ["nft delete element ip t ports { 8080 }", "nft add element ip t ports { 8080 : 172.17.0.3 }"]
     assert (found.code, fix(found)) == ("dnat-dead-target", lines)
+
+
+def test_an_element_has_the_port_of_a_program_apart() -> None:
+    snapshot = with_a_map(8080, 8443, to={"concat": ["172.17.0.2", 9090]})
+    found = cause(edited(snapshot, "c1", sockets=(web(8000),)), "internet", "203.0.113.2", 8080)
+    assert fix(found) == [
+        "nft delete element ip t ports { 8080 }",
+        "nft add element ip t ports { 8080 : 172.17.0.2 . 8000 }",
+    ]
 
 
 def test_a_map_of_published_ports_in_which_nothing_is_left() -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from itertools import chain, filterfalse, islice
 
-from netprobe.model import InterfaceAddress, Namespace, Probe, Snapshot
+from msgspec.structs import replace
+
+from netprobe.model import InterfaceAddress, Namespace, PolicyRule, Probe, Snapshot
 from netprobe.model.lookup import column, where
 from netprobe.predict import prefix
 from netprobe.predict.predict import predict
@@ -58,8 +60,15 @@ def _led(loss: Loss, repair: Repair, away: Callable[[str], tuple[Probe, ...]]) -
     left = {*chain.from_iterable(column(each.addresses, "address") for each in spaces.values())}
     for name, mended in spaces.items():
         before = loss.snapshot.at(name)
-        if (mended.routes, mended.rules) != (before.routes, before.rules):
+        if (mended.routes, _upright(mended)) != (before.routes, _upright(before)):
             yield from (each for each in away(name) if each.destination.address in left)
+
+
+def _upright(namespace: Namespace) -> frozenset[PolicyRule]:
+    """The policy rules of a namespace, none of them turned round: what one takes that is turned round by
+    mistake is for nobody to keep.
+    """
+    return frozenset(map(partial(replace, inverted=False, mask=0), namespace.rules))
 
 
 def _away(loss: Loss, name: str) -> tuple[Probe, ...]:

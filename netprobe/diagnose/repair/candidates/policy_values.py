@@ -1,6 +1,6 @@
 """Policy rules with one thing in the place of another: a mark that nothing gives, a table that others of
-their kind lead to, an address of nobody, an interface behind which their sender is not; or that come too
-late. Pure.
+their kind lead to, an address of nobody, an interface behind which their sender is not; that ask otherwise
+than all of their kind; or that come too late. Pure.
 
 See: ip-rule(8); net/core/fib_rules.c (fib_rules_lookup, fib_rule_match).
 """
@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import chain as joined
-from operator import attrgetter
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.model import Namespace, Object, PolicyRule, RouteQuery, Stage
 from netprobe.model.link import name_of
-from netprobe.model.lookup import but, column, has, where
-from netprobe.predict import fib, fixes, prefix, routing
+from netprobe.model.lookup import among, but, column, has, not_among, where
+from netprobe.predict import fib, fixes, policy, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
@@ -89,15 +88,41 @@ def _by_its_mark(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Polic
 def _by_its_table(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[PolicyRule]:
     """A table to which another rule of its kind leads already, for one to which none of its kind does."""
     others = _siblings(loss.snapshot[routed.namespace], rule)
-    alike = [each for each in others if _asks_for(each) == _asks_for(rule)]
+    alike = where(others, asks=rule.asks)
     if has(alike, table=rule.table):
         for table in sorted({*column(others, "table")} - {fib.MAIN, *column(alike, "table")}):
             yield replace(rule, table=table)
 
 
-def _asks_for(rule: PolicyRule) -> tuple[bool, ...]:
-    """What a rule asks for, whatever the values."""
-    return tuple(map(bool, attrgetter("mark", "src", "dst", "iif", "protocol")(rule)))
+def _by_its_words(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[PolicyRule]:
+    """A rule that asks otherwise than each that leads to the same table, or to one of its kind: as one of
+    them; as none has a word more than it needs, where there are no others.
+    """
+    namespace = loss.snapshot[routed.namespace]
+    others = _siblings(namespace, rule)
+    alike = where(others, table=rule.table) or not_among(others, table=(fib.MAIN,))
+    forms = {*column(alike, "asks")} or {_in_short(rule).asks}
+    turned = joined.from_iterable(map(_turned, not_among((rule,), asks=forms)))
+    query = RouteQuery(routed.src or None, routed.dst, iif=getattr(routed.iif, "index", None))
+    for meant in not_among(among(turned, asks=forms), asked={*column(others, "asked")}):
+        if meant.inverted != rule.inverted or policy.matches(namespace, meant, query):
+            yield meant
+
+
+def _turned(rule: PolicyRule) -> tuple[PolicyRule, ...]:
+    """A rule with fewer words, or with one end, or one way, in the place of the other."""
+    short = _in_short(rule)
+    return short, replace(short, src=rule.dst, dst=rule.src), replace(short, iif=rule.oif, oif=rule.iif)
+
+
+def _in_short(rule: PolicyRule) -> PolicyRule:
+    """A rule for all protocols, that takes every route of its table, for those whom it names: main is asked
+    for networks alone, and all but what a tunnel has marked goes into that (wg-quick(8)).
+    """
+    networks = {fib.MAIN: rule.suppress_prefixlen}.get(rule.table or 0)
+    around = rule.inverted and rule.mark > 0
+    plain = replace(rule, protocol=None, sports=None, dports=None)
+    return replace(plain, suppress_prefixlen=networks, inverted=around)
 
 
 def _by_its_ends(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[PolicyRule]:
@@ -115,4 +140,4 @@ def _by_its_ends(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Polic
         yield replace(rule, iif=name_of(led, ""))
 
 
-_KINDS: tuple[_Kind, ...] = (_earlier, _by_its_mark, _by_its_table, _by_its_ends)
+_KINDS: tuple[_Kind, ...] = (_earlier, _by_its_mark, _by_its_table, _by_its_ends, _by_its_words)

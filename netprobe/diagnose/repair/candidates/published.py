@@ -219,10 +219,11 @@ def _on_another_port(loss: Loss) -> Iterator[Repair]:
     """
     for namespace, made, thing, rule in _led_by(loss):
         flow = made.flow
-        old = f"{flow.dst}:{flow.dport}" if f":{flow.dport}" in rule.text else flow.dst
+        whole = dnat_rules.at(flow.dst, str(flow.dport))
+        old = flow.dst if flow.dst in rule.text.replace(whole, "") else whole  # a map has both
         for port in _heard(loss, namespace, flow):
             to = f"leads to {flow.protocol} port {flow.dport}, where one program listens, on port {port}"
-            fix = nat_rules.retargeted(namespace, thing, rule, old, f"{flow.dst}:{port}")
+            fix = nat_rules.retargeted(namespace, thing, rule, old, dnat_rules.at(flow.dst, str(port)))
             yield from _retargeted(loss, made, thing, to, fix, Merit.ADDS)
 
 
