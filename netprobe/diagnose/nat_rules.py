@@ -368,8 +368,10 @@ def _pairs(held: NamedSet) -> Iterator[tuple[str, str]]:
 
 
 def swapped(text: str, old: str, new: str) -> str:
-    """A text with one address in the place of another, where that stands for itself."""
-    return re.sub(rf"(?<![\w.:]){re.escape(old)}(?![\w.]|:[0-9a-f]*:)", new, text)
+    """A text with one address, name or number in the place of another, where that stands for itself: it is no
+    part of a longer name, no end of a range and no length of a network.
+    """
+    return re.sub(rf"(?<![\w.:/-]){re.escape(old)}(?![\w.-]|:[0-9a-f]*:)", lambda _: new, text)
 
 
 def swapped_all(text: str, new: dict[str, str]) -> str:

@@ -106,8 +106,9 @@ def test_the_other_end_tells_which_interface_a_single_rule_means(called: str, re
     """What had another name has lost its routes, and its addresses of IPv6."""
     network = after(offices(), "r1: ip link set dev wan down", "r1: ip link set dev wan name new9", "r1: ip link set dev new9 up")
     network = ruled(network, "r1", "filter", *OPEN, f"-A FORWARD -i {called} -j DROP")
-    found = renaming.candidates(Loss.of(network, *lost(network, ask("pc", "10.2.0.10"))))
+    found = [*renaming.candidates(Loss.of(network, *lost(network, ask("pc", "10.2.0.10"))))]
     assert [each.stop.thing.id for each in found] == (["new9"] if renamed else [])
+    assert all(each.stop.text == f"a rule of r1 speaks of {called}, which is not there, and none of new9" for each in found)
 
 
 def test_what_rules_speak_of_is_looked_for_where_cables_are_made() -> None:

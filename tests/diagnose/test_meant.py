@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from networks import edited, probe, relinked, tutorial, via
 from test_beside import chosen, lines
 
-from netprobe.diagnose.repair.candidates import renamed
+from netprobe.diagnose.repair.candidates import candidates, renamed
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Bridge, Chain, IpSet, IpSetEntry, NamedSet, Rule, Ruleset, Snapshot, Statement, Table, Term
 from netprobe.predict.predict import predict
@@ -64,6 +64,23 @@ def test_a_rule_for_the_other_ip_version_is_about_nothing_of_this_packet(network
     cause = chosen(edited(tutorial(), "host", ruleset=Ruleset(tables=(both,), queues=())), "red", "8.8.8.8")
     assert cause.code == "policy-drop"
     assert not any(line.startswith("nft replace") for line in lines(cause))
+
+
+@pytest.mark.parametrize("name", ["ens4", "e\\1h0", "e\\g<9>"])
+def test_a_name_is_no_pattern(name: str) -> None:
+    """Who names an interface, in a container of its own, may choose what another language reads as a place."""
+    asked = (("meta iifname", "br0"), ("meta oifname", "ens3"))
+    tests = tuple(Statement("match", Term("key", key), "==", Term("value", value)) for key, value in asked)
+    rule = Rule(1, 'iifname "br0" oifname "ens3" accept', (*tests, Statement("accept")), handle=5)
+    fw = Table("nft", "inet", "fw", (Chain("fwd", (rule,), "forward", 0, "filter", "drop"),))
+    links = tuple(replace(each, name=name) if each.name == "eth0" else each for each in tutorial()["host"].links)
+    network = edited(tutorial(), "host", links=links, ruleset=Ruleset(tables=(fw,), queues=()))
+    found = predict(network, probe(), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    said = [each.stop.commands for each in candidates(Loss.of(network, found, found.stop))]
+    changed = f'iifname "br0" oifname "{name}" accept'
+    assert [each for each in said if changed in (word for line in each for word in line.words)]
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,8 @@ def missing_names(namespace: Namespace) -> list[str]:
 
 
 def _renamed(loss: Loss, namespace: Namespace, link: Link, name: str, times: int) -> Iterator[Repair]:
-    text = f"{times} rules of {namespace.name} speak of {name}, which is not there, and none of {link.name}"
+    who = {1: f"a rule of {namespace.name} speaks"}.get(times, f"{times} rules of {namespace.name} speak")
+    text = f"{who} of {name}, which is not there, and none of {link.name}"
     down, named = fixes.link_set(link, "down"), fixes.link_set(link, "name", name)
     up = fixes.link_set(Link(link.index, name), "up")
     thing = Object("link", link.name, f"{link.name} is {name} in the rules")
