@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from predict.networks import with_link_locals
-from test_repair_whole import after, ask, chosen, said, tutorial
+from test_repair_whole import after, ask, chosen, lost, said, tutorial
 from test_went_round import by_ipv6
 
+from netprobe.diagnose.repair import harm
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Snapshot
 
 
@@ -89,3 +92,33 @@ def test_a_network_that_is_led_to_who_sends_it_back(asker: str) -> None:
 def test_a_route_without_which_all_would_go_right_is_deleted(dst: str) -> None:
     snapshot = after(tutorial(), f"host: ip route add {dst} via 172.17.0.2", "c1: sysctl -w net.ipv4.ip_forward=1")
     assert said(chosen(snapshot, ask("red", "8.8.8.8"))) == [f"host: ip route del {dst} via 172.17.0.2 dev docker0"]
+
+
+HARMFUL = (
+    "host: ip route del default via 203.0.113.1 dev eth0",
+    "host: ip link set dev eth0 down",
+    "host: ip address del 203.0.113.2/24 dev eth0",
+    "internet: ip link set dev eth0 down",
+    "internet: ip address del 8.8.8.8/32 dev lo",
+)
+GOOD = "red: ip route add default via 10.0.0.1 dev eth0 onlink"
+
+
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [
+        ((*HARMFUL, GOOD), (GOOD,)),
+        ((*HARMFUL[:3], GOOD, *HARMFUL[3:]), (GOOD,)),
+        ((GOOD, *HARMFUL, GOOD), (GOOD, GOOD)),
+        ((GOOD,) * 4 + HARMFUL, (GOOD,) * 4 + HARMFUL),  # no more are shown
+        (HARMFUL, HARMFUL),
+        (HARMFUL * 3 + (GOOD,), HARMFUL * 3 + (GOOD,)),  # none of the first is better than another one
+    ],
+)
+def test_as_many_are_weighed_as_are_shown(lines: tuple[str, ...], left: tuple[str, ...]) -> None:
+    """However many would break what passes: the first that stays does not."""
+    snapshot = after(tutorial(), "red: ip route del default")
+    loss = Loss.of(snapshot, *lost(snapshot, ask("red", "8.8.8.8")))
+    made = {line: Repair(replace(loss.stop, text=line), Merit.RESTORES, after(snapshot, line)) for line in {*lines}}
+    found = harm.harmless(loss, tuple(made[line] for line in lines))
+    assert tuple(each.stop.text for each in found) == left

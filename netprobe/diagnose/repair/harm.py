@@ -18,17 +18,22 @@ from .repair import Loss, Repair
 from .segment import Station, is_network, meet, own_addresses
 
 _MOST = 6  # flows
-_WEIGHED = 4  # repairs
+_WEIGHED = 12  # repairs
+_SHOWN = 4  # of those a report has no more
 
 
 def harmless(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
-    """The repairs without those of the first few that would break what passes today; all if each would."""
+    """The repairs without those that would break what passes today, weighed until there are as many as are
+    shown; all if each that is weighed would.
+    """
     if len(repairs) < 2:
         return repairs
-    weighed, flows = repairs[:_WEIGHED], passing(loss, _beside(loss))
-    away = cache(partial(_away, loss))
-    good = tuple(each for each in weighed if not breaks(loss, each, (*flows, *_led(loss, each, away))))
-    return (*(good or weighed), *repairs[_WEIGHED:])
+    flows, away = passing(loss, _beside(loss)), cache(partial(_away, loss))
+    weighed = enumerate(repairs[:_WEIGHED], 1)
+    good = (n for n, each in weighed if not breaks(loss, each, (*flows, *_led(loss, each, away))))
+    shown = [*islice(good, _SHOWN)]
+    behind = max(shown[_SHOWN - 1 :], default=_WEIGHED)
+    return (*(repairs[n - 1] for n in shown), *repairs[behind:]) if shown else repairs
 
 
 def passing(loss: Loss, asked: Iterable[tuple[str, str]]) -> tuple[Probe, ...]:
