@@ -59,6 +59,15 @@ def _number(text: str) -> int:
     return int(text, 0)
 
 
+def _priority(text: str) -> int:
+    """A priority, which ip(8) takes without a sign (lib/utils.c, get_u32): nothing comes before 0."""
+    refuse_if(not 0 <= int(text) <= _LAST, text)
+    return int(text)
+
+
+_LAST = 0xFFFFFFFF
+
+
 def _protocol(text: str) -> int:
     return _PROTOCOLS.get(text) or int(text)
 
@@ -69,7 +78,8 @@ def _range(text: str) -> tuple[int, int]:
 
 
 _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "pref": ("priority", int), "priority": ("priority", int), "from": ("src", str), "to": ("dst", str),
+    "pref": ("priority", _priority), "priority": ("priority", _priority), "from": ("src", str),
+    "to": ("dst", str),
     "iif": ("iif", str), "oif": ("oif", str), "lookup": ("table", as_table), "table": ("table", as_table),
     "tos": ("tos", _number), "ipproto": ("protocol", _protocol), "sport": ("sports", _range),
     "dport": ("dports", _range), "uidrange": ("uids", _range), "goto": ("goto", int),

@@ -276,6 +276,8 @@ POLICY = [
     ("host", "ip rule del pref 100 from 10.0.0.0/16 lookup 100", "host: ip rule add pref 100 from 10.9.0.0/16 lookup 100"),
     ("host", "ip rule del pref 100"),
     ("host", "ip rule add pref 0 from all lookup local", "host: ip rule del pref 0"),
+    ("host", "ip rule add pref -1 from all lookup main"),
+    ("host", "ip rule add pref 4294967296 from all lookup main"),
     ("host", "ip rule add pref 32767 from all lookup main",
      "host: ip rule del pref 32766; ip rule add pref 32766 to 192.0.2.0/24 lookup main"),
 ]  # fmt: skip

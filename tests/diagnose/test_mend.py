@@ -185,6 +185,13 @@ def test_policy_rules_neighbours_addresses_and_entries_are_changed() -> None:
     assert appended == (FdbEntry(4, "00:00:00:00:00:00", state="permanent", remote="192.0.2.1"),)
 
 
+@pytest.mark.parametrize(("priority", "made"), [("-1", None), ("4294967296", None), ("0", 0), ("4294967295", 0xFFFFFFFF)])
+def test_no_policy_rule_stands_before_the_first(priority: str, made: int | None) -> None:
+    """What ip(8) refuses is no repair."""
+    snapshot = fixed(edited(tutorial(), "host", rules=()), f"ip rule add pref {priority} from all lookup main")
+    assert (snapshot and snapshot["host"].rules[0].priority) == made
+
+
 def test_an_address_comes_and_goes_with_its_routes() -> None:
     more = done(tutorial(), "ip addr add 192.0.2.1/24 dev eth0")
     assert {r.dst for r in more.routes} - {r.dst for r in HOST.routes} == {"192.0.2.0/24", "192.0.2.1/32", "192.0.2.255/32"}
