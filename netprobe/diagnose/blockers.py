@@ -34,6 +34,8 @@ from netprobe.predict.sockets import PROGRAMS
 
 from .apply import mend
 from .correlate import numbered, unseen
+from .evidence import Case
+from .piled_up import unread
 from .report import Explain, Searching, diagnose
 from .resent import resent
 from .supposed import as_rules_say, supposed
@@ -227,7 +229,12 @@ def _ask(
         return those_not_in(outcome, asked or ())
     if asked is not None and (needs := _lacking(snapshot, outcome, earlier, searches, asked)):
         return needs
-    return diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier, searches)
+    again = diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier, searches)
+    hangs = unread(snapshot, again.path.request) if again.verdict is Verdict.REACHABLE else None
+    if hangs is None:
+        return again
+    case = Case(snapshot, outcome.probe, outcome, (), again.path.request, again.path.reply, stop=hangs)
+    return replace(again, verdict=Verdict.UNREACHABLE, causes=(*filter(None, [explain(case)]),))
 
 
 def _lacking(

@@ -269,7 +269,7 @@ def _seen_alone(case: Case) -> Case | None:
     stranger = from_another(case)
     if stranger is not None:
         return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
-    known = from_beyond(case) or unread(case)
+    known = from_beyond(case) or unread(case.snapshot, case.request)
     return None if known is None else replace(case, stop=known)
 
 

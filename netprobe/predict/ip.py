@@ -292,7 +292,8 @@ def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival 
     found = resolve(trail.ground, carry, name, link, leaving.nexthop, packet)
     if found.stop is not None:
         said = "not known who answers" if found.stop.code == "unknown" else "no station answers"
-        trail.add(name, link, Stage.NEIGHBOUR, packet, f"{leaving.note}: {said}")
+        stage, bound = (Stage.NEIGHBOUR, None) if found.mac is None else (Stage.TRANSMIT, "out")
+        trail.add(name, link, stage, packet, f"{leaving.note}: {said}", bound=bound)
         return trail.drop(found.stop)
     if found.entry is not None:
         trail.resolved.append(Resolved(name, packet.leg, link, found.entry))

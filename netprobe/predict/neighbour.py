@@ -38,7 +38,8 @@ _USABLE = {"permanent", "reachable", "stale", "delay", "probe", "noarp"}
 
 
 class Resolution(Struct, frozen=True, gc=False):
-    """The next hop's MAC, None for a device that needs none; or why there is none.
+    """The next hop's MAC, None for a device that needs none; or why there is none. With both, the frame goes
+    out, to nobody.
 
     `rivals` answer for it as well.
 
@@ -72,7 +73,7 @@ def resolve(ground: Ground, carry: Carry, name: str, link: Link, address: str, p
             f"{link.name} has ARP switched off (NOARP): it sends to its own MAC instead of asking who has"
             f" {address}"
         )
-        return Resolution(stop=noarp(name, link, text))
+        return Resolution(link.mac, stop=noarp(name, link, text))
     told = ground.learned.get((name, link.index, address)) if not by_hand else None
     if entry is not None and entry.mac and entry.state in _USABLE and told in (None, entry.mac):
         return Resolution(entry.mac, f"neighbour {entry.mac} ({entry.state})", entry=entry)

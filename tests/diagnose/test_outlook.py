@@ -37,6 +37,7 @@ from netprobe.model import (
     Route,
     Ruleset,
     Snapshot,
+    Socket,
     Stage,
     Table,
 )
@@ -204,6 +205,18 @@ def test_behind_a_program_that_is_missing_there_may_be_more() -> None:
     found = foretold(report, known)
     assert [cause.code for cause in (*found.causes, *found.blockers)] == ["port-closed", "nat-missing"]
     assert found.notes == ("once a program answers there and after the fixes of what stands behind it the probe should pass (predicted)",)
+
+
+@pytest.mark.parametrize(("lying", "codes"), [(2304, ["nat-missing", "rcvbuf-full"]), (0, ["nat-missing"])])
+def test_a_program_that_leaves_datagrams_lying_stands_behind_what_is_mended(lying: int, codes: list[str]) -> None:
+    """There is room for more, so that the walk does not end there."""
+    program = Socket("udp", "8.8.8.8", 53, "unconnected", queue=(lying, 212992))
+    known = read(edited(edited(tutorial(), "internet", routes=NO_RETURN, sockets=(program,)), "red", sockets=()))
+    asked = networks.probe("red", "8.8.8.8", Protocol.UDP, source_port=40000)
+    outcome = predict(known, replace(asked, destination=replace(asked.destination, port=53)), ask=False)
+    assert isinstance(outcome, Prediction)
+    found = foretold(diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain), known)
+    assert [cause.code for cause in (*found.causes, *found.blockers)] == codes
 
 
 def changed(*lines: str) -> Snapshot:

@@ -18,6 +18,7 @@ from netprobe.model import (
     ReadNamespace,
     Route,
     Snapshot,
+    Stage,
 )
 from netprobe.predict.predict import Prediction, predict
 
@@ -196,3 +197,11 @@ def test_routers_announce_themselves_on_no_bridge_of_cables():
     assert stop.code == "no-route"
     assert [line for line in stop.proof if ".docker0." in line or ".br0." in line] == []
     assert "net.ipv6.conf.eth0.accept_ra = 0: routes that routers announce there are not taken" in stop.proof
+
+
+def test_without_arp_a_packet_leaves_for_nobody() -> None:
+    """The interface's own MAC stands for the next hop's (arp_constructor)."""
+    outcome = predicted(relinked(tutorial(), "red", "eth0", arp=False), networks.probe())
+    assert outcome.stop is not None
+    assert outcome.stop.code == "arp-disabled"
+    assert [(hop.stage, hop.bound) for hop in outcome.request.hops] == [(Stage.TRANSMIT, "out")]
