@@ -81,12 +81,21 @@ def _by_nft(chain: tuple[Table, Chain], *words: str) -> fixes.Fix:
 
 
 def emptied(namespace: Namespace, source: str) -> int:
-    """How many chains translate sources by their place, and have no rule that would: somebody made them for
-    that. Those of iptables are called by its own, which are always there.
+    """How many chains translate sources by their place, and have no rule that would, or those alone that
+    spare some: somebody made them for that. Those of iptables are called by its own, which are always there.
     """
     tables = among(namespace.tables, family=(family(source), "inet"))
     own = where(chained.from_iterable(column(where(tables, engine="nft"), "chains")), type="nat")
-    return len(where((*own, *chained.from_iterable(map(_called, tables))), hook="postrouting", rules=()))
+    there = where((*own, *chained.from_iterable(map(_called, tables))), hook="postrouting")
+    return sum(_SPARING.issuperset(_kinds(each)) for each in there)
+
+
+_SPARING = {"match", "note", "accept", "return"}
+
+
+def _kinds(chain: Chain) -> Iterator[str]:
+    """What the rules of a chain are made of."""
+    return column(chained.from_iterable(column(chain.rules, "statements")), "kind")
 
 
 def _called(table: Table) -> Iterator[Chain]:

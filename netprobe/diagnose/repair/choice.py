@@ -31,7 +31,7 @@ from .several import Searches, is_doubtful, leads_around
 from .tried import tried
 from .waited import with_waiting
 from .whole import in_both_families
-from .worn import of_another_address, of_worn
+from .worn import of_another_address, of_another_name, of_worn
 
 _ALTERNATIVES = 3
 # What takes routes along, where it is off or gone.
@@ -86,7 +86,7 @@ def choose(
         searches.supposed[first.stop.commands] = first.done
     timed = with_waiting(loss, first)
     end = engines.reconnected(snapshot, _by_who_refuses(_explaining(timed, stop), stop))
-    end = of_another_address(snapshot, of_worn(snapshot, end, loss.version))
+    end = of_another_address(snapshot, of_another_name(snapshot, of_worn(snapshot, end, loss.version)))
     return Choice(end, first.leg, _others(loss, found, first))
 
 
@@ -259,9 +259,11 @@ def lacking(
             return ()
         found = searches.alone(snapshot, prediction, stop, before)
         fresh = lookup.those_not_in(found.needs, asked)
-        if fresh or _passing(found.repairs) is not None:
+        loss = Loss.of(snapshot, prediction, stop, before)
+        sure = _passing(found.repairs) is not None and not is_doubtful(found)
+        if fresh or sure:
             return fresh
-        first, needs = searches.together(Loss.of(snapshot, prediction, stop, before), found)
+        first, needs = searches.together(loss, found)
         return needs if first is None else ()
     gone = _gone(prediction)
     if gone is not None:

@@ -180,8 +180,17 @@ def hands_back(loss: Loss, routed: Routed) -> bool:
     """Whether who has the gateway that was taken knows no other way to the destination than back here."""
     here = loss.snapshot[routed.namespace]
     others = those_not_in(loss.bearers(routed.gateway), (here.name,)) if routed.gateway is not None else ()
-    ways = [fib.lookup(each, RouteQuery(None, routed.dst)) for each in map(loss.snapshot.at, others)]
-    return bool(ways) and all(each.leg is not None and here.address(each.via) is not None for each in ways)
+    return bool(others) and all(
+        _sends_to(loss, each, here, routed.dst) for each in map(loss.snapshot.at, others)
+    )
+
+
+def _sends_to(loss: Loss, there: Namespace, here: Namespace, wanted: str) -> bool:
+    """Whether a namespace sends what is for `wanted` to another one, out of an interface at which that is."""
+    way = fib.lookup(there, RouteQuery(None, wanted))
+    out = there.link_of(way.leg)
+    near = dict(loss.stations(there.name, out)) if out is not None else {}
+    return here.name in near and here.address(way.via) is not None
 
 
 def leads_without(here: Namespace, routed: Routed, hop: hints.Gateway) -> bool:

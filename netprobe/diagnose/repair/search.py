@@ -11,6 +11,7 @@ from netprobe.model import End, Leg, Need, Snapshot, Stop
 from netprobe.model.lookup import among, column, first, gathered, has, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
+from netprobe.predict.sockets import PROGRAMS
 from netprobe.predict.trace import Routed
 
 from .candidates import candidates
@@ -112,7 +113,7 @@ def _try(loss: Loss, repair: Repair) -> Tried | None:
         return None
     kept = with_what_it_takes(loss, _once_more(loss, first))
     best = whole(loss, kept) or kept
-    if _is_another_s(loss, best):
+    if _is_another_s(loss, best) or _comes_by_another(loss, best):
         return replace(best, repair=replace(best.repair, merit=Merit.GOES_AROUND))
     if _leads_wider(loss, first, best):
         return replace(best, repair=replace(best.repair, merit=max(best.repair.merit, Merit.ADDS)))
@@ -168,6 +169,17 @@ def _is_another_s(loss: Loss, found: Tried) -> bool:
     led = {name for each in sent for name in loss.bearers(each.gateway) or _beyond(loss, each)} & bearers
     ends = {*column(found.outcome.request.hops[-1:], "namespace")} & bearers
     return bool(led and ends) and led.isdisjoint(ends)
+
+
+def _comes_by_another(loss: Loss, found: Tried) -> bool:
+    """Whether what restores nothing only lets the probe come in by another interface of the one who has it
+    already, whose program is for that one alone.
+    """
+    if not _is_there(loss) or loss.stop.code not in PROGRAMS or found.repair.merit is Merit.RESTORES:
+        return False
+    before, now = loss.prediction.request.hops[-1:], found.outcome.request.hops[-1:]
+    same = [*column(before, "namespace")] == [*column(now, "namespace")]
+    return same and [*column(before, "interface")] != [*column(now, "interface")]
 
 
 def _beyond(loss: Loss, routed: Routed) -> tuple[str, ...]:

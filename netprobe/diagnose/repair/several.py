@@ -80,7 +80,7 @@ def is_doubtful(found: Results) -> bool:
     if best is None:
         return True
     adds, invents = best.merit is Merit.ADDS, best.merit is Merit.UNDOES and best.is_to_fill_in
-    return best.near == _UNKNOWN and bool((adds and off) or (invents and _undone(found)))
+    return best.near == _UNKNOWN and bool((adds and off) or (invents and (*off, *_undone(found))))
 
 
 def leads_around(loss: Loss, found: Results) -> bool:
@@ -110,11 +110,13 @@ def first_of_two(loss: Loss, alone: Results) -> Repair | None:
     off = (*alone.partial[:_BREADTH], *alone.idle[:_ASIDE], *alone.aside[:_ASIDE])
     known = {each.done for each in alone.repairs}
     best = next((each.done for each in alone.repairs if is_meant(each)), None)
-    plain = where(off, merit=Merit.RESTORES, is_to_fill_in=False) or _undone(alone)
+    plain = (*where(off, merit=Merit.RESTORES, is_to_fill_in=False), *_undone(alone))
     for repair, cost, outcome in _lost_behind(loss, _costs(plain, 0)):
-        _, found = _looked_behind(loss, _Sequence(cost, 2, repair, repair, outcome))
+        way = _Sequence(cost, 2, repair, repair, outcome)
+        _, found = _looked_behind(loss, way)
         around = where(found.repairs, merit=Merit.GOES_AROUND)
-        if not_among(_sound(loss, found), done=known) or has(around, done=best):
+        arrives = loss.stop.code not in PROGRAMS and _arrives(loss, way)
+        if arrives or not_among(_sound(loss, found), done=known) or has(around, done=best):
             return repair
     return None
 

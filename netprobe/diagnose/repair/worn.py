@@ -17,9 +17,9 @@ from operator import methodcaller
 
 from msgspec.structs import replace
 
-from netprobe.model import Command, Link, Namespace, Object, Snapshot, Stop
+from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Snapshot, Stop
 from netprobe.model.command import words_of
-from netprobe.model.lookup import column, has, holding, sole, those_not_in, where
+from netprobe.model.lookup import but, column, has, holding, not_among, sole, those_not_in, where
 from netprobe.predict import prefix
 
 from .segment import proxy_key
@@ -58,36 +58,80 @@ def of_worn(snapshot: Snapshot, stop: Stop, version: int) -> Stop:
     return stop
 
 
+def of_another_name(snapshot: Snapshot, stop: Stop) -> Stop:
+    """The end of a walk that lacks a route by a tunnel as an end of that tunnel, where the same one has
+    another name wherever else it ends: what was to lead by it was given for that name, or went with it.
+    """
+    here = snapshot.at(stop.place.namespace)
+    links = where(here.links, kind="vxlan") if stop.code == "no-route" else ()
+    for link in concerned(here, links, stop.commands)[:1]:
+        others = column(but(snapshot.namespaces.values(), name=here.name), "links")
+        ends = filter(partial(_is_same_tunnel, link), chain.from_iterable(others))
+        for name in those_not_in(sole({*column(ends, "name")}), (link.name,)):
+            told = f"{link.name} of {here.name} is {name} where the same tunnel ends elsewhere"
+            return replace(stop, object=Object("link", link.name, told), proof=(*stop.proof, told))
+    return stop
+
+
+def _is_same_tunnel(one: Link, other: Link) -> bool:
+    """Whether two devices are ends of one tunnel."""
+    both = [*filter(None, (one.vxlan, other.vxlan))]
+    return len(both) == 2 and both[0].network == both[1].network
+
+
 def of_another_address(snapshot: Snapshot, stop: Stop) -> Stop:
     """The end of a walk that lacks a route by an interface which had another address not long ago, as an end
-    of the address that it has: those beside have found the other one there, and nobody has it.
+    of the address that it has: those beside have found the other one there, or a program listens on it, and
+    nobody has it.
     """
     here = snapshot.at(stop.place.namespace)
     links = where(here.outward, up=True) if stop.code == "no-route" else ()
     for link in concerned(here, links, stop.commands)[:1]:
         own = where(here.addresses_of(link, 4), scope="global")
         led = where(here.routes_by(link), is_written=True, version=4)
-        for there, old in _found_at(snapshot, here, link) if len(own) == 1 and not led else ():
-            named = f"{own[0].written} dev {link.name}"
-            told = f"{there} found {old} at {link.name} of {here.name} not long ago: its routes went with it"
-            return replace(stop, object=Object("address", named, named), proof=(*stop.proof, told))
+        known = (*_found_at(snapshot, here, link), *_listened_on(snapshot, here, own))
+        for told in known if len(own) == 1 and not led else ():
+            named, proof = f"{own[0].written} dev {link.name}", f"{told}: its routes went with it"
+            return replace(stop, object=Object("address", named, named), proof=(*stop.proof, proof))
     return stop
 
 
-def _found_at(snapshot: Snapshot, here: Namespace, link: Link) -> Iterator[tuple[str, str]]:
-    """Who has heard of an address at the MAC of an interface, which nobody has, and that address; at a
-    proxy's it tells nothing.
+def _listened_on(snapshot: Snapshot, here: Namespace, own: tuple[InterfaceAddress, ...]) -> Iterator[str]:
+    """That programs listen on another address of the network of an interface, which nobody has: it was there
+    when they began (inet_can_nonlocal_bind).
+    """
+    programs = () if "sockets" in here.unread else here.programs
+    heard = not_among(programs, address={*_owned(snapshot), *_ANY})
+    networks = map(prefix.network_of, own)
+    near = filter(partial(prefix.within, [*networks]), column(heard, "address"))
+    for old in dict.fromkeys(near):
+        yield f"a program of {here.name} listens on {old}, which nobody has"
+
+
+_ANY = ("", "*", "::", "0.0.0.0")
+
+
+def _owned(snapshot: Snapshot) -> set[str]:
+    """The addresses that somebody has."""
+    spaces = snapshot.namespaces.values()
+    owned = chain.from_iterable(column(spaces, "addresses"))
+    return {*column(owned, "address")}
+
+
+def _found_at(snapshot: Snapshot, here: Namespace, link: Link) -> Iterator[str]:
+    """Who has heard of an address that nobody has at the MAC of an interface; at a proxy's it tells
+    nothing.
     """
     spaces = snapshot.namespaces.values()
     having = where(chain.from_iterable(column(spaces, "links")), mac=link.mac)
     if len(having) > 1 or proxy_key(here, link) is not None:  # which has answered for another one
         return
+    owned = _owned(snapshot)
     for there in spaces:
-        for entry in where(there.neighbours, mac=link.mac):
+        for entry in not_among(where(there.neighbours, mac=link.mac), address=owned):
             learned = not entry.proxy and entry.state not in _NOT_LEARNED
-            free = not any(each.address(entry.address) for each in spaces)
-            if learned and free and prefix.version(entry.address) == 4:
-                yield there.name, entry.address
+            if learned and prefix.version(entry.address) == 4:
+                yield f"{there.name} found {entry.address} at {link.name} of {here.name} not long ago"
 
 
 _NOT_LEARNED = ("permanent", "failed", "incomplete")

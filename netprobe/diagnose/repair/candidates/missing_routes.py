@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import hints, nat_rules
+from netprobe.diagnose import hints, nat_rules, source_nat
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import holds_up, routers_for
 from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
@@ -137,13 +137,14 @@ def _led_on(station: Namespace, link: Link, dst: str) -> Iterator[tuple[str, str
 
 
 def _is_hidden(loss: Loss, routed: Routed, router: tuple[Namespace, Link]) -> bool:
-    """Whether who knows the way for an answer has rules that are there to translate that network: then nobody
-    else is to know it.
+    """Whether who knows the way for an answer has rules that are there to translate that network, or a chain
+    for them: then nobody else is to know it.
     """
     (namespace, out), source, target = router, routed.dst, loss.goal
     meant = nat_rules.source_rules(namespace, out, source, target, expected=True)
     exempt = nat_rules.exempting(namespace, source, target)
-    return routed.leg is Leg.REPLY and any(meant) and not any(exempt)
+    hides = (any(meant) and not any(exempt)) or source_nat.emptied(namespace, source)
+    return routed.leg is Leg.REPLY and bool(hides)
 
 
 def _for_one(loss: Loss, routed: Routed, stop: Stop, hop: hints.Gateway) -> Stop:

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, proxy_key
-from netprobe.model import Command, InterfaceAddress, Link, Namespace, Neighbour, Object, Snapshot, Stage
+from netprobe.model import Command, InterfaceAddress, Link, Neighbour, Object, Snapshot, Stage
 from netprobe.model.command import inside
-from netprobe.model.lookup import but, has, where
+from netprobe.model.lookup import but, has, those_not_in, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Resolved
@@ -23,7 +23,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """Each entry that gave a frame its destination."""
     for resolved in loss.prediction.resolved:
         rival = _bearer(loss.snapshot, resolved)
-        if rival is not None and _answers(loss.snapshot[rival[0]], rival, resolved.entry.address):
+        if rival is not None and _answers(loss, rival, resolved.entry.address):
             yield from _usurped(loss, resolved, rival)
         else:
             yield from _wrong(loss, resolved)
@@ -37,11 +37,15 @@ def _bearer(snapshot: Snapshot, resolved: Resolved) -> Station | None:
     return None
 
 
-def _answers(namespace: Namespace, station: Station, address: str) -> bool:
-    """Whether a station says that an address is its own: it bears it, or it is a proxy (arp_process)."""
+def _answers(loss: Loss, station: Station, address: str) -> bool:
+    """Whether a station says that an address is its own, which is not its alone: it bears it, or it is a
+    proxy (arp_process).
+    """
+    namespace = loss.snapshot[station[0]]
     proxy = proxy_key(namespace, station[1]) is not None
     listed = has(namespace.neighbours, proxy=True, address=address)
-    return namespace.owner_of(address) is not None or proxy or listed
+    others = those_not_in(loss.bearers(address), (namespace.name,))
+    return bool(others and namespace.owner_of(address)) or proxy or listed
 
 
 def _usurped(loss: Loss, resolved: Resolved, rival: Station) -> Iterator[Repair]:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules
+from netprobe.diagnose.hints import is_network_itself
 from netprobe.diagnose.nat_rules import all_said, chains_of_nat
 from netprobe.diagnose.repair import numbered
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
@@ -146,7 +147,9 @@ def _new(loss: Loss, namespace: Namespace, tale: _Tale, agreeing: int) -> Iterat
     code, named = "addr-missing", f"dev {link.name}"
     if odd is not None:
         code, named, merit = "addr-wrong-subnet", f"{odd.written} dev {link.name}", Merit.RESTORES
-        fix = (*tale.taken, put, fixes.address("del", odd, link))
+        gone = fixes.address("del", odd, link)
+        # behind one of its own network it would be the second, and go with it (__inet_del_ifa)
+        fix = (*tale.taken, *((gone, put) if is_network_itself(odd) else (put, gone)))
     elif own_addresses(namespace, link, tale.version):
         named = f"{tale.address}/{length} dev {link.name}"
     yield from _repair(loss, tale, code, named, fix, merit, agreeing)
@@ -161,15 +164,16 @@ def _repair(
 
 
 def _odd(loss: Loss, namespace: Namespace, tale: _Tale) -> InterfaceAddress | None:
-    """The one address of the interface, where it is of another network than all beside it, or alone and
-    nobody who leads straight to others leads to it.
+    """The one address of the interface, where it is of another network than all beside it, or its network's
+    own; or alone and nobody who leads straight to others leads to it.
     """
     own = own_addresses(namespace, tale.link, tale.version)
     beside = loss.addresses_beside(namespace.name, tale.link, tale.version)
     if len(own) != 1:
         return None
     if is_network(own[0]):
-        return None if not beside or meet(own, beside) else own[0]
+        apart = beside and not meet(own, beside)
+        return own[0] if apart or is_network_itself(own[0]) else None
     led = where(loss.snapshot.at(tale.router).routes, dst=own[0].written)
     return own[0] if tale.router is not None and not led else None
 
