@@ -206,8 +206,8 @@ class FindMacvlans(Struct, frozen=True, gc=False):
 
 
 class FindBare(Struct, frozen=True, gc=False):
-    """Predict's request: which of the named namespaces of the machine of `namespace` have nothing but a
-    loopback? They are read.
+    """Predict's request: from which of the named namespaces of the machine of `namespace` does nothing lead
+    out? They are read.
     """
 
     namespace: str

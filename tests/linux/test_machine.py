@@ -21,7 +21,7 @@ from netprobe.linux.names import names
 from netprobe.linux.names.containers import Containers
 from netprobe.linux.names.listing import natural
 from netprobe.linux.names.names import Found, inside_of, open_each
-from netprobe.model import AskRoute, Endpoint, FindPeer, ReadNamespace, RouteQuery, Snapshot, Space
+from netprobe.model import AskRoute, Endpoint, FindBare, FindPeer, ReadNamespace, RouteQuery, Snapshot, Space
 
 pytestmark = pytest.mark.lab
 
@@ -379,3 +379,25 @@ def test_names_are_in_the_order_in_which_people_count() -> None:
     names = ["c10", "c2", "10", "9", "c", "c2b10", "c2b9", "C1", "", "c02"]
     assert sorted(names, key=natural) == ["", "9", "10", "C1", "c", "c02", "c2", "c2b9", "c2b10", "c10"]
     assert natural("9" * 255) > natural("9" * 254)
+
+
+def turned_in() -> list[list[str]]:
+    """In the lab: those of some namespaces from which nothing leads out."""
+    for line in (
+        "netns add dbl1", "netns add dbl2", "netns add dbl3", "-n dbl1 link add in0 type veth peer name in1",
+        "-n dbl2 link add out0 type veth peer name out1 netns dbl1",
+    ):  # fmt: skip
+        subprocess.run(["ip", *line.split()], check=True)
+    before = readable()
+    subprocess.run(["ip", "-n", "dbl2", "link", "del", "out0"], check=True)
+    return [before, readable()]
+
+
+def readable() -> list[str]:
+    with Machine() as machine:
+        return sorted(name for name in machine.read(Snapshot(), [FindBare("host")]).namespaces if name.startswith("dbl"))
+
+
+def test_a_cable_with_both_ends_in_one_namespace_leads_not_out_of_it(fresh_lab: Lab) -> None:
+    """So a container stands alone whose host's end was moved to it."""
+    assert fresh_lab.call(turned_in) == [["dbl3"], ["dbl1", "dbl2", "dbl3"]]

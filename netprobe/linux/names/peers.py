@@ -18,7 +18,7 @@ from netprobe.linux import deadline, netns
 from netprobe.linux.netlink import BATCH, Netlink, Record, Request
 from netprobe.linux.tables.links import RTM_GETLINK, link_of
 from netprobe.linux.tables.stations import look_behind
-from netprobe.model import LookBehind, SeenBehind
+from netprobe.model import Link, LookBehind, SeenBehind
 
 from .names import Found, close_all, open_each
 from .namespaces import Directory, opened
@@ -28,6 +28,7 @@ RTM_GETNSID = 90
 MACVLAN = {"attrs": [["IFLA_INFO_KIND", "macvlan"]]}
 UNKNOWN = 0xFFFFFFFF  # -1 of NETNSA_NSID: it has no number
 FIRST = 6
+_MOST_ENDS = 5  # interfaces of one from which nothing leads out
 _MOST_BARE = 8  # namespaces without a cable that are looked at
 _MOST_OTHERS = 16  # namespaces that nobody has come to, of which one may have lost an interface
 Whereabouts = tuple[Found, netns.Identity]
@@ -113,8 +114,8 @@ class Peers:
         return {parent: tuple(names) for parent, names in standing.items()}
 
     def bare(self) -> tuple[str, ...]:
-        """The names of the first few of the namespaces made by ip-netns(8) that have nothing but a
-        loopback.
+        """The names of the first few of the namespaces made by ip-netns(8) from which nothing leads out: they
+        have nothing but a loopback, and a cable or two with both ends.
         """
         bare = filter(None, map(self._bare, self._directory.named.all()))
         return tuple(islice(bare, _MOST_BARE))
@@ -126,21 +127,22 @@ class Peers:
         return tuple(islice((name for name in names if name is not None and name not in known), _MOST_OTHERS))
 
     def _bare(self, found: Found) -> str | None:
-        """The name of a namespace that has nothing but a loopback."""
+        """The name of a namespace from which nothing leads out."""
         deadline.check()
         fd, identity = opened(found), found.identity()
         if fd is None or identity is None:
             return None
         try:
             with netns.inside(fd), Netlink() as netlink:
-                links = netlink.first(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", 0)]), 2)
+                asked = Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", 0)])
+                links = [*map(link_of, netlink.first(asked, _MOST_ENDS + 1))]
         except (NetprobeError, OSError) as error:
             if is_short(error):
                 raise
             return None
         finally:
             netns.close(fd)
-        alone = [link_of(link).kind for link in links] == ["loopback"]
+        alone = len(links) <= _MOST_ENDS and not any(map(_leads_out, links))
         return self._adopted((found, identity)) if alone else None
 
     def _standing(self, place: Whereabouts, parents: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -171,6 +173,12 @@ class Peers:
 
     def _search(self, asking: str, nsid: int) -> Numbers:
         return numbers_of(self._directory.handles[asking], self._directory.candidates(asking), {nsid})
+
+
+def _leads_out(link: Link) -> bool:
+    """Whether an interface is more than a loopback, or an end of a cable whose other one is here as well."""
+    ends_here = link.kind == "veth" and link.link is not None and link.link.nsid is None
+    return not (ends_here or link.kind == "loopback")
 
 
 def numbers_of(asking: Place, candidates: Iterable[Iterator[Found]], wanted: Set[int]) -> Numbers:
