@@ -87,8 +87,8 @@ def _filled(snapshot: Snapshot, command: Command, here: Namespace) -> Command:
             command = command.filled(INTERFACE.name, link.name)
     said = dict(pairwise(command.words))
     links = where(here.outward, up=True, name=said["dev"]) if "dev" in said else where(here.outward, up=True)
-    if command.lacks(_LENGTH):
-        address = said.get("add", "").partition("/")[0]
+    address = said.get("add", "").partition("/")[0]
+    if command.lacks(_LENGTH) and _is_address(address):
         near = (own for there, end in _beside(snapshot, here, links) for own in there.addresses_of(end))
         usual = usual_length(near, address)
         command = command.filled(_LENGTH, str(usual[0])) if usual is not None else command

@@ -17,6 +17,7 @@ from netprobe.diagnose.blockers import look, with_outlook
 from netprobe.diagnose.hints import gateway, usual_length
 from netprobe.diagnose.repair.several import Searches
 from netprobe.diagnose.report import diagnose
+from netprobe.diagnose.supposed import supposed
 from netprobe.engine.clock import Clock
 from netprobe.engine.rounds import foretell
 from netprobe.model import (
@@ -42,6 +43,7 @@ from netprobe.model import (
     Table,
 )
 from netprobe.model.engines import ContainerEngines
+from netprobe.predict.fixes import with_address
 from netprobe.predict.peers import mutual
 from netprobe.predict.predict import Prediction, predict
 
@@ -240,6 +242,14 @@ def test_what_stands_behind_a_fix_whose_words_are_for_the_reader() -> None:
     told = foretold(report, known, looks)
     assert [cause.code for cause in (told.causes[0], *told.blockers)] == ["link-missing", "forwarding-off"]
     assert (told.notes, told.path.request) == (report.notes, report.path.request)
+
+
+def test_an_address_of_which_nothing_is_known_is_not_supposed() -> None:
+    """Those beside have one of another IP version, of which it may not be at all."""
+    blank = (with_address(tutorial()["red"].link_named("eth0")),)
+    assert supposed(tutorial(), blank, "red") == blank
+    known = (with_address(tutorial()["red"].link_named("eth0"), "10.0.0.9"),)
+    assert supposed(tutorial(), known, "red") != known
 
 
 def test_what_the_search_for_the_next_cause_lacks_is_asked_for() -> None:
