@@ -8,7 +8,7 @@ from diagnose.test_repair_whole import ask, chosen
 from msgspec.structs import replace
 from predict.networks import edited, tutorial
 
-from netprobe.model import Nexthop, Route, Snapshot
+from netprobe.model import Nexthop, Protocol, Route, Snapshot
 from netprobe.model.lookup import where
 
 _ROUTER = "172.17.0.1"
@@ -36,3 +36,13 @@ TOLD = [  # what stands beside the default route, its flags, and whether the pre
 def test_a_router_to_whom_no_route_leads_was_in_a_network_once(beside: tuple[Route, ...], flags: tuple[str, ...], longer: bool) -> None:
     found = chosen(by_itself(*beside, flags=flags), ask("c1", "172.17.0.3"))
     assert (found.stop.code == "addr-wrong-prefix") is longer
+
+
+@pytest.mark.parametrize("protocol", [Protocol.ARP, Protocol.ICMP])
+def test_a_source_check_refuses_whom_a_host_s_prefix_leaves_out(protocol: Protocol) -> None:
+    space = tutorial()["c2"]
+    addresses = tuple(replace(each, prefixlen=32) if each.address == "172.17.0.3" else each for each in space.addresses)
+    settings = {"net.ipv4.conf.all.rp_filter": "1", "net.ipv4.conf.eth0.rp_filter": "0"}
+    network = edited(tutorial(), "c2", addresses=addresses, routes=where(space.routes, type="local"), sysctls=settings)
+    found = chosen(network, replace(ask("c1", "172.17.0.3"), protocol=protocol))
+    assert (found.stop.code, found.stop.place.namespace) == ("addr-wrong-prefix", "c2")

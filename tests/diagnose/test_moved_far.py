@@ -10,12 +10,12 @@ from diagnose.test_repair_whole import after, ask, chosen, healthy, lost, said
 from diagnose.test_two_at_once import named
 from diagnose.test_two_by_two import square
 from msgspec.structs import replace
-from predict.networks import tutorial
+from predict.networks import edited, tutorial
 
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.candidates import moved
 from netprobe.diagnose.repair.repair import Loss
-from netprobe.model import FindOthers, Link, Namespace, ReadNamespace, Snapshot
+from netprobe.model import FindOthers, Link, LinkRef, Namespace, ReadNamespace, Snapshot
 from netprobe.model.engines import ContainerEngines
 
 
@@ -190,3 +190,14 @@ def test_the_end_of_a_switch_s_cable_may_lie_where_cables_are_made() -> None:
     switched = ask("c1", "172.17.0.77")
     assert ReadNamespace("host") in choice.lacking(network, lost(network, switched)[0])
     assert ReadNamespace("host") not in choice.lacking(tutorial(), lost(tutorial(), switched)[0])
+
+
+def test_a_second_cable_of_a_station_is_not_for_the_bridge_on_which_it_is_already() -> None:
+    """Both ends of it lie in c2, and a route there by it takes the answers."""
+    network = tutorial()
+    ends = Link(8, "d0", "veth", "02:00:00:00:08:08", up=True, link=LinkRef(9)), Link(9, "d1", "veth", "02:00:00:00:08:09", link=LinkRef(8))
+    network = edited(network, "c2", links=(*network["c2"].links, *ends))
+    lines = ("ip address add 172.17.0.99/32 dev d0", "ip route add 172.17.0.0/28 dev d0", "sysctl -w net.ipv4.conf.all.rp_filter=1")
+    found = chosen(after(network, *(f"c2: {line}" for line in lines)), ask("c1", "172.17.0.3"))
+    named = [found.stop.code, *(other.stop.code for other in found.others)]
+    assert set(named) <= {"rp-filter", "route-overlap"}, named

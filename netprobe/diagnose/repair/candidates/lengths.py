@@ -16,7 +16,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network, is_wanted, own_addresses, usual_length
 from netprobe.diagnose.repair.worn import worn
 from netprobe.model import InterfaceAddress, Leg, Link, Namespace, Object, Stage
-from netprobe.model.lookup import not_among, those_not_in, where
+from netprobe.model.lookup import column, not_among, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
@@ -89,9 +89,12 @@ def _led(namespace: Namespace, link: Link, usual: InterfaceAddress) -> bool:
 
 
 def _shuts_out(loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress) -> bool:
-    """Whether somebody has no way to the network of an address, and did not lose it with a cable's life."""
-    lacks = (loss.stop.code, loss.stop.place.namespace) == ("no-route", namespace.name)
-    wanted = target(loss) if lacks and link not in worn(namespace) else None
+    """Whether somebody has no way to the network of an address, though a packet is to go there or came from
+    there, and did not lose it with a cable's life.
+    """
+    lacks = loss.stop.code in ("no-route", "rp-filter") and loss.stop.place.namespace == namespace.name
+    asker = next(iter(column(loss.refused, "flow.src")), None)
+    wanted = (asker or target(loss)) if lacks and link not in worn(namespace) else None
     led = where(namespace.routes_by(link), version=own.version, type="unicast")
     near = wanted is not None and prefix.contains(prefix.network_of(own), wanted)
     return near and not any(is_wanted(route.dst) for route in led)

@@ -123,11 +123,13 @@ def _of_a_bridge(loss: Loss) -> Iterator[Repair]:
 
 
 def _into_bridges(loss: Loss, far: Station, station: Station) -> Iterator[Repair]:
-    """The end of a cable into each bridge elsewhere of whose network its station is."""
+    """The end of a cable into each bridge elsewhere of whose network its station is, and on which it has no
+    other one.
+    """
     for home in but(loss.snapshot.namespaces.values(), name=far[0]):
         for bridge in home.links_of("bridge"):
             alike = has_networks_of(loss, home, bridge, station)
-            if alike:
+            if alike and station[0] not in dict(loss.stations(home.name, bridge)):
                 stop = _into_bridge(far, home, bridge, station[0])
                 yield from loss.repair(stop, Merit.RESTORES, agreeing=alike)
 
