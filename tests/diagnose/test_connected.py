@@ -30,6 +30,26 @@ def test_nobody_added_the_route_of_an_address_that_was_to_have_none() -> None:
     assert lines(cause) == ["ip route replace 172.17.0.0/16 dev eth0 proto kernel scope link src 172.17.0.3"]
 
 
+def test_the_way_by_a_gateway_there_comes_back_with_the_network() -> None:
+    """No kernel takes a gateway of which it has no network, so it went with that."""
+    cause = chosen(without_prefix_route(), "c2", "8.8.8.8")
+    assert lines(cause) == [
+        "ip route replace 172.17.0.0/16 dev eth0 proto kernel scope link src 172.17.0.3",
+        "ip route add default via 172.17.0.1",
+    ]
+
+
+@pytest.mark.parametrize(("peer", "code"), [("172.17.0.9", "addr-wrong-prefix"), ("172.17.0.1", "no-route")])
+def test_an_address_that_has_nobody_for_its_peer_is_of_the_network_of_those_beside(peer: str, code: str) -> None:
+    """One that has its gateway for that, as some providers give it, has lost its route."""
+    c2 = without_prefix_route()["c2"]
+    own = tuple(replace(a, prefixlen=32, peer=peer, flags=()) if a.address == "172.17.0.3" else a for a in c2.addresses)
+    snapshot = edited(tutorial(), "c2", addresses=own, routes=(*c2.routes, kernel(f"{peer}/32", 2)))
+    cause = chosen(snapshot, "c2", "8.8.8.8")
+    assert (cause.code, cause.place.namespace) == (code, "c2")
+    assert lines(cause)[-1].startswith("ip route add default via 172.17.0.1")
+
+
 def routed(gateway: str, length: int, *ends: int) -> Snapshot:
     """A pod behind cali1, 8, whose gateway the host has at these of its interfaces; cali2, 9, is one like it."""
     snapshot = with_pod(kernel("10.244.1.5/32", 8))

@@ -81,6 +81,13 @@ def test_a_mark_for_which_another_rule_asks_is_its_own(also: PolicyRule) -> None
     assert "ip rule del pref 300" not in " ".join(lines(chosen(network, "red", "8.8.8.8")))
 
 
+@pytest.mark.parametrize("before", [(), (rule(350, 7, iif="br0"),)])
+def test_main_is_asked_once_and_in_its_own_place(before: tuple[PolicyRule, ...]) -> None:
+    """Nobody comes to the rules between."""
+    network = by_table(*sorted_rules(rule(100, 254), rule(300, iif="br0"), *before))
+    assert lines(chosen(network, "red", "8.8.8.8")) == ["ip rule del pref 100 from all lookup main"]
+
+
 def test_what_a_tunnel_has_not_marked_goes_into_it() -> None:
     """As wg-quick makes it, which is not turned round by mistake."""
     network = by_table(*sorted_rules(rule(table=7, mark=0x5, mask=0xFFFFFFFF, inverted=True)))

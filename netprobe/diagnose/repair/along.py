@@ -16,7 +16,7 @@ from .repair import Repair
 from .worn import been_off, concerned
 
 _ADDS, _TAKES = ("ip", "address", "add"), ("ip", "address", "del")
-_DELETES = ("ip", "route", "del")
+_DELETES, _REPLACES = ("ip", "route", "del"), ("ip", "route", "replace")
 _SETS, _SWITCHES = ("ip", "link", "set"), ("sysctl", "-w")
 _IPV6_ON = ".disable_ipv6=0"
 _EACH = {"all", "default"}
@@ -24,7 +24,7 @@ _EACH = {"all", "default"}
 
 def needs_routes(repair: Repair) -> bool:
     """Whether the namespace may lack a route with a repair: one that went with an interface or an address
-    that comes back, or in whose place stood the one that goes.
+    that comes back, or with that one's network, or in whose place stood the one that goes.
     """
     return bool(_said(repair, _DELETES) or _revived(repair) or _addressed(repair))
 
@@ -94,13 +94,19 @@ def _revived(repair: Repair) -> tuple[Link, ...]:
 
 
 def _addressed(repair: Repair) -> tuple[Link, ...]:
-    """The interfaces that get an address, but for a bridge that gets its port's: what rests on that is there
-    still.
+    """The interfaces that get an address, or the route that the kernel makes for one, but for a bridge that
+    gets its port's: what rests on that is there still.
     """
     links = _there(repair).links
     ports = among(links, name={*map(_device, _said(repair, _TAKES))})
-    given = among(links, name={*map(_device, _said(repair, _ADDS))})
+    brought = (*_said(repair, _ADDS), *filter(_is_of_the_kernel, _said(repair, _REPLACES)))
+    given = among(links, name={*map(_device, brought)})
     return not_among(given, index={*column(ports, "master")})
+
+
+def _is_of_the_kernel(words: tuple[str, ...]) -> bool:
+    """Whether a route is said to be the kernel's own, to a network beside."""
+    return {"kernel", "local"}.intersection(words) == {"kernel"}
 
 
 def _enlivens(words: tuple[str, ...]) -> bool:

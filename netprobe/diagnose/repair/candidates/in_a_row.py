@@ -11,7 +11,7 @@ from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
-from netprobe.diagnose import nat_rules, rule_words
+from netprobe.diagnose import dnat_rules, nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Flow, Namespace, Place, RouteQuery, Stage, Stop
@@ -96,10 +96,11 @@ def _one_more(
     to = str(flow.dport) if last.keeps else str(last.to)
     listening = filter(partial(_listens, loss, flow.protocol.value, int(to)), stations)
     for address in sole([*listening]):
-        new = {str(last.port): str(flow.dport), _at(last.address, str(last.to)): _at(address, to)}
+        goal = dnat_rules.at(address, to)
+        new = {str(last.port): str(flow.dport), dnat_rules.at(last.address, str(last.to)): goal}
         fix = rule_words.appended(last.rule.decision.object, last.rule.rule, new)
         others = ", ".join(map(str, column(row, "port")))
-        text = f"{namespace.name} publishes {others}, and not {flow.dport}, which would be {_at(address, to)}"
+        text = f"{namespace.name} publishes {others}, and not {flow.dport}, which would be {goal}"
         place = Place(namespace.name, None, Stage.PREROUTING)
         missing = rule_words.missing(last.rule.decision.object, fix)
         proof = (last.rule.rule.text, loss.stop.text)
@@ -111,7 +112,3 @@ def _listens(loss: Loss, protocol: str, port: int, address: str) -> bool:
     """Whether somebody in sight has an address, and listens there."""
     there = map(loss.snapshot.at, loss.bearers(address))
     return any(has(each.waiting(protocol), port=port) for each in there)
-
-
-def _at(address: str, port: str) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -29,10 +29,12 @@ _MISSING = {"local": "rule-local-missing"}  # the cause that such a rule makes w
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The rules that were followed, and those of the kernel that are missing on the way."""
     for routed in (*loss.prediction.routed, *_back(loss)):
-        rule = routed.decision.rule
-        if rule is not None and is_special(rule):
-            stop = _followed(loss.snapshot[routed.namespace], routed, rule)
-            yield from loss.repair(stop, _merit(loss, routed, rule))
+        here, rule = loss.snapshot[routed.namespace], routed.decision.rule
+        hides = rule is not None and hides_main(here, rule)
+        if rule is not None and (hides or is_special(rule)):
+            stop = _followed(here, routed, rule)
+            # main has its own place, and so have those between
+            yield from loss.repair(stop, _merit(loss, routed, rule), agreeing=2 * hides)
             yield from _networks_first(loss, routed, rule)
             yield from _lacking_network(loss, routed, rule)
             yield from _table_of_the_unmarked(loss, routed, rule)
@@ -272,7 +274,7 @@ def _selectors(loss: Loss, namespace: Namespace, routed: Routed) -> Iterator[str
 
 def _merit(loss: Loss, routed: Routed, rule: PolicyRule) -> Merit:
     """What speaks for a rule that is taken away: that it refuses all; not that its table leads on."""
-    if _hides_main(loss.snapshot[routed.namespace], rule):
+    if hides_main(loss.snapshot[routed.namespace], rule):
         return Merit.RESTORES
     around = leads_on(loss, routed) or _refused_elsewhere(loss, routed)
     kept = Merit.ADDS if _has_led(loss, routed, rule) else Merit.UNDOES
@@ -290,12 +292,13 @@ def _has_led(loss: Loss, routed: Routed, rule: PolicyRule) -> bool:
     return on and not rule.is_for_all and known is not None and known.is_default
 
 
-def _hides_main(namespace: Namespace, rule: PolicyRule) -> bool:
-    """Whether a rule refuses everybody everything before the table main is asked: nobody wants that."""
-    everybody = routing.describe_rule(rule) == f"{rule.priority}: from all {rule.action}"
+def hides_main(namespace: Namespace, rule: PolicyRule) -> bool:
+    """Whether a rule refuses everybody everything before the table main is asked, or asks that for everybody
+    before its own place, so that all between are idle: nobody wants that.
+    """
     main = where(policy.rules_for(namespace, rule.version), table=fib.MAIN)
-    hidden = any(other.priority > rule.priority for other in main)
-    return everybody and hidden and rule.action != "lookup"
+    first = rule.priority < max(column(main, "priority"), default=0)
+    return rule.is_for_all and first and (rule.action != "lookup" or rule.table == fib.MAIN)
 
 
 def _followed(namespace: Namespace, routed: Routed, rule: PolicyRule) -> Stop:

@@ -20,6 +20,7 @@ from netprobe.predict import fib, fixes, policy, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
+from .policy_rules import hides_main
 from .unheeded import marks_given
 
 _MOST = 32  # rules of a namespace: who has more has them made
@@ -62,10 +63,11 @@ def _earlier(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[PolicyRul
     """A rule behind the one that decided: nothing comes to it behind a default route of main's, and what is
     marked is marked for it. It belongs behind the last of its kind that comes in time.
     """
-    decided = routed.decision.rule
-    late = decided is not None and decided.priority < rule.priority
-    if decided is not None and late and (decided.table == fib.MAIN or rule.mark):
-        known = column(_siblings(loss.snapshot[routed.namespace], rule), "priority")
+    namespace, decided = loss.snapshot[routed.namespace], routed.decision.rule
+    if decided is None or decided.priority >= rule.priority or hides_main(namespace, decided):
+        return
+    if decided.table == fib.MAIN or rule.mark:
+        known = column(_siblings(namespace, rule), "priority")
         timely = [each + 1 for each in known if each + 1 < decided.priority]
         yield replace(rule, priority=max(timely, default=decided.priority - 1))
 
