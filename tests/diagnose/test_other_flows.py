@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from literal_rules import iptables
 from msgspec.structs import replace
-from predict.networks import with_link_locals
+from predict.networks import edited, with_link_locals
 from test_repair_whole import after, ask, chosen, lost, said, tutorial
 from test_went_round import by_ipv6
 
@@ -122,3 +125,14 @@ def test_as_many_are_weighed_as_are_shown(lines: tuple[str, ...], left: tuple[st
     made = {line: Repair(replace(loss.stop, text=line), Merit.RESTORES, after(snapshot, line)) for line in {*lines}}
     found = harm.harmless(loss, tuple(made[line] for line in lines))
     assert tuple(each.stop.text for each in found) == left
+
+
+@pytest.mark.parametrize("asked", [{}, {"mark": 7}, {"uid": 7}, {"ttl": 1}])
+def test_what_passes_today_is_asked_for_as_anybody_would(asked: dict[str, Any]) -> None:
+    """By the probe's user, mark or life others would be lost already, and nothing would be broken."""
+    refused = ("-m owner --uid-owner 7", "-m mark --mark 7", "-m ttl --ttl-lt 9")
+    rules = "".join(f"-A OUTPUT {each} -j DROP\n" for each in refused)
+    snapshot = edited(after(tutorial(), "red: ip route del default"), "host", ruleset=iptables(rules))
+    loss = Loss.of(snapshot, *lost(snapshot, replace(ask("red", "8.8.8.8"), **asked)))
+    made = [Repair(replace(loss.stop, text=line), Merit.RESTORES, after(snapshot, line)) for line in (HARMFUL[0], GOOD)]
+    assert [each.stop.text for each in harm.harmless(loss, tuple(made))] == [GOOD]

@@ -263,11 +263,11 @@ class Loss(Struct, frozen=True, dict=True):
         return self.probe.destination.address or ""
 
     def echo(self, name: str, address: str) -> Probe:
-        """A ping from a namespace to an address, of whatever IP version."""
+        """A ping from a namespace to an address, of whatever IP version: as anybody's, however the probe was
+        asked for.
+        """
         protocol = Protocol.ICMPV6 if prefix.version(address) == 6 else Protocol.ICMP
-        asked = Endpoint(address, address=address)
-        bare = replace(self.probe, source=Endpoint(name, name), destination=asked, protocol=protocol)
-        return replace(bare, mark=0, device=None, count=1, size=56)
+        return Probe(protocol, self.probe.token, Endpoint(name, name), Endpoint(address, address=address))
 
     @property
     def version(self) -> int:
