@@ -63,7 +63,7 @@ def _of_another_length(
 def _merit(
     loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress, usual: InterfaceAddress
 ) -> Merit:
-    """What speaks for the usual length; a host's prefix is often meant, but not with a peer that nobody is."""
+    """What speaks for the usual length; a host's prefix is often meant, not with a peer that nobody is."""
     tells = (
         own.peer not in {None, *loss.owned},
         _shuts_out(loss, namespace, link, usual),
