@@ -14,7 +14,7 @@ from test_published import fix
 from test_repair import lost_in
 
 from netprobe.diagnose import nat_rules, source_nat
-from netprobe.diagnose.repair.candidates import bridges, meant, missing_routes, moved, stop
+from netprobe.diagnose.repair.candidates import bridges, missing_routes, moved, stop, values
 from netprobe.diagnose.repair.candidates.spared import instead as spared_ones
 from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.model import (
@@ -494,7 +494,7 @@ def test_a_network_in_parts_is_as_long_as_the_one_before(routes: tuple[str, ...]
     host = tutorial()["host"]
     written = tuple(replace(via(each, None, 5), protocol="static") for each in routes)
     node = edited(tutorial(), "host", routes=(*host.routes, *written))["host"]
-    assert meant._instead(node, "10.217.0.0/16", "10.11.1.5") == network
+    assert values.instead(node, "10.217.0.0/16", "10.11.1.5") == network
 
 
 def over(snapshot: Snapshot, source: str = "red", goal: str = "192.0.2.1") -> Loss:

@@ -1,5 +1,5 @@
-"""Published ports that a map leads to a chain which translates: the rule that looks them up is for other
-interfaces, or does not get the packet. Pure.
+"""Published ports that a map leads to a chain which translates: the rule that looks them up does not get
+the packet. Pure.
 
 See: nft(8), VERDICT MAPS.
 """
@@ -7,21 +7,18 @@ See: nft(8), VERDICT MAPS.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, filterfalse
+from itertools import chain
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import dnat_rules, nat_rules, rule_words
+from netprobe.diagnose import dnat_rules, nat_rules
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Flow, Leg, Namespace, Place, Stage, Stop, Table, Term
-from netprobe.model.link import name_of
+from netprobe.model import Flow, Namespace, Place, Stage, Stop, Table, Term
 from netprobe.model.lookup import among, column, where
 from netprobe.predict import fixes
 
 from .published import asked
-
-_DOORS = ("iifname", "meta iifname")
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -58,17 +55,11 @@ def _translates(table: Table, verdict: str) -> bool:
 
 
 def _for_this(loss: Loss, namespace: Namespace, flow: Flow, rule: NatRule, verdict: str) -> Iterator[Repair]:
-    """The rule for the interface by which the packet comes in, where it asks for one that is not there; what
-    it does with the port, before it.
-    """
+    """What a rule does with the port, before it."""
     name, thing = namespace.name, rule.decision.object
-    came = name_of(next(column(where(loss.asked(Leg.REQUEST), namespace=name), "iif"), None))
     text = f"{name} leads port {flow.dport} on by {thing.id}, but not for this packet"
     place = Place(name, None, Stage.PREROUTING)
     stop = Stop("dnat-missing", place, text, thing, (), (thing.text, loss.stop.text))
-    for absent in filterfalse(namespace.link_named, nat_rules.said(rule.statements, *_DOORS)):
-        fix = rule_words.reworded(thing, rule.rule, absent, came) if came else ()
-        yield from loss.repair(replace(stop, commands=fix), Merit.RESTORES, agreeing=1)
     at = (rule.table.family, rule.table.name, rule.chain.name, "position", str(rule.rule.handle))
     words = ("insert", "rule", *at, flow.protocol.value, "dport", str(flow.dport), *verdict.split())
     added = fixes.nft((rule.table.name, rule.chain.name), *words)

@@ -1,0 +1,266 @@
+"""Rules and policy rules that are not for the packet, as rows: what each asks for, field by field, what the
+packet has there, and the repair that writes it with other words. Pure.
+
+See: iptables(8), -R; nft(8), replace rule; ip-rule(8).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from functools import cached_property, partial
+from itertools import chain, product
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.diagnose import dnat_rules, nat_rules, rule_words
+from netprobe.diagnose.nat_rules import NatRule
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
+from netprobe.diagnose.repair.segment import slips
+from netprobe.model import ROUTED, Flow, Leg, Namespace, Object, Place, PolicyRule, Protocol, Stage, Stop
+from netprobe.model.link import name_of
+from netprobe.model.lookup import among, column, gathered, not_among, those_in, where
+from netprobe.predict import fixes, prefix, routing
+from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
+from netprobe.rules.naming import PORT_KEYS
+
+from .meant import asks_for_much
+from .published import asked
+from .sets import REFUSED, came
+
+# What a rule looks at, by what stands in each field.
+FIELDS = {
+    "iif": ("iifname", "meta iifname"), "oif": ("oifname", "meta oifname"),
+    "src": nat_rules.FROM, "dst": nat_rules.TO, "dport": PORT_KEYS,
+}  # fmt: skip
+_FIELD_OF = {key: name for name, keys in FIELDS.items() for key in keys}
+_HOOKS = {Stage.PREROUTING: "prerouting", Stage.OUTPUT: "output"}
+_LEADING = (*dnat_rules.PUBLISHING, "vmap")
+_POLICIES = 32  # of a namespace: who has more has them made
+
+
+class Packet(Struct, frozen=True, dict=True):
+    """The packet where rows are asked about it, and the names of the interfaces by which it comes and goes;
+    `was`: what it had been there before a translation, by field. `routed`: its routing decision, if any.
+    """
+
+    loss: Loss
+    here: Namespace
+    flow: Flow
+    iif: str = ""
+    oif: str = ""
+    was: tuple[tuple[str, str], ...] = ()
+    routed: Routed | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What it has in each field; "" where that is not known."""
+        flow = self.flow
+        port = "" if flow.dport is None else str(flow.dport)
+        return {"iif": self.iif, "oif": self.oif, "src": flow.src, "dst": flow.dst, "dport": port}
+
+    @cached_property
+    def mistaken(self) -> frozenset[str]:
+        """The ports that are one slip of the fingers from its own, and on which nobody listens."""
+        spaces = self.loss.snapshot.namespaces.values()
+        waiting = chain.from_iterable(each.waiting(self.flow.protocol.value) for each in spaces)
+        port = self.fields["dport"]
+        return frozenset(slips(port)) - {port, *map(str, column(waiting, "port"))}
+
+
+class Word(Struct, frozen=True):
+    """Words in the place of others, and whether they are likely to be what was meant; `why`: what is wrong
+    with those that are there, where that is not plain.
+    """
+
+    new: dict[str, str]
+    likely: bool = True
+    why: str = ""
+
+
+class Row(Struct, frozen=True, dict=True):
+    """A rule or policy rule, and the packet, which it would `does` if it were for it; what it asks for, by
+    field.
+    """
+
+    packet: Packet
+    does: str
+    asks: dict[str, tuple[str, ...]]
+
+    @abstractmethod
+    def with_word(self, word: Word) -> Iterator[Repair]:
+        """The repair that writes it so."""
+
+    @abstractmethod
+    def ports_of(self, protocol: str) -> list[str]:
+        """The ports of a protocol for which it asks, and ranges of them."""
+
+    @property
+    def loss(self) -> Loss:
+        """What is to be repaired."""
+        return self.packet.loss
+
+    @property
+    def owner(self) -> str:
+        """The program that made it, where that is known."""
+        return ""
+
+    @property
+    def is_particular(self) -> bool:
+        """Whether it asks for so much that what does not fit in it tells something."""
+        return True
+
+    def said(self, name: str) -> tuple[str, ...]:
+        """What it asks for in a field."""
+        return self.asks.get(name, ())
+
+    def networks(self, name: str) -> list[str]:
+        """The addresses and networks among that."""
+        return [*filter(nat_rules.is_prefix, self.said(name))]
+
+    def others(self, *names: str) -> Iterator[tuple[str, str, str]]:
+        """These fields in which it asks for something else than what the packet has: for what, and that."""
+        known = self.packet.fields
+        for name in filter(known.get, names):
+            yield from product((name,), self.said(name), (known[name],))
+
+
+class RuleRow(Row, frozen=True):
+    """A rule of a table, which is named as `base` is."""
+
+    rule: NatRule
+    base: Stop
+
+    def with_word(self, word: Word) -> Iterator[Repair]:
+        """The rule in its place, where that is likely, or lets pass what the firewall refused."""
+        thing, end = self.thing, self.loss.stop
+        old = " ".join(those_in(word.new, self.rule.rule.text.split()))
+        told = word.why or f"would {self.does} the packet but for «{old}»"
+        text = f"{thing.id} of {self.base.place.namespace} {told}: {end.text}"
+        fix, proof = rule_words.reworded_all(thing, self.rule.rule, word.new), (thing.text, end.text)
+        stop = replace(self.base, text=text, object=thing, commands=fix, proof=proof, advice="")
+        if word.likely or self.base is end:
+            yield from self.loss.repair(stop, Merit.restoring(word.likely), agreeing=int(word.likely))
+
+    def ports_of(self, protocol: str) -> list[str]:
+        """The ports of a protocol for which the rule asks."""
+        return self.values(f"{protocol} dport")
+
+    def values(self, *keys: str) -> list[str]:
+        """All values among which the rule looks for some keys."""
+        tests = among(self.rule.statements, key=keys)
+        return [*column(where(chain.from_iterable(each.nodes for each in tests), kind="value"), "text")]
+
+    @property
+    def hook(self) -> str:
+        """The hook at which the packet was refused."""
+        return self.loss.stop.place.stage.value
+
+    @cached_property
+    def thing(self) -> Object:
+        """The rule as a repair names it."""
+        return self.rule.decision.object
+
+    @property
+    def owner(self) -> str:
+        """The engine that made the rule."""
+        return self.thing.owner or ""
+
+    @property
+    def is_particular(self) -> bool:
+        """Whether the rule asks for several things, or for what is published, or marked."""
+        return self.does != "accept" or asks_for_much(self.rule.statements)
+
+
+class PolicyRow(Row, frozen=True):
+    """A rule of ip-rule(8) that somebody made."""
+
+    routed: Routed
+    rule: PolicyRule
+
+    def with_word(self, word: Word) -> Iterator[Repair]:
+        """The policy rule so in the place of the one that is there."""
+        name, dst, old = self.routed.namespace, self.routed.dst, routing.describe_rule(self.rule)
+        words = word.new.get(old, " ".join(word.new.get(each, each) for each in old.split())).split()
+        text = f"the policy rule «{old}» of {name} is not for the packet, as «{' '.join(words)}» would be"
+        put = fixes.ip(dst, "rule", "add", "pref", words[0].removesuffix(":"), *words[1:])
+        thing, fix = Object("policy-rule", old, old), (fixes.without_policy_rule(dst, old), put)
+        stop = lost("rule-wrong-table", name, None, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from self.loss.repair(stop, Merit.restoring(word.likely), agreeing=2)
+
+    def ports_of(self, protocol: str) -> list[str]:
+        """The ports, where the rule is for this protocol."""
+        return [*(self.said("dport") if protocol == str(ROUTED.get(self.rule.protocol or 0)) else ())]
+
+
+def holds_port(ports: list[str], port: int | None) -> bool:
+    """Whether a port is among some, and ranges of them, as rules write both."""
+    return any(port in each for each in map(dnat_rules.numbers, ports))
+
+
+def rows(loss: Loss) -> Iterator[Iterator[Row]]:
+    """The rows that would accept, lead or translate the packet, if they were for it: those of each place."""
+    for packet in _refused(loss) if loss.stop.code in REFUSED else ():
+        accepting = nat_rules.of_kind(packet.here.tables, "accept")
+        yield map(partial(_of_rule, packet, loss.stop, "accept"), accepting)
+    for here, flow in asked(loss):
+        if loss.stop.code != "port-closed" and here.owner_of(flow.dst) is None:
+            continue  # it may be for whom else it passes
+        stage = [*_HOOKS][here.name == loss.probe.source.namespace]
+        leading = nat_rules.rules_of_nat(here, _HOOKS[stage], flow.dst, *_LEADING)
+        stop = Stop("dnat-missing", Place(here.name, None, stage), "")
+        packet = Packet(loss, here, flow, name_of(loss.came_in(here.name), ""))
+        yield map(partial(_of_rule, packet, stop, "lead"), leading)
+    for packet in map(partial(_routed, loss), loss.asked(Leg.REQUEST)):
+        stop = Stop("nat-wrong-match", Place(packet.here.name, None, Stage.POSTROUTING), "")
+        giving = nat_rules.rules_of_nat(packet.here, "postrouting", packet.flow.dst, *_GIVING)
+        yield map(partial(_of_rule, packet, stop, "translate"), giving)
+    for routed in loss.decisions:
+        here = loss.snapshot[routed.namespace]
+        made = where(here.rules, version=prefix.version(routed.dst), action="lookup")
+        special = [*filter(is_special, made)]
+        packet = _routed(loss, routed)
+        yield map(partial(_of_policy, packet, routed), special[: _POLICIES * (len(special) <= _POLICIES)])
+
+
+_GIVING = ("snat", "masquerade", "netmap")
+
+
+def _refused(loss: Loss) -> Iterator[Packet]:
+    """The packet as it was refused, and what a tunnel's other end sends to a namespace that refuses it."""
+    here = loss.here
+    at = where(loss.prediction.routed, namespace=here.name, leg=loss.prediction.leg)[-1:]
+    yield from map(partial(_routed, loss), at)
+    for hop in where(came(loss), namespace=here.name)[-1:] if not at else ():
+        yield Packet(loss, here, hop.flow)
+    for link, vxlan in here.vxlans if loss.stop.place.stage is Stage.INPUT else ():
+        for remote in here.remotes_of(link):
+            yield Packet(loss, here, Flow(remote, vxlan.local or "", Protocol.UDP, dport=vxlan.port))
+
+
+def _routed(loss: Loss, routed: Routed) -> Packet:
+    """The packet of a routing decision: its ports as it was seen there, its ends as it is routed by them."""
+    way = {Leg.REQUEST: loss.prediction.request.hops}.get(routed.leg, loss.hops)
+    hops = where(way, namespace=routed.namespace)
+    port = {Leg.REQUEST: loss.probe.destination.port}.get(routed.leg)
+    sent = Flow(routed.src, routed.dst, loss.probe.protocol, dport=port)
+    flow = replace(next(column(hops[-1:], "flow"), sent), src=routed.src, dst=routed.dst)
+    changes = chain.from_iterable(column(nat_rules.rewriting(hops, "dst", "dport"), "changes"))
+    was = tuple((each.field, each.before) for each in changes)
+    here, out = loss.snapshot[routed.namespace], name_of(loss.out(routed), "")
+    return Packet(loss, here, flow, name_of(routed.iif, ""), out, was, routed)
+
+
+def _of_rule(packet: Packet, base: Stop, does: str, rule: NatRule) -> RuleRow:
+    tests = where(among(rule.statements, key=_FIELD_OF), kind="match")
+    plain = not_among(among(tests, op=nat_rules.IS), **{"right.kind": ("ref", "set")})
+    said = ((_FIELD_OF[each.key], each.value) for each in plain)
+    return RuleRow(packet, does, gathered(said), rule, base)
+
+
+def _of_policy(packet: Packet, routed: Routed, rule: PolicyRule) -> PolicyRow:
+    ports = "{}-{}".format(*rule.dports) if rule.dports else None
+    said = {"iif": rule.iif, "src": rule.src, "dst": rule.dst, "dport": ports}
+    return PolicyRow(packet, "route", {name: (text,) for name, text in said.items() if text}, routed, rule)

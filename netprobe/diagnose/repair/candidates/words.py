@@ -1,0 +1,125 @@
+"""Rules that would accept the packet, but for one word in the place of another: the other side, a word that
+says no, a state that lacks. Pure.
+
+That alone does not say that it is wrong. It is where the rule as it is written is for nothing that comes
+there, or where what it says makes those behind it idle.
+
+See: iptables(8), iptables-extensions(8); nft(8), EXPRESSIONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain as joined
+
+from netprobe.diagnose import nat_rules
+from netprobe.model import RouteQuery, Statement
+from netprobe.model.link import name_of
+from netprobe.model.lookup import among, column, has, where
+from netprobe.predict import fib, prefix
+from netprobe.rules.naming import PORT_KEYS, SOURCE_PORT_KEYS
+
+from .rows import FIELDS, RuleRow, Word, holds_port
+from .shadowed import is_for_less
+
+_STATE = ("ct state", "xt ctstate")
+_IN, _OUT = FIELDS["iif"], FIELDS["oif"]
+
+
+def other_interface(row: RuleRow) -> Iterator[Word]:
+    """The way in for the way out, or the other way round, where the rule names one of them."""
+    by, out = row.packet.iif, row.packet.oif
+    ins, outs = row.said("iif"), row.said("oif")
+    if by in outs and not ins and by:
+        yield Word({"-o": "-i", "oifname": "iifname"}, row.hook == "input" or _makes_idle(row, _OUT, by))
+    if out in ins and not outs and by not in ins:
+        yield Word({"-i": "-o", "iifname": "oifname"}, row.hook == "output" or _makes_idle(row, _IN, out))
+
+
+def _makes_idle(row: RuleRow, keys: tuple[str, ...], name: str) -> bool:
+    """Whether a rule behind accepts a part of what this one does as it is written."""
+    behind = where(row.rule.chain.rules[row.rule.rule.number :], leads_to="")
+    accepting = (each for each in behind if has(each.statements, kind="accept"))
+    alike = (each for each in accepting if name in nat_rules.said(each.statements, *keys))
+    return any(is_for_less(each, row.rule.rule) for each in alike)
+
+
+def other_end(row: RuleRow) -> Iterator[Word]:
+    """The sender for the goal, or the other way round, where the rule names one of them."""
+    senders, goals = row.networks("src"), row.networks("dst")
+    one = len(row.values(*nat_rules.FROM)) + len(row.values(*nat_rules.TO)) == 1
+    if one and prefix.within(senders, row.packet.flow.dst):
+        yield Word({"-s": "-d", "saddr": "daddr"}, _never_comes(row, senders[0], "iif"))
+    if one and prefix.within(goals, row.packet.flow.src):
+        yield Word({"-d": "-s", "daddr": "saddr"}, _never_comes(row, goals[0], "oif"))
+
+
+def _never_comes(row: RuleRow, network: str, way: str) -> bool:
+    """Whether the rule names an interface behind which the network that it names is not; or an end that is
+    this namespace itself, and the network of others.
+    """
+    here, first = row.packet.here, network.partition("/")[0]
+    own = any(prefix.contains(network, each) for each in column(here.addresses, "address"))
+    if row.hook == ("output" if way == "iif" else "input") and not own:
+        return True
+    led = here.link_of(fib.lookup(here, RouteQuery(None, first)).leg)
+    named = row.said(way)
+    return bool(named) and name_of(led, "") not in named
+
+
+def other_port(row: RuleRow) -> Iterator[Word]:
+    """The port of the service for that of who asks."""
+    if holds_port(row.values(*SOURCE_PORT_KEYS), row.packet.flow.dport) and not row.values(*PORT_KEYS):
+        new = {"sport": "dport", "--sport": "--dport", "--sports": "--dports"}
+        yield Word(new, _accepts(row, "established"))
+
+
+def not_it(row: RuleRow) -> Iterator[Word]:
+    """What the rule says no to, where it does so once: likely where that is one station, and a port is asked
+    for; or an interface behind which the network that it names is not.
+    """
+    refusing = where(row.rule.statements, op="!=")
+    for each in refusing if len(refusing) == 1 else ():
+        yield Word({"!=": "==", "!": ""}, _is_one(row, each) or _is_elsewhere(row, each))
+
+
+def _is_one(row: RuleRow, test: Statement) -> bool:
+    single = nat_rules.is_prefix(test.value) and _is_host(test.value)
+    return single and bool(row.values(*PORT_KEYS))
+
+
+def _is_host(network: str) -> bool:
+    return prefix.length(network) == prefix.bits(network.partition("/")[0])
+
+
+def _is_elsewhere(row: RuleRow, test: Statement) -> bool:
+    """Whether a rule for senders spares another interface than the one that they are behind: who leaves those
+    of a network out that stay in it spares its own.
+    """
+    here, firsts = row.packet.here, (each.partition("/")[0] for each in row.networks("src"))
+    led = [here.link_of(fib.lookup(here, RouteQuery(None, first)).leg) for first in firsts]
+    return test.key in _OUT and bool(led) and test.value not in map(name_of, led)
+
+
+def no_answers(row: RuleRow) -> Iterator[Word]:
+    """Connections that are established, where the rule accepts what is related to them, and none of its
+    chain accepts the connections themselves.
+    """
+    states = {*map(str.lower, row.values(*_STATE))}
+    if "related" in states and not _accepts(row, "established"):
+        words = [each for each in row.rule.rule.text.split() if "related" in each.lower()]
+        yield Word({each: _with_established(each) for each in words}, likely=True)
+
+
+def _with_established(word: str) -> str:
+    return word.replace("RELATED", "RELATED,ESTABLISHED").replace("related", "related,established")
+
+
+def _accepts(row: RuleRow, state: str) -> bool:
+    """Whether a rule of the same chain accepts the connections of a state."""
+    for rule in row.rule.chain.rules:
+        of_state = among(rule.statements, key=_STATE)
+        nodes = joined.from_iterable(each.nodes for each in of_state)
+        if state in map(str.lower, column(nodes, "text")):
+            return True
+    return False
