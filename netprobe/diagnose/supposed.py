@@ -13,7 +13,7 @@ from itertools import chain, islice, pairwise
 from msgspec.structs import replace
 
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Snapshot
-from netprobe.model.lookup import sole, where
+from netprobe.model.lookup import column, sole, where
 from netprobe.predict import prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import Unread
@@ -94,9 +94,16 @@ def _filled(snapshot: Snapshot, command: Command, here: Namespace) -> Command:
         command = command.filled(_LENGTH, str(usual[0])) if usual is not None else command
     if command.lacks(GATEWAY.name):
         version = 6 if "-6" in command.words else 4
-        gateway = next(_routers(snapshot, here, links, version), None)
-        command = command.filled(GATEWAY.name, gateway.address) if gateway is not None else command
+        beside = column(_routers(snapshot, here, links, version), "address")
+        for gateway in islice(chain(beside, _sent_to(here, links, version)), 1):
+            command = command.filled(GATEWAY.name, gateway)
     return command
+
+
+def _sent_to(here: Namespace, links: tuple[Link, ...], version: int) -> Iterator[str]:
+    """The gateways by which some interfaces lead, in whatever table: who is one may have lost his address."""
+    routes = where(chain.from_iterable(map(here.routes_by, links)), version=version)
+    return filter(None, chain.from_iterable(column(routes, "gateways")))
 
 
 def _routers(

@@ -15,6 +15,7 @@ from netprobe.diagnose.repair.candidates import missing_routes, neighbours
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.search import Results, search
 from netprobe.diagnose.repair.several import Searches
+from netprobe.diagnose.supposed import supposed
 from netprobe.model import Chain, FindPeer, Neighbour, Probe, Protocol, Rule, Ruleset, Snapshot, Socket, Table
 from netprobe.rules.read.nft_text import rule_statements
 
@@ -160,3 +161,16 @@ def test_what_the_second_of_two_would_need_is_asked_for_though_a_way_around_woul
     looks.alone = lambda *_, **__: Results((around,), (plain,) if off else ())
     looks.together = lambda *_: (None, (FindPeer("cable", 1),))
     assert [*choice.lacking(network, prediction, None, looks)] == asked
+
+
+def test_a_gateway_that_another_table_names_stands_in_for_one_that_nobody_is() -> None:
+    """So the loss of its address is foretold."""
+    network = after(
+        offices(),
+        "pc: ip -6 route del default via fd00:1::1 dev eth0",
+        "pc: ip -6 route add default via fd00:1::1 dev eth0 table 77",
+        "r1: ip address del fd00:1::1/64 dev lan",
+    )
+    found = chosen(network, ask("pc", "fd00:2::10")).stop
+    assert found.is_to_fill_in
+    assert [each.words[-1] for each in supposed(network, found.commands, "pc")] == ["fd00:1::1"]
