@@ -137,20 +137,6 @@ def test_who_has_lost_his_way_needs_no_other_address_for_one_that_another_has_as
     ]
 
 
-def test_what_refuses_is_taken_away_before_an_address_gets_its_length_back() -> None:
-    """A route in that table would lead around both."""
-    network = after(
-        healthy("tunnel-neighbour-missing"),
-        "pod1: ip route add prohibit default table 78",
-        "pod1: ip rule add pref 100 iif lo lookup 78",
-        "pod1: ip address del 10.244.1.2/24 dev eth0",
-        "pod1: ip address add 10.244.1.2/30 dev eth0",
-    )
-    first, second = named(network, "pod1", "10.244.2.2")
-    assert first == ["pod1: ip rule del pref 100 from all iif lo lookup 78"]
-    assert second[0] == "pod1: ip address add 10.244.1.2/24 dev eth0"
-
-
 @pytest.mark.parametrize(("off", "asked"), [(True, [FindPeer("cable", 1)]), (False, [])])
 def test_what_the_second_of_two_would_need_is_asked_for_though_a_way_around_would_do(off: bool, asked: list[FindPeer]) -> None:
     """A thing that is plainly not as it should be makes it doubtful that the one that is added is all."""

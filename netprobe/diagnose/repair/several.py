@@ -110,7 +110,7 @@ def first_of_two(loss: Loss, alone: Results) -> Repair | None:
     off = (*alone.partial[:_BREADTH], *alone.idle[:_ASIDE], *alone.aside[:_ASIDE])
     known = {each.done for each in alone.repairs}
     best = next((each.done for each in alone.repairs if is_meant(each)), None)
-    plain = (*where(off, merit=Merit.RESTORES, is_to_fill_in=False), *_undone(alone))
+    plain = where(off, merit=Merit.RESTORES, is_to_fill_in=False) or _undone(alone)
     for repair, cost, outcome in _lost_behind(loss, _costs(plain, 0)):
         way = _Sequence(cost, 2, repair, repair, outcome)
         _, found = _looked_behind(loss, way)
