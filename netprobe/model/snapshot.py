@@ -31,8 +31,8 @@ class FoundPeer(Struct, frozen=True, gc=False):
 
 
 class FoundMacvlans(Struct, frozen=True, gc=False):
-    """The namespaces that have a macvlan on interface `index` of `namespace`, as far as they can be seen;
-    `why` nobody could look.
+    """The namespaces that have a macvlan on interface `index` of `namespace`, or, of index 0, a VXLAN device
+    that was made there, as far as they can be seen; `why` nobody could look.
     """
 
     namespace: str
@@ -197,8 +197,8 @@ class FindPeer(Struct, frozen=True, gc=False):
 
 
 class FindMacvlans(Struct, frozen=True, gc=False):
-    """Predict's request: which namespaces have a macvlan on interface `index` of `namespace`? The kernel
-    tells it the other way only.
+    """Predict's request: which namespaces have a macvlan on interface `index` of `namespace`, or, of index 0,
+    a VXLAN device that was made there? The kernel tells it the other way only.
     """
 
     namespace: str

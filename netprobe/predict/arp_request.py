@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from netprobe.model import ARP_REPLY, NEIGHBOUR_ADVERTISEMENT, Link, Protocol, Stage, Stop
 from netprobe.model.lookup import find, where
 
-from . import fixes, netfilter, prefix, xfrm
+from . import fixes, netfilter, xfrm
 from .arp_reply import Station, claims
 from .drop import Unread, lost, not_in_bridge
 from .outcome import Branch, Carry
 from .rule_ends import OF_QUESTIONS
-from .ruled import Passage
+from .ruled import Passage, as_sent
 from .view import Ground, Packet
 
 _ANSWERED = "the owner answers; it is the answer that is lost"
@@ -126,7 +126,7 @@ def outgoing(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | No
     if blocked := _protected(ground, name, "out", link, packet):
         return blocked
     passed = netfilter.on_ip(ground, name, "output", packet, None, link)
-    return _nd(passed.stop or netfilter.on_ip(ground, name, "postrouting", passed.packet, None, link).stop)
+    return passed.stop or netfilter.on_ip(ground, name, "postrouting", passed.packet, None, link).stop
 
 
 def asks_for_another(ground: Ground, name: str, link: Link, asked: Packet) -> Stop | None:
@@ -177,7 +177,7 @@ def _incoming(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | N
     if packet.flow.protocol is Protocol.ARP:
         return netfilter.on_arp(ground, name, "input", packet, link).stop
     passed = netfilter.on_ip(ground, name, "prerouting", packet, link, None)
-    stop = _nd(passed.stop or netfilter.on_ip(ground, name, "input", passed.packet, link, None).stop)
+    stop = passed.stop or netfilter.on_ip(ground, name, "input", passed.packet, link, None).stop
     return stop or _protected(ground, name, "in", link, packet)
 
 
@@ -185,21 +185,8 @@ def _protected(ground: Ground, name: str, direction: str, link: Link, packet: Pa
     """What an IPsec policy does to a packet of ND, as to any other (icmp6_dst_alloc, icmpv6_rcv): a question
     goes to a group.
     """
-    flow, mac = packet.flow, packet.flow.dst_mac or ""
-    if mac.startswith(_GROUPS):
-        flow = replace(flow, dst=prefix.group_of(mac))
-    return xfrm.check(ground.namespace(name), direction, link, replace(packet, flow=flow))
-
-
-_GROUPS = "33:33:ff:"  # of solicited nodes
-
-
-def _nd(stop: Stop | None) -> Stop | None:
-    return (
-        replace(stop, code="nd-filtered")
-        if stop is not None and stop.code in ("filtered-by-rule", "policy-drop", "rejected-by-rule")
-        else stop
-    )
+    asked = replace(packet, flow=as_sent(packet.flow))
+    return xfrm.check(ground.namespace(name), direction, link, asked)
 
 
 def _answer_arrives(

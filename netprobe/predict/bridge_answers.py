@@ -48,7 +48,7 @@ def told(namespace: Namespace, bridge: Link, port: Link, packet: Packet, entry_o
         entry = entry_of(known.mac or "")
         if entry is not None:
             answers = proxy or _is_behind_one_that_suppresses(namespace, entry)
-            return Told(known.mac if answers else None, _wrong(namespace.name, device, known))
+            return Told(known.mac if answers else None, told_wrongly(namespace.name, device, known))
     return None
 
 
@@ -65,7 +65,8 @@ def _device(namespace: Namespace, bridge: Link, vlan: int | None) -> Link | None
     return next((each for each in above if each.link is not None and each.link.index == bridge.index), None)
 
 
-def _wrong(name: str, device: Link, entry: Neighbour) -> Stop:
+def told_wrongly(name: str, device: Link, entry: Neighbour) -> Stop:
+    """An entry by which a device answers for others, where no station has its MAC."""
     named = f"{entry.address} dev {device.name} lladdr {entry.mac}"
     text = (
         f"{device.name} of {name} answers for {entry.address} with the MAC {entry.mac}, which no station has"

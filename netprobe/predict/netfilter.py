@@ -12,6 +12,7 @@ from netprobe.model import (
     Leg,
     Link,
     Namespace,
+    Protocol,
     Stage,
     Stop,
 )
@@ -91,7 +92,7 @@ def on_bridge(
     came_in = bridge if hook != "postrouting" else None
     doors = Doors(came_in, bridge if port_out else None, None, port_in, port_out)
     called = ruled(ground, name, _family(packet.flow), hook, passed.packet, doors, trail)
-    called = replace(called, blamed=passed.blamed)
+    called = replace(_on_question(called), blamed=passed.blamed)
     if hook == "prerouting":
         called = replace(called, packet=replace(called.packet, prerouted=name, port=(name, port_in)))
     return called
@@ -111,9 +112,11 @@ def redirected(name: str, packet: Packet) -> bool:
 
 
 def _calls_ip(namespace: Namespace, bridge: Link, packet: Packet) -> bool:
-    """Whether br_netfilter lets iptables see this frame; one with a tag only where that is asked for."""
+    """Whether br_netfilter lets iptables see this frame, which it does of none of ARP; of one with a tag only
+    where that is asked for.
+    """
     flow = packet.flow
-    if flow.protocol.on_segment or not flow.dst:
+    if flow.protocol is Protocol.ARP or not flow.dst:
         return False
     if packet.tags and not _handed_tagged(namespace, packet):
         return False
@@ -154,7 +157,18 @@ def on_ip(
     # br_netfilter has called these rules on the bridge already
     if hook == "prerouting" and packet.prerouted == name:
         return Passage(replace(packet, prerouted=None))
-    return ruled(ground, name, _family(packet.flow), hook, packet, Doors(iif, oif), trail)
+    return _on_question(ruled(ground, name, _family(packet.flow), hook, packet, Doors(iif, oif), trail))
+
+
+def _on_question(passed: Passage) -> Passage:
+    """A rule of IP that drops neighbour discovery keeps the owner silent, whoever that is."""
+    stop = passed.stop
+    if stop is None or stop.code not in _REFUSED or passed.packet.flow.protocol is not Protocol.ND:
+        return passed
+    return replace(passed, stop=replace(stop, code="nd-filtered"))
+
+
+_REFUSED = ("filtered-by-rule", "policy-drop", "rejected-by-rule")
 
 
 def _family(flow: Flow) -> str:

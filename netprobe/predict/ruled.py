@@ -9,6 +9,7 @@ from netprobe.model import (
     AskSet,
     ChainQuery,
     Change,
+    Flow,
     Leg,
     Link,
     Namespace,
@@ -89,7 +90,7 @@ def ruled(
     ):
         return Passage(packet)
     subject = replace(
-        conntrack.subject(name, packet), flow=packet.flow, mark=packet.mark,
+        conntrack.subject(name, packet), flow=as_sent(packet.flow), mark=packet.mark,
         iif=doors.iif, oif=doors.oif, bridge=doors.bridge,
         in_port=_port_in(name, family, packet, doors), out_port=doors.out_port,
         uid=packet.uid if hook in ("output", "postrouting") else None,
@@ -101,6 +102,7 @@ def ruled(
         ruling = _later_piece(
             _ruling(ground, namespace, family, hook, packet, piece, doors.device, trail), ruling
         )
+    ruling = _as_asked(ruling, subject.flow, packet.flow)
     if ruling.needs:
         raise Lacking(*(_need(name, query) for query in ruling.needs))
     if ruling.verdict is HookVerdict.UNDETERMINED and ruling.alternatives:
@@ -117,6 +119,25 @@ def ruled(
     return replace(
         passed, stop=allow.narrowed(namespace.ruleset, passed.stop, ruling, answering, family, hook)
     )
+
+
+def as_sent(flow: Flow) -> Flow:
+    """A packet's addresses as its header has them: a question for a neighbour goes to the group of those who
+    may have the address that it asks for, which stands in it (ndisc_send_ns).
+    """
+    mac = flow.dst_mac or ""
+    return replace(flow, dst=prefix.group_of(mac)) if mac.startswith(_SOLICITED) else flow
+
+
+_SOLICITED = "33:33:ff:"
+
+
+def _as_asked(ruling: Ruling, sent: Flow, asked: Flow) -> Ruling:
+    """The ruling on a question, which goes on for the address that was asked for."""
+    after = ruling.packet.flow
+    if sent == asked or after.dst != sent.dst:
+        return ruling
+    return replace(ruling, packet=replace(ruling.packet, flow=replace(after, dst=asked.dst)))
 
 
 def _need(name: str, query: SetQuery | ChainQuery) -> AskSet | ReadChain:

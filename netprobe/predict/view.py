@@ -322,6 +322,18 @@ class Ground:
         above = (place for place in self.on_index(link.index) if place[0] in names)
         return tuple(place for place in above if self._is_macvlan_on(place, (name, link)))
 
+    def tunnels_beyond(self, name: str) -> Iterator[tuple[str, Link]]:
+        """The VXLAN devices as in `tunnels_in`, wherever they have moved; asks for the namespaces that have
+        some.
+        """
+        if self.ask and (name, 0) not in self._macvlans:
+            self.lacks((FindMacvlans(name, 0),))
+        found = self._macvlans.get((name, 0))
+        self.lacks(
+            ReadNamespace(each) for each in (found.names if found else ()) if each not in self.snapshot
+        )
+        return self.tunnels_in(name)
+
     def _is_macvlan_on(self, place: tuple[str, Link], parent: tuple[str, Link]) -> bool:
         return place[1].kind == "macvlan" and self.beyond(place[0], place[1].link) == parent
 

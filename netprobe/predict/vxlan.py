@@ -29,9 +29,10 @@ from netprobe.model import (
     Stop,
     Vxlan,
 )
-from netprobe.model.lookup import but, column, grouped, has, where
+from netprobe.model.lookup import among, but, column, grouped, has, where
 
 from . import fib, prefix
+from .bridge_answers import told_wrongly
 from .drop import Finish, link_down, lost
 from .fixes import REMOTE, link_set
 from .hosts import having
@@ -59,8 +60,9 @@ def through(ground: Ground, send: Send, carry: Carry, name: str, link: Link, pac
         text = f"the packets in which {link.name} sends frames are routed into {link.name} itself"
         return (Branch(packet, stop=lost("route-loop", name, link, Stage.ENCAPSULATE, text)),)
     entries = remotes(ground, name, link, link.vxlan, packet.station)
-    if packet.flow.protocol.on_segment and (why := _unheard(ground.namespace(name), link, packet, entries)):
-        return (Branch(packet, stop=_unanswered(name, link, packet.flow.dst, why)),)
+    asked = _asked(ground.namespace(name), link, packet, entries) if packet.flow.protocol.on_segment else None
+    if asked is not None:
+        return (asked,)
     if not entries:
         text = f"{link.name} knows no tunnel end for {packet.flow.dst_mac}"
         object = Object("fdb-entry", f"{packet.flow.dst_mac} dev {link.name}", text)
@@ -128,15 +130,20 @@ def _of_another_group(sender: tuple[str, Link, Vxlan], there: str, device: Link,
     return lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text, object=thing)
 
 
-def _unheard(here: Namespace, link: Link, packet: Packet, entries: tuple[FdbEntry, ...]) -> str | None:
-    """Why no station behind a tunnel hears who asks for an address: it sends to none, or answers itself."""
-    if not entries:
-        return f"{link.name} has no tunnel end to flood to"
-    if "proxy" not in link.tunnel.flags or not is_group(packet.station):
+def _asked(here: Namespace, link: Link, packet: Packet, entries: tuple[FdbEntry, ...]) -> Branch | None:
+    """What becomes of a question for an address where no station behind the tunnel hears it: it has no end,
+    or answers itself, and drops what it does not know (arp_reduce, neigh_reduce).
+    """
+    asked = packet.flow.dst
+    if "proxy" in link.tunnel.flags and is_group(packet.station):
+        known = among(where(here.neighbours, index=link.index, address=asked), state=_CONNECTED)
+        for each in known[:1]:
+            return Branch(packet, stop=told_wrongly(here.name, link, each), answer=each.mac)
+        return Branch(packet, stop=_unanswered(here.name, link, asked, f"{link.name} answers itself (proxy)"))
+    if entries:
         return None
-    known = where(here.neighbours, index=link.index, address=packet.flow.dst)
-    # arp_reduce, neigh_reduce: what is not known is dropped
-    return None if _CONNECTED & {each.state for each in known} else f"{link.name} answers itself (proxy)"
+    why = f"{link.name} has no tunnel end to flood to"
+    return Branch(packet, stop=_unanswered(here.name, link, asked, why))
 
 
 _CONNECTED = {"permanent", "noarp", "reachable"}
@@ -293,13 +300,17 @@ def _unpack(
     assert trail.arrived is not None
     there, arrived = trail.arrived[0], trail.arrived[2]
     ours = sender[2]
-    same_port = [(n, d) for n, d in ground.tunnels_in(there) if d.up and d.tunnel.port == ours.port]
+    # where one end has moved from where it was made, so may the other have
+    known = ground.tunnels_beyond if ground.underlay(*sender[:2]) != sender[0] else ground.tunnels_in
+    same_port = [(n, d) for n, d in known(there) if d.up and d.tunnel.port == ours.port]
     fitting = [(n, d) for n, d in same_port if d.tunnel.vni == ours.vni]
     if fitting:
         name, device = fitting[0]
         if unsure := _without_checksum(sender, fitting[0], arrived):
             return (Branch(packet, stop=unsure),)
         if device.tunnel.learning:
+            if astray := _entered_elsewhere(ground, fitting[0], packet.flow.src_mac, arrived.flow.src):
+                return (Branch(packet, stop=astray),)
             ground.heard_from[name, device.index, packet.flow.src_mac] = arrived.flow.src
         return (Crossing(name, device, unpacked(packet, arrived, name != there), inward=True),)
     if ground.underlay(*sender[:2]) != sender[0]:
@@ -310,6 +321,25 @@ def _unpack(
         return (Branch(packet, stop=lost("unknown", *sender[:2], Stage.DECAPSULATE, text)),)
     stop = _mismatch(ground, sender, there, bool(same_port))
     return (Branch(packet, stop=replace(stop, object=_named(sender, entry) or stop.object)),)
+
+
+def _entered_elsewhere(
+    ground: Ground, receiver: tuple[str, Link], mac: str | None, source: str
+) -> Stop | None:
+    """A device that learns takes no frame from another end than the one where it has its station by hand
+    (vxlan_snoop).
+    """
+    name, device = receiver
+    entry = next(iter(but(where(ground.namespace(name).fdb, index=device.index, mac=mac), remote=None)), None)
+    if entry is None or not entry.static or entry.remote == source:
+        return None
+    id = f"{mac} dev {device.name} dst {entry.remote}"
+    text = f"{device.name} of {name} has {mac} at {entry.remote} by hand, and drops its frames from {source}"
+    thing, fix = (
+        Object("fdb-entry", id, id),
+        Command.of("bridge", "fdb", "replace", entry.mac, "dev", device.name, "dst", source),
+    )
+    return lost("vxlan-remote-wrong", name, device, Stage.DECAPSULATE, text, object=thing, fix=(fix,))
 
 
 NO_CHECKSUM, TAKES_NONE = "udp6zerocsumtx", "udp6zerocsumrx"

@@ -13,12 +13,15 @@ from netprobe.model import (
     Cause,
     End,
     FdbEntry,
+    FindMacvlans,
+    FoundMacvlans,
     FoundPeer,
     InterfaceAddress,
     LinkRef,
     Namespace,
     Neighbour,
     PolicyRule,
+    ReadNamespace,
     Ruleset,
     Snapshot,
     Vxlan,
@@ -181,3 +184,73 @@ def test_a_tunnel_that_a_program_holds_down() -> None:
     again = predict(mended, probe("a", "10.9.0.2"), ask=False)
     assert isinstance(again, Prediction)
     assert again.stop is None
+
+
+OTHER = "192.168.0.9"
+
+
+def by_hand(end: str, state: str = "permanent", **fields: object) -> Snapshot:
+    """`a` has two addresses, and `b` has the station of `a` at this one: `bridge fdb add MAC dev vx0 dst END`."""
+    snapshot = relinked(pair(), "b", "vx0", vxlan=Vxlan(7, remote=end, **fields))
+    snapshot = edited(snapshot, "b", fdb=(default(3, end), FdbEntry(3, MAC.format(8, 1), state=state, remote=end)))
+    addresses = (*snapshot["a"].addresses, InterfaceAddress(2, OTHER, 32))
+    return edited(snapshot, "a", addresses=addresses, routes=(*snapshot["a"].routes, *local(OTHER)))
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "learning", "passes"),
+    [
+        ("192.168.0.1", "permanent", True, True),
+        (OTHER, "permanent", True, False),
+        (OTHER, "static", True, False),
+        (OTHER, "reachable", True, True),  # it moves
+        (OTHER, "permanent", False, True),
+    ],
+)
+def test_a_device_that_learns_takes_a_station_from_where_it_was_entered(end: str, state: str, learning: bool, passes: bool) -> None:
+    """vxlan_snoop drops the frame: so lose what they send nodes of Swarm with two addresses (moby 53004)."""
+    walk = request(by_hand(end, state, learning=learning))
+    assert (walk.end is End.DELIVER) is passes
+    if walk.stop is not None:
+        assert (walk.stop.code, walk.stop.place.namespace) == ("vxlan-remote-wrong", "b")
+
+
+def test_a_tunnel_sends_from_where_the_others_send_to() -> None:
+    snapshot = by_hand(OTHER)
+    lost = predict(snapshot, probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    chosen = choose(snapshot, lost, lost.stop)
+    assert (chosen.stop.code, chosen.stop.thing.id) == ("route-wrong-src", "vx0")
+    assert [" ".join(command.words) for command in chosen.stop.commands] == [f"ip link set dev vx0 type vxlan local {OTHER}"]
+    assert chosen.others[0].stop.code == "vxlan-remote-wrong"
+
+
+def test_where_one_end_has_moved_from_where_it_was_made_the_other_is_looked_for() -> None:
+    """Docker's overlay networks have their devices in a namespace each, to which nothing leads from the host."""
+    snapshot, asked = moved(), probe("oa", "10.9.0.2")
+    assert predict(snapshot, asked) == (FindMacvlans("b", 0),)
+    snapshot = replace(snapshot, macvlans=(FoundMacvlans("b", 0, ("ob",)),))
+    assert predict(snapshot, asked) == (ReadNamespace("ob"),)
+    found = predict(snapshot.with_namespace(overlay("ob", 2)), asked, ask=False)
+    assert isinstance(found, Prediction)
+    assert found.request.end is End.DELIVER
+
+
+def moved() -> Snapshot:
+    """The nodes of `pair`, and the namespace to which the device of `a` has moved."""
+    snapshot = pair()
+    for name in ("a", "b"):
+        snapshot = edited(snapshot, name, links=snapshot[name].links[:2], fdb=())
+    snapshot = snapshot.with_namespace(overlay("oa", 1))
+    return replace(snapshot, peers=(*snapshot.peers, FoundPeer("oa", 5, "a"), FoundPeer("ob", 5, "b")))
+
+
+def overlay(name: str, number: int) -> Namespace:
+    """A namespace with the device of a node's, which knows the other's by hand."""
+    own = side(name, number)
+    device = replace(own.links[2], link=LinkRef(0, 5), vxlan=Vxlan(7, flags=("proxy",)))
+    known = Neighbour(3, f"10.9.0.{3 - number}", MAC.format(8, 3 - number), "permanent")
+    entry = FdbEntry(3, MAC.format(8, 3 - number), state="permanent", remote=f"192.168.0.{3 - number}")
+    routes, addresses = (*local(f"10.9.0.{number}"), via("10.9.0.0/24", None, 3)), (*lo()[1], own.addresses[-1])
+    return replace(own, links=(own.links[0], device), addresses=addresses, routes=routes, fdb=(entry,), neighbours=(known,))

@@ -25,7 +25,7 @@ from .namespaces import Directory, opened
 
 RTM_GETNSID = 90
 # a dump can be asked for interfaces of one kind (rtnl_dump_ifinfo)
-MACVLAN = {"attrs": [["IFLA_INFO_KIND", "macvlan"]]}
+_KINDS = {False: "macvlan", True: "vxlan"}  # by whether it is the namespace that they are of
 UNKNOWN = 0xFFFFFFFF  # -1 of NETNSA_NSID: it has no number
 FIRST = 6
 _MOST_ENDS = 5  # interfaces of one from which nothing leads out
@@ -103,7 +103,9 @@ class Peers:
             netns.close(fd)
 
     def macvlans_on(self, parents: Sequence[tuple[str, int]]) -> dict[tuple[str, int], tuple[str, ...]]:
-        """The names of the namespaces that have a macvlan on each of these (open namespace, ifindex)."""
+        """The names of the namespaces that have a macvlan on each of these (open namespace, ifindex), or of
+        0 a VXLAN device that was made in the namespace.
+        """
         standing: dict[tuple[str, int], list[str]] = {parent: [] for parent in parents}
         for place in list(self._everywhere()):
             deadline.check()
@@ -146,12 +148,12 @@ class Peers:
         return self._adopted((found, identity)) if alone else None
 
     def _standing(self, place: Whereabouts, parents: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-        """Those of `parents` that a macvlan in the namespace of `place` stands on."""
+        """Those of `parents` that a device in the namespace of `place` stands on."""
         fd = opened(place[0])
         if fd is None:
             return []
         try:
-            lower = _lower_of_macvlans(fd)
+            lower = _lower(fd, {_KINDS[not index] for _, index in parents})
             wanted = [parent for parent in parents if parent[1] in lower]
             handles = self._directory.handles
             return [each for each in wanted if _is_on(fd, lower[each[1]], handles[each[0]])]
@@ -218,16 +220,21 @@ def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Wherea
         close_all(results)
 
 
-def _lower_of_macvlans(there: Place) -> dict[int, set[int | None]]:
-    """The ifindexes that the macvlans of an open namespace stand on, each with what that namespace calls the
-    one that has it.
+def _lower(there: Place, kinds: Set[str]) -> dict[int, set[int | None]]:
+    """The ifindexes that the devices of these kinds of an open namespace stand on, 0 of VXLAN devices, each
+    with what that namespace calls the one that has it.
     """
     lower: dict[int, set[int | None]] = {}
     with netns.inside(there), Netlink() as netlink:
-        for record in netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_LINKINFO", MACVLAN)])):
-            link = link_of(record)
-            if link.kind == "macvlan" and link.link is not None:
-                lower.setdefault(link.link.index, set()).add(link.link.nsid)
+        for kind in sorted(kinds):
+            about = {"attrs": [["IFLA_INFO_KIND", kind]]}
+            for link in map(
+                link_of, netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_LINKINFO", about)]))
+            ):
+                if link.kind == "vxlan":
+                    lower.setdefault(0, set()).add(link.nsid)
+                elif link.kind == "macvlan" and link.link is not None:
+                    lower.setdefault(link.link.index, set()).add(link.link.nsid)
     return lower
 
 

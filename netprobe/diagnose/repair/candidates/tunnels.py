@@ -33,6 +33,7 @@ from netprobe.model.lookup import among, but, column, find, has, not_among, thos
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.arp_reply import noarp
 from netprobe.predict.drop import lost
+from netprobe.predict.view import Ground
 from netprobe.predict.vxlan import group_of, without_source
 
 from .macs import telling
@@ -77,13 +78,42 @@ def _sent(here: Namespace, device: Link, own: Vxlan) -> set[tuple[int, int]]:
 
 
 def _source(loss: Loss) -> Iterator[Repair]:
-    """A tunnel that sends from an address that nothing there has: another one, or that address given back.
-    Its node need not be on the way: who sends to that address does not get there.
+    """A tunnel that sends from an address that nothing there has: another one, or that address given back;
+    and one to which the others send by another address of its node than it sends from. Its node need not be
+    on the way: who sends to that address does not get there.
     """
+    ground = Ground(loss.snapshot, ask=False)
     for here, device, vxlan in devices(loss):
-        stop = without_source(here, here.name, device)
-        if stop is not None:
-            yield from _another_source(loss, here, device, vxlan.local or "", stop)
+        with loss.noting():
+            home = loss.snapshot.at(ground.underlay(here.name, device))
+            stop = without_source(home, here.name, device)
+            if stop is not None:
+                yield from _another_source(loss, home, device, vxlan.local or "", stop)
+            else:
+                yield from _as_it_is_sought(loss, (here, device, vxlan), home)
+
+
+def _as_it_is_sought(loss: Loss, tunnel: tuple[Namespace, Link, Vxlan], home: Namespace) -> Iterator[Repair]:
+    """A tunnel whose packets have another source than the address of its node to which the others of its
+    network send: they take what comes from there (vxlan_snoop, and filters of theirs).
+    """
+    here, device, vxlan = tunnel
+    others = (other for other in devices(loss) if other[2].network == vxlan.network and other != tunnel)
+    sent = (column(where(there.fdb, index=its.index), "end") for there, its, _ in others)
+    sought = Counter(filter(home.address, chain.from_iterable(sent)))
+    for remote in here.remotes_of(device):
+        decision = fib.lookup(home, RouteQuery(vxlan.local, remote))
+        source = vxlan.local or fib.source_for(home, decision, remote)
+        for address in those_not_in(sought, sought if source in sought else ()):
+            text = (
+                f"{device.name} of {here.name} sends from {source}, and the others of its network send to"
+                f" {address} of {home.name}"
+            )
+            thing = Object("tunnel", device.name, f"{device.name} vxlan id {vxlan.vni}")
+            fix = (fixes.link_set(device, "type", "vxlan", "local", address),)
+            at = (here.name, device, Stage.ENCAPSULATE)
+            stop = lost("route-wrong-src", *at, text, object=thing, fix=fix)
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=sought[address])
 
 
 def _another_source(loss: Loss, here: Namespace, device: Link, local: str, told: Stop) -> Iterator[Repair]:
