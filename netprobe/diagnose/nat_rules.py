@@ -210,6 +210,13 @@ def networks(statements: tuple[Statement, ...], *keys: str) -> list[str]:
     return [*filter(is_prefix, said(statements, *keys))]
 
 
+def spared(statements: Iterable[Statement], *keys: str) -> list[str]:
+    """The addresses and networks that a rule is not for, each by itself or in a list of them."""
+    compared = column(where(among(statements, key=keys), op="!="), "right")
+    nodes = chained.from_iterable(column(filter(None, compared), "nodes"))
+    return [*filter(is_prefix, column(nodes, "text"))]
+
+
 def is_prefix(text: str) -> bool:
     """Whether a text is an address or a network."""
     try:

@@ -104,6 +104,7 @@ def test_the_default_route_leads_to_the_gateway_of_the_other_network() -> None:
     cause = chosen(snapshot, "c1", "8.8.8.8")
     assert (cause.code, cause.place.namespace) == ("route-wrong-nexthop", "c1")
     assert lines(cause) == ["ip route replace default via 10.0.0.1 dev eth1"]
+    assert cause.text.endswith("the packet does not arrive; by 10.0.0.1 it does")  # its gateway leads somewhere, and is refused there
     after = mend(snapshot, cause)
     assert after is not None
     outcome = predict(after, resent(lost_in(snapshot, "c1", "8.8.8.8").probe, snapshot, after), ask=False)

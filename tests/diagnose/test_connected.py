@@ -6,11 +6,11 @@ import networks
 import pytest
 from msgspec.structs import replace
 from networks import edited, probe, relinked, tutorial
-from test_beside import chosen, kernel, lines, with_pod
+from test_beside import WEB, chosen, kernel, lines, with_pod
 from test_repair import changed
 
 from netprobe.diagnose.repair import choice
-from netprobe.model import Bridge, FoundPeer, InterfaceAddress, Link, LinkRef, Protocol, Snapshot
+from netprobe.model import Bridge, Endpoint, FoundPeer, InterfaceAddress, Link, LinkRef, Protocol, Snapshot
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -135,3 +135,23 @@ def test_a_pod_to_which_its_router_leads_keeps_its_address() -> None:
     snapshot = with_pod(*both, own=(InterfaceAddress(8, "169.254.1.1", 32),))
     cause = chosen(edited(snapshot, "pod", routes=networks.local("10.244.1.5")), "pod", "10.0.0.1")
     assert not any("address del" in line for line in lines(cause))
+
+
+@pytest.mark.parametrize(("old", "new", "led"), [(False, True, True), (True, True, False), (False, False, False)])
+def test_a_route_to_the_cable_of_the_pod_before(old: bool, new: bool, led: bool) -> None:
+    """The pod before has the address still, and no program any more; who is led to has the one that is asked for, if either has."""
+    snapshot = with_pod(networks.via("10.244.1.5/32", None, 9), own=(InterfaceAddress(8, "169.254.1.1", 32),))
+    pod, host = edited(snapshot, "pod", sockets=(WEB,) * new)["pod"], snapshot["host"]
+    before = replace(pod, name="old", links=(pod.links[0], networks.veth(2, "eth0", networks.MAC.format(5, 9), 9, 0)), sockets=(WEB,) * old)
+    host = replace(host, links=(*host.links, networks.veth(9, "cali0", networks.MAC.format(9, 9), 2, 6)))
+    ends = (FoundPeer("host", 6, "old"), FoundPeer("old", 0, "host"))
+    snapshot = Snapshot({**snapshot.namespaces, "host": host, "pod": pod, "old": before}, (*snapshot.peers, *ends))
+    asked = replace(probe("host", "10.244.1.5", Protocol.TCP), destination=Endpoint("10.244.1.5", address="10.244.1.5", port=80))
+    lost = predict(snapshot, asked, ask=False)
+    assert isinstance(lost, Prediction)
+    if lost.stop is None:
+        assert old
+        return
+    cause = choice.choose(snapshot, lost, lost.stop).stop
+    assert (lines(cause) == ["ip route replace 10.244.1.5/32 dev cali1"]) is led
+    assert (cause.code, cause.thing.id) == (("route-overlap", "10.244.1.5/32 dev cali0") if led else ("port-closed", "tcp 10.244.1.5:80"))

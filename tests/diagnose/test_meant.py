@@ -9,7 +9,7 @@ from test_beside import chosen, lines
 
 from netprobe.diagnose.repair.candidates import candidates, renamed
 from netprobe.diagnose.repair.repair import Loss
-from netprobe.model import Bridge, Chain, IpSet, IpSetEntry, NamedSet, Rule, Ruleset, Snapshot, Statement, Table, Term
+from netprobe.model import Bridge, Chain, IpSet, IpSetEntry, NamedSet, PolicyRule, Rule, Ruleset, Snapshot, Statement, Table, Term
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 from netprobe.rules.read.iptables_save import read_save
@@ -129,6 +129,25 @@ ALLOWED = IpSet("allowed", "hash:net", 4, entries=(IpSetEntry(first="10.0.0.2"),
 def test_who_is_let_in_by_his_own_address_is_to_come_with_it(rule: str, sets: tuple[IpSet, ...], line: str | None) -> None:
     cause = chosen(translated(rule, sets=sets), "red", "172.17.0.2")
     assert (lines(cause) == [MASQUERADED]) is (line is not None)
+
+
+@pytest.mark.parametrize(
+    ("refusing", "line"),
+    [
+        ("! -s 10.0.0.0/16", "iptables -t nat -I POSTROUTING 1 -s 10.0.0.0/16 -d 8.8.0.0/16 -j ACCEPT"),
+        ("! -s 192.0.2.0/24", None),
+        ("-s 203.0.113.2", None),  # it is for this one, whoever the sender was
+    ],
+)
+def test_who_alone_is_not_refused_is_to_come_by_his_own_address(refusing: str, line: str | None) -> None:
+    """A provider takes from each port what is of its station; the network there is known by a policy rule alone (amazon-vpc-cni 1423)."""
+    nat = Ruleset(tables=tables("-A POSTROUTING -j MASQUERADE", table="nat"), queues=())
+    there = PolicyRule(512, 4, dst="8.8.0.0/16", table=254)
+    snapshot = edited(tutorial(), "host", ruleset=nat, rules=(there, *tutorial()["host"].rules))
+    provider = Ruleset(tables=tables(f"-A INPUT {refusing} -j DROP"), queues=())
+    cause = chosen(edited(snapshot, "internet", ruleset=provider), "red", "8.8.8.8")
+    assert (cause.code == "nat-wrong-address") is (line is not None)
+    assert (lines(cause) == [line]) is (line is not None)
 
 
 def pooled(own: tuple[str, ...], all_of_them: tuple[str, ...]) -> Snapshot:

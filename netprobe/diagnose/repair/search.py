@@ -161,9 +161,10 @@ def _leads_wider(loss: Loss, first: Tried, whole: Tried) -> bool:
 
 def _is_another_s(loss: Loss, found: Tried) -> bool:
     """Whether another one of several who have the destination answers then than the one to whom the packet
-    was led.
+    was led, and who is meant: but he has no program on the port, where the other one has.
     """
-    bearers = {*loss.bearers(loss.goal)}
+    serves = loss.stop.code == "port-closed" and found.outcome.passes
+    bearers = set() if serves else {*loss.bearers(loss.goal)}
     asked = loss.asked(Leg.REQUEST)
     sent = (*asked[-1:], *filter(_is_for_one, asked))
     led = {name for each in sent for name in loss.bearers(each.gateway) or _beyond(loss, each)} & bearers

@@ -58,7 +58,8 @@ def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
     table = route.table if route is not None and rests_on_a_rule(routed) else fib.MAIN
     text = f"{namespace.name} has no route to {routed.dst}, which is on {link.name}"
     code, thing = "no-route", Object("route", f"{target} dev {link.name}", text)
-    if is_meant(route) and not _by_hosts(namespace, link):
+    alone = routed.decision.found.dst == target
+    if is_meant(route) and (alone or not _by_hosts(namespace, link)):
         named = " ".join(followed(namespace, routed)[0])
         code, thing = "route-overlap", Object("route", named, named)
         text = f"the route {named} of {namespace.name} leads past {routed.dst}, which is on {link.name}"

@@ -365,7 +365,7 @@ def mistaken(namespace: Namespace, routed: Routed, route: Route, hop: hints.Gate
     words, link = followed(namespace, routed)
     named = " ".join(words)
     if routed.gateway is not None:
-        text = f"the route {named} of {namespace.name} has a gateway that leads nowhere; {hop.via} does"
+        text = f"by the route {named} of {namespace.name} the packet does not arrive; by {hop.via} it does"
     else:
         text = (
             f"the route {named} of {namespace.name} has no gateway: it takes {routed.dst} for a neighbour on"

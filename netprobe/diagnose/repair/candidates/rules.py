@@ -6,8 +6,7 @@ What a rule refuses is the end of the walk itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
-from operator import attrgetter
+from itertools import chain, islice
 
 from msgspec.structs import replace
 
@@ -21,7 +20,6 @@ from netprobe.model import (
     Namespace,
     Object,
     Place,
-    RouteQuery,
     Stage,
     Statement,
     Stop,
@@ -29,9 +27,9 @@ from netprobe.model import (
 )
 from netprobe.model.command import inside
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, find, where
+from netprobe.model.lookup import among, but, column, find, where
 from netprobe.model.place import stage_of
-from netprobe.predict import fib, fixes, prefix
+from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import rule_decision
 
 from . import sets
@@ -162,11 +160,15 @@ def _exempted(loss: Loss, hop: Hop, networks: list[str], stop: Stop) -> Iterator
 
 
 def _ends(loss: Loss, hop: Hop, change: Change) -> list[str]:
-    """The networks beside from which a packet comes, and to which it goes; none where one is further away."""
-    namespace, ends = loss.snapshot.at(hop.namespace), (change.before, hop.flow.dst)
-    found = (fib.lookup(namespace, RouteQuery(None, each)).route for each in ends)
-    networks = [*map(attrgetter("dst"), where(filter(None, found), is_to_a_network=True))]
-    return networks if len(networks) == len(ends) else []
+    """The networks from which a packet comes, and to which it goes, as the routes and policy rules of who
+    translates have them; none where one is of no such.
+    """
+    here = loss.snapshot.at(hop.namespace)
+    routes = where(here.routes, is_to_a_network=True)
+    named = (*column(routes, "dst"), *filter(None, column(here.rules, "dst")))
+    known = [each for each in named if not each.endswith(("/32", "/128"))]
+    found = [prefix.covering(known, each)[:1] for each in (change.before, hop.flow.dst)]
+    return [*chain.from_iterable(found)] if all(found) else []
 
 
 def _at_home(loss: Loss, hop: Hop, change: Change) -> list[str]:
@@ -182,11 +184,14 @@ def _at_home(loss: Loss, hop: Hop, change: Change) -> list[str]:
 
 
 def _is_let_in_as(loss: Loss, hop: Hop, change: Change) -> bool:
-    """Whether the rules that refuse a packet let its sender in by the address that it had before: it is to
-    come with that.
+    """Whether the rules that refuse a packet let its sender in by the address that it had before, or the one
+    that does refuses all but that: it is to come with that.
     """
     if loss.stop.code not in sets.REFUSED or change.field != "src":
         return False
+    alone = nat_rules.spared(nat_rules.statements(loss.here, loss.stop.thing), *nat_rules.FROM)
+    if prefix.within(alone, change.before):
+        return not prefix.within(alone, change.after)
     now = replace(hop.flow, src=change.after)
     before = replace(now, src=change.before)
     return sets.names(loss.here, before) and not sets.names(loss.here, now)

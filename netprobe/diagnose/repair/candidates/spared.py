@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Flow, Namespace, Object, Place, Rule, Stage, Stop
-from netprobe.model.lookup import among, column, gathered, where
+from netprobe.model.lookup import gathered, where
 from netprobe.predict import fixes, prefix
 
 
@@ -72,9 +72,9 @@ def _excluding(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repair]
 
 def _excluded(rule: Rule, address: str) -> list[str]:
     """The networks whose packets a rule is not for, of the IP version of an address."""
-    tests = among(nat_rules.tests(rule), key=nat_rules.FROM)
-    named = column(where(tests, op="!="), "value")
-    return prefix.of_version(filter(nat_rules.is_prefix, named), prefix.version(address))
+    return prefix.of_version(
+        nat_rules.spared(nat_rules.tests(rule), *nat_rules.FROM), prefix.version(address)
+    )
 
 
 def _is_smaller(wide: str, address: str, narrow: str) -> bool:
