@@ -339,7 +339,7 @@ def _unlearned(case: Case, stop: Stop) -> Stop:
     learned = column(where(case.routed, namespace=sender), "decision.learned")
     if not any((*learned, *map(attrgetter("mtu"), case.errors))):
         return stop
-    flushed = fixes.forget_path_mtu(case.probe.destination.address or "", sender)
+    flushed = fixes.forget_paths(case.probe.destination.address or "", sender)
     return replace(stop, commands=(*stop.commands, flushed))
 
 

@@ -86,8 +86,10 @@ def ip(about: str, *words: str | Blank) -> Command:
     return Command.of("ip", *words)
 
 
-def forget_path_mtu(about: str, namespace: str | None) -> Command:
-    """`ip route flush cache`: a sender remembers a path's MTU for 10 minutes (ip-sysctl, mtu_expires)."""
+def forget_paths(about: str, namespace: str | None) -> Command:
+    """`ip route flush cache`: a sender remembers a path's MTU for 10 minutes (ip-sysctl, mtu_expires), and a
+    tunnel's entry the source from which it sent, for a processor each (udp_tunnel_dst_lookup).
+    """
     return Command.of("ip", *(["-6"] if ":" in about else []), "route", "flush", "cache", namespace=namespace)
 
 

@@ -42,5 +42,5 @@ def _forgotten(loss: Loss, asked: AskedRoute) -> Stop | None:
         f" route says {leg.via}"
     )
     thing = Object("route", named, f"{named} (redirected)")
-    fix = (fixes.forget_path_mtu(dst, namespace.name),)
+    fix = (fixes.forget_paths(dst, namespace.name),)
     return lost("route-wrong-nexthop", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)

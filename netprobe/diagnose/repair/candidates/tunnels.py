@@ -110,7 +110,8 @@ def _as_it_is_sought(loss: Loss, tunnel: tuple[Namespace, Link, Vxlan], home: Na
                 f" {address} of {home.name}"
             )
             thing = Object("tunnel", device.name, f"{device.name} vxlan id {vxlan.vni}")
-            fix = (fixes.link_set(device, "type", "vxlan", "local", address),)
+            set_so = fixes.link_set(device, "type", "vxlan", "local", address)
+            fix = (set_so, fixes.forget_paths(address, home.name))
             at = (here.name, device, Stage.ENCAPSULATE)
             stop = lost("route-wrong-src", *at, text, object=thing, fix=fix)
             yield from loss.repair(stop, Merit.RESTORES, agreeing=sought[address])
