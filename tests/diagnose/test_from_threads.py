@@ -503,12 +503,16 @@ def over(snapshot: Snapshot, source: str = "red", goal: str = "192.0.2.1") -> Lo
     return Loss.of(snapshot, lost, lost.stop)
 
 
-@pytest.mark.parametrize(("protocol", "is_loose"), [("kernel", True), ("static", False)])
-def test_an_end_by_which_somebody_leads_was_not_moved_away(protocol: str, is_loose: bool) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "answers", "is_loose"),
+    [("kernel", "0", True), ("static", "0", False), ("kernel", "1", False)],  # the last one: for the station behind it, as for a pod
+)
+def test_an_end_by_which_somebody_leads_was_not_moved_away(protocol: str, answers: str, is_loose: bool) -> None:
     host = tutorial()["host"]
     bare = tuple(each for each in host.addresses if each.index != 4)
     routes = (*(each for each in host.routes if not {*each.indexes} & {4}), replace(via("192.0.2.0/24", None, 4), protocol=protocol))
-    snapshot = edited(tutorial(), "host", addresses=bare, routes=routes)
+    sysctls = {**host.sysctls, "net.ipv4.conf.eth0.proxy_arp": answers}
+    snapshot = edited(tutorial(), "host", addresses=bare, routes=routes, sysctls=sysctls)
     ends = [(name, snapshot[name].link_named("eth0")) for name in ("host", "internet")]
     loss = over(edited(snapshot, "red", routes=()))
     assert moved._is_loose(loss, *ends) is is_loose  # type: ignore[arg-type]

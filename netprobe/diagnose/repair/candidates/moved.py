@@ -136,13 +136,14 @@ def _into_bridges(loss: Loss, far: Station, station: Station) -> Iterator[Repair
 
 def _is_loose(loss: Loss, end: Station, station: Station) -> bool:
     """Whether an end does nothing where it is, and no bridge there is of its station's network. A route that
-    somebody wrote would not have come along.
+    somebody wrote would not have come along, nor that it answers for others (inetdev_init).
     """
     namespace, link = loss.snapshot[end[0]], end[1]
     written = but(namespace.routes_by(link), protocol="kernel")
-    used = link.master is not None or has(namespace.addresses_of(link), scope="global") or bool(written)
+    given = where(namespace.addresses_of(link), scope="global")
+    answers = namespace.sysctl(f"net.ipv4.conf.{link.key}.proxy_arp") == "1"
     homes = map(partial(has_networks_of, loss, namespace, far=station), namespace.links_of("bridge"))
-    return not (used or any(homes))
+    return not any((link.master, given, written, answers, *homes))
 
 
 def _into_bridge(far: Station, home: Namespace, bridge: Link, station: str) -> Stop:
