@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import End, Leg, Need, Snapshot, Stop
-from netprobe.model.lookup import among, column, first, gathered, has, those_not_in, where
+from netprobe.model.lookup import among, but, column, first, gathered, has, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
@@ -161,11 +161,13 @@ def _leads_wider(loss: Loss, first: Tried, whole: Tried) -> bool:
 
 def _is_another_s(loss: Loss, found: Tried) -> bool:
     """Whether another one of several who have the destination answers then than the one to whom the packet
-    was led, and who is meant: but he has no program on the port, where the other one has.
+    was led, and who is meant; but not he who is led to straight, as a double is and no one of several who
+    serve for each other, and has no program on the port, where the other one has.
     """
-    serves = loss.stop.code == "port-closed" and found.outcome.passes
-    bearers = set() if serves else {*loss.bearers(loss.goal)}
     asked = loss.asked(Leg.REQUEST)
+    straight = not but(filter(_is_for_one, asked), gateway=None)
+    serves = loss.stop.code == "port-closed" and found.outcome.passes
+    bearers = set() if serves and straight else {*loss.bearers(loss.goal)}
     sent = (*asked[-1:], *filter(_is_for_one, asked))
     led = {name for each in sent for name in loss.bearers(each.gateway) or _beyond(loss, each)} & bearers
     ends = {*column(found.outcome.request.hops[-1:], "namespace")} & bearers
