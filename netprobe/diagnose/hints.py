@@ -83,6 +83,15 @@ def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str 
     return None
 
 
+def used_on(router: Namespace, station: Link, here: Namespace, link: Link, dst: str) -> str | None:
+    """The address of a router's interface on the segment of one of `here`'s to which other routes lead by it,
+    if it could take packets for `dst`: the ends of a tunnel need be of no network.
+    """
+    used = {*chain.from_iterable(column(here.routes_by(link), "gateways"))}
+    own = among(router.addresses_of(station, prefix.version(dst)), address=used)
+    return own[0].address if own and leads(router, dst, here) else None
+
+
 def link_local_on(router: Namespace, station: Link, here: Namespace, link: Link, dst: str) -> str | None:
     """The link-local address of a router's interface on the segment of one of `here`'s, if it could take
     packets for `dst`; of IPv4 where either of them sends that to such by other routes (RFC 8950). None where

@@ -35,8 +35,9 @@ def check(
     if prefix.version(dst) == 6 or link.kind == "loopback":
         return None
     namespace = ground.namespace(name)
-    refused = _martian(namespace, name, link, src, dst)
-    return refused or _reverse_path(namespace, name, link, src, dst, packet, out)
+    marked = in_force(namespace, link, "src_valid_mark")[0]
+    back = RouteQuery(dst, src, iif=out, mark=packet.mark if marked else 0)
+    return _martian(namespace, name, link, dst, back) or _reverse_path(namespace, name, link, back)
 
 
 def seen_from(decision: fib.FibResult) -> int | None:
@@ -55,7 +56,8 @@ def in_force(namespace: Namespace, link: Link, setting: str) -> tuple[int, str]:
     return max(values, key=lambda v: v[0])
 
 
-def _martian(namespace: Namespace, name: str, link: Link, src: str, dst: str) -> Stop | None:
+def _martian(namespace: Namespace, name: str, link: Link, dst: str, back: RouteQuery) -> Stop | None:
+    src = back.dst
     localnet = in_force(namespace, link, "route_localnet")[0]
     if prefix.is_multicast(src) or src == "255.255.255.255":
         return _stop(name, link, f"{src} cannot be a source address")
@@ -80,21 +82,21 @@ def _martian(namespace: Namespace, name: str, link: Link, src: str, dst: str) ->
             object=Object("sysctl", key, f"{key} = 0"),
             fix=fixes.sysctl(key, 1),
         )
-    if _is_taken_for_own(namespace, link, src) and not in_force(namespace, link, "accept_local")[0]:
+    if _is_taken_for_own(namespace, link, back) and not in_force(namespace, link, "accept_local")[0]:
         text = f"the source {src} is this namespace's own address, coming in from outside on {link.name}"
         return _own_source(namespace, _stop(name, link, text), src)
     return None
 
 
-def _is_taken_for_own(namespace: Namespace, link: Link, src: str) -> bool:
+def _is_taken_for_own(namespace: Namespace, link: Link, back: RouteQuery) -> bool:
     """Whether a packet from outside has a source that is looked upon as the namespace's own: an address of
-    one of its interfaces; all that the table local covers, where the kernel asks that (fib_validate_source:
-    with a reverse path filter, or rules or local routes of somebody's own).
+    one of its interfaces; all that a table says so of for the way back, where the kernel asks that
+    (fib_validate_source: with a reverse path filter, or rules or local routes of somebody's own).
     """
-    if namespace.address(src) is not None:
+    if namespace.address(back.dst) is not None:
         return True
     asks = in_force(namespace, link, "rp_filter")[0] or _has_own_rules(namespace) or _has_own_local(namespace)
-    return bool(asks) and fib.is_local(namespace, src)
+    return bool(asks) and fib.sought(namespace, back).type == "local"
 
 
 def _has_own_rules(namespace: Namespace) -> bool:
@@ -139,17 +141,15 @@ def _stop(name: str, link: Link, text: str) -> Stop:
     return lost("martian-source", name, link, Stage.ROUTE, text, object=Object("link", link.name, text))
 
 
-def _reverse_path(
-    namespace: Namespace, name: str, link: Link, src: str, dst: str, packet: Packet, out: int | None
-) -> Stop | None:
+def _reverse_path(namespace: Namespace, name: str, link: Link, query: RouteQuery) -> Stop | None:
     """rp_filter: 1 the way back must leave by this interface, 2 there must be a way back at all; where the
     interface has no address, 2 is as 1.
     """
     level, key = in_force(namespace, link, "rp_filter")
+    src = query.dst
     if not level or src == "0.0.0.0":
         return None
-    valmark = in_force(namespace, link, "src_valid_mark")[0]
-    back = fib.sought(namespace, RouteQuery(dst, src, iif=out, mark=packet.mark if valmark else 0))
+    back = fib.sought(namespace, query)
     if back.error is not None or back.type not in ("unicast", "local"):
         text, passing = f"{name} has no route back to {src}", _LOOSER[level]
         return _refused(name, link, key, level, passing, text)

@@ -5,11 +5,28 @@ from __future__ import annotations
 import pytest
 from literal_rules import iptables
 from msgspec.structs import replace
-from networks import MAC, edited, tutorial, via
-from test_beside import chosen, kernel, lines
+from networks import MAC, edited, lo, local, tutorial, via, with_link_locals
+from test_beside import chosen, kernel, lines, with_pod
+from test_mistyped import of_tcp
 from test_policy_siblings import sorted_rules, translating
+from test_repair_whole import chosen as chosen_of
+from test_repair_whole import said
 
-from netprobe.model import InterfaceAddress, Link, LinkRef, PolicyRule, Route, Ruleset, Snapshot
+from netprobe.model import (
+    Chain,
+    InterfaceAddress,
+    Link,
+    LinkRef,
+    Neighbour,
+    PolicyRule,
+    Route,
+    Rule,
+    Ruleset,
+    Snapshot,
+    Socket,
+    Table,
+)
+from netprobe.rules.read.nft_text import rule_statements
 
 SNAT = "-A POSTROUTING -s 172.17.0.0/16 -j SNAT --to-source 203.0.113.2"
 
@@ -121,3 +138,102 @@ def test_the_mark_of_a_connection_is_given_to_its_answers_alone() -> None:
     there = edited(there, "internet", routes=(*internet.routes, via("172.17.0.0/16", "203.0.113.2", 2)))
     words = "-m conntrack --ctdir reply -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff"
     assert lines(chosen(there, "internet", "172.17.0.2")) == [f"iptables -t mangle -R PREROUTING 2 {words}"]
+
+
+def test_behind_a_peer_that_is_on_no_network_of_ours_are_others_than_those_that_routes_lead_to() -> None:
+    """Tunnels give each end the address of a host; c1's two networks came with its name, and one has no route."""
+    c1, host = tutorial()["c1"], tutorial()["host"]
+    own = (*lo()[1], InterfaceAddress(2, "10.255.1.1", 32), InterfaceAddress(1, "10.77.0.1", 16), InterfaceAddress(1, "10.78.0.1", 16))
+    back = (*local("10.255.1.1", "10.77.0.1", "10.78.0.1"), via("10.255.0.1/32", None, 2), via("0.0.0.0/0", "10.255.0.1", 2))
+    there = edited(tutorial(), "c1", addresses=own, routes=back, sysctls={**c1.sysctls, "net.ipv4.ip_forward": "1"})
+    ours = (*(each for each in host.addresses if each.index != 5), InterfaceAddress(5, "10.255.0.1", 32))
+    known = (each for each in host.routes if each.dst != "172.17.0.0/16")
+    ways = (*local("10.255.0.1"), via("10.255.1.1/32", None, 5), via("10.77.0.0/16", "10.255.1.1", 5))
+    there = edited(there, "host", addresses=ours, routes=(*known, *ways))
+    assert lines(chosen(there, "red", "10.78.0.1")) == ["ip route add 10.78.0.0/16 via 10.255.1.1 dev docker0"]
+
+
+def test_who_answers_for_one_station_needs_a_way_to_it_by_the_rules_for_who_asks() -> None:
+    """The table of the interface leads back out of it, and the one for all others to the station (arp_process)."""
+    there = with_pod(via("10.244.1.5/32", None, 8), via("10.244.1.0/24", None, 4, table=100))
+    rules = sorted_rules(*there["host"].rules, PolicyRule(500, 4, table=100, mask=0, iif="eth0"))
+    there = edited(there, "host", rules=rules, neighbours=(Neighbour(4, "10.244.1.5", None, "", proxy=True),))
+    near = (*there["internet"].routes, via("10.244.1.0/24", None, 2))
+    cause = chosen(edited(there, "internet", routes=near), "internet", "10.244.1.5")
+    assert (cause.code, lines(cause)) == ("no-route", ["ip route replace 10.244.1.5/32 dev cali1 table 100"])
+
+
+def of_sources(*origins: str, rules: Ruleset | None = None) -> Snapshot:
+    """The host's default routes of IPv6 are for its own prefixes alone; red has a local address of the site's."""
+    host, inet, red = (tutorial()[name] for name in ("host", "internet", "red"))
+    own = (*host.addresses, InterfaceAddress(2, "fd00:10::1", 64), InterfaceAddress(4, "2001:db8:1::2", 64))
+    ways = [replace(via("::/0", "fe80::1", 4, metric=512), origin=each) for each in origins]
+    near = (*local("fd00:10::1", "2001:db8:1::2"), kernel("fd00:10::/64", 2), kernel("2001:db8:1::/64", 4))
+    forwards = {**host.sysctls, "net.ipv6.conf.all.forwarding": "1"}
+    there = edited(tutorial(), "host", addresses=own, routes=(*host.routes, *near, *ways), ruleset=rules, sysctls=forwards)
+    far = ("2001:db8:1::1", "2001:db8::8")
+    theirs = (InterfaceAddress(2, "fe80::1", 64, scope="link"), InterfaceAddress(2, far[0], 64), InterfaceAddress(1, far[1], 128))
+    known = (*inet.routes, *local("fe80::1", *far), kernel("2001:db8:1::/64", 2))
+    there = edited(there, "internet", addresses=(*inet.addresses, *theirs), routes=known)
+    mine = (*red.addresses, InterfaceAddress(2, "fd00:10::2", 64))
+    led = (*red.routes, *local("fd00:10::2"), kernel("fd00:10::/64", 2), via("::/0", "fd00:10::1", 2))
+    return with_link_locals(edited(there, "red", addresses=mine, routes=led))
+
+
+def test_who_translates_needs_a_route_that_is_not_for_the_translated_alone() -> None:
+    """Source-specific routing (RFC 8028): the way is asked for before the packet gets its source."""
+    rules = iptables("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth0 -j MASQUERADE\nCOMMIT", family="ip6")
+    cause = chosen(of_sources("2001:db8:1::/64", "2001:db8:7::/56", rules=rules), "red", "2001:db8::8")
+    assert (cause.code, lines(cause)) == ("no-route", ["ip -6 route add default via fe80::1 dev eth0 metric 512"])
+
+
+def test_a_gateway_of_the_other_ip_version_is_none() -> None:
+    there = of_sources()
+    host = there["host"]
+    bare = edited(there, "host", routes=[each for each in host.routes if not {*each.gateways} & {"fe80::1"}])
+    assert not any("203.0.113.1" in line for line in lines(chosen(bare, "red", "2001:db8::8")))
+
+
+def test_a_mark_that_a_packet_is_given_for_its_way_on_is_none_for_the_way_back() -> None:
+    """Another program has set that it is (ip-sysctl, src_valid_mark): the filter is as strict without."""
+    host = tutorial()["host"]
+    way = via("0.0.0.0/0", "203.0.113.1", 4, table=256)
+    rules = sorted_rules(*host.rules, PolicyRule(4000, 4, table=256, mark=0x10000, mask=0xFF0000))
+    marks = iptables("*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i br0 -j MARK --set-xmark 0x10000/0xff0000\nCOMMIT")
+    strict = {**host.sysctls, "net.ipv4.conf.br0.rp_filter": "1", "net.ipv4.conf.all.src_valid_mark": "1"}
+    there = edited(tutorial(), "host", routes=(*host.routes, way), rules=rules, ruleset=marks, sysctls=strict)
+    cause = chosen(there, "red", "8.8.8.8")
+    assert (cause.code, lines(cause)) == ("rp-filter", ["sysctl -w net.ipv4.conf.all.src_valid_mark=0"])
+
+
+def test_an_address_more_is_nothing_odd_where_a_rule_chooses_among_them() -> None:
+    """A router with two prefixes of its provider, of which one is led to it: nobody is of the other's network."""
+    there = of_sources()
+    host, inet = there["host"], there["internet"]
+    rules = iptables("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth0 -j SNAT --to-source 2001:db8:2::1\nCOMMIT", family="ip6")
+    own = (*host.addresses, InterfaceAddress(4, "2001:db8:2::1", 64))
+    ways = (*host.routes, *local("2001:db8:2::1"), kernel("2001:db8:2::/64", 4), via("::/0", "fe80::1", 4))
+    there = edited(there, "host", addresses=own, routes=ways, ruleset=rules)
+    assert chosen(edited(there, "internet", routes=inet.routes), "red", "2001:db8::8").code == "nat-wrong-address"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "put"),
+    [
+        ('iifname "eth0" ip daddr 172.17.0.2 tcp dport 8080 accept', 'iifname "eth0" ip daddr 172.17.0.2 tcp dport 8080 accept'),
+        ('iifname "eth0" accept', "iifname eth0 oifname docker0 accept"),  # tells of no station
+    ],
+)
+def test_what_one_chain_of_a_hook_accepts_another_one_accepts_as_well(accepted: str, put: str) -> None:
+    """A program opens ports in a table of its own, and the firewall's is asked after it (nft, VERDICT STATEMENTS)."""
+    texts = {"pnp": [accepted], "fw": ["ct state established,related accept", 'iifname "br0" accept']}
+    tables = tuple(
+        Table("nft", "inet", name, (Chain("fwd", tuple(
+            Rule(1, text, tuple(rule_statements(text)), handle=at) for at, text in enumerate(rules, start=4)
+        ), "forward", at - 25, "filter", policy="drop" if at else "accept"),))
+        for at, (name, rules) in enumerate(texts.items())
+    )  # fmt: skip
+    there = edited(tutorial(), "host", ruleset=Ruleset(tables=tables))
+    there = edited(there, "internet", routes=(*there["internet"].routes, via("172.17.0.0/16", "203.0.113.2", 2)))
+    there = edited(there, "c1", sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
+    assert said(chosen_of(there, of_tcp("internet", "172.17.0.2", 8080))) == [f"host: nft insert rule inet fw fwd {put}"]

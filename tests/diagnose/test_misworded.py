@@ -8,9 +8,10 @@ from networks import edited, tutorial
 from test_mistyped import of_tcp
 from test_repair_whole import ask, chosen, said
 
-from netprobe.model import Ruleset, Snapshot, Socket
+from netprobe.model import Chain, Route, Rule, Ruleset, Snapshot, Socket, Table
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
+from netprobe.rules.read.nft_text import rule_statements
 
 STATES = "FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
 
@@ -93,6 +94,22 @@ def test_a_translation_spares_no_interface_but_that_of_its_senders(spared: str, 
     assert isinstance(found, Prediction)
     assert found.passes is (fix is None)
     assert fix is None or said(chosen(network, ask("c1", "8.8.8.8"))) == [f"host: iptables {fix}"]
+
+
+@pytest.mark.parametrize("door", ['iifname "br0" ', ""])
+@pytest.mark.parametrize("named", ["ip daddr 172.17.0.2 tcp dport 8080", "ip daddr . tcp dport { 172.17.0.2 . 8080, 172.17.0.3 . 8081 }"])
+def test_a_translation_for_a_station_does_not_spare_the_only_way_in_to_it(door: str, named: str) -> None:
+    """c1 keeps nothing of red's network: it answers who has an address of the host's."""
+    texts = {"prerouting": f"{door}tcp dport 8080 dnat to 172.17.0.2", "postrouting": f'iifname != "br0" {named} masquerade'}
+    chains = tuple(
+        Chain(hook, (Rule(1, text, tuple(rule_statements(text)), handle=at),), hook, -100, "nat")
+        for at, (hook, text) in enumerate(texts.items(), start=4)
+    )
+    led = edited(tutorial(), "host", ruleset=Ruleset(tables=(Table("nft", "ip", "pf", chains),)))
+    routes = (*tutorial()["c1"].routes, Route("10.0.0.0/16", "blackhole"))
+    there = edited(led, "c1", routes=routes, sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
+    found = said(chosen(there, of_tcp("red", "10.0.0.1", 8080)))
+    assert (found == [f'host: nft replace rule ip pf postrouting handle 5 iifname == "br0" {named} masquerade']) is bool(door)
 
 
 def test_who_has_no_address_to_send_from_is_told_so_beside_a_translation() -> None:

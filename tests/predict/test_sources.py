@@ -40,6 +40,20 @@ def test_a_source_from_outside_that_is_the_namespaces_own(src: str, more: dict[s
     assert (stop is not None and stop.code == "martian-source") is refused
 
 
+@pytest.mark.parametrize(("valid", "mark", "refused"), [("1", 7, True), ("0", 7, False), ("1", 0, False)])
+def test_a_mark_by_which_all_is_taken_for_own_is_for_the_source_as_well(valid: str, mark: int, refused: bool) -> None:
+    """A transparent proxy's: `ip route add local default dev lo table 100`; src_valid_mark is read whatever rp_filter is."""
+    own = replace(WHOLE, dst="0.0.0.0/0", table=100, protocol="boot")
+    rules = (PolicyRule(10, 4, table=100, mark=7), *host().rules)
+    sysctls = {"net.ipv4.conf.all.src_valid_mark": valid}
+    snapshot = edited(tutorial(), "host", routes=(*host().routes, own), rules=rules, sysctls=sysctls)
+    docker0 = snapshot["host"].link_named("docker0")
+    assert docker0 is not None
+    packet = Packet(Flow("172.17.0.9", "8.8.8.8", Protocol.ICMP), Leg.REQUEST, mark=mark)
+    stop = rp_filter.check(Ground(snapshot, ask=False), "host", docker0, "172.17.0.9", "8.8.8.8", packet)
+    assert (stop is not None and stop.code == "martian-source") is refused
+
+
 @pytest.mark.parametrize(
     ("level", "bare", "refused"),
     [("2", False, False), ("2", True, True), ("1", False, True), ("0", True, False)],

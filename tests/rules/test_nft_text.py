@@ -73,6 +73,10 @@ tcp dport 80 accept comment "a # of: words"
 udp length <= 100 continue
 ip saddr . tcp dport @pairs accept
 ip saddr . tcp dport vmap @ways
+ip daddr . tcp dport { 10.0.0.1 . 80, 10.0.0.0/24 . 443-445 } accept
+ip daddr . meta l4proto . th dport { 10.0.0.1 . tcp . 80, 10.0.0.1 . udp . 53 } accept
+ip daddr . tcp dport 10.0.0.1 . 80 drop
+ip daddr . tcp dport vmap { 10.0.0.1 . 80 : accept, 10.0.0.2 . 443 : jump web }
 meta mark set ct mark
 meta mark set tcp dport map @marks
 """
@@ -88,6 +92,7 @@ snat ip6 to fd00::1
 dnat ip6 to [fd00::2]:80
 dnat ip to tcp dport map @ports
 dnat ip prefix to 10.0.0.0/24
+dnat ip to meta l4proto . th dport map { tcp . 80 : 10.0.0.2 . 8080, udp . 53 : 10.0.0.3 . 53 }
 """
 SCRIPT = """\
 table inet t {
@@ -110,7 +115,8 @@ def meaning(statements: tuple[Statement, ...]) -> list[Statement]:
 
 
 def ordered(term: Term) -> Term:
-    return replace(term, args=tuple(sorted(term.args, key=repr))) if term.kind == "set" else term
+    args = map(ordered, term.args)
+    return replace(term, args=tuple(sorted(args, key=repr) if term.kind == "set" else args))
 
 
 def recorded() -> Iterator[Rule]:

@@ -209,7 +209,7 @@ class _Words:
         """A literal, a set in braces, or the name of one."""
         word = self._next()
         if word != "{":
-            return _literal(word)
+            return self._joined(word)
         elements: list[Any] = []
         while not self._has("}"):
             elements.append(self._element())
@@ -218,13 +218,20 @@ class _Words:
 
     def _element(self) -> Any:
         """An element, or a pair of a map; no set has sets in it."""
-        key = _literal(self._next())
+        key = self._joined(self._next())
         if not self._has(":"):
             return key
         verdict = self._next()
         if verdict in ("jump", "goto"):
             return [key, {verdict: {"target": self._next()}}]
-        return [key, {verdict: None} if verdict in _VERDICTS else _literal(verdict)]
+        return [key, {verdict: None} if verdict in _VERDICTS else self._joined(verdict)]
+
+    def _joined(self, first: str) -> Any:
+        """A literal, or several one after the other, as their selectors are."""
+        parts = [_literal(first)]
+        while self._has("."):
+            parts.append(_literal(self._next()))
+        return parts[0] if len(parts) == 1 else {"concat": parts}
 
 
 _OF_TCP = {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "tcp"}}

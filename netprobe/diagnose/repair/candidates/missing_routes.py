@@ -83,6 +83,7 @@ def _missing_here(loss: Loss, routed: Routed, unnumbered: bool = False) -> Itera
             there = loss.snapshot[name]
             network = reached_by(there, station, routed.dst)
             via = hints.gateway_on(there, namespace, link, routed.dst)
+            via = via or hints.used_on(there, station, namespace, link, routed.dst)
             if via is None and unnumbered:
                 via = hints.link_local_on(there, station, namespace, link, routed.dst)
             if network is not None and via is not None and via not in (routed.dst, routed.gateway):

@@ -22,7 +22,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import column, not_among, where
+from netprobe.model.lookup import column, has, not_among, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.routing import without_route
@@ -110,7 +110,7 @@ def without_a_way(loss: Loss) -> Iterator[Stop]:
     for name, link in loss.hearers() if ":" not in asked else ():
         namespace = loss.snapshot[name]
         way = fib.lookup(namespace, RouteQuery(None, asked)).route
-        if way is None and proxy_key(namespace, link) is not None:
+        if way is None and _is_a_proxy(namespace, link, asked):
             stop = without_route(namespace, asked)
             why = f"{stop.text}: so it does not answer for that on {link.name}, as a proxy"
             said = replace(stop, text=why)
@@ -125,8 +125,14 @@ def _ways_back(loss: Loss) -> Iterator[Routed]:
         for name, link in loss.hearers():
             namespace = loss.snapshot[name]
             way = fib.lookup(namespace, RouteQuery(routed.src, routed.via, iif=link.index))
-            if way.index == link.index and proxy_key(namespace, link) is not None:
+            if way.index == link.index and _is_a_proxy(namespace, link, routed.via):
                 yield Routed(name, routed.leg, way, routed.src, routed.via, iif=link)
+
+
+def _is_a_proxy(namespace: Namespace, link: Link, asked: str) -> bool:
+    """Whether an interface answers for others, or for this one at least."""
+    entries = namespace.entries_for(link, asked)
+    return proxy_key(namespace, link) is not None or has(entries, proxy=True)
 
 
 def _its_own(stop: Stop, link: Link, gateway: str) -> Stop:

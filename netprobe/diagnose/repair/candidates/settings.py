@@ -24,6 +24,7 @@ _PER_INTERFACE = {
     "net.ipv4.conf": (
         ("forwarding", "1", "forwarding-off", Stage.FORWARD),
         ("rp_filter", "0", "rp-filter", Stage.ROUTE),
+        ("src_valid_mark", "0", "rp-filter", Stage.ROUTE),
         ("arp_ignore", "0", "arp-suppressed", Stage.ARP),
         ("arp_filter", "0", "arp-suppressed", Stage.ARP),
         ("arp_announce", "0", "arp-suppressed", Stage.ARP),
@@ -64,7 +65,7 @@ _PURPOSES = {
 }
 
 # What the kernel leaves alone by itself, and what hardly anything else depends on.
-_OF_NO_USE = {"disable_ipv6", "fwmark_reflect", "tcp_fwmark_accept"}
+_OF_NO_USE = {"disable_ipv6", "src_valid_mark", "fwmark_reflect", "tcp_fwmark_accept"}
 _MERITS = dict.fromkeys(_PURPOSES, Merit.GOES_AROUND) | dict.fromkeys(_OF_NO_USE, Merit.RESTORES)
 
 

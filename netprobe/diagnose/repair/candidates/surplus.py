@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network, making, meet, own_addresses
 from netprobe.model import Link, Namespace, Object, Route, RouteQuery, Stage
@@ -87,7 +88,9 @@ def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 
 def _sent_from(loss: Loss, namespace: Namespace, source: str | None) -> Iterator[Repair]:
-    """A source of another network than all beside its interface, which has one of theirs, too."""
+    """A source of another network than all beside its interface, which has one of theirs, too; where a rule
+    gave it to the packet, the rule has chosen among those that a router may well have.
+    """
     address = namespace.address(source)
     link = namespace.link_of(address)
     if address is None or link is None or not is_network(address):
@@ -100,4 +103,5 @@ def _sent_from(loss: Loss, namespace: Namespace, source: str | None) -> Iterator
     text = f"{namespace.name} sends from {named}: nobody there is of its network, and there is another one"
     fix, thing = (fixes.address("del", address, link),), Object("address", named, named)
     stop = lost("addr-wrong-subnet", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+    given = nat_rules.changed(loss.prediction.request.hops, namespace.name, "src")
+    yield from loss.repair(stop, Merit.restoring(given is None, Merit.UNDOES), agreeing=1)

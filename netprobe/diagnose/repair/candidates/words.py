@@ -76,11 +76,12 @@ def other_port(row: RuleRow) -> Iterator[Word]:
 
 def not_it(row: RuleRow) -> Iterator[Word]:
     """What the rule says no to, where it does so once: likely where that is one station, and a port is asked
-    for; or an interface behind which the network that it names is not.
+    for; an interface behind which the network that it names is not, or the only one of what comes there.
     """
     refusing = where(row.rule.statements, op="!=")
     for each in refusing if len(refusing) == 1 else ():
-        yield Word({"!=": "==", "!": ""}, _is_one(row, each) or _is_elsewhere(row, each))
+        likely = _is_one(row, each) or _is_elsewhere(row, each) or _is_the_only_way_in(row, each)
+        yield Word({"!=": "==", "!": ""}, likely)
 
 
 def _is_one(row: RuleRow, test: Statement) -> bool:
@@ -99,6 +100,17 @@ def _is_elsewhere(row: RuleRow, test: Statement) -> bool:
     here, firsts = row.packet.here, (each.partition("/")[0] for each in row.networks("src"))
     led = [here.link_of(fib.lookup(here, RouteQuery(None, first)).leg) for first in firsts]
     return test.key in _OUT and bool(led) and test.value not in map(name_of, led)
+
+
+def _is_the_only_way_in(row: RuleRow, test: Statement) -> bool:
+    """Whether a rule for a station spares the interface of which each rule speaks that leads on to others: it
+    would be for nothing that is led there.
+    """
+    here, goal = row.packet.here, row.packet.flow.dst
+    leading = nat_rules.rules_of_nat(here, "prerouting", goal, "dnat")
+    doors = {tuple(nat_rules.said(each.statements, *_IN)) for each in leading}
+    named = {word.partition("/")[0] for word in row.rule.rule.text.split()}
+    return test.key in _IN and goal in named and doors == {(test.value,)}
 
 
 def no_answers(row: RuleRow) -> Iterator[Word]:
