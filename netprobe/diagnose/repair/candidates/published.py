@@ -88,7 +88,7 @@ def _not_for_this(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repa
         what, merit = (flow.goal, Merit.RESTORES) if named > own else (f"port {flow.dport}", Merit.ADDS)
         text = f"{name} publishes {what} by {decision.object.id}, but no rule does it for this packet"
         proof = (decision.object.text, loss.stop.text)
-        stop = Stop("dnat-missing", _place(loss, namespace, hook), text, decision.object, (), proof)
+        stop = Stop("dnat-missing", place_of(loss, namespace, hook), text, decision.object, (), proof)
         yield from _from_the_other_hook(loss, namespace, decision, stop)
         yield from _without_exemption(loss, namespace, flow, stop)
         fix = dnat_rules.published(rule, flow, made_here=hook is Stage.OUTPUT)
@@ -101,7 +101,7 @@ def _exempted(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repair]:
     """
     speaking = [*dnat_rules.publishing(namespace, flow)]
     if namespace.owner_of(flow.dst) is not None and not speaking:
-        place = _place(loss, namespace, _hook(loss, namespace))
+        place = place_of(loss, namespace, _hook(loss, namespace))
         stop = Stop("dnat-missing", place, loss.stop.text, None, (), (loss.stop.text,))
         yield from _without_exemption(loss, namespace, flow, stop)
 
@@ -113,7 +113,8 @@ def _hook(loss: Loss, namespace: Namespace) -> Stage:
     return Stage.PREROUTING
 
 
-def _place(loss: Loss, namespace: Namespace, stage: Stage) -> Place:
+def place_of(loss: Loss, namespace: Namespace, stage: Stage) -> Place:
+    """Where a namespace does not lead a packet on: at its own end of the loss, where it is there."""
     where = loss.stop.place
     if where.namespace == namespace.name:
         return Place(namespace.name, where.interface, Stage.PREROUTING)
@@ -269,7 +270,7 @@ def _for_this_family(
         only = f"by {thing.id}, for the other IP version only"
         text = f"{namespace.name} publishes port {flow.dport} {only}"
         proof = (thing.text, loss.stop.text)
-        place = _place(loss, namespace, Stage.PREROUTING)
+        place = place_of(loss, namespace, Stage.PREROUTING)
         stop = Stop("dnat-missing", place, text, thing, fix, proof)
         yield from loss.repair(stop, Merit.ADDS)
 
@@ -327,7 +328,7 @@ def _entered(
     text = f"{thing.id} of {namespace.name} publishes the ports of the map {named}, and {flow.dport} is none"
     words = ("add", "element", table.family, table.name, named, f"{{ {flow.dport} : {address} }}")
     fix = fixes.nft((table.name, named), *words)
-    place = _place(loss, namespace, Stage.PREROUTING)
+    place = place_of(loss, namespace, Stage.PREROUTING)
     proof = (thing.text, loss.stop.text)
     yield from loss.repair(Stop("dnat-missing", place, text, thing, fix, proof), Merit.RESTORES)
 

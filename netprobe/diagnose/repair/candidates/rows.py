@@ -27,7 +27,7 @@ from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS
 
 from .meant import asks_for_much
-from .published import asked
+from .published import asked, place_of
 from .sets import REFUSED, came
 
 # What a rule looks at, by what stands in each field.
@@ -72,12 +72,13 @@ class Packet(Struct, frozen=True, dict=True):
 
 class Word(Struct, frozen=True):
     """Words in the place of others, and whether they are likely to be what was meant; `why`: what is wrong
-    with those that are there, where that is not plain.
+    with those that are there, where that is not plain. `agreeing`: how many others say the same.
     """
 
     new: dict[str, str]
     likely: bool = True
     why: str = ""
+    agreeing: int = 1
 
 
 class Row(Struct, frozen=True, dict=True):
@@ -142,7 +143,18 @@ class RuleRow(Row, frozen=True):
         fix, proof = rule_words.reworded_all(thing, self.rule.rule, word.new), (thing.text, end.text)
         stop = replace(self.base, text=text, object=thing, commands=fix, proof=proof, advice="")
         if word.likely or self.base is end:
-            yield from self.loss.repair(stop, Merit.restoring(word.likely), agreeing=int(word.likely))
+            yield from self.loss.repair(
+                stop, Merit.restoring(word.likely), agreeing=word.agreeing * word.likely
+            )
+
+    def once_more(self, word: Word) -> tuple[Repair, ...]:
+        """The rule once more with other words, before itself."""
+        thing, end = self.thing, self.loss.stop
+        fix = rule_words.put_beside_with(thing, self.rule.rule, word.new)
+        text, missing = f"{thing.id} of {self.packet.here.name} {word.why}", rule_words.missing(thing, fix)
+        proof = (thing.text, end.text)
+        stop = replace(self.base, text=text, object=missing, commands=fix, proof=proof, advice="")
+        return self.loss.repair(stop, Merit.RESTORES, agreeing=word.agreeing)
 
     def ports_of(self, protocol: str) -> list[str]:
         """The ports of a protocol for which the rule asks."""
@@ -200,21 +212,29 @@ def holds_port(ports: list[str], port: int | None) -> bool:
     return any(port in each for each in map(dnat_rules.numbers, ports))
 
 
+def accepting(loss: Loss) -> Iterator[RuleRow]:
+    """The rules that accept others, where the packet was refused."""
+    return chain.from_iterable(map(_accepting, _refused(loss)))
+
+
+def _accepting(packet: Packet) -> Iterator[RuleRow]:
+    rules = nat_rules.of_kind(packet.here.tables, "accept")
+    return map(partial(_of_rule, packet, packet.loss.stop, "accept"), rules)
+
+
 def rows(loss: Loss) -> Iterator[Iterator[Row]]:
     """The rows that would accept, lead or translate the packet, if they were for it: those of each place."""
-    for packet in _refused(loss) if loss.stop.code in REFUSED else ():
-        accepting = nat_rules.of_kind(packet.here.tables, "accept")
-        yield map(partial(_of_rule, packet, loss.stop, "accept"), accepting)
+    yield from map(_accepting, _refused(loss))
     for here, flow in asked(loss):
         if loss.stop.code != "port-closed" and here.owner_of(flow.dst) is None:
             continue  # it may be for whom else it passes
         stage = [*_HOOKS][here.name == loss.probe.source.namespace]
         leading = nat_rules.rules_of_nat(here, _HOOKS[stage], flow.dst, *_LEADING)
-        stop = Stop("dnat-missing", Place(here.name, None, stage), "")
+        stop = Stop("dnat-missing", place_of(loss, here, stage), "")
         packet = Packet(loss, here, flow, name_of(loss.came_in(here.name), ""))
         yield map(partial(_of_rule, packet, stop, "lead"), leading)
     for packet in map(partial(_routed, loss), loss.asked(Leg.REQUEST)):
-        stop = Stop("nat-wrong-match", Place(packet.here.name, None, Stage.POSTROUTING), "")
+        stop = Stop("nat-wrong-match", Place(packet.here.name, packet.oif or None, Stage.POSTROUTING), "")
         giving = nat_rules.rules_of_nat(packet.here, "postrouting", packet.flow.dst, *_GIVING)
         yield map(partial(_of_rule, packet, stop, "translate"), giving)
     for routed in loss.decisions:
@@ -231,6 +251,8 @@ _GIVING = ("snat", "masquerade", "netmap")
 def _refused(loss: Loss) -> Iterator[Packet]:
     """The packet as it was refused, and what a tunnel's other end sends to a namespace that refuses it."""
     here = loss.here
+    if loss.stop.code not in REFUSED:
+        return
     at = where(loss.prediction.routed, namespace=here.name, leg=loss.prediction.leg)[-1:]
     yield from map(partial(_routed, loss), at)
     for hop in where(came(loss), namespace=here.name)[-1:] if not at else ():

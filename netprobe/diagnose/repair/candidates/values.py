@@ -78,7 +78,8 @@ def _gone(row: Row) -> Iterator[Word]:
 def _of_nobody(row: Row) -> Iterator[Word]:
     """A network that nobody is of."""
     here = row.packet.here
-    for name, old, address in row.others("src", "dst"):
+    # who may be led on need be nobody in sight
+    for name, old, address in row.others(*{"lead": ("dst",)}.get(row.does, ("src", "dst"))):
         alike = old in row.networks(name) and prefix.version(old) == prefix.version(address)
         new = instead(here, old, address) if alike else ""
         meant = row.does == "accept" or nat_rules.is_private(old.partition("/")[0]) or old in slips(new)
