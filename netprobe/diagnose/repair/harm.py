@@ -8,7 +8,7 @@ from itertools import chain, filterfalse, islice
 
 from msgspec.structs import replace
 
-from netprobe.model import InterfaceAddress, Namespace, PolicyRule, Probe, Snapshot
+from netprobe.model import Endpoint, InterfaceAddress, Namespace, PolicyRule, Probe, Protocol, Snapshot
 from netprobe.model.lookup import column, where
 from netprobe.predict import prefix
 from netprobe.predict.predict import predict
@@ -39,8 +39,19 @@ def harmless(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
 def passing(loss: Loss, asked: Iterable[tuple[str, str]]) -> tuple[Probe, ...]:
     """Of the first few flows (who asks, the address asked for) those that pass today."""
     others = dict.fromkeys(filterfalse(partial(_is_own, loss), asked))
-    flows = [loss.echo(name, address) for name, address in others][:_MOST]
+    flows = [echo(loss, name, address) for name, address in others][:_MOST]
     return tuple(flow for flow in flows if _passes(loss, loss.snapshot, flow))
+
+
+def echo(loss: Loss, name: str, address: str) -> Probe:
+    """A ping from a namespace to an address, of whatever IP version: as anybody's, however the probe was
+    asked for.
+    """
+    protocol = Protocol.ICMPV6 if prefix.version(address) == 6 else Protocol.ICMP
+    asked = Endpoint(address, address=address)
+    bare = replace(loss.probe, source=Endpoint(name, name), destination=asked, protocol=protocol)
+    bare = replace(bare, source_port=None, reused=False, mark=0, uid=0, device=None)
+    return replace(bare, count=1, size=56, ttl=None, df=None)
 
 
 def _is_own(loss: Loss, asked: tuple[str, str]) -> bool:

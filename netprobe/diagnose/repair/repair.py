@@ -15,7 +15,6 @@ from netprobe.diagnose.apply import mend
 from netprobe.diagnose.made_anew import as_made_anew
 from netprobe.model import (
     Command,
-    Endpoint,
     Hop,
     InterfaceAddress,
     Leg,
@@ -24,7 +23,6 @@ from netprobe.model import (
     Need,
     PolicyRule,
     Probe,
-    Protocol,
     RouteQuery,
     Snapshot,
     Stop,
@@ -261,13 +259,6 @@ class Loss(Struct, frozen=True, dict=True):
     def goal(self) -> str:
         """The address that is asked for."""
         return self.probe.destination.address or ""
-
-    def echo(self, name: str, address: str) -> Probe:
-        """A ping from a namespace to an address, of whatever IP version: as anybody's, however the probe was
-        asked for.
-        """
-        protocol = Protocol.ICMPV6 if prefix.version(address) == 6 else Protocol.ICMP
-        return Probe(protocol, self.probe.token, Endpoint(name, name), Endpoint(address, address=address))
 
     @property
     def version(self) -> int:

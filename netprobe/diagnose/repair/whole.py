@@ -28,6 +28,7 @@ from .candidates import (
 )
 from .candidates import before as earlier
 from .candidates import stop as stops
+from .harm import echo
 from .repair import Loss, Merit, Repair
 from .tried import Tried, tried
 from .voices import spoken_of
@@ -82,7 +83,7 @@ def _twins(loss: Loss, repair: Repair) -> list[Probe]:
     asked = [(one, own) for one, other in pairs for own in where(other.addresses, scope="global")]
     asked += [(name, own) for own in _beside(loss, repair)]
     asked.sort(key=lambda each: each[1].version == loss.version)
-    return [loss.echo(who, a.address) for who, a in dict.fromkeys(asked[:_TWINS]) if who is not None]
+    return [echo(loss, who, a.address) for who, a in dict.fromkeys(asked[:_TWINS]) if who is not None]
 
 
 def _beside(loss: Loss, repair: Repair) -> list[InterfaceAddress]:
