@@ -68,25 +68,25 @@ def _merit(
         own.peer not in {None, *loss.owned},
         _shuts_out(loss, namespace, link, usual),
         _is_odd(namespace, link, own),
-        _led(namespace, link, usual),
+        _is_led_round(loss, namespace, link, usual),
     )
     if is_network(own) or link.kind == "bridge" or any(tells):
         return Merit.RESTORES
     return Merit.ADDS if loss.stop.place.namespace == namespace.name else Merit.GOES_AROUND
 
 
-def _led(namespace: Namespace, link: Link, usual: InterfaceAddress) -> bool:
-    """Whether a route goes by a router of the usual network to whom none leads: who wrote it had that
-    network, or the kernel would not have taken it.
+def _is_led_round(loss: Loss, namespace: Namespace, link: Link, usual: InterfaceAddress) -> bool:
+    """Whether a packet to the usual network goes by a router of it to whom no route leads: who wrote that one
+    had this network, or the kernel would not have taken it.
     """
+    network, wanted = prefix.network_of(usual), target(loss)
+    if wanted is None or not prefix.contains(network, wanted):
+        return False
     routes = where(namespace.routes_by(link), version=usual.version, type="unicast")
     near = [route.dst for route in routes if not any(route.gateways)]
     legs = (leg for route in routes for leg in route.nexthops if "onlink" not in leg.flags)
     routers = {leg.via for leg in legs if leg.via is not None} - {usual.address}
-    return any(
-        prefix.contains(prefix.network_of(usual), router) and not prefix.within(near, router)
-        for router in routers
-    )
+    return any(prefix.contains(network, each) and not prefix.within(near, each) for each in routers)
 
 
 def _shuts_out(loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress) -> bool:

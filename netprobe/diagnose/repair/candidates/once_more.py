@@ -19,7 +19,7 @@ from netprobe.model import Hop
 from netprobe.model.lookup import among, column, sole, where
 from netprobe.predict import prefix
 
-from .rows import FIELDS, RuleRow, Word, accepting
+from .rows import FIELDS, RuleRow, Wording, accepting
 
 _SIDES = (("oif", "dst"), ("iif", "src"))
 
@@ -37,7 +37,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from joined.from_iterable(map(row.once_more, _for_what_is_led(row, hop)))
 
 
-def _for_a_bridge(row: RuleRow, way: str, end: str) -> Iterator[Word]:
+def _for_a_bridge(row: RuleRow, way: str, end: str) -> Iterator[Wording]:
     """A rule for a bridge beside and its network, and for nothing else, for the packet's."""
     here, name = row.packet.here, row.packet.fields[way]
     asked = {*column(nat_rules.tests(row.rule.rule), "key")} <= {*FIELDS[way], *FIELDS[end]}
@@ -48,10 +48,10 @@ def _for_a_bridge(row: RuleRow, way: str, end: str) -> Iterator[Word]:
         known = {*own}.intersection(sole(row.networks(end)))
         for network, other in product(known, prefix.covering(near, row.packet.fields[end])):
             told = f"accepts this for {one.name}; no rule does so for {name}"
-            yield Word({one.name: name, network: other}, why=told)
+            yield Wording({one.name: name, network: other}, why=told)
 
 
-def _for_what_is_led(row: RuleRow, hop: Hop) -> Iterator[Word]:
+def _for_what_is_led(row: RuleRow, hop: Hop) -> Iterator[Wording]:
     """A rule for the one port, and address, to which another translation leads; whose chain leads this packet
     on lets it pass as well.
     """
@@ -63,7 +63,7 @@ def _for_what_is_led(row: RuleRow, hop: Hop) -> Iterator[Word]:
                 told = f"accepts what is led to {before}; no rule does so here"
                 ways = dict.fromkeys(row.said("oif"), row.packet.oif)
                 new = {**ways, f"{before}{end}": f"{flow.dst}{end}", old: str(flow.dport)}
-                yield Word(new, why=told, agreeing=1 + (row.rule.chain.name in hop.thing.line))
+                yield Wording(new, why=told, agreeing=1 + (row.rule.chain.name in hop.thing.line))
 
 
 def _single(networks: list[str]) -> list[tuple[str, str]]:

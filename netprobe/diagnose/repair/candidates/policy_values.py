@@ -19,7 +19,7 @@ from netprobe.model.lookup import among, but, column, has, not_among, where
 from netprobe.predict import fib, policy, routing
 
 from .policy_rules import hides_main
-from .rows import PolicyRow, Word
+from .rows import PolicyRow, Wording
 from .unheeded import marks_given
 
 
@@ -29,7 +29,7 @@ def _siblings(namespace: Namespace, rule: PolicyRule) -> tuple[PolicyRule, ...]:
     return tuple(each for each in rules if is_special(each) and each != rule)
 
 
-def _earlier(row: PolicyRow) -> Iterator[Word]:
+def _earlier(row: PolicyRow) -> Iterator[Wording]:
     """A rule behind the one that decided: nothing comes to it behind a default route of main's, and what is
     marked is marked for it. It belongs behind the last of its kind that comes in time.
     """
@@ -39,10 +39,10 @@ def _earlier(row: PolicyRow) -> Iterator[Word]:
     if decided is not None and wanted and (decided.table == fib.MAIN or rule.mark):
         known = column(_siblings(row.packet.here, rule), "priority")
         timely = [each + 1 for each in known if each + 1 < decided.priority]
-        yield Word({f"{rule.priority}:": f"{max(timely, default=decided.priority - 1)}:"})
+        yield Wording({f"{rule.priority}:": f"{max(timely, default=decided.priority - 1)}:"})
 
 
-def _by_its_mark(row: PolicyRow) -> Iterator[Word]:
+def _by_its_mark(row: PolicyRow) -> Iterator[Wording]:
     """A mark that nothing gives, for one that is given and for which no other rule asks; or under the mask
     that others look through.
     """
@@ -55,19 +55,19 @@ def _by_its_mark(row: PolicyRow) -> Iterator[Word]:
             asked = any(not (mark ^ each.mark) & each.mask for each in others)
             if mark & mask and not asked:
                 meant = replace(rule, mark=mark & mask, mask=mask)
-                yield Word(dict.fromkeys((routing.mark_of(rule),), routing.mark_of(meant)))
+                yield Wording(dict.fromkeys((routing.mark_of(rule),), routing.mark_of(meant)))
 
 
-def _by_its_table(row: PolicyRow) -> Iterator[Word]:
+def _by_its_table(row: PolicyRow) -> Iterator[Wording]:
     """A table to which another rule of its kind leads already, for one to which none of its kind does."""
     others = _siblings(row.packet.here, row.rule)
     alike = where(others, asks=row.rule.asks)
     if has(alike, table=row.rule.table):
         for table in sorted({*column(others, "table")} - {fib.MAIN, *column(alike, "table")}):
-            yield Word({str(row.rule.table): str(table)})
+            yield Wording({str(row.rule.table): str(table)})
 
 
-def _by_its_words(row: PolicyRow) -> Iterator[Word]:
+def _by_its_words(row: PolicyRow) -> Iterator[Wording]:
     """A rule that asks otherwise than each that leads to the same table, or to one of its kind: as one of
     them; as none has a word more than it needs, where there are no others.
     """
@@ -79,7 +79,7 @@ def _by_its_words(row: PolicyRow) -> Iterator[Word]:
     query = RouteQuery(routed.src or None, routed.dst, iif=getattr(routed.iif, "index", None))
     for meant in not_among(among(turned, asks=forms), asked={*column(others, "asked")}):
         if meant.inverted != rule.inverted or policy.matches(here, meant, query):
-            yield Word({routing.describe_rule(rule): routing.describe_rule(meant)})
+            yield Wording({routing.describe_rule(rule): routing.describe_rule(meant)})
 
 
 def _turned(rule: PolicyRule) -> tuple[PolicyRule, ...]:
@@ -98,16 +98,16 @@ def _in_short(rule: PolicyRule) -> PolicyRule:
     return replace(plain, suppress_prefixlen=networks, inverted=around)
 
 
-def _by_its_ends(row: PolicyRow) -> Iterator[Word]:
+def _by_its_ends(row: PolicyRow) -> Iterator[Wording]:
     """An address of this namespace as the goal, which no rule behind the table local meets; an interface
     behind which the sender's network is not.
     """
     here, rule = row.packet.here, row.rule
     if rule.dst is not None and not rule.src and here.address(rule.dst.partition("/")[0]) is not None:
-        yield Word({"all": rule.dst, "to": "", rule.dst: ""})
+        yield Wording({"all": rule.dst, "to": "", rule.dst: ""})
     for src, way in product(row.networks("src"), row.said("iif")):
         led = here.link_of(fib.lookup(here, RouteQuery(None, src.partition("/")[0])).leg)
-        yield Word({way: name_of(led, way)})
+        yield Wording({way: name_of(led, way)})
 
 
 KINDS = (_earlier, _by_its_mark, _by_its_table, _by_its_ends, _by_its_words)

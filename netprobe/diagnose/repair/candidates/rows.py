@@ -41,7 +41,7 @@ _LEADING = (*dnat_rules.PUBLISHING, "vmap")
 _POLICIES = 32  # of a namespace: who has more has them made
 
 
-class Packet(Struct, frozen=True, dict=True):
+class AskedPacket(Struct, frozen=True, dict=True):
     """The packet where rows are asked about it, and the names of the interfaces by which it comes and goes;
     `was`: what it had been there before a translation, by field. `routed`: its routing decision, if any.
     """
@@ -70,7 +70,7 @@ class Packet(Struct, frozen=True, dict=True):
         return frozenset(slips(port)) - {port, *map(str, column(waiting, "port"))}
 
 
-class Word(Struct, frozen=True):
+class Wording(Struct, frozen=True):
     """Words in the place of others, and whether they are likely to be what was meant; `why`: what is wrong
     with those that are there, where that is not plain. `agreeing`: how many others say the same.
     """
@@ -81,17 +81,17 @@ class Word(Struct, frozen=True):
     agreeing: int = 1
 
 
-class Row(Struct, frozen=True, dict=True):
+class AskingRow(Struct, frozen=True, dict=True):
     """A rule or policy rule, and the packet, which it would `does` if it were for it; what it asks for, by
     field.
     """
 
-    packet: Packet
+    packet: AskedPacket
     does: str
     asks: dict[str, tuple[str, ...]]
 
     @abstractmethod
-    def with_word(self, word: Word) -> Iterator[Repair]:
+    def with_word(self, word: Wording) -> Iterator[Repair]:
         """The repair that writes it so."""
 
     @abstractmethod
@@ -128,13 +128,13 @@ class Row(Struct, frozen=True, dict=True):
             yield from product((name,), self.said(name), (known[name],))
 
 
-class RuleRow(Row, frozen=True):
+class RuleRow(AskingRow, frozen=True):
     """A rule of a table, which is named as `base` is."""
 
     rule: NatRule
     base: Stop
 
-    def with_word(self, word: Word) -> Iterator[Repair]:
+    def with_word(self, word: Wording) -> Iterator[Repair]:
         """The rule in its place, where that is likely, or lets pass what the firewall refused."""
         thing, end = self.thing, self.loss.stop
         old = " ".join(those_in(word.new, self.rule.rule.text.split()))
@@ -147,7 +147,7 @@ class RuleRow(Row, frozen=True):
                 stop, Merit.restoring(word.likely), agreeing=word.agreeing * word.likely
             )
 
-    def once_more(self, word: Word) -> tuple[Repair, ...]:
+    def once_more(self, word: Wording) -> tuple[Repair, ...]:
         """The rule once more with other words, before itself."""
         thing, end = self.thing, self.loss.stop
         fix = rule_words.put_beside_with(thing, self.rule.rule, word.new)
@@ -186,13 +186,13 @@ class RuleRow(Row, frozen=True):
         return self.does != "accept" or asks_for_much(self.rule.statements)
 
 
-class PolicyRow(Row, frozen=True):
+class PolicyRow(AskingRow, frozen=True):
     """A rule of ip-rule(8) that somebody made."""
 
     routed: Routed
     rule: PolicyRule
 
-    def with_word(self, word: Word) -> Iterator[Repair]:
+    def with_word(self, word: Wording) -> Iterator[Repair]:
         """The policy rule so in the place of the one that is there."""
         name, dst, old = self.routed.namespace, self.routed.dst, routing.describe_rule(self.rule)
         words = word.new.get(old, " ".join(word.new.get(each, each) for each in old.split())).split()
@@ -217,12 +217,12 @@ def accepting(loss: Loss) -> Iterator[RuleRow]:
     return chain.from_iterable(map(_accepting, _refused(loss)))
 
 
-def _accepting(packet: Packet) -> Iterator[RuleRow]:
+def _accepting(packet: AskedPacket) -> Iterator[RuleRow]:
     rules = nat_rules.of_kind(packet.here.tables, "accept")
     return map(partial(_of_rule, packet, packet.loss.stop, "accept"), rules)
 
 
-def rows(loss: Loss) -> Iterator[Iterator[Row]]:
+def rows(loss: Loss) -> Iterator[Iterator[AskingRow]]:
     """The rows that would accept, lead or translate the packet, if they were for it: those of each place."""
     yield from map(_accepting, _refused(loss))
     for here, flow in asked(loss):
@@ -231,7 +231,7 @@ def rows(loss: Loss) -> Iterator[Iterator[Row]]:
         stage = [*_HOOKS][here.name == loss.probe.source.namespace]
         leading = nat_rules.rules_of_nat(here, _HOOKS[stage], flow.dst, *_LEADING)
         stop = Stop("dnat-missing", place_of(loss, here, stage), "")
-        packet = Packet(loss, here, flow, name_of(loss.came_in(here.name), ""))
+        packet = AskedPacket(loss, here, flow, name_of(loss.came_in(here.name), ""))
         yield map(partial(_of_rule, packet, stop, "lead"), leading)
     for packet in map(partial(_routed, loss), loss.asked(Leg.REQUEST)):
         stop = Stop("nat-wrong-match", Place(packet.here.name, packet.oif or None, Stage.POSTROUTING), "")
@@ -248,7 +248,7 @@ def rows(loss: Loss) -> Iterator[Iterator[Row]]:
 _GIVING = ("snat", "masquerade", "netmap")
 
 
-def _refused(loss: Loss) -> Iterator[Packet]:
+def _refused(loss: Loss) -> Iterator[AskedPacket]:
     """The packet as it was refused, and what a tunnel's other end sends to a namespace that refuses it."""
     here = loss.here
     if loss.stop.code not in REFUSED:
@@ -256,13 +256,13 @@ def _refused(loss: Loss) -> Iterator[Packet]:
     at = where(loss.prediction.routed, namespace=here.name, leg=loss.prediction.leg)[-1:]
     yield from map(partial(_routed, loss), at)
     for hop in where(came(loss), namespace=here.name)[-1:] if not at else ():
-        yield Packet(loss, here, hop.flow)
+        yield AskedPacket(loss, here, hop.flow)
     for link, vxlan in here.vxlans if loss.stop.place.stage is Stage.INPUT else ():
         for remote in here.remotes_of(link):
-            yield Packet(loss, here, Flow(remote, vxlan.local or "", Protocol.UDP, dport=vxlan.port))
+            yield AskedPacket(loss, here, Flow(remote, vxlan.local or "", Protocol.UDP, dport=vxlan.port))
 
 
-def _routed(loss: Loss, routed: Routed) -> Packet:
+def _routed(loss: Loss, routed: Routed) -> AskedPacket:
     """The packet of a routing decision: its ports as it was seen there, its ends as it is routed by them."""
     way = {Leg.REQUEST: loss.prediction.request.hops}.get(routed.leg, loss.hops)
     hops = where(way, namespace=routed.namespace)
@@ -272,17 +272,17 @@ def _routed(loss: Loss, routed: Routed) -> Packet:
     changes = chain.from_iterable(column(nat_rules.rewriting(hops, "dst", "dport"), "changes"))
     was = tuple((each.field, each.before) for each in changes)
     here, out = loss.snapshot[routed.namespace], name_of(loss.out(routed), "")
-    return Packet(loss, here, flow, name_of(routed.iif, ""), out, was, routed)
+    return AskedPacket(loss, here, flow, name_of(routed.iif, ""), out, was, routed)
 
 
-def _of_rule(packet: Packet, base: Stop, does: str, rule: NatRule) -> RuleRow:
+def _of_rule(packet: AskedPacket, base: Stop, does: str, rule: NatRule) -> RuleRow:
     tests = where(among(rule.statements, key=_FIELD_OF), kind="match")
     plain = not_among(among(tests, op=nat_rules.IS), **{"right.kind": ("ref", "set")})
     said = ((_FIELD_OF[each.key], each.value) for each in plain)
     return RuleRow(packet, does, gathered(said), rule, base)
 
 
-def _of_policy(packet: Packet, routed: Routed, rule: PolicyRule) -> PolicyRow:
+def _of_policy(packet: AskedPacket, routed: Routed, rule: PolicyRule) -> PolicyRow:
     ports = "{}-{}".format(*rule.dports) if rule.dports else None
     said = {"iif": rule.iif, "src": rule.src, "dst": rule.dst, "dport": ports}
     return PolicyRow(packet, "route", {name: (text,) for name, text in said.items() if text}, routed, rule)

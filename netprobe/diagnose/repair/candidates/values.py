@@ -27,7 +27,7 @@ from netprobe.predict import fib, prefix
 
 from . import policy_values, words
 from .meant import network_of
-from .rows import Row, Word, holds_port, rows
+from .rows import AskingRow, Wording, holds_port, rows
 
 _MOST = 24  # of a kind, at one place
 _LOOKED_AT = 64  # networks that are asked for
@@ -51,13 +51,13 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from row.with_word(word)
 
 
-def _each(kinds: Sequence[_Kind], some: Sequence[Any]) -> Iterator[tuple[Row, Word]]:
+def _each(kinds: Sequence[_Kind], some: Sequence[Any]) -> Iterator[tuple[AskingRow, Wording]]:
     """The first words of each kind, with their rows."""
     for kind in kinds:
         yield from islice(((row, word) for row in some for word in kind(row)), _MOST)
 
 
-def _odd(loss: Loss, some: Sequence[Row]) -> Sequence[tuple[Row, Word]]:
+def _odd(loss: Loss, some: Sequence[AskingRow]) -> Sequence[tuple[AskingRow, Wording]]:
     """What rules ask for that is not here, where most of what they name is somebody's: where they speak of
     more that nobody sees here, that one more is nobody's tells nothing.
     """
@@ -68,14 +68,14 @@ def _odd(loss: Loss, some: Sequence[Row]) -> Sequence[tuple[Row, Word]]:
     return found if strange < 2 or 3 * strange <= len(named) else ()
 
 
-def _gone(row: Row) -> Iterator[Word]:
+def _gone(row: AskingRow) -> Iterator[Wording]:
     """An interface that is not there."""
     for _, old, new in row.others("iif", "oif"):
         if old[-1:] not in ("*", "+") and row.packet.here.link_named(old) is None:
-            yield Word({old: new}, why=f"{row.does}s what has {old}, an interface that is not there")
+            yield Wording({old: new}, why=f"{row.does}s what has {old}, an interface that is not there")
 
 
-def _of_nobody(row: Row) -> Iterator[Word]:
+def _of_nobody(row: AskingRow) -> Iterator[Wording]:
     """A network that nobody is of."""
     here = row.packet.here
     # who may be led on need be nobody in sight
@@ -84,7 +84,7 @@ def _of_nobody(row: Row) -> Iterator[Word]:
         new = instead(here, old, address) if alike else ""
         meant = row.does == "accept" or nat_rules.is_private(old.partition("/")[0]) or old in slips(new)
         if new and meant and _is_of_nobody(row.loss, here, old):
-            yield Word({old: new}, why=f"{row.does}s what has {old}, {_NOBODY}")
+            yield Wording({old: new}, why=f"{row.does}s what has {old}, {_NOBODY}")
 
 
 _NOBODY = "which is nobody's"
@@ -129,7 +129,7 @@ def _is_missed(loss: Loss, here: Namespace, sought: fib.FibResult) -> bool:
     return any(loss.others(here.name, each) for each in near)
 
 
-def _former(row: Row) -> Iterator[Word]:
+def _former(row: AskingRow) -> Iterator[Wording]:
     """What the packet had before its destination was translated: FORWARD and POSTROUTING come behind that
     (net/netfilter/nf_nat_core.c).
     """
@@ -138,19 +138,19 @@ def _former(row: Row) -> Iterator[Word]:
             if field == name and old in (before, f"{before}/32", f"{before}/128"):
                 made = f"{new}{old.removeprefix(before)}"
                 told = f"asks for {old}, which the packet had before it was translated to {made}"
-                yield Word({old: made}, why=told)
+                yield Wording({old: made}, why=told)
 
 
-def _port(row: Row) -> Iterator[Word]:
+def _port(row: AskingRow) -> Iterator[Wording]:
     """A port that is one slip of the fingers from the packet's, and on which nobody listens."""
     for _, old, new in row.others("dport"):
         low, _, high = old.partition("-")
         if high in ("", low) and low in row.packet.mistaken:
             told = f"is for port {low}, on which nobody listens, and the packet is for {new}"
-            yield Word({old: new}, _is_likely(row, int(low)), told)
+            yield Wording({old: new}, _is_likely(row, int(low)), told)
 
 
-def _is_likely(row: Row, old: int) -> bool:
+def _is_likely(row: AskingRow, old: int) -> bool:
     """Whether a rule's port is more likely to be meant for the packet's than for another one's."""
     if _is_known(old) or row.owner in dnat_rules.ENGINES:
         return False
@@ -164,7 +164,7 @@ def _is_known(port: int) -> bool:
     return not _KNOWN.isdisjoint(range(port - _BESIDE + 1, port + 1))
 
 
-def _protocol(row: Row) -> Iterator[Word]:
+def _protocol(row: AskingRow) -> Iterator[Wording]:
     """The packet's protocol for the other one that has ports; on a system port (RFC 6335, 6) a service of
     either may be meant.
     """
@@ -175,7 +175,7 @@ def _protocol(row: Row) -> Iterator[Word]:
     if holds_port(ports, flow.dport):
         heard = [_is_heard(row.loss, each, ports) for each in (own, other)]
         assigned = any(each.start < _SYSTEM for each in map(dnat_rules.numbers, ports))
-        yield Word({other: own}, heard == [True, False] and not assigned)
+        yield Wording({other: own}, heard == [True, False] and not assigned)
 
 
 def _is_heard(loss: Loss, protocol: str, ports: list[str]) -> bool:
@@ -184,7 +184,7 @@ def _is_heard(loss: Loss, protocol: str, ports: list[str]) -> bool:
     return any(holds_port(ports, port) for port in {*column(waiting, "port")})
 
 
-_Kind = Callable[[Any], Iterator[Word]]
+_Kind = Callable[[Any], Iterator[Wording]]
 _SIDES: tuple[_Kind, ...] = (
     words.other_interface, words.other_end, words.other_port, words.not_it, words.no_answers,
 )  # fmt: skip

@@ -19,21 +19,21 @@ from netprobe.model.lookup import among, column, has, where
 from netprobe.predict import fib, prefix
 from netprobe.rules.naming import PORT_KEYS, SOURCE_PORT_KEYS
 
-from .rows import FIELDS, RuleRow, Word, holds_port
+from .rows import FIELDS, RuleRow, Wording, holds_port
 from .shadowed import is_for_less
 
 _STATE = ("ct state", "xt ctstate")
 _IN, _OUT = FIELDS["iif"], FIELDS["oif"]
 
 
-def other_interface(row: RuleRow) -> Iterator[Word]:
+def other_interface(row: RuleRow) -> Iterator[Wording]:
     """The way in for the way out, or the other way round, where the rule names one of them."""
     by, out = row.packet.iif, row.packet.oif
     ins, outs = row.said("iif"), row.said("oif")
     if by in outs and not ins and by:
-        yield Word({"-o": "-i", "oifname": "iifname"}, row.hook == "input" or _makes_idle(row, _OUT, by))
+        yield Wording({"-o": "-i", "oifname": "iifname"}, row.hook == "input" or _makes_idle(row, _OUT, by))
     if out in ins and not outs and by not in ins:
-        yield Word({"-i": "-o", "iifname": "oifname"}, row.hook == "output" or _makes_idle(row, _IN, out))
+        yield Wording({"-i": "-o", "iifname": "oifname"}, row.hook == "output" or _makes_idle(row, _IN, out))
 
 
 def _makes_idle(row: RuleRow, keys: tuple[str, ...], name: str) -> bool:
@@ -44,14 +44,14 @@ def _makes_idle(row: RuleRow, keys: tuple[str, ...], name: str) -> bool:
     return any(is_for_less(each, row.rule.rule) for each in alike)
 
 
-def other_end(row: RuleRow) -> Iterator[Word]:
+def other_end(row: RuleRow) -> Iterator[Wording]:
     """The sender for the goal, or the other way round, where the rule names one of them."""
     senders, goals = row.networks("src"), row.networks("dst")
     one = len(row.values(*nat_rules.FROM)) + len(row.values(*nat_rules.TO)) == 1
     if one and prefix.within(senders, row.packet.flow.dst):
-        yield Word({"-s": "-d", "saddr": "daddr"}, _never_comes(row, senders[0], "iif"))
+        yield Wording({"-s": "-d", "saddr": "daddr"}, _never_comes(row, senders[0], "iif"))
     if one and prefix.within(goals, row.packet.flow.src):
-        yield Word({"-d": "-s", "daddr": "saddr"}, _never_comes(row, goals[0], "oif"))
+        yield Wording({"-d": "-s", "daddr": "saddr"}, _never_comes(row, goals[0], "oif"))
 
 
 def _never_comes(row: RuleRow, network: str, way: str) -> bool:
@@ -67,21 +67,21 @@ def _never_comes(row: RuleRow, network: str, way: str) -> bool:
     return bool(named) and name_of(led, "") not in named
 
 
-def other_port(row: RuleRow) -> Iterator[Word]:
+def other_port(row: RuleRow) -> Iterator[Wording]:
     """The port of the service for that of who asks."""
     if holds_port(row.values(*SOURCE_PORT_KEYS), row.packet.flow.dport) and not row.values(*PORT_KEYS):
         new = {"sport": "dport", "--sport": "--dport", "--sports": "--dports"}
-        yield Word(new, _accepts(row, "established"))
+        yield Wording(new, _accepts(row, "established"))
 
 
-def not_it(row: RuleRow) -> Iterator[Word]:
+def not_it(row: RuleRow) -> Iterator[Wording]:
     """What the rule says no to, where it does so once: likely where that is one station, and a port is asked
     for; an interface behind which the network that it names is not, or the only one of what comes there.
     """
     refusing = where(row.rule.statements, op="!=")
     for each in refusing if len(refusing) == 1 else ():
         likely = _is_one(row, each) or _is_elsewhere(row, each) or _is_the_only_way_in(row, each)
-        yield Word({"!=": "==", "!": ""}, likely)
+        yield Wording({"!=": "==", "!": ""}, likely)
 
 
 def _is_one(row: RuleRow, test: Statement) -> bool:
@@ -113,14 +113,14 @@ def _is_the_only_way_in(row: RuleRow, test: Statement) -> bool:
     return test.key in _IN and goal in named and doors == {(test.value,)}
 
 
-def no_answers(row: RuleRow) -> Iterator[Word]:
+def no_answers(row: RuleRow) -> Iterator[Wording]:
     """Connections that are established, where the rule accepts what is related to them, and none of its
     chain accepts the connections themselves.
     """
     states = {*map(str.lower, row.values(*_STATE))}
     if "related" in states and not _accepts(row, "established"):
         words = [each for each in row.rule.rule.text.split() if "related" in each.lower()]
-        yield Word({each: _with_established(each) for each in words}, likely=True)
+        yield Wording({each: _with_established(each) for each in words}, likely=True)
 
 
 def _with_established(word: str) -> str:
