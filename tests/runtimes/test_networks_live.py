@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 HTTP = "while true; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\n' | nc -l -p 80 >/dev/null; done"
 
 
-@pytest.fixture(scope="module", params=["bookworm", "sid"])
+@pytest.fixture(scope="module", params=[pytest.param("bookworm", marks=pytest.mark.thorough), "sid"])
 def docker(request: pytest.FixtureRequest, docker_lab: Callable[..., DockerLab]) -> DockerLab:
     return docker_lab(request.param)
 
