@@ -147,10 +147,11 @@ def _gate(ruleset: Ruleset, ruling: Ruling, stop: Stop) -> _Gate | None:
 
 def _between_doors(decision: Decision, before: list[Rule], asked: dict[str, str]) -> _Gate | None:
     """A rule that asks for interfaces alone, where one before it accepts some of what goes between them."""
+    if not _DOORS.issuperset(asked.values()):
+        return None  # most rules do not, and there may be many before
     alike = (rule.statements for rule in before if asked.keys() <= rule.asks.keys())
     accepted = "accept" in {each.kind for statements in alike for each in statements}
-    doors = accepted and _DOORS.issuperset(asked.values())
-    return _Gate(decision, decision.object, exact=True) if doors else None
+    return _Gate(decision, decision.object, exact=True) if accepted else None
 
 
 _UNREAD = Rule(0, "", ())
