@@ -8,7 +8,7 @@ from networks import edited, local, tutorial, via
 from test_beside import chosen, lines
 
 from netprobe.diagnose.repair.segment import slipped
-from netprobe.model import Chain, InterfaceAddress, Rule, Ruleset, Snapshot, Statement, Table, Term
+from netprobe.model import Chain, InterfaceAddress, NamedSet, Rule, Ruleset, Snapshot, Statement, Table, Term
 from netprobe.rules.read.iptables_save import read_save
 
 
@@ -89,6 +89,41 @@ def test_an_interface_that_a_map_lacks() -> None:
     chains = (Chain("forw", (first,), "forward", policy="drop"), Chain("inside", (accept,)), Chain("out"))
     cause = chosen(edited(tutorial(), "host", ruleset=Ruleset((), (Table("nft", "inet", "fw", chains),))), "red", "172.17.0.2")
     assert lines(cause) == ['nft insert rule inet fw forw position 7 iifname "br0" goto inside']
+
+
+def held(*pairs: tuple[str, str]) -> tuple[Term, ...]:
+    """The elements of a verdict map: an interface, and the chain that it leads to."""
+    return tuple(Term("pair", args=(Term("value", name), Term("verdict", f"goto {to}"))) for name, to in pairs)
+
+
+def by_a_map(*pairs: tuple[str, str], named: bool) -> Snapshot:
+    """What comes by an interface is led to a chain, by a map with a name or without; what comes by no known one is refused."""
+    right = Term("ref", "doors") if named else Term("set", args=held(*pairs))
+    text = "@doors" if named else "{ " + ", ".join(f'"{name}" : goto {to}' for name, to in pairs) + " }"
+    looked = Statement("vmap", Term("key", "meta iifname"), right=right)
+    accept = Rule(1, "accept", (Statement("accept"),), handle=9)
+    first = Rule(1, f"iifname vmap {text}", (looked,), handle=7)
+    chains = (Chain("forw", (first,), "forward", policy="drop"), Chain("inside", (accept,)), Chain("out", (accept,)))
+    sets = (NamedSet("doors", ("ifname",), "verdict", elements=held(*pairs)),) if named else ()
+    return edited(tutorial(), "host", ruleset=Ruleset((), (Table("nft", "inet", "fw", chains, sets=sets),)))
+
+
+GONE = [
+    (False, ['nft replace rule inet fw forw handle 7 iifname vmap { "br0" : goto inside, "docker0" : goto out }']),
+    (True, ["nft delete element inet fw doors { br9 }", 'nft add element inet fw doors { "br0" : goto inside }']),
+]
+
+
+@pytest.mark.parametrize(("named", "fix"), GONE)
+def test_a_map_has_an_interface_that_is_not_there(named: bool, fix: list[str]) -> None:
+    cause = chosen(by_a_map(("br9", "inside"), ("docker0", "out"), named=named), "red", "172.17.0.2")
+    assert [line.replace("'", "") for line in lines(cause)] == fix
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_where_it_has_only_such_as_are_there_nothing_is_put_in_their_place(named: bool) -> None:
+    cause = chosen(by_a_map(("eth0", "inside"), ("docker0", "out"), named=named), "red", "172.17.0.2")
+    assert not any("eth0" in line or "delete" in line for line in lines(cause)), lines(cause)
 
 
 def with_two_addresses() -> Snapshot:

@@ -104,7 +104,15 @@ def _looked_up(loss: Loss, key: str, link: Link, table: Table, chain: Chain) -> 
         maps = filter(None, map(attrgetter("right"), where(rule.statements, kind="vmap", key=key)))
         pairs = [each.args for held in maps for each in where(held.args, kind="pair")]
         led = {name.text: verdict.text for name, verdict in pairs}
-        near = _alike(loss, link).intersection(led) if link.name not in led else ()
+        if link.name in led:
+            continue
+        for gone in filter(_PLAIN.fullmatch, led):
+            if loss.here.link_named(gone) is None:
+                thing = _named(loss, table, chain, rule)
+                fix = rule_words.reworded(thing, rule, gone, link.name)
+                does = f"{chain.name} has {gone}, which is not there, {led[gone]}"
+                yield from _led(loss, link, thing, does, fix, Merit.RESTORES)
+        near = _alike(loss, link).intersection(led)
         for verdict, others in grouped(sorted(near), led.__getitem__).items():
             thing = _named(loss, table, chain, rule)
             into = ("insert", "rule", table.family, table.name, chain.name, "position", str(rule.handle))

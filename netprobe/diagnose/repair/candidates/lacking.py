@@ -11,12 +11,12 @@ from itertools import chain as joined
 from itertools import islice, product
 from operator import attrgetter
 
-from netprobe.diagnose.nat_rules import written
+from netprobe.diagnose.nat_rules import is_prefix, written
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Hop, NamedSet, Namespace, Object, Place, Stage, Statement, Stop, Table, Term
 from netprobe.model.lookup import among, but, first, has, not_among, sole, where
 from netprobe.model.pattern import pattern
-from netprobe.predict import fixes
+from netprobe.predict import fixes, prefix
 
 from . import orphans, sets
 
@@ -38,9 +38,11 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             _lacked(table, hop, came[:1] if table.family == "bridge" else came) for table in tables
         )
         merit = Merit.restoring(not _serves(namespace, hop))
-        for table, named, key, data in islice(lacked, _MOST):
-            stop = _entered(loss, namespace, table, named, f"{key} : {data}")
-            yield from loss.repair(stop, merit, agreeing=1 + (named.known == ()))
+        for table, named, key in islice(lacked, _MOST):
+            odd = [*_of_nothing(loss, namespace, named, key)]
+            for old, data in (*odd, *product(("",), _data(table, named, key))):
+                stop = _entered(loss, namespace, table, named, f"{key} : {data}", old)
+                yield from loss.repair(stop, merit, agreeing=1 + (named.known == ()) + bool(old))
 
 
 def _serves(namespace: Namespace, hop: Hop) -> bool:
@@ -49,18 +51,41 @@ def _serves(namespace: Namespace, hop: Hop) -> bool:
     return flow.dport is not None and has(namespace.waiting(flow.protocol.value), port=flow.dport)
 
 
-def _lacked(table: Table, hop: Hop, came: Iterable[Hop]) -> Iterator[tuple[Table, NamedSet, str, str]]:
-    """The maps of a table that lack a packet, with its key and what they could have for that; `came`: the
-    hops by which it came there.
-    """
+def _lacked(table: Table, hop: Hop, came: Iterable[Hop]) -> Iterator[tuple[Table, NamedSet, str]]:
+    """The maps of a table that lack a packet, with its key; `came`: the hops by which it came there."""
     for test in filter(
         None, map(_looked_up, joined.from_iterable(map(attrgetter("statements"), table.rules)))
     ):
         key = sets.value(test, sets.seen(hop.flow, came)) or ""
         for named in where(but(table.sets, data=None), name=test.value) if key else ():
-            known = {_bare(written(each.args[0])): each.args[1] for each in where(named.known, kind="pair")}
-            if not any(map(partial(sets.holds, value=_bare(key)), known)):
-                yield from product((table,), (named,), (key,), _data(table, named, key, known))
+            if not any(map(partial(sets.holds, value=_bare(key)), _known(named))):
+                yield table, named, key
+
+
+def _known(named: NamedSet) -> dict[str, Term]:
+    """What a map has for each of its keys."""
+    return {_bare(written(each.args[0])): each.args[1] for each in where(named.known, kind="pair")}
+
+
+def _of_nothing(loss: Loss, namespace: Namespace, named: NamedSet, key: str) -> Iterator[tuple[str, str]]:
+    """The key of a map that is the packet's but for an interface that is not there, or for an address of
+    nobody, with what the map has for that.
+    """
+    parts = _bare(key).split(" . ")
+    for pair in where(named.known, kind="pair"):
+        old, data = map(written, pair.args)
+        others = _bare(old).split(" . ")
+        odd = [(each, part) for each, part in zip(others, parts, strict=False) if each != part]
+        if len(odd) == 1 and len(others) == len(parts) and _is_nothing(loss, namespace, *odd[0]):
+            yield from product((old,), filter(_PLAIN.fullmatch, (data,)))
+
+
+def _is_nothing(loss: Loss, namespace: Namespace, old: str, part: str) -> bool:
+    """Whether a part of a key is of nothing here, where the packet has something of that kind."""
+    if namespace.link_named(part) is not None:
+        return namespace.link_named(old) is None and _PLAIN.fullmatch(old) is not None
+    alike = is_prefix(part) and is_prefix(old) and prefix.version(old) == prefix.version(part)
+    return alike and part in loss.owned and old not in loss.owned
 
 
 def _bare(key: str) -> str:
@@ -78,10 +103,11 @@ def _looked_up(statement: Statement) -> Statement | None:
     return None
 
 
-def _data(table: Table, named: NamedSet, key: str, known: dict[str, Term]) -> Iterable[str]:
+def _data(table: Table, named: NamedSet, key: str) -> Iterable[str]:
     """What a map could have for a key: the one chain to which nothing leads any more; what it has for one
     that is the same but for one of its parts; each of its marks.
     """
+    known = _known(named)
     verbs = [verb for verb, _ in orphans.verdicts(known.values())]
     lost = not_among(but(where(table.chains, hook=None), rules=()), name=orphans.called(table))
     parts = {*_bare(key).split(" . ")}
@@ -96,13 +122,16 @@ def _data(table: Table, named: NamedSet, key: str, known: dict[str, Term]) -> It
 _MISSED = {"mark": (Stage.ROUTE, "rule-wrong-table")}
 
 
-def _entered(loss: Loss, namespace: Namespace, table: Table, named: NamedSet, element: str) -> Stop:
+def _entered(loss: Loss, namespace: Namespace, table: Table, named: NamedSet, element: str, old: str) -> Stop:
+    """The end of the walk where an element is missing, or stands for another key."""
     what = " ".join(("nft", table.family, table.name, named.name))
-    words = ("add", "element", table.family, table.name, named.name, f"{{ {element} }}")
-    text = f"the map {named.name} of {namespace.name} lacks {element.partition(' : ')[0]}: {loss.stop.text}"
+    at, named_by = ("element", table.family, table.name, named.name), (table.name, named.name)
+    key, instead = element.partition(" : ")[0], f" and has {old}, which is nothing here" if old else ""
+    text = f"the map {named.name} of {namespace.name} lacks {key}{instead}: {loss.stop.text}"
     stage, code = _MISSED.get(named.data or "", (Stage.PREROUTING, "dnat-missing"))
     place = Place(namespace.name, None, stage)
     if loss.stop.code in sets.REFUSED and named.data == "verdict":
         code, place = loss.stop.code, loss.stop.place
-    fix = fixes.nft((table.name, named.name), *words)
+    gone = fixes.nft(named_by, "delete", *at, f"{{ {old} }}") if old else ()
+    fix = (*gone, *fixes.nft(named_by, "add", *at, f"{{ {element} }}"))
     return Stop(code, place, text, Object("set", what, what), fix, (loss.stop.text,), advice="")
