@@ -11,12 +11,12 @@ from itertools import chain as joined
 from itertools import islice, product
 from operator import attrgetter
 
-from netprobe.diagnose.nat_rules import is_prefix, written
+from netprobe.diagnose.nat_rules import written
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Hop, NamedSet, Namespace, Object, Place, Stage, Statement, Stop, Table, Term
 from netprobe.model.lookup import among, but, first, has, not_among, sole, where
 from netprobe.model.pattern import pattern
-from netprobe.predict import fixes, prefix
+from netprobe.predict import fixes
 
 from . import orphans, sets
 
@@ -39,7 +39,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         )
         merit = Merit.restoring(not _serves(namespace, hop))
         for table, named, key in islice(lacked, _MOST):
-            odd = [*_of_nothing(loss, namespace, named, key)]
+            odd = [*_of_nothing(namespace, named, key)]
             for old, data in (*odd, *product(("",), _data(table, named, key))):
                 stop = _entered(loss, namespace, table, named, f"{key} : {data}", old)
                 yield from loss.repair(stop, merit, agreeing=1 + (named.known == ()) + bool(old))
@@ -67,25 +67,23 @@ def _known(named: NamedSet) -> dict[str, Term]:
     return {_bare(written(each.args[0])): each.args[1] for each in where(named.known, kind="pair")}
 
 
-def _of_nothing(loss: Loss, namespace: Namespace, named: NamedSet, key: str) -> Iterator[tuple[str, str]]:
-    """The key of a map that is the packet's but for an interface that is not there, or for an address of
-    nobody, with what the map has for that.
+def _of_nothing(namespace: Namespace, named: NamedSet, key: str) -> Iterator[tuple[str, str]]:
+    """The key of a map that is the packet's but for an interface that is not there, with what the map has for
+    that. An address of nobody may be of one who is off.
     """
     parts = _bare(key).split(" . ")
     for pair in where(named.known, kind="pair"):
         old, data = map(written, pair.args)
         others = _bare(old).split(" . ")
-        odd = [(each, part) for each, part in zip(others, parts, strict=False) if each != part]
-        if len(odd) == 1 and len(others) == len(parts) and _is_nothing(loss, namespace, *odd[0]):
+        odd = [names for names in zip(others, parts, strict=False) if names[0] != names[1]]
+        if len(others) == len(parts) and len(odd) == 1 and _is_gone(namespace, *odd[0]):
             yield from product((old,), filter(_PLAIN.fullmatch, (data,)))
 
 
-def _is_nothing(loss: Loss, namespace: Namespace, old: str, part: str) -> bool:
-    """Whether a part of a key is of nothing here, where the packet has something of that kind."""
-    if namespace.link_named(part) is not None:
-        return namespace.link_named(old) is None and _PLAIN.fullmatch(old) is not None
-    alike = is_prefix(part) and is_prefix(old) and prefix.version(old) == prefix.version(part)
-    return alike and part in loss.owned and old not in loss.owned
+def _is_gone(namespace: Namespace, old: str, present: str) -> bool:
+    """Whether an interface is not there, where another one is."""
+    plain = _PLAIN.fullmatch(old) is not None
+    return plain and namespace.link_named(old) is None and namespace.link_named(present) is not None
 
 
 def _bare(key: str) -> str:
