@@ -185,3 +185,14 @@ def test_a_station_without_a_network_has_a_route_to_its_gateway() -> None:
         ["pod1: ip route del unreachable default", "pod1: ip route add default via 169.254.1.1"],
         ["pod2: ip route add default via 169.254.1.1"],
     ]
+
+
+@pytest.mark.parametrize("interface", ["cali1", "cali2"])
+def test_a_proxy_answers_by_its_policy_rules(interface: str) -> None:
+    """What comes from one pod is refused: nobody answers it for its gateway then, or the packet dies (arp_process)."""
+    network = after(
+        healthy("proxy-arp-off"),
+        "host: ip route add prohibit default table 78",
+        f"host: ip rule add pref 100 iif {interface} lookup 78",
+    )
+    assert said(chosen(network, ask("pod1", "10.65.0.3"))) == [f"host: ip rule del pref 100 from all iif {interface} lookup 78"]

@@ -20,7 +20,7 @@ from netprobe.predict.arp_reply import forwards
 from netprobe.predict.trace import Routed
 
 from .repair import Loss
-from .segment import is_network, meet, own_addresses
+from .segment import is_network, meet, own_addresses, proxy_key
 from .worn import worn
 
 _MOST = 3  # further routers that are tried
@@ -256,3 +256,14 @@ def has_no_way_out(loss: Loss, via: str | None) -> bool:
     taken = where(loss.prediction.routed, namespace=loss.here.name)[-1:]
     refusing = not_among(filter(None, column(taken, "decision.route")), type=("unicast", "local"))
     return at_it and any(each.is_default for each in refusing)
+
+
+def proxied(loss: Loss) -> Iterator[Routed]:
+    """Where proxies that hear a question which nobody answers lead what is for that address: by that they
+    answer or do not (arp_process).
+    """
+    for last in loss.prediction.routed[-1:] if loss.stop.code == "neigh-no-answer" else ():
+        for name, link in loss.hearers():
+            here, query = loss.snapshot[name], RouteQuery(last.src, last.via, iif=link.index)
+            if proxy_key(here, link) is not None:
+                yield Routed(name, last.leg, fib.lookup(here, query), last.src, last.via, link)

@@ -12,7 +12,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
-from netprobe.diagnose.repair.routers import leads_on, routers_for
+from netprobe.diagnose.repair.routers import leads_on, proxied, routers_for
 from netprobe.model import Leg, Namespace, Nexthop, Object, PolicyRule, Route, RouteQuery, Stage, Stop
 from netprobe.model.lookup import but, column, grouped, has, holding, not_among, where
 from netprobe.predict import fib, fixes, policy, prefix, routing, rp_filter
@@ -28,7 +28,7 @@ _MISSING = {"local": "rule-local-missing"}  # the cause that such a rule makes w
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The rules that were followed, and those of the kernel that are missing on the way."""
-    for routed in (*loss.prediction.routed, *_back(loss)):
+    for routed in (*loss.prediction.routed, *_back(loss), *proxied(loss)):
         here, rule = loss.snapshot[routed.namespace], routed.decision.rule
         hides = rule is not None and hides_main(here, rule)
         if rule is not None and (hides or is_special(rule)):

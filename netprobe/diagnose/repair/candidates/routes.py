@@ -21,6 +21,7 @@ from netprobe.diagnose.repair.routers import (
     leads_on,
     leads_without,
     of_the_twin,
+    proxied,
     router_for,
     routers_for,
     sends_all_to,
@@ -39,7 +40,7 @@ _DEAD = ("tun", "dummy", "wireguard")
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The routes that were followed."""
-    for routed in loss.decisions:
+    for routed in (*loss.decisions, *proxied(loss)):
         yield from _followed(loss, routed)
         yield from _dead_leg(loss, routed)
         yield from _other_gateway(loss, routed)
