@@ -259,11 +259,12 @@ def has_no_way_out(loss: Loss, via: str | None) -> bool:
 
 
 def proxied(loss: Loss) -> Iterator[Routed]:
-    """Where proxies that hear a question which nobody answers lead what is for that address: by that they
-    answer or do not (arp_process).
+    """Where proxies that hear a question which nobody answers lead what is for that address, if nowhere: for
+    that they do not answer (arp_process).
     """
     for last in loss.prediction.routed[-1:] if loss.stop.code == "neigh-no-answer" else ():
         for name, link in loss.hearers():
             here, query = loss.snapshot[name], RouteQuery(last.src, last.via, iif=link.index)
-            if proxy_key(here, link) is not None:
-                yield Routed(name, last.leg, fib.lookup(here, query), last.src, last.via, link)
+            found = fib.lookup(here, query)
+            if found.leg is None and proxy_key(here, link) is not None:
+                yield Routed(name, last.leg, found, last.src, last.via, link)
