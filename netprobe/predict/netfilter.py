@@ -12,12 +12,15 @@ from netprobe.model import (
     Leg,
     Link,
     Namespace,
+    Place,
     Protocol,
+    Ruleset,
     Stage,
     Stop,
 )
+from netprobe.model.lookup import find
 
-from . import bpf, conntrack
+from . import bpf, conntrack, fixes
 from .drop import place_of
 from .ruled import Doors, Passage, ruled, shaped_by_tc
 from .trace import Trail
@@ -157,7 +160,24 @@ def on_ip(
     # br_netfilter has called these rules on the bridge already
     if hook == "prerouting" and packet.prerouted == name:
         return Passage(replace(packet, prerouted=None))
-    return _on_question(ruled(ground, name, _family(packet.flow), hook, packet, Doors(iif, oif), trail))
+    passed = _on_question(ruled(ground, name, _family(packet.flow), hook, packet, Doors(iif, oif), trail))
+    if packet.flow.protocol is not Protocol.ND or passed.stop is not None:
+        return passed
+    return _as_heard(passed, place_of(name, iif or oif, Stage(hook)), ground.namespace(name).ruleset)
+
+
+def _as_heard(passed: Passage, place: Place, rules: Ruleset | None) -> Passage:
+    """Neighbour discovery of which a rule has changed the hop limit: no router may have handed it on, so who
+    hears it takes 255 alone (RFC 4861, 7.1; ndisc_rcv).
+    """
+    thing, changed = passed.object, find(passed.changes, field="ttl")
+    if thing is None or changed is None:
+        return passed
+    text = (
+        f"{thing.id} sets the hop limit of neighbour discovery to {changed.after}, and who hears it takes 255"
+        " alone"
+    )
+    return replace(passed, stop=Stop("nd-filtered", place, text, thing, fixes.without(thing, rules)))
 
 
 def _on_question(passed: Passage) -> Passage:

@@ -55,6 +55,23 @@ def test_rules_see_what_a_bridge_forwards_of_it(rule: str, blocked: bool, handed
     assert stop is None or stop.place.namespace == "host"
 
 
+@pytest.mark.parametrize(
+    ("chain", "rule", "blocked"),
+    [
+        ("INPUT", "-j HL --hl-set 1", True),
+        ("OUTPUT", "-p ipv6-icmp -j HL --hl-dec 1", True),
+        ("INPUT", "-p tcp -j HL --hl-set 1", False),
+        ("FORWARD", "-j HL --hl-set 1", False),
+        ("INPUT", "-j HL --hl-set 255", False),
+    ],
+)
+def test_who_hears_a_question_takes_no_other_hop_limit(chain: str, rule: str, blocked: bool) -> None:
+    text = f"*mangle\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\n-A {chain} {rule}\nCOMMIT"
+    stop = lost(edited(asked(), "c2", ruleset=Ruleset(tables=tuple(read_save(text, "iptables", "ip6")), queues=())))
+    assert (stop.code if stop else None) == ("nd-filtered" if blocked else None)
+    assert stop is None or stop.fix == (f"ip6tables -t mangle -D {chain} {rule}",)
+
+
 def asked() -> Snapshot:
     """The tutorial's containers with addresses of IPv6."""
     snapshot = tutorial()
