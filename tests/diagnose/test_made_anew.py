@@ -86,6 +86,11 @@ def test_nor_have_cables_whose_other_ends_nobody_read() -> None:
     assert said(old, new) == []
 
 
+def test_one_end_that_was_changed_is_told_though_another_cable_was_made_anew() -> None:
+    before = relinked(built_before(now()), "c1", "eth0", mac="0e:00:00:00:00:02")
+    assert [(at, text.split()[0]) for at, text in said(before, now())] == [("c1", "eth0")]
+
+
 ONE_END = [
     ("red", "eth0"),
     ("host", "veth0"),
