@@ -72,6 +72,13 @@ def test_a_rule_that_is_for_more_or_for_something_else_stays_where_it_is(first: 
     assert not [line for line in lines(cause) if line.startswith("iptables -I INPUT ")]
 
 
+def test_a_chain_that_refuses_only_some_leaves_the_rest_to_the_rules_behind_it() -> None:
+    """Docker's order: what its chain is for, and then what a bridge's own stations send each other."""
+    rules = (":SOME - [0:0]", "-A SOME -p icmp -j REJECT", "-A INPUT -s 10.0.0.0/8 -j SOME", "-A INPUT -s 10.0.0.0/16 -j ACCEPT")
+    cause = chosen(by_iptables(*rules), "red", "172.17.0.2")
+    assert (cause.thing.id, lines(cause)) == ("iptables filter SOME 1", ["iptables -D SOME -p icmp -j REJECT"])
+
+
 @pytest.mark.parametrize(
     ("later", "wanted"),
     [

@@ -59,8 +59,17 @@ def _decided(loss: Loss) -> Iterator[Stop]:
 def _overtaken(loss: Loss, stop: Stop) -> Iterator[Repair]:
     first, *later = nat_rules.from_on(loss.snapshot.at(stop.place.namespace), stop.thing) or (None,)
     for each in later:
-        if first is not None and is_for_less(each.rule, first.rule):
+        if first is not None and is_for_less(each.rule, first.rule) and _is_all_taken(loss, each, first):
             yield from _put_before(loss, stop, first, each)
+
+
+def _is_all_taken(loss: Loss, later: nat_rules.NatRule, first: nat_rules.NatRule) -> bool:
+    """Whether what refused the packet asks for no more than a rule does: a chain that is called takes what a
+    rule in it asks for, and gives the rest back.
+    """
+    refusing = nat_rules.statements(loss.here, loss.stop.thing) if first.rule.leads_to else ()
+    asked = nat_rules.tests(later.rule)
+    return all(map(partial(_is_implied, asked), among(refusing, kind=nat_rules.TESTS)))
 
 
 def _asked_too_late(loss: Loss, stop: Stop) -> Iterator[Repair]:
