@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from itertools import takewhile
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -145,6 +146,14 @@ def _at(hop: Hop, cause: Place) -> bool:
     return (hop.namespace, hop.interface) == (cause.namespace, cause.interface)
 
 
+class _Supposition(NamedTuple):
+    """What was mended by words that only the reader knows: how many causes were known, before and after."""
+
+    known: int
+    snapshot: Snapshot
+    mended: Snapshot
+
+
 def _look(
     report: Report,
     snapshot: Snapshot,
@@ -156,11 +165,12 @@ def _look(
     """Mend, ask again, and so on, until the probe passes or nothing more can be told."""
     causes, hops = [report.causes[0]], report.path.request
     way: tuple[Hop, ...] = ()
-    sure, probe = True, report.probe
+    probe, suppositions = report.probe, list[_Supposition]()
     for _ in range(_ROUNDS):
         mended = mend(snapshot, causes[-1]) or _served(snapshot, causes[-1], hops)
         if mended is None:
-            mended, sure = _supposed(snapshot, causes[-1], searches), False
+            mended = _supposed(snapshot, causes[-1], searches)
+            suppositions += [_Supposition(len(causes), snapshot, mended)] if mended is not None else []
         if mended is None:
             break
         probe = resent(probe, snapshot, mended)
@@ -168,10 +178,16 @@ def _look(
         if not isinstance(again, Report):
             return Outlook(tuple(causes[1:]), way=way, needs=again)
         hops = again.path.request
+        sure = not suppositions
         way = max(way, hops, key=len) if sure else way
         next_cause = [each for each in again.causes[:1] if _is_another(each, causes)]
         if again.verdict is Verdict.REACHABLE or not next_cause:
             return Outlook(tuple(causes[1:]), sure and again.verdict is Verdict.REACHABLE, way)
+        for each in suppositions:
+            if mend(each.mended, next_cause[0]) == each.snapshot:
+                return Outlook(
+                    tuple(causes[1 : each.known])
+                )  # what it led to is not in the way either
         causes += next_cause
         snapshot = mended
     return Outlook(tuple(causes[1:]), way=way)

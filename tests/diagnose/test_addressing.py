@@ -139,6 +139,7 @@ def port_with_the_mac_of_its_station(*others: str) -> Snapshot:
         (without_local_rule("internet"), "red", "8.8.8.8", "rule-local-missing", "internet", Leg.REQUEST),
         (ruled(base=port_with_the_mac_of_its_station()), "c1", "172.17.0.3", "mac-duplicate", "host/vethc2", Leg.REQUEST),
         (ruled(base=port_with_the_mac_of_its_station("docker0")), "c1", "172.17.0.3", "mac-duplicate", "host/vethc2", Leg.REQUEST),
+        (ruled(base=port_with_the_mac_of_its_station()), "c2", "172.17.0.2", "mac-duplicate", "host/vethc2", Leg.REQUEST),
         (same_mac(), "host", "172.17.0.3", "mac-duplicate", "c1/eth0", Leg.REQUEST),
         (same_mac(7), "c1", "172.17.0.3", "mac-duplicate", "c1/eth0", Leg.REQUEST),  # c2's answer would have to go back to its own port
         (bridge_without_ports(), "host", "10.0.0.2", "port-not-in-bridge", "host/veth0", Leg.REQUEST),

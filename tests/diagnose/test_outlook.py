@@ -244,6 +244,16 @@ def test_what_stands_behind_a_fix_whose_words_are_for_the_reader() -> None:
     assert (told.notes, told.path.request) == (report.notes, report.path.request)
 
 
+def test_what_only_the_supposed_words_brought_is_not_in_the_way() -> None:
+    """Nobody has 8.8.4.4: the one router beside who is at the end would send it back, and does not lead there either."""
+    known, looks = read(tutorial()), Searches()
+    report = searched(known, looks, "8.8.4.4")
+    told = foretold(report, known, looks)
+    assert (told.causes[0].code, told.causes[0].place.namespace) == ("no-route", "internet")
+    assert any(command.blanks for command in told.causes[0].commands)
+    assert told.blockers == ()
+
+
 def test_an_address_of_which_nothing_is_known_is_not_supposed() -> None:
     """Those beside have one of another IP version, of which it may not be at all."""
     blank = (with_address(tutorial()["red"].link_named("eth0")),)

@@ -231,6 +231,8 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
         if len({name for name, _ in found}) < 2:
             continue
         everybody = ", ".join(f"{name}/{link.name}" for name, link in found)
+        missed = macs.missed(loss.snapshot)
+        ports = [link for _, link in found if link.port is not None]
         for name, link in found:
             text = f"{everybody} have the same MAC address {mac}: frames for one of them go to the other"
             stop = Stop(
@@ -238,10 +240,13 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
                 Place(name, link.name, Stage.BRIDGE),
                 text,
                 Object("link", link.name, f"{link.name} link/ether {mac}"),
-                _of_its_own(loss.snapshot[name], link, macs.missed(loss.snapshot)),
+                _of_its_own(loss.snapshot[name], link, missed),
                 (loss.stop.text,),
             )
-            for repair in loss.repair(stop, Merit.RESTORES, agreeing=_meant(loss, name, link)):
+            # a station is known by its MAC, as one that is missed was; of a port's nobody makes use
+            odd = missed is not None or link in (ports or (link,))
+            merit = Merit.RESTORES if odd else Merit.GOES_AROUND
+            for repair in loss.repair(stop, merit, agreeing=_meant(loss, name)):
                 yield replace(repair, mended=_unlearned(repair.mended, mac))
 
 
@@ -287,12 +292,8 @@ def _own_mac(name: str, namespace: Namespace, link: Link) -> str:
     return min(others, default="") or made_up(name, link)
 
 
-def _meant(loss: Loss, name: str, link: Link) -> int:
-    """A port, of whose MAC nobody makes use; the sender's own interface rather than the destination's, and
-    that one rather than a bystander's.
-    """
-    if link.port is not None:
-        return 3
+def _meant(loss: Loss, name: str) -> int:
+    """The sender's own interface rather than the destination's, and that one rather than a bystander's."""
     if name == loss.probe.source.namespace:
         return 2
     return int(loss.snapshot[name].owner_of(loss.goal) is not None)
