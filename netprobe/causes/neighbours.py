@@ -34,7 +34,7 @@ def neigh_no_answer(case: Case) -> Cause | None:
     """
     where = case.stop.place.interface if case.stop is not None else None
     look = Command.look("ip", "neigh", "show", "dev", where or INTERFACE)
-    return proof.proven(case.by_stop("neigh-no-answer", look), *proof.neighbour(case))
+    return proof.proven(case.by_stop("neigh-no-answer", look), *proof.neighbour(case), *proof.segment(case))
 
 
 def neigh_wrong_entry(case: Case) -> Cause | None:

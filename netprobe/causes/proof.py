@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.diagnose.evidence import Case
+from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Cause, Confidence, ConntrackEntry, Evidence, Namespace, Source
+from netprobe.predict.prefix import version
 
 
 def proven(cause: Cause | None, *evidence: Evidence) -> Cause | None:
@@ -60,6 +62,24 @@ def neighbour(case: Case) -> tuple[Evidence, ...]:
         )
         for n in entries[:1]
     )
+
+
+def segment(case: Case) -> tuple[Evidence, ...]:
+    """Who is on the segment of the cause's interface instead of who was asked for, with their addresses; of a
+    crowd nothing, of which a few tell nobody anything.
+    """
+    stop, outcome, snapshot = case.stop, case.prediction, case.snapshot
+    place = snapshot.link_at(stop.place) if stop is not None else None
+    if stop is None or outcome is None or place is None or len(snapshot.namespaces) > _CROWD:
+        return ()
+    here, link = place
+    near = Loss.of(snapshot, outcome, stop).beside(here.name, link, version(_asked(case)))
+    told = ", ".join(f"{own.address} ({name}/{station.name})" for name, station, own in near[:_TOLD])
+    more = f" and {len(near) - _TOLD} more" if len(near) > _TOLD else ""
+    return (Evidence(Source.MODEL, f"on this segment are {told}{more}"),) if told else ()
+
+
+_TOLD, _CROWD = 4, 64  # stations, namespaces
 
 
 def _asked(case: Case) -> str:

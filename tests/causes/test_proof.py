@@ -32,6 +32,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.predict.predict import Prediction, predict
 
 
 def explained(snapshot: Snapshot, code: str, place: Place, thing: Object | None = None, fix: tuple[str, ...] = (), **more: object) -> Cause:
@@ -82,8 +83,6 @@ def test_the_neighbour_entry_of_an_unanswered_question_is_quoted(state: str, quo
 
 
 def test_the_stale_connection_is_quoted() -> None:
-    from netprobe.predict.predict import Prediction, predict
-
     outcome = predict(tutorial(), probe(), ask=False)
     assert isinstance(outcome, Prediction)
     entry = ConntrackEntry("udp", ("10.0.0.2", "8.8.8.8", 4000, 53), ("8.8.8.8", "203.0.113.9", 53, 4000))
@@ -293,3 +292,21 @@ def test_a_rule_of_somebody_else_beside_it_is_taken_away() -> None:
     thing = rule_called("iptables", "filter", "DOCKER-USER", "3")
     found = explained(tutorial(), "filtered-by-rule", Place("host", "docker0", Stage.FORWARD), thing, ("iptables -D DOCKER-USER 3",))
     assert found.fix == ("iptables -D DOCKER-USER 3",)
+
+
+@pytest.mark.parametrize(("dst", "told"), [("172.17.0.9", ["172.17.0.1 (host/docker0), 172.17.0.3 (c2/eth0)"]), ("fd00::9", [])])
+def test_who_is_on_the_segment_is_told_where_nobody_answers(dst: str, told: list[str]) -> None:
+    """Nobody is, by the other IP version."""
+    outcome = predict(tutorial(), probe("c1", "172.17.0.9"), ask=False)
+    place, entry = Place("c1", "eth0", Stage.NEIGHBOUR), Object("neighbour", f"{dst} dev eth0")
+    cause = explained(tutorial(), "neigh-no-answer", place, entry, prediction=outcome)
+    assert texts(cause, Source.MODEL)[1:] == [f"on this segment are {each}" for each in told]
+
+
+def test_of_a_crowd_nobody_is_told() -> None:
+    crowd = {f"other{n}": replace(tutorial()["internet"], name=f"other{n}") for n in range(64)}
+    known = replace(tutorial(), namespaces={**tutorial().namespaces, **crowd})
+    outcome = predict(known, probe("c1", "172.17.0.9"), ask=False)
+    place = Place("c1", "eth0", Stage.NEIGHBOUR)
+    cause = explained(known, "neigh-no-answer", place, Object("neighbour", "172.17.0.9 dev eth0"), prediction=outcome)
+    assert not [text for text in texts(cause, Source.MODEL) if text.startswith("on this")]
