@@ -4,9 +4,10 @@ have.
 
 from __future__ import annotations
 
+from netprobe.diagnose import dnat_rules
 from netprobe.diagnose.evidence import Case
-from netprobe.model import Blank, Cause, Command
-from netprobe.predict.fixes import Fix, iptables, machine_wide
+from netprobe.model import Blank, Cause, Flow
+from netprobe.predict.fixes import Fix, machine_wide
 
 from . import proof, remedy
 
@@ -170,13 +171,13 @@ def dnat_missing(case: Case) -> Cause | None:
 
 
 def _publish(case: Case) -> Fix:
-    """The rule that would publish the port on this path."""
-    asked = case.probe.destination
-    if asked.port is None or asked.address is None:
+    """The rule that would publish the port on this path, by the tool of the one that does so for others."""
+    asked, here, thing = case.probe.destination, proof.place_of(case), case.stop.object if case.stop else None
+    if asked.port is None or asked.address is None or here is None:
         return ()
-    matches = ("-p", str(case.probe.protocol), "-d", asked.address, "--dport", str(asked.port))
-    target = ("-j", "DNAT", "--to-destination", Blank("CONTAINER:PORT"))
-    return (Command.of(iptables(asked.address), "-t", "nat", "-A", "PREROUTING", *matches, *target),)
+    flow = Flow("", asked.address, case.probe.protocol, dport=asked.port)
+    tool = thing.line[0] if thing is not None and thing.line else "iptables"
+    return next(dnat_rules.led_to(here, tool, flow, Blank("CONTAINER:PORT")), ())
 
 
 def dnat_dead_target(case: Case) -> Cause | None:

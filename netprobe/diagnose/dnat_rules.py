@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from netprobe.model import Chain, Command, Flow, Link, Namespace, Rule, Snapshot, Statement, Table
+from netprobe.model import Blank, Chain, Command, Flow, Link, Namespace, Rule, Snapshot, Statement, Table
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, column, find, first, has, not_among, where
 from netprobe.predict import fixes, prefix
@@ -162,27 +162,26 @@ def published(rule: NatRule, flow: Flow, *, made_here: bool, target: str | None 
     return _by_iptables(tool, flow, _CHAINS[made_here], xt)
 
 
-def led_to(namespace: Namespace, tool: str, flow: Flow, to: str, port: str) -> Iterator[fixes.Fix]:
+def led_to(namespace: Namespace, tool: str, flow: Flow, goal: str | Blank) -> Iterator[fixes.Fix]:
     """The rule that leads what comes for the destination and the port of a flow to a station, by the tool of
     another rule: by nft, in each table that has a chain for it.
     """
     if tool != "nft":
-        yield _by_iptables(tool, flow, "PREROUTING", _station(Table(tool, "", ""), flow, to, port)[0])
+        yield _by_iptables(tool, flow, "PREROUTING", _station(Table(tool, "", ""), flow, goal)[0])
         return
     for table in where(namespace.tables, engine="nft"):
-        yield _by_nft(table, flow, "prerouting", _station(table, flow, to, port)[1])
+        yield from filter(None, (_by_nft(table, flow, "prerouting", _station(table, flow, goal)[1]),))
 
 
-_Words = tuple[str, ...]
+_Words = tuple[str | Blank, ...]
 
 
 def _to_station(table: Table, flow: Flow, to: str, port: str) -> tuple[_Words, _Words] | None:
     """What leads to a station, in the words of iptables and of nft; None without its address."""
-    return _station(table, flow, to, port) if to else None
+    return _station(table, flow, at(to, port) if port else to) if to else None
 
 
-def _station(table: Table, flow: Flow, to: str, port: str) -> tuple[_Words, _Words]:
-    goal = at(to, port) if port else to
+def _station(table: Table, flow: Flow, goal: str | Blank) -> tuple[_Words, _Words]:
     family = {"inet": ({4: "ip", 6: "ip6"}[flow.version],)}.get(table.family, ())
     return ("DNAT", "--to-destination", goal), ("dnat", *family, "to", goal)
 
@@ -198,8 +197,8 @@ def _by_nft(table: Table, flow: Flow, hook: str, goal: _Words) -> fixes.Fix:
     family = {4: "ip", 6: "ip6"}[flow.version]
     matches = (family, "daddr", flow.dst, flow.protocol.value, "dport", str(flow.dport))
     bases = where(table.chains, type="nat", hook=hook)
-    rules = (("insert", "rule", table.family, table.name, base.name, *matches, *goal) for base in bases)
-    return next((fixes.nft((table.name, words[4]), *words) for words in rules), ())
+    places = ((table.family, table.name, base.name) for base in bases)
+    return next((fixes.nft(each[1:], "insert", "rule", *each, *matches, *goal) for each in places), ())
 
 
 _CHAINS = {True: "OUTPUT", False: "PREROUTING"}  # of a packet that is made here, or comes in

@@ -12,6 +12,7 @@ from netprobe.diagnose.evidence import Case
 from netprobe.model import (
     Blank,
     Cause,
+    Chain,
     Command,
     ConntrackEntry,
     Endpoint,
@@ -26,11 +27,13 @@ from netprobe.model import (
     Object,
     Place,
     Protocol,
+    Ruleset,
     Snapshot,
     Socket,
     Source,
     Stage,
     Stop,
+    Table,
 )
 from netprobe.predict.predict import Prediction, predict
 
@@ -256,6 +259,16 @@ def test_a_port_that_is_not_published_gets_the_rule_that_would() -> None:
         fix
         == "# fill in CONTAINER:PORT: iptables -t nat -A PREROUTING -p tcp -d 10.0.0.1 --dport 80 -j DNAT --to-destination CONTAINER:PORT"
     )
+
+
+def test_by_nft_where_nft_publishes_for_others() -> None:
+    base = Chain("pre", hook="prerouting", priority=-100, type="nat")
+    host = edited(tutorial(), "host", ruleset=Ruleset(tables=(Table("nft", "inet", "fw", (base,)),), queues=()))
+    asked = replace(probe(protocol=Protocol.TCP), destination=Endpoint("10.0.0.1", address="10.0.0.1", port=80))
+    thing = rule_called("nft", "inet", "fw", "pre", "handle", "7")
+    [fix] = explained(host, "dnat-missing", Place("host", None, Stage.PREROUTING), thing, probe=asked).fix
+    words = "nft insert rule inet fw pre ip daddr 10.0.0.1 tcp dport 80 dnat ip to CONTAINER:PORT"
+    assert fix == f"# fill in CONTAINER:PORT: {words}"
 
 
 def test_evidence_has_a_source_each() -> None:

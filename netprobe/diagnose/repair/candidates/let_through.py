@@ -41,7 +41,8 @@ def _led(loss: Loss, namespace: Namespace, flow: Flow, rule: NatRule) -> Iterato
         there = replace(flow, dst=to, dport=int(port))
         lost = _takes(loss, there) and not dnat_rules.leads_to(namespace, there, int(port))
         said = merit if int(port) == flow.dport else Merit.ADDS  # by another port, another may be meant
-        for fix in dnat_rules.led_to(namespace, tool(rule.table), flow, to, port) if lost else ():
+        goal = dnat_rules.at(to, port)
+        for fix in dnat_rules.led_to(namespace, tool(rule.table), flow, goal) if lost else ():
             yield from loss.repair(replace(stop, commands=fix), said, agreeing=1)
 
 
