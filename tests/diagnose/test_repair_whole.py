@@ -1,4 +1,4 @@
-"""Networks that worked, changed: what went with an object comes back with it, who tells of what is lost, and several things at once."""
+"""Networks that worked, changed: what went with an object comes back with it, and who tells of what is lost."""
 
 from __future__ import annotations
 
@@ -10,35 +10,10 @@ from predict.networks import edited, probe, tutorial, with_link_locals
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
-from netprobe.diagnose.repair.candidates import sets
 from netprobe.diagnose.repair.choice import Choice
-from netprobe.diagnose.repair.repair import Loss
-from netprobe.model import (
-    Cause,
-    Chain,
-    Command,
-    FdbEntry,
-    Leg,
-    Link,
-    NamedSet,
-    Neighbour,
-    Place,
-    Probe,
-    Protocol,
-    ReadNamespace,
-    Rule,
-    Ruleset,
-    Snapshot,
-    Socket,
-    Stage,
-    Statement,
-    Stop,
-    Table,
-    Term,
-)  # fmt: skip
+from netprobe.model import Cause, Command, FdbEntry, Link, Neighbour, Place, Probe, Protocol, ReadNamespace, Snapshot, Socket, Stage, Stop
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
-from netprobe.rules.read.iptables_save import read_save
 from netprobe.saved import load
 
 RECORDINGS = Path(__file__).parents[1] / "faults/recordings"
@@ -136,43 +111,6 @@ def test_ipv6_comes_back_with_the_address_that_a_neighbour_remembers(line: str, 
     assert said(found) == [fix, "c1: ip address add fd00:172:17::2/64 dev eth0"]
 
 
-def test_two_things_at_once_are_named_one_after_the_other() -> None:
-    """An office's router has the address of its network, and the server is switched off and has lost its routes."""
-    network = after(
-        healthy("far-office-no-way-back"),
-        "r1: ip neigh del 10.9.0.2 dev wan",
-        "r2: ip address del 10.9.0.2/30 dev wan",
-        "r2: ip address add 10.9.0.0/30 dev wan",
-        "server: ip link set dev eth0 down",
-    )
-    asked = ask("pc", "10.2.0.10")
-    names = []
-    for _ in range(3):
-        found = chosen(network, asked)
-        names.append((found.stop.code, found.stop.place.namespace))
-        done = mend(network, found.stop)
-        assert done is not None
-        network = done
-        again = predict(network, asked, ask=False)
-        if isinstance(again, Prediction) and again.passes:
-            break
-    assert {("addr-missing", "r2"), ("link-admin-down", "server")} <= set(names)
-
-
-def test_a_gateway_that_is_there_is_not_gone_around() -> None:
-    """The other uplink would do; the gateway that was taken is in sight, and only does not answer."""
-    network = healthy("strict-rp-filter-and-marks")
-    found = predict(network, ask("host", "8.8.8.8"), ask=False)
-    assert isinstance(found, Prediction)
-    taken = next(r.decision.leg for r in found.routed if r.namespace == "host")
-    assert taken is not None
-    router = next(name for name, each in network.namespaces.items() if each.owner_of(taken.via or "") is not None)
-    link = network[router].owner_of(taken.via or "")
-    assert link is not None
-    network = after(network, f"{router}: ip link set dev {link.name} arp off")
-    assert chosen(network, ask("host", "8.8.8.8")).stop.code == "arp-disabled"
-
-
 def test_a_surplus_address_is_what_its_route_comes_from() -> None:
     network = after(healthy("far-office-no-way-back"), "r1: ip address add 10.2.0.99/25 dev lan")
     found = chosen(network, ask("pc", "10.2.0.10"))
@@ -202,81 +140,6 @@ def test_who_hears_no_router_has_no_route() -> None:
     assert chosen(network, ask("c1", "2001:db8::1")).stop.code == "no-route"
     network = edited(network, "host", sysctls={**network["host"].sysctls, "net.ipv6.conf.all.forwarding": "1"})
     assert chosen(network, ask("c1", "2001:db8::1")).stop.code == "ra-not-accepted"
-
-
-def test_the_answer_goes_back_by_the_router_that_brought_the_question() -> None:
-    """Its own route to the asker is gone as well; it is the gateway all the same."""
-    network = after(
-        healthy("far-office-no-way-back"),
-        "server: ip route del default via 10.2.0.1 dev eth0",
-        "r2: ip route del default via 10.9.0.1 dev wan",
-    )
-    found = chosen(network, ask("pc", "10.2.0.10"))
-    assert found.leg in (None, Leg.REPLY)
-    assert said(found) == ["server: ip route add default via 10.2.0.1"]
-
-
-def rule(number: int, text: str, *statements: Statement) -> Rule:
-    return Rule(number, text, statements, handle=number)
-
-
-def firewall(*rules: Rule) -> Snapshot:
-    """host lets through what these rules accept."""
-    ports = NamedSet("ports", ("inet_service",), elements=(Term("value", "22"),))
-    table = Table("nft", "inet", "fw", (Chain("pass", rules, "forward", policy="drop"),), (ports,))
-    return edited(tutorial(), "host", ruleset=Ruleset((), (table,)))
-
-
-ANSWERS = rule(
-    1, "ct state established accept", Statement("match", Term("key", "ct state"), "in", Term("value", "established")), Statement("accept")
-)
-OPEN = rule(2, "tcp dport @ports accept", Statement("match", Term("key", "tcp dport"), "==", Term("ref", "ports")), Statement("accept"))
-TURNED = rule(2, "ip daddr 172.17.0.3 counter packets 3 bytes 9 drop",
-              Statement("match", Term("key", "ip daddr"), "==", Term("value", "172.17.0.3")), Statement("drop"))  # fmt: skip
-
-
-def test_what_a_set_lacks_is_added_to_it() -> None:
-    network = edited(firewall(ANSWERS, OPEN), "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
-    asked = replace(ask("red", "172.17.0.3"), protocol=Protocol.TCP)
-    asked = replace(asked, destination=replace(asked.destination, port=80), source=replace(asked.source, port=4001))
-    assert said(chosen(network, asked)) == ["host: nft add element inet fw ports { 80 }"]
-
-
-@pytest.mark.parametrize(("last", "adds"), [("drop", False), ("reject", False), ("accept", True)])
-def test_nothing_is_added_to_a_set_of_what_is_turned_away(last: str, adds: bool) -> None:
-    """The last word of a chain says for whom it is, whatever exceptions it and other rules make."""
-    test = Statement("match", Term("key", "tcp dport"), "==", Term("ref", "ports"))
-    network = firewall(ANSWERS, rule(2, "tcp dport @ports goto zone", test, Statement("goto", target="zone")), replace(OPEN, number=3))
-    [table] = network["host"].tables
-    zone = Chain("zone", (rule(1, "udp dport 53 accept", Statement("accept")), rule(2, last, Statement(last))))
-    network = edited(network, "host", ruleset=Ruleset((), (replace(table, chains=(*table.chains, zone)),)))
-    asked = replace(ask("red", "172.17.0.3"), protocol=Protocol.TCP)
-    asked = replace(asked, destination=replace(asked.destination, port=80), source=replace(asked.source, port=4001))
-    found = [repair.stop.text for repair in sets.candidates(Loss.of(network, *lost(network, asked)))]
-    assert any("the set ports of host lacks 80" in text for text in found) is adds
-
-
-def test_a_refusal_without_which_the_policy_refuses_is_turned() -> None:
-    found = chosen(firewall(ANSWERS, TURNED), ask("red", "172.17.0.3"))
-    assert found.stop.code == "filtered-by-rule"
-    assert said(found) == ["host: nft replace rule inet fw pass handle 2 ip daddr 172.17.0.3 counter accept"]
-
-
-def test_an_interface_gets_the_name_by_which_rules_call_it() -> None:
-    """Renaming takes it down: its routes have to come back as well."""
-    said_twice = tuple(
-        rule(n, f'iifname "{name}" accept', Statement("match", Term("key", "meta iifname"), "==", Term("value", name)), Statement("accept"))
-        for n, name in enumerate(("eth0", "eth0", "br0", "docker0"), 1)
-    )
-    network = after(firewall(*said_twice), *(f"host: ip link set dev {words}" for words in ("eth0 down", "eth0 name new9", "new9 up")))
-    found = chosen(network, ask("red", "8.8.8.8"))
-    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "host")
-    assert said(found) == [
-        "host: ip link set dev new9 down",
-        "host: ip link set dev new9 name eth0",
-        "host: ip link set dev eth0 up",
-        "host: ip route add default via 203.0.113.1",
-    ]
 
 
 @pytest.mark.parametrize("address", ["10.0.0.2", "fd00:10::2"])
@@ -316,24 +179,6 @@ def test_what_a_far_end_lost_comes_back_though_another_station_misses_it() -> No
     ]
 
 
-def test_two_things_of_which_neither_alone_changes_anything() -> None:
-    """A node's underlay is switched off, and its address is on the loopback, so that its tunnel sends to itself."""
-    network = after(
-        healthy("pod-out-of-the-far-bridge"),
-        "node2: ip address del 192.168.50.2/24 dev u0",
-        "node2: ip address add 192.168.50.2/24 dev lo",
-        "node2: ip link set dev u0 down",
-    )
-    asked = ask("pod2", "10.42.0.1")
-    first = chosen(network, asked)
-    assert said(first) == ["node2: ip link set dev u0 up"]
-    network = after(network, *said(first))
-    assert said(chosen(network, asked)) == [
-        "node2: ip address del 192.168.50.2/24 dev lo",
-        "node2: ip address add 192.168.50.2/24 dev u0",
-    ]
-
-
 def test_an_interface_whose_routes_lead_to_a_gateway_that_it_cannot_reach_has_lost_its_address() -> None:
     """IPv6 keeps the routes by a gateway when the address goes that made it a neighbour."""
     network = after(healthy("far-office-no-way-back"), "r2: ip address del fd00:9::2/64 dev wan")
@@ -354,21 +199,6 @@ def test_an_entry_for_a_station_behind_another_node_leads_to_that_node() -> None
     found = chosen(edited(network, "node1", fdb=(*kept, astray)), ask("pod1", "10.42.0.2"))
     assert found.stop.code == "vxlan-remote-wrong"
     assert said(found) == [f"node1: bridge fdb replace {station.mac} dev vx0 dst 192.168.50.2"]
-
-
-def test_an_address_that_is_doubled_and_a_route_that_refuses() -> None:
-    """A sender bears the address that it asks for; without it, its own route would refuse."""
-    network = after(
-        healthy("far-office-no-way-back"),
-        "pc: ip address add fd00:2::10/128 dev eth0",
-        "pc: ip -6 route add prohibit fd00:2::/64",
-    )
-    network = edited(network, "server", sockets=(Socket("tcp", "::", 80, "listen"),))
-    asked = replace(ask("pc", "fd00:2::10"), protocol=Protocol.TCP)
-    asked = replace(asked, destination=replace(asked.destination, port=80), source=replace(asked.source, port=4001))
-    first = chosen(edited(network, "pc", sockets=()), asked)
-    assert (first.stop.code, said(first)) == ("addr-duplicate", ["pc: ip address del fd00:2::10/128 dev eth0"])
-    assert chosen(after(network, *said(first)), asked).stop.code == "route-prohibit"
 
 
 def test_the_end_of_a_cable_that_lies_idle_is_moved_to_who_has_none() -> None:
@@ -405,15 +235,6 @@ def test_where_netprobe_was_started_is_looked_at_for_what_a_router_lacks_too() -
     assert ReadNamespace("host") in choice.lacking(away, lost(away, ask("pc", "10.2.0.10"))[0])
 
 
-def test_a_program_that_is_missing_behind_another_fault_hides_it_not() -> None:
-    """No repair starts the program: what brings the packet there is the cause all the same."""
-    network = after(tutorial(), "red: ip route replace default via 10.0.0.77 dev eth0 onlink")
-    network = edited(network, "internet", sockets=())
-    asked = probe("red", "8.8.8.8", Protocol.TCP, source_port=40000)
-    found = chosen(network, replace(asked, destination=replace(asked.destination, port=80)))
-    assert (found.stop.code, found.stop.place.namespace) == ("route-wrong-nexthop", "red")
-
-
 def test_no_route_comes_back_to_who_is_to_be_translated() -> None:
     """The router gives its other networks another source: the address alone went there, and a rule here."""
     network = load(str(RECORDINGS / "no-masquerade-for-red.pcapng"))[1].snapshot
@@ -429,57 +250,3 @@ def test_who_is_on_a_private_network_of_the_routers_is_no_part_of_the_world() ->
     network = after(healthy("strict-rp-filter-of-the-server"), "server: ip address del 172.16.2.10/24 dev eth1")
     found = chosen(network, ask("pc", "192.0.2.80"))
     assert (found.stop.code, found.stop.place.namespace) == ("addr-missing", "server")
-
-
-def test_the_router_that_others_use_is_one_though_it_lacks_the_way_itself() -> None:
-    """A station has lost its default route, and the router the interface's address that it rests on."""
-    network = after(
-        tutorial(),
-        "c2: ip route del default via 172.17.0.1 dev eth0",
-        "host: ip address del 203.0.113.2/24 dev eth0",
-    )
-    assert said(chosen(network, ask("c2", "8.8.8.8"))) == ["c2: ip route add default via 172.17.0.1"]
-
-
-def test_the_only_router_in_sight_is_one_though_it_refuses() -> None:
-    network = healthy("far-office-no-way-back")
-    network = after(network, "r1: ip route del 10.2.0.0/24 via 10.9.0.2 dev wan", "r2: ip route add blackhole 10.2.0.10/32")
-    found = chosen(network, ask("pc", "10.2.0.10"))
-    assert (found.stop.code, found.stop.place.namespace) == ("no-route", "r1")
-    assert said(found) == ["r1: ip route add default via 10.9.0.2"]
-
-
-def test_who_took_an_address_of_another_lacks_the_route_to_it() -> None:
-    """Taken away, the address brings the packet no hop further; nobody else could be meant."""
-    network = after(
-        tutorial(),
-        "host: ip address add 172.17.0.3/32 dev lo",
-        "host: ip route del 172.17.0.0/16 dev docker0",
-        "host: ip route del default via 203.0.113.1 dev eth0",
-    )
-    network = edited(edited(network, "host", sockets=()), "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
-    asked = probe("red", "172.17.0.3", Protocol.TCP, source_port=40000)
-    found = chosen(network, replace(asked, destination=replace(asked.destination, port=80)))
-    assert said(found) == ["host: ip address del 172.17.0.3/32 dev lo"]
-
-
-def test_a_tracked_connection_hides_no_fault_behind_it() -> None:
-    """Forgotten, the packet is led to its container again, which may not answer."""
-    report, run = load(str(RECORDINGS / "old-connection-remembered.pcapng"))
-    network = after(run.snapshot, "c2: ip route add blackhole 203.0.113.0/24")
-    assert chosen(network, report.probe).stop.code == "stale-conntrack"
-    behind = mend(network, chosen(network, report.probe).stop)
-    assert behind is not None
-    assert chosen(behind, report.probe).stop.code == "route-blackhole"
-
-
-def test_an_address_is_not_taken_away_to_be_given_back() -> None:
-    """Its owner drops the packet, and refuses the answer: what would go with the address would let that pass."""
-    drops = read_save("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p icmp -j DROP\nCOMMIT\n", "iptables", "ip")
-    network = after(
-        edited(healthy("proxy-arp-off"), "pod2", ruleset=Ruleset(tables=drops)),
-        "pod2: ip route del default via 169.254.1.1 dev eth0",
-        "pod2: ip route add unreachable default",
-    )
-    found = chosen(network, ask("pod1", "10.65.0.3"))
-    assert (found.stop.code, found.stop.place.namespace) == ("filtered-by-rule", "pod2")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 from predict.networks import edited, tutorial
-from test_repair_whole import after, ask, chosen, firewall, healthy, lost, rule, said
+from test_repair_whole import after, ask, chosen, healthy, lost, said
+from test_rules_tell import firewall, rule
 
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.search import search
