@@ -89,7 +89,7 @@ def _looked(
     if nowhere and prediction is not None and _has_no_interface(prediction):
         here, target = snapshot[sent.source.namespace or ""], sent.destination.address or ""
         if not is_cut_off(here, target, sent.source.interface):
-            raise other_segment(question, sent)
+            raise other_segment(question, sent, here)
     if nowhere or sent.source.address is None or not question.send:
         return found, None
     watch = _watch(sent, snapshot, prediction)

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from netprobe.endpoint import check_pair, source_address
 from netprobe.errors import CannotLook, WrongQuestion
-from netprobe.model import Endpoint, Probe, Protocol, ReadNamespace, Snapshot
+from netprobe.model import Endpoint, Namespace, Probe, Protocol, ReadNamespace, Snapshot
 from netprobe.model.address import version
 from netprobe.model.command import joined
+from netprobe.model.lookup import sole, where
 from netprobe.question import (
     DEFAULT_SIZE,
     Question,
@@ -164,15 +165,23 @@ def _as_given(
     return found, replace(target, notes=(*target.notes, f"it has no address; its engine gave it {found}"))
 
 
-def other_segment(question: Question, probe: Probe) -> WrongQuestion:
-    """ARP does not pass a router: say so, and what to type instead."""
+def other_segment(question: Question, probe: Probe, here: Namespace) -> WrongQuestion:
+    """ARP does not pass a router: say so, and what to type instead; by an interface that is named any address
+    is asked for, as by arping(8).
+    """
     target = probe.destination.address
     named = question.destination if question.destination == target else f"{question.destination} ({target})"
     message = f"{named} is not on a segment of {question.source}: ARP and ND do not pass a router"
+    links = where(here.outward, up=True, arp=True) if "@" not in question.source else ()
+    asked = (_typed("arping", f"{question.source}/{each.name}", question) for each in sole(links))
+    instead = f"Follow the packet instead: {_typed('trace', question.source, question)}"
     return WrongQuestion(
-        message,
-        f"Follow the packet instead: {joined(('netprobe', 'trace', question.source, question.destination))}",
+        message, "\n".join((instead, *(f"Ask there all the same: {each}" for each in asked)))
     )
+
+
+def _typed(command: str, source: str, question: Question) -> str:
+    return joined(("netprobe", command, source, question.destination))
 
 
 def _any(first: int, end: int) -> int:

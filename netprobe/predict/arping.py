@@ -56,6 +56,33 @@ def interface(ground: Ground, name: str, dst: str, wanted: str | None = None) ->
     return next((namespace.link(leg.index) for leg in legs if leg.via == dst), None)
 
 
+def aimed(ground: Ground, carry: Carry, probe: Probe) -> Probe:
+    """The probe by the interface on whose segment a station has the address that is asked for, where no
+    route leads straight there: it is of another network, and answers all the same (arping(8), -I).
+    """
+    name, dst = probe.source.namespace, probe.destination.address
+    assert name is not None
+    assert dst is not None
+    here, own = ground.namespace(name), probe.source
+    if interface(ground, name, dst, own.interface) is not None or is_cut_off(here, dst, own.interface):
+        return probe
+    if prefix.is_loopback(dst):  # nobody answers for one (arp_process)
+        return probe
+    blank = Packet(Flow(own.address or "0.0.0.0", dst, probe.protocol), Leg.REQUEST)
+    for link in filter(neighbour.needs_mac, where(here.outward, up=True, arp=True)):
+        asked = enquire(ground, carry, (name, link), neighbour.request(here, link, dst, blank))
+        if any(_has(ground, each, dst) for each in asked.heard):
+            told = f"no route leads straight to {dst}: {link.name} asks, for who has it is on its segment"
+            return replace(probe, source=replace(own, interface=link.name, notes=(*own.notes, told)))
+    return probe
+
+
+def _has(ground: Ground, at: tuple[str, Link], dst: str) -> bool:
+    """Whether an address is a station's; of IPv6 at the interface that is asked (ndisc_recv_ns)."""
+    there = ground.namespace(at[0])
+    return there.has_on(at[1], dst) if ":" in dst else there.address(dst) is not None
+
+
 def is_cut_off(namespace: Namespace, dst: str, wanted: str | None) -> bool:
     """Whether a station that does not reach `dst` directly may be meant to: by the interface that was named,
     by an address of its network on one that is off, or as no address tells on which networks it is.

@@ -148,10 +148,12 @@ def _is_idle(n: int, passing: dict[tuple[int, ...], bool]) -> bool:
 
 
 def _predict(ground: Ground, probe: Probe, course: Course | None) -> Prediction:
-    sourced = _with_source(ground, _as_its_kernel(ground, probe))
+    on_segment, beside = arping.is_ours(probe.protocol), ground.anew()
+    asked = arping.aimed(beside, Walker(beside), probe) if on_segment else _as_its_kernel(ground, probe)
+    sourced = _with_source(ground, asked)
     if isinstance(sourced, Prediction):
         return sourced
-    if arping.is_ours(probe.protocol):
+    if on_segment:
         walked = arping.exchange(ground, Walker(ground), sourced)
         return Prediction(replace(sourced, device=walked.device), walked.request, walked.reply)
     trail = Trail(ground, Leg.REQUEST)
