@@ -63,7 +63,9 @@ def test_the_command_that_tells_why_no_name_server_answers(lab: Lab, server: byt
     assert lab.call(hint, {"/etc/hosts": b"", "/etc/resolv.conf": server}).endswith(said)
 
 
-@pytest.mark.parametrize("server", [b"", b"nameserver", b"nameserver $(reboot)\n", b"nameserver \xff\n", b"#nameserver 10.0.0.1\n"])
+@pytest.mark.parametrize(
+    "server", [b"", b"nameserver", b"nameserver $(reboot)\n", b"nameserver \xff\n", b"nameserver 1\0\n", b"#nameserver 10.0.0.1\n"]
+)
 def test_what_is_no_name_server_is_not_asked(server: bytes) -> None:
     assert resolver.name_server({"/etc/hosts": b"", "/etc/resolv.conf": server}) is None
 

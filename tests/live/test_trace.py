@@ -195,7 +195,8 @@ def test_an_address_that_the_source_does_not_have(lab: Lab) -> None:
 def test_a_mark_takes_another_route(fresh_lab: Lab) -> None:
     for command in ("ip rule add fwmark 7 lookup 100", "ip route add blackhole default table 100"):
         fresh_lab.run(command.split(), namespace="red", check=True)
-    assert trace(fresh_lab, "red", "8.8.8.8", "--mark", "6")["verdict"] == "reachable"
+    for mark in ("6", "0xffffffff"):
+        assert trace(fresh_lab, "red", "8.8.8.8", "--mark", mark)["verdict"] == "reachable"
     report = trace(fresh_lab, "red", "8.8.8.8", "--mark", "7")
     assert (report["verdict"], report["direction"], report["causes"][0]["place"]["namespace"]) == ("unreachable", "request", "red")
     assert "fwmark 0x7" in report["causes"][0]["object"]["text"]

@@ -115,7 +115,7 @@ def name_server(files: Mapping[str, bytes]) -> str | None:
 
 def _is_address(text: str) -> bool:
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # the second of a NUL, which a container may write
         return bool(socket.inet_pton(family, text))
     return False
 

@@ -311,7 +311,7 @@ def configure(sock: AnySocket, probe: Probe) -> None:
     """
     if probe.mark:
         try:
-            sock.setsockopt(socket.SOL_SOCKET, SO_MARK, probe.mark)
+            sock.setsockopt(socket.SOL_SOCKET, SO_MARK, struct.pack("=I", probe.mark))
         except PermissionError as error:
             raise not_permitted(f"not permitted to send with mark {probe.mark:#x}") from error
     if probe.device:
