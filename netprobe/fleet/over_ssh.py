@@ -166,6 +166,7 @@ def _ssh_with_history() -> Any:
 
 # what a line of ssh, of the shell or of sudo tells of; the first that fits
 KINDS = (
+    ("Can't open user config file", "network", ""),  # here, whatever else its line says
     ("HOST IDENTIFICATION HAS CHANGED", "key changed", "its host key is not the one that ssh knows of it"),
     ("host key is known", "key unknown", "ssh knows no host key of it"),
     ("Host key verification failed", "key unknown", ""),

@@ -113,3 +113,10 @@ def test_what_cannot_be_asked_is_a_wrong_question(user: Callable[..., object], w
     done = user.run([sys.executable, "-m", "netprobe", "ls", *words])  # type: ignore[attr-defined]
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="ssh is not installed")
+def test_a_configuration_of_ssh_that_is_not_there_is_no_lack_of_a_host(user: Callable[..., object]) -> None:
+    done = user.run([sys.executable, "-m", "netprobe", "ls", "-H", "h1", "--ssh-config", "/none"])  # type: ignore[attr-defined]
+    assert done.returncode == 3
+    assert "/none: No such file or directory\n  Look whether this works: ssh -F /none h1 true" in done.stderr
