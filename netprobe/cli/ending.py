@@ -91,7 +91,8 @@ def _in_our_words(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption):
         near = f"; did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
         return f"no such option {error.option_name}{near}"
-    message = error.format_message().rstrip(".").replace("is not a valid integer range", "is not a number")
+    told = " ".join(error.format_message().split())  # it has choices in lines
+    message = told.rstrip(".").replace("is not a valid integer range", "is not a number")
     return message[:1].lower() + message[1:]
 
 

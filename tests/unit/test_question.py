@@ -99,6 +99,7 @@ def test_what_goes_together(protocol, options, port):
         ("--host red explain no-route", "--host has no meaning for explain"),
         ("--tool-path /usr/sbin show FILE", "--tool-path has no meaning for show"),
         ("trace red", "missing argument 'DST[:PORT]'"),
+        ("completion", "missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish"),
         ("trace -i soon red 8.8.8.8", "'soon' is not a duration"),
         ("trace -W 0 red 8.8.8.8", "'0' leaves no time for an answer"),
         ("ping -W 0ms red 8.8.8.8", "'0ms' leaves no time for an answer"),
