@@ -7,6 +7,7 @@ ending is the main one, the others tell whether the doubt matters.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -281,8 +282,25 @@ class _Traversal(Struct):
         kind = names(way.statement.kind) if way.statement else ""
         made = Translation(kind, state.packet, way.packet, way.target.ports if way.target else None, decision)
         rerouted = self._sent_elsewhere(state, way.packet)
+        self.waiting.extend(self._by_the_old_engine(state, decision))
         state = replace(state, packet=way.packet, bound=True, rerouted=rerouted)
         return replace(state.onward(), translations=(*state.translations, made))
+
+    def _by_the_old_engine(self, state: _Position, decision: Decision) -> Iterator[_Position]:
+        """What a chain of iptables-legacy translates, where one of nf_tables with the same priority does as
+        well: the one registered last comes first, and which that is cannot be seen.
+        """
+        own = self.steps[state.step]
+        for number, step in enumerate(self.steps):
+            if number > state.step and step.table and step.chain and _may_come_first(step, own):
+                text = (
+                    f"{step.table.engine} translates the packet as well, and which comes first is not known"
+                )
+                doubt = Doubt(Reason.UNKNOWN, text, decision=decision)
+                asked = replace(state, step=number, packet=state.entered or state.packet, frames=())
+                found = self._through(replace(asked, doubts=(doubt,)), step.table, step.chain)
+                if isinstance(found, _Position) and found.bound:
+                    yield found
 
     def _verdict(
         self, state: _Position, table: Table, statement: Statement, decision: Decision
@@ -317,6 +335,14 @@ class _Traversal(Struct):
         if any(number in self.ruleset.queues for number in queues(statement)):
             return state.end(HookVerdict.QUEUE, decision)
         return state.onward() if "bypass" in statement.options else state.end(HookVerdict.DROP, decision)
+
+
+def _may_come_first(step: Step, other: Step) -> bool:
+    """Whether a NAT chain of the old engine has the priority of one of nf_tables (nf_hook_entries_grow)."""
+    if step.kind != "nat-chain" or other.kind != "nat-chain" or step.chain is None or other.chain is None:
+        return False
+    old = [each.table is not None and each.table.engine.endswith("-legacy") for each in (step, other)]
+    return old == [True, False] and step.chain.priority == other.chain.priority
 
 
 def _unread(table: Table, name: str) -> Doubt:

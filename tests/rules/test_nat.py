@@ -60,6 +60,22 @@ def test_the_first_of_several_nat_chains_that_translates_wins() -> None:
     assert [each.chain for each in ruling.passed] == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("old", "says", "others"),
+    [
+        ("-j SNAT --to-source 1.1.1.1", HookVerdict.ACCEPT, []),  # either comes to the same
+        ("-d 9.9.9.9/32 -j SNAT --to-source 2.2.2.2", HookVerdict.ACCEPT, []),  # it is for others
+        ("-j SNAT --to-source 2.2.2.2", HookVerdict.UNDETERMINED, ["1.1.1.1", "2.2.2.2"]),
+    ],
+)
+def test_which_of_two_engines_translates_first_cannot_be_seen(old: str, says: HookVerdict, others: list[str]) -> None:
+    """The one whose table was made last; nothing tells which that is."""
+    saved = "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING {}\nCOMMIT"
+    new, legacy = iptables(saved.format("-j SNAT --to-source 1.1.1.1")), iptables(saved.format(old), "iptables-legacy")
+    ruling = traverse(Ruleset(tables=(*new.tables, *legacy.tables)), "ip", "postrouting", forwarded())
+    assert (ruling.verdict, [each.packet.flow.src for each in ruling.alternatives]) == (says, others)
+
+
 def test_a_drop_in_a_nat_chain_drops() -> None:
     head = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "postrouting", "prio": 90, "policy": "accept"}}
     ruling = traverse(nft_table(head, {"rule": {"chain": "p", "handle": 4, "expr": [DROP]}}), "ip", "postrouting", forwarded())
