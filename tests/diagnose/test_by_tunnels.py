@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from diagnose.test_repair_whole import after
+import pytest
+from diagnose.test_repair_whole import after, ask, lost
 from diagnose.test_two_at_once import named
 from diagnose.test_who_is_meant import routed_overlay
-from predict.networks import edited
+from predict.networks import MAC, RULES, edited, lo, local, port, veth, via
 
-from netprobe.model import Namespace, Neighbour, Snapshot
+from netprobe.diagnose.repair import choice
+from netprobe.model import (
+    Bridge,
+    BridgePort,
+    FdbEntry,
+    FindOthers,
+    FoundPeer,
+    InterfaceAddress,
+    Link,
+    LinkRef,
+    Namespace,
+    Neighbour,
+    Ruleset,
+    Snapshot,
+    Vxlan,
+)
 from netprobe.model.lookup import all_but, where
 
 
@@ -71,3 +87,51 @@ def test_a_device_has_the_mac_that_several_nodes_were_told() -> None:
 
 def test_a_single_node_that_was_told_another_mac_learns_the_new_one() -> None:
     assert named(with_another_mac(), "pod1", "10.244.2.2")[0][0].startswith(f"node1: ip neigh replace 10.244.2.0 lladdr {NEW}")
+
+
+def of_an_engine(number: int, *known: FdbEntry) -> tuple[Namespace, ...]:
+    """A node, the namespace into which its engine has moved the device of an overlay, and a container there."""
+    loopback, own = lo()
+    eth0 = veth(2, "eth0", MAC.format(7, number), 2, 0)
+    outer, inner = f"192.168.0.{number}", f"10.0.9.{number}"
+    node = Namespace(f"node{number}", links=(loopback, eth0), addresses=(*own, InterfaceAddress(2, outer, 24)),
+                     routes=(*local(outer), via("192.168.0.0/24", None, 2)), rules=RULES, ruleset=Ruleset())  # fmt: skip
+    device = Link(3, "vxlan0", "vxlan", MAC.format(8, number), master=2, link=LinkRef(0, 0), port=BridgePort(),
+                  vxlan=Vxlan(4097, flags=("proxy",)))  # fmt: skip
+    bridge = Link(2, "br0", "bridge", MAC.format(6, number), bridge=Bridge())
+    told = Neighbour(3, f"10.0.9.{3 - number}", MAC.format(4, 3 - number), "permanent")
+    overlay = Namespace(f"overlay{number}", links=(loopback, bridge, device, port(4, "veth0", 2, 1, 2)), addresses=own,
+                        routes=local(), rules=RULES, ruleset=Ruleset(), neighbours=(told,), fdb=known)  # fmt: skip
+    cable = veth(2, "eth0", MAC.format(4, number), 4, 0)
+    container = Namespace(f"c{number}", links=(loopback, cable), addresses=(*own, InterfaceAddress(2, inner, 24)),
+                          routes=(*local(inner), via("10.0.9.0/24", None, 2)), rules=RULES, ruleset=Ruleset())  # fmt: skip
+    return node, overlay, container
+
+
+def overlays(*known: FdbEntry) -> Snapshot:
+    """Two nodes on a wire; what the first one knows of stations of the other one."""
+    back = FdbEntry(3, MAC.format(4, 1), state="permanent", remote="192.168.0.1")
+    spaces = (*of_an_engine(1, *known), *of_an_engine(2, back))
+    peers = [FoundPeer("node1", 0, "node2"), FoundPeer("node2", 0, "node1")]
+    for number in (1, 2):
+        peers += [FoundPeer(f"overlay{number}", 0, f"node{number}"), FoundPeer(f"overlay{number}", 1, f"c{number}")]
+        peers += [FoundPeer(f"c{number}", 0, f"overlay{number}")]
+    return Snapshot({each.name: each for each in spaces}, tuple(peers))
+
+
+@pytest.mark.parametrize(("known", "how"), [(["192.168.0.9"], "replace"), ([], "append")])
+def test_a_device_that_was_moved_sends_from_where_it_was_made(known: list[str], how: str) -> None:
+    """Stations are written there one by one: what is for one is not sent to everybody."""
+    there = MAC.format(4, 2)
+    network = overlays(*(FdbEntry(3, there, state="permanent", remote=each) for each in known))
+    fix = f"overlay1: bridge fdb {how} {there} dev vxlan0 dst 192.168.0.2"
+    assert named(network, "c1", "10.0.9.2") == [[fix]]
+
+
+def test_a_station_of_which_a_tunnel_was_told_is_looked_for_among_those_whom_nobody_has_come_to() -> None:
+    network = overlays(FdbEntry(3, MAC.format(4, 2), state="permanent", remote="192.168.0.9"))
+    near = {name: each for name, each in network.namespaces.items() if name in ("c1", "overlay1", "node1", "node2")}
+    peers = tuple(each for each in network.peers if {each.namespace, each.peer} <= {*near})
+    alone = Snapshot(near, peers)
+    needs = choice.lacking(alone, lost(alone, ask("c1", "10.0.9.2"))[0])
+    assert FindOthers("overlay1") in needs

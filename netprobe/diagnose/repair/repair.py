@@ -162,6 +162,12 @@ class Loss(Struct, frozen=True, dict=True):
             return self._ground.beyond(name, link.link)
         return None
 
+    def home_of(self, name: str, link: Link) -> tuple[Namespace, ...]:
+        """Where a tunnel's packets leave: the namespace in which its device was made, if that was read."""
+        with self.noting():
+            return tuple(map(self.snapshot.at, self.snapshot.known((self._ground.underlay(name, link),))))
+        return ()
+
     def knows(self, name: str, link: Link) -> bool:
         """Whether the far end of a cable was read, so that looking there costs nothing."""
         return link.link is not None and self._ground.knows(name, link.link.nsid)

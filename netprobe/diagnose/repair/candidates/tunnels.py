@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, permutations, product
+from itertools import chain, permutations, product, starmap
 
 from msgspec.structs import replace
 
@@ -18,6 +18,7 @@ from netprobe.diagnose.repair.segment import all_addresses, meet, share
 from netprobe.model import (
     Command,
     FdbEntry,
+    FindOthers,
     InterfaceAddress,
     Link,
     Namespace,
@@ -33,7 +34,6 @@ from netprobe.model.lookup import among, but, column, find, has, not_among, thos
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.arp_reply import noarp
 from netprobe.predict.drop import lost
-from netprobe.predict.view import Ground
 from netprobe.predict.vxlan import group_of, without_source
 
 from .macs import telling
@@ -82,10 +82,8 @@ def _source(loss: Loss) -> Iterator[Repair]:
     and one to which the others send by another address of its node than it sends from. Its node need not be
     on the way: who sends to that address does not get there.
     """
-    ground = Ground(loss.snapshot, ask=False)
     for here, device, vxlan in devices(loss):
-        with loss.noting():
-            home = loss.snapshot.at(ground.underlay(here.name, device))
+        for home in loss.home_of(here.name, device):
             stop = without_source(home, here.name, device)
             if stop is not None:
                 yield from _another_source(loss, home, device, vxlan.local or "", stop)
@@ -211,11 +209,15 @@ def _naming(loss: Loss, address: str) -> int:
 
 
 def _read_the_goal(loss: Loss) -> None:
-    """Ask who is at the other end of the destination's cables: the far node."""
+    """Ask who is at the other end of the destination's cables: the far node; and who there is besides, where
+    a tunnel's namespace was told of the destination, and nobody in sight has it.
+    """
     there = loss.snapshot.at(loss.probe.destination.namespace)
-    if any(column(map(loss.snapshot.at, loss.way), "vxlans")):
-        for link in there.links:
-            loss.far_end(there.name, link)
+    tunnelled = [*but(map(loss.snapshot.at, loss.way), vxlans=())]
+    for link, _ in product(there.links, tunnelled[:1]):
+        loss.far_end(there.name, link)
+    told = [each.name for each in tunnelled if has(each.neighbours, address=loss.goal, state="permanent")]
+    loss.needs.update(dict.fromkeys(map(FindOthers, told[: loss.goal not in loss.owned])))
 
 
 def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
@@ -287,12 +289,14 @@ def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: L
     written = {*column(known, "mac")}
     # where what has no entry goes to everybody, the device's own MAC needs none
     direct = {other.mac} & written if _EVERYBODY in written else {other.mac}
-    behind = those_in(_behind(loss, there, other), written)
-    ends = tuple(underlay(here, there))
+    told = {*column(where(here.neighbours, index=device.index, state="permanent"), "mac")}
+    behind = those_in(_behind(loss, there, other), written | told)
+    homes = product(loss.home_of(here.name, device), loss.home_of(there.name, other))
+    ends = tuple(chain.from_iterable(starmap(underlay, homes)))
     numbered = column(those_not_in(among(known, remote=ends), right), "mac")
     home = (its.local,) if its.local is not None else ends
     there_already = {*column(among(right, remote=home), "mac")}  # by another address it is a detour
-    every = those_not_in((*direct, _EVERYBODY, *behind, *numbered), there_already)
+    every = those_not_in((*direct, *behind, _EVERYBODY, *numbered), there_already)
     for remote, mac in product(ends, dict.fromkeys(every)):
         entries = where(known, mac=mac)
         if not has(right, mac=mac, remote=remote):
