@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain, filterfalse
+from operator import methodcaller
 
 from msgspec import Struct
 
 from netprobe.model import InterfaceAddress, Link, Namespace, RouteQuery, Snapshot
 from netprobe.model.lookup import among, but, column, find, where
 from netprobe.predict import fib, prefix
+from netprobe.predict.rp_filter import in_force
 
 
 class Gateway(Struct, frozen=True):
@@ -84,12 +86,19 @@ def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str 
 
 
 def used_on(router: Namespace, station: Link, here: Namespace, link: Link, dst: str) -> str | None:
-    """The address of a router's interface on the segment of one of `here`'s to which other routes lead by it,
-    if it could take packets for `dst`: the ends of a tunnel need be of no network.
+    """The address by which `here` sends to a router's interface on the segment of one of its own, as a
+    gateway or straight to that one, if it could take packets for `dst`: the ends of a tunnel need be of no
+    network, and a proxy answers for an address that it has not.
     """
-    used = {*chain.from_iterable(column(here.routes_by(link), "gateways"))}
-    own = among(router.addresses_of(station, prefix.version(dst)), address=used)
-    return own[0].address if own and leads(router, dst, here) else None
+    version, alone = prefix.version(dst), f"/{prefix.bits(dst)}"
+    led = where(here.routes_by(link), version=version)
+    hosts = [each for each in column(where(led, gateways=[None]), "dst") if each.endswith(alone)]
+    straight = [*map(methodcaller("removesuffix", alone), hosts)]
+    used = {*chain.from_iterable(column(led, "gateways")), *straight}
+    own = column(among(router.addresses_of(station, version), address=used), "address")
+    proxies = in_force(router, station, "proxy_arp")[0] * (version == 4)
+    answered = [*own, *straight * proxies]
+    return answered[0] if answered and leads(router, dst, here) else None
 
 
 def link_local_on(router: Namespace, station: Link, here: Namespace, link: Link, dst: str) -> str | None:

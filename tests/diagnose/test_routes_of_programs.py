@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from literal_rules import iptables
 from msgspec.structs import replace
 from networks import edited, tutorial, via
@@ -11,7 +12,7 @@ from test_repair import lost_in
 
 from netprobe.diagnose.repair.candidates import missing_routes, stop
 from netprobe.diagnose.repair.repair import Loss, Merit
-from netprobe.model import InterfaceAddress, PolicyRule, Route, Snapshot
+from netprobe.model import InterfaceAddress, Link, PolicyRule, Route, Snapshot
 
 
 def two_ways(*rules: PolicyRule) -> Snapshot:
@@ -164,3 +165,27 @@ def test_a_router_is_no_station_as_those_behind_it() -> None:
     there = edited(there, "c2", addresses=addresses, routes=(*c2.routes, *via_loopback("192.0.2.5")))
     loss = over(there, "host", "192.0.2.5")
     assert not [*missing_routes._as_others(loss, loss.prediction.routed[0])]
+
+
+def test_a_network_is_behind_a_station_to_which_a_route_leads_straight() -> None:
+    """Pods are reached so: of one that sends for others, the node has no network in which its address is."""
+    red, host, internet = (tutorial()[name] for name in ("red", "host", "internet"))
+    addresses = tuple(replace(each, prefixlen=32) if each.index == 2 else each for each in host.addresses)
+    routes = (*(each for each in host.routes if not {*each.indexes} & {2}), via("10.0.0.2/32", None, 2, scope="link"))
+    node = edited(tutorial(), "host", addresses=addresses, routes=routes)
+    sent = (*via_loopback("10.8.0.2"), *(replace(each, source="10.8.0.2") if each.is_default else each for each in red.routes))
+    node = edited(node, "red", addresses=(*red.addresses, InterfaceAddress(1, "10.8.0.2", 32)), routes=sent)
+    node = edited(node, "internet", routes=(*internet.routes, via("10.8.0.0/16", "203.0.113.2", 2)))
+    assert lines(chosen(node, "red", "8.8.8.8")) == ["ip route add 10.8.0.2/32 via 10.0.0.2 dev br0"]
+
+
+@pytest.mark.parametrize(("proxy", "by"), [("1", ["ip route add 172.17.0.0/16 via 169.254.1.1 dev eth0"]), ("0", [])])
+def test_who_answers_for_an_address_to_which_a_route_leads_straight_is_a_gateway(proxy: str, by: list[str]) -> None:
+    """Calico's pods send by it; one with another network has its way out there."""
+    red, host = tutorial()["red"], tutorial()["host"]
+    routes = (*via_loopback("10.0.0.2"), via("169.254.1.1/32", None, 2, scope="link"), via("192.0.2.0/24", None, 3))
+    links = (*red.links, Link(3, "net1", "dummy", "02:00:00:00:01:03"))
+    pod = edited(tutorial(), "red", links=links, routes=routes, addresses=(*red.addresses, InterfaceAddress(3, "192.0.2.7", 24)))
+    others = tuple(each for each in host.addresses if each.index != 2)
+    pod = edited(pod, "host", addresses=others, sysctls={**host.sysctls, "net.ipv4.conf.br0.proxy_arp": proxy})
+    assert [each for each in lines(chosen(pod, "red", "172.17.0.2")) if "169.254.1.1" in each] == by
