@@ -65,9 +65,20 @@ def is_for_all_in(rule: NatRule, namespace: Namespace, flow: Flow, iif: Link | N
 
 
 def leads_to(namespace: Namespace, flow: Flow, port: int) -> bool:
-    """Whether any rule leads to this port of the destination of a flow."""
+    """Whether any rule leads to this port of the destination of a flow, or an element of a map of one."""
     target = at(flow.dst, str(port))
-    return any(target in each.rule.text.split() for each in _rules(namespace, flow))
+    return any(target in _goals(each) for each in _rules(namespace, flow))
+
+
+def _goals(rule: NatRule) -> set[str]:
+    """The words of a rule, and where its maps lead: to an address and a port, or to an address alone, on the
+    port by which it is found.
+    """
+    nodes = [*chain.from_iterable(column(rule.statements, "nodes"))]
+    named = among(rule.table.sets, name={*column(where(nodes, kind="ref"), "text")})
+    pairs = column(where((*nodes, *chain.from_iterable(column(named, "known"))), kind="pair"), "args")
+    ends = (data.args or (data, [*key.nodes][-1]) for key, data in pairs)
+    return {*rule.rule.text.split(), *(at(each[0].text, each[-1].text) for each in ends)}
 
 
 def is_for_one(address: str, rule: Rule) -> bool:

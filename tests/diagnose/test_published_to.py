@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from literal_rules import nft_table, payload
 from predict.networks import edited, relinked, tutorial
 from test_published import DOCKER, SERVICE, TO_LOCAL, cause, fix, nat, network, web
 
@@ -34,6 +35,17 @@ def test_a_port_to_which_another_rule_leads_is_taken() -> None:
     other = "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 9090 -j DNAT --to-destination 172.17.0.2:8000"
     said = cause(network(TO_LOCAL, DOCKER, other, listening=(web(8000),)), "internet", "203.0.113.2", 8080)
     assert not any("-R DOCKER" in line for line in fix(said))
+
+
+@pytest.mark.parametrize("element", [[9090, {"concat": ["172.17.0.2", 9000]}], [9000, "172.17.0.2"]])
+def test_a_port_to_which_an_element_of_a_map_leads_is_taken_as_well(element: list[object]) -> None:
+    """Of two programs the other one is meant."""
+    head = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -90, "policy": "accept"}}
+    to = {"dnat": {"family": "ip", "addr": {"map": {"key": payload("tcp", "dport"), "data": {"set": [element]}}}}}
+    table = nft_table(head, {"rule": {"chain": "p", "handle": 4, "expr": [to]}}, family="ip")
+    rules = Ruleset(tables=(*read_save(nat(TO_LOCAL, DOCKER), "iptables", "ip"), *table.tables))
+    snapshot = edited(network(listening=(web(8000), web(9000))), "host", ruleset=rules)
+    assert fix(cause(snapshot, "internet", "203.0.113.2", 8080))[0].endswith("--to-destination 172.17.0.2:8000")
 
 
 SHUT_IN = [

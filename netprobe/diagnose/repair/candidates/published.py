@@ -239,13 +239,13 @@ def _retargeted(
 
 
 def _heard(loss: Loss, by: Namespace, flow: Flow) -> list[int]:
-    """The one port on which a program takes what comes for the destination of a flow, if no rule leads there:
-    else it is meant for others.
+    """The one port on which a program takes what comes for the destination of a flow, but for those to which
+    rules lead: they are meant for others.
     """
     there = loss.here
     anyone = ("0.0.0.0", "::", "*", flow.dst)
     ports = {*column(among(there.waiting(flow.protocol.value), address=anyone), "port")}
-    return [port for port in sole(ports) if not dnat_rules.leads_to(by, flow, port)]
+    return [*sole([port for port in ports if not dnat_rules.leads_to(by, flow, port)])]
 
 
 def _in_the_other_family(loss: Loss) -> Iterator[Repair]:
