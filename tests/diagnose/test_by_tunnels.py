@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from diagnose.test_repair import lost_in
 from diagnose.test_repair_whole import after, ask, lost
 from diagnose.test_two_at_once import named
 from diagnose.test_who_is_meant import routed_overlay
+from msgspec.structs import replace
 from predict.networks import MAC, RULES, edited, lo, local, port, veth, via
 
 from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import (
     Bridge,
     BridgePort,
@@ -60,6 +63,22 @@ def test_a_route_by_a_tunnel_is_gone_and_the_other_node_has_a_wrong_gateway() ->
         "node1: ip route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink",
         "node2: ip route replace 10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink",
     ]
+
+
+INTO_ITSELF = "node1: ip route add 192.168.50.2/32 via 10.244.2.0 dev flannel.1 onlink"
+
+
+def test_a_route_that_leads_the_packets_of_a_tunnel_into_itself_goes() -> None:
+    network = after(routed_overlay(), INTO_ITSELF)
+    assert named(network, "node1", "10.244.2.2") == [["node1: ip route del 192.168.50.2/32 via 10.244.2.0 dev flannel.1"]]
+
+
+def test_of_a_tunnel_into_itself_the_other_end_need_not_be_in_sight() -> None:
+    network = after(routed_overlay(), INTO_ITSELF)
+    near = replace(network, namespaces={name: each for name, each in network.namespaces.items() if name in ("node1", "pod1")})
+    lost = lost_in(near, "node1", "10.244.2.2")
+    assert lost.stop is not None
+    assert "192.168.50.2" in [each.dst for each in Loss.of(near, lost, lost.stop).decisions]
 
 
 OLD, NEW = "02:00:00:00:42:02", "02:00:00:00:42:77"

@@ -6,7 +6,7 @@ import pytest
 from literal_rules import iptables
 from msgspec.structs import replace
 from networks import MAC, edited, lo, local, tutorial, via, with_link_locals
-from test_beside import chosen, kernel, lines, with_pod
+from test_beside import chosen, kernel, lines, two_uplinks, with_pod
 from test_mistyped import of_tcp
 from test_policy_siblings import sorted_rules, translating
 from test_repair_whole import chosen as chosen_of
@@ -237,3 +237,40 @@ def test_what_one_chain_of_a_hook_accepts_another_one_accepts_as_well(accepted: 
     there = edited(there, "internet", routes=(*there["internet"].routes, via("172.17.0.0/16", "203.0.113.2", 2)))
     there = edited(there, "c1", sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
     assert said(chosen_of(there, of_tcp("internet", "172.17.0.2", 8080))) == [f"host: nft insert rule inet fw fwd {put}"]
+
+
+def test_an_address_of_a_link_alone_is_no_source_beside_another() -> None:
+    """The gateway has an address of that network, and the length of a host (RFC 3927, 1.9)."""
+    c1, host = tutorial()["c1"], tutorial()["host"]
+    ways = (*(each for each in c1.routes if not each.is_default), *local("169.254.77.8"), kernel("169.254.0.0/16", 2))
+    own = (*c1.addresses, InterfaceAddress(2, "169.254.77.8", 16, scope="link"))
+    there = edited(tutorial(), "c1", addresses=own, routes=(*ways, via("0.0.0.0/0", "169.254.0.1", 2)))
+    near = (*host.addresses, InterfaceAddress(5, "169.254.0.1", 32))
+    known = (*host.routes, *local("169.254.0.1"), kernel("172.17.0.0/16", 5))
+    cause = chosen(edited(there, "host", addresses=near, routes=known), "c1", "169.254.0.1")
+    assert (cause.code, lines(cause)) == ("route-wrong-src", ["ip address del 169.254.77.8/16 dev eth0"])
+
+
+SPARED = """*filter
+:FORWARD ACCEPT [0:0]
+-A FORWARD -i br0 ! -o eth1 -j REJECT
+COMMIT
+*nat
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -o eth1 -j MASQUERADE
+COMMIT"""
+
+
+def test_a_gateway_that_is_beside_two_interfaces_is_meant_by_the_one_that_no_other_table_has() -> None:
+    """Two VPNs of one provider; the first one's routes are in table 100, the second one's were to be by eth1."""
+    there = two_uplinks(PolicyRule(500, 4, table=101, mask=0, iif="br0"), PolicyRule(501, 4, table=100, mask=0, iif="docker0"))
+    host, internet = there["host"], there["internet"]
+    near = [kernel("10.8.1.0/24", each) for each in (4, 8)]
+    ways = [via("0.0.0.0/0", "10.8.1.1", 4, table=each) for each in (100, 101)]
+    own = (*host.addresses, InterfaceAddress(4, "10.8.1.2", 24), InterfaceAddress(8, "10.8.1.3", 24))
+    routes = (*(each for each in host.routes if each.table != 200), *local("10.8.1.2"), *local("10.8.1.3"), *near, *ways)
+    there = edited(there, "host", addresses=own, routes=routes, ruleset=iptables(SPARED))
+    far = (*internet.addresses, InterfaceAddress(2, "10.8.1.1", 24), InterfaceAddress(3, "10.8.1.1", 24))
+    known = (*internet.routes, *local("10.8.1.1"), via("10.8.1.3/32", None, 3))
+    cause = chosen(edited(there, "internet", addresses=far, routes=known, sysctls={}), "red", "8.8.8.8")
+    assert lines(cause) == ["ip route replace default via 10.8.1.1 dev eth1 table 101"]

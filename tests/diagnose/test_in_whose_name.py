@@ -51,6 +51,13 @@ def test_an_answer_gets_the_mark_of_its_question_where_marks_tell_ways_apart(pro
     assert fixed(marked(**{key: "0"}), asked) == [f"sysctl -w net.ipv4.{key}=1"]
 
 
+def test_a_source_check_looks_at_the_mark_where_marks_tell_ways_apart() -> None:
+    """The way back to 8.8.8.8 is by the first uplink for what has no mark, as ARP has none: that is asked in another name."""
+    asked, strict = networks.probe("internet", "198.51.100.2"), {"fwmark_reflect": "1", "conf.eth1.rp_filter": "1"}
+    there = edited(marked(**strict), "internet", sysctls={"net.ipv4.conf.all.arp_announce": "2"})
+    assert fixed(there, asked) == ["sysctl -w net.ipv4.conf.all.src_valid_mark=1"]
+
+
 SECURED = "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\n-A INPUT -p ARP -i veth0 --arp-ip-src ! 10.0.0.2 -j DROP\nCOMMIT"
 
 

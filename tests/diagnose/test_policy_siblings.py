@@ -50,6 +50,14 @@ def test_a_rule_that_a_sibling_has_is_made_for_the_other(source: str, known: dic
     assert (cause.code, lines(cause)) == ("rule-wrong-table", [line])
 
 
+def test_a_way_in_with_a_rule_of_its_own_lacks_one_that_most_others_have() -> None:
+    ways = [rule(iif=each) for each in ("eth0", "veth0")]
+    ways += [PolicyRule(221, 4, table=221, mask=0, iif=each) for each in ("eth0", "br0")]
+    refused = PolicyRule(222, 4, action="unreachable", mask=0, iif="br0")
+    cause = chosen(by_table(*ways, refused), "red", "8.8.8.8")
+    assert (cause.code, lines(cause)) == ("rule-wrong-table", ["ip rule add pref 220 iif br0 lookup 220"])
+
+
 @pytest.mark.parametrize(
     "known",
     [

@@ -24,11 +24,19 @@ def two_ways(*rules: PolicyRule) -> Snapshot:
     return edited(tutorial(), "host", routes=(*known, *mine), rules=sorted_rules(*host.rules, *rules))
 
 
-def test_a_table_lacks_a_network_that_the_others_of_its_kind_have() -> None:
-    """Each way in has its own: br0 lacks no rule that leads to that of docker0."""
+@pytest.mark.parametrize(
+    ("had", "says"),
+    [
+        ((), ("no-route", ["ip route add 172.17.0.0/16 dev docker0 table 2"])),
+        ((via("172.17.0.0/16", "203.0.113.1", 4, table=2),), ("route-overlap", ["ip route replace 172.17.0.0/16 dev docker0 table 2"])),
+    ],
+)
+def test_a_table_lacks_a_network_that_the_others_of_its_kind_have(had: tuple[Route, ...], says: tuple[str, list[str]]) -> None:
+    """Each way in has its own: br0 lacks no rule that leads to that of docker0. It may have the network by another way."""
     rules = (PolicyRule(1001, 4, table=1, mask=0, iif="docker0"), PolicyRule(1002, 4, table=2, mask=0, iif="br0"))
-    cause = chosen(two_ways(*rules), "red", "172.17.0.2")
-    assert lines(cause) == ["ip route add 172.17.0.0/16 dev docker0 table 2"]
+    there = two_ways(*rules)
+    cause = chosen(edited(there, "host", routes=(*there["host"].routes, *had)), "red", "172.17.0.2")
+    assert (cause.code, lines(cause)) == says
 
 
 def test_a_source_that_is_nobodys_any_more_is_no_routes_either() -> None:

@@ -21,10 +21,12 @@ from netprobe.model import (
     Link,
     Namespace,
     Need,
+    Place,
     PolicyRule,
     Probe,
     RouteQuery,
     Snapshot,
+    Stage,
     Stop,
 )
 from netprobe.model.command import inside
@@ -359,7 +361,9 @@ class Loss(Struct, frozen=True, dict=True):
     def _of_tunnels(self, name: str) -> Iterator[Routed]:
         here, leg = self.snapshot[name], self.prediction.lost_leg
         for link, vxlan in here.vxlans:
-            for remote in filter(self.owned.__contains__, here.remotes_of(link)):
+            # of one that leads into itself nobody has come to the other end
+            looped = self.stop.place == Place(name, link.name, Stage.ENCAPSULATE)
+            for remote in filter(None if looped else self.owned.__contains__, here.remotes_of(link)):
                 query = RouteQuery(vxlan.local, remote)
                 yield Routed(name, leg, fib.lookup(here, query), vxlan.local or "", remote)
 

@@ -1,5 +1,5 @@
 """A route to a network that another table has, and that the table to which a policy rule leads the packet
-lacks. Pure.
+lacks; and one by a gateway that is beside two interfaces, of which another table has this one. Pure.
 
 Routing daemons put routes into tables by what they are told of each neighbour. See: ip-rule(8).
 """
@@ -10,12 +10,15 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.model import Namespace, Object, PolicyRule, Route, Stage
-from netprobe.model.lookup import not_among, where
+from netprobe.model.lookup import but, column, not_among, where
 from netprobe.predict import fib, fixes, policy, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
+
+from .routes import mistaken, rests_on_a_rule
 
 _KEPT = (fib.LOCAL, fib.MAIN, fib.DEFAULT)
 _MOST = 4  # routes that are tried
@@ -30,6 +33,29 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             asked = where(tuple(policy.selected(namespace, query)), action="lookup")
             for rule in not_among(filter(is_special, asked), table=_KEPT):
                 yield from _copied(loss, namespace, routed, rule)
+    for routed in filter(rests_on_a_rule, loss.prediction.routed):
+        yield from _by_its_own(loss, routed)
+
+
+def _by_its_own(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """The same route by the interface that no other table has: two VPNs may have one address for their
+    gateway, and `ip route add` takes the first interface beside which that is (fib_check_nh).
+    """
+    namespace, route, gateway = loss.snapshot[routed.namespace], routed.decision.route, routed.gateway
+    if route is None or gateway is None:
+        return
+    twins = but(where(namespace.routes, dst=route.dst, indexes=route.indexes), table=route.table)
+    same = where(twins, gateways=[gateway])
+    for link in but(where(namespace.outward, up=True), index=routed.decision.index) if same else ():
+        tables = {*column(where(namespace.routes_by(link), gateways=[gateway]), "table")}
+        if tables <= {route.table} and prefix.neighbours_of(gateway, namespace.addresses_of(link)):
+            stop = mistaken(namespace, routed, route, Gateway(gateway, link))
+            text = (
+                f"{stop.thing.text} of {namespace.name} leads by the interface that table {same[0].table}"
+                f" has: the gateway {gateway} is beside {link.name} as well"
+            )
+            agreeing = len(where(namespace.routes_by(link), table=route.table))
+            yield from loss.repair(replace(stop, text=text), Merit.RESTORES, agreeing=agreeing)
 
 
 def _copied(loss: Loss, namespace: Namespace, routed: Routed, rule: PolicyRule) -> Iterator[Repair]:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import leads_on, proxied, routers_for
 from netprobe.model import Leg, Namespace, Nexthop, Object, PolicyRule, Route, RouteQuery, Stage, Stop
+from netprobe.model.link import name_of
 from netprobe.model.lookup import but, column, grouped, has, holding, not_among, where
 from netprobe.predict import fib, fixes, policy, prefix, routing, rp_filter
 from netprobe.predict.drop import lost
@@ -103,16 +104,18 @@ def _lacking_network(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[R
         return
     assert known is not None
     leg, link = known.nexthops[0], namespace.link_of(known.nexthops[0])
-    words = (*fib.words(replace(known, table=table, protocol="boot", scope="link"), leg, link),)
-    named = " ".join(words)
+    words = fib.words(replace(known, table=table, protocol="boot", scope="link"), leg, link)
+    named, verb = " ".join(words), "add"
     why = f"and table {others[0]} has it" if others else "and has others of the networks beside it"
-    text = (
-        f"table {table} of {namespace.name} lacks {known.dst}, {why}: the rule"
-        f" «{routing.describe_rule(rule)}» sends what is for that elsewhere"
-    )
+    text = f"table {table} of {namespace.name} lacks {known.dst} by {name_of(link)}, {why}"
     thing = Object("route", named, f"{named} (missing)")
-    fix = (fixes.ip(known.dst, "route", "add", *words),)
-    stop = lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+    for taken in where(filter(None, (routed.decision.route,)), dst=known.dst, table=table):
+        said = " ".join(fib.words(taken, routed.decision.leg, loss.out(routed)))
+        words, thing, verb = fib.in_full(taken, leg, link), Object("route", said, said), "replace"
+    text = f"{text}: the rule «{routing.describe_rule(rule)}» sends what is for that elsewhere"
+    code = {"add": "no-route", "replace": "route-overlap"}[verb]
+    fix = (fixes.ip(known.dst, "route", verb, *words),)
+    stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=shared)
 
 

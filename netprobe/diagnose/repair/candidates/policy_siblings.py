@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Link, Namespace, Object, PolicyRule, Route, RouteQuery, Stage
 from netprobe.model.link import name_of
-from netprobe.model.lookup import but, grouped, where
+from netprobe.model.lookup import but, column, grouped, not_among, where
 from netprobe.predict import fib, fixes, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -54,13 +54,15 @@ def _as_others(loss: Loss, routed: Routed, field: str, value: str) -> Iterator[R
     alone = [*filter(partial(_is_alone, field), asking)]
     if _has_its_own(field, value, alone):
         return
-    alike = [*filter(partial(_is_alike, namespace, field, value), alone)]
+    own = where(alone, **{field: value})
+    others = not_among(alone, table={*column(own, "table")})
+    alike = [*filter(partial(_is_alike, namespace, field, value), others)]
     for shape, rules in _by_shape(field, alike).items():
         known = where(asking, priority=shape.priority, table=shape.table)
         if value not in {*map(said, known)}:
             yield from _copied(loss, routed, field, replace(shape, **{field: value}), len(rules))
     if field == "iif" and not alike:
-        yield from _as_most(loss, routed, alone, value)
+        yield from _as_most(loss, routed, others, value)
 
 
 def _by_shape(field: str, rules: Sequence[PolicyRule]) -> dict[PolicyRule, tuple[PolicyRule, ...]]:

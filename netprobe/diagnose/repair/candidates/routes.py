@@ -26,7 +26,7 @@ from netprobe.diagnose.repair.routers import (
     routers_for,
     sends_all_to,
 )
-from netprobe.model import Leg, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
+from netprobe.model import Leg, Link, Namespace, Object, Place, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import among, but, column, has, not_among, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
@@ -172,10 +172,10 @@ def _stands_before_another(namespace: Namespace, route: Route) -> bool:
 
 
 def _leads_back(loss: Loss, routed: Routed) -> bool:
-    """Whether the next hop is a namespace from which the packet has come."""
+    """Whether the next hop is a namespace from which the packet has come; of a tunnel, the tunnel itself."""
     decisions = loss.asked(routed.leg)
-    if routed not in decisions:  # of a tunnel
-        return False
+    if routed not in decisions:
+        return loss.stop.place == Place(routed.namespace, name_of(loss.out(routed)), Stage.ENCAPSULATE)
     before = {*column(decisions[: decisions.index(routed)], "namespace")}
     return not before.isdisjoint(loss.bearers(routed.gateway))
 

@@ -79,7 +79,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
                 yield from _setting(loss, namespace, _out(loss, namespace), key, passing, code, stage)
         for link in (None, *_telling(loss, namespace)):
             yield from _of_interface(loss, namespace, link, version)
-    yield from _reflecting(loss)
+    yield from _heeding_marks(loss)
     yield from _announcing(loss)
     yield from _asking_for_ecn(loss)
     yield from _saying_little(loss)
@@ -112,21 +112,30 @@ def _living_short(loss: Loss) -> Iterator[Repair]:
             yield from loss.repair(stop, Merit.RESTORES)
 
 
-def _reflecting(loss: Loss) -> Iterator[Repair]:
-    """What gives answers the mark of their question, by which a policy rule of who answers leads: there marks
-    tell ways apart (ip-sysctl, fwmark_reflect, tcp_fwmark_accept).
+def _heeding_marks(loss: Loss) -> Iterator[Repair]:
+    """What looks at the mark of a packet, where policy rules tell ways apart by marks: answers that get that
+    of their question, and the source check (ip-sysctl, fwmark_reflect, tcp_fwmark_accept, src_valid_mark).
     """
-    connects = loss.probe.protocol.connects
-    for answered in loss.asked(Leg.REPLY)[:1]:
-        namespace, out = loss.snapshot[answered.namespace], loss.out(answered)
-        by_mark = but(where(namespace.rules, version=loss.version), mark=0)
-        keys = (f"net.ipv{loss.version}.fwmark_reflect", *_OF_CONNECTIONS[connects])
+    version, connects = loss.version, loss.probe.protocol.connects
+    answering = (f"net.ipv{version}.fwmark_reflect", *_OF_CONNECTIONS[connects])
+    heeding = [("reply-wrong-path", each.namespace, loss.out(each)) for each in loss.asked(Leg.REPLY)[:1]]
+    heeding += [("rp-filter", loss.here.name, loss.here.link_named(hop.interface)) for hop in loss.refused]
+    for code, name, link in heeding:
+        namespace = loss.snapshot[name]
+        by_mark = but(where(namespace.rules, version=version), mark=0)
+        keys = answering if code == "reply-wrong-path" else ("net.ipv4.conf.all.src_valid_mark",)
         for key in keys if by_mark else ():
             named = f"{key} = {namespace.sysctl(key, '0')}"
-            text = f"{namespace.name} marks what comes in, and answers do not get the mark: {named}"
+            text = f"{name} marks what comes in, and {_UNHEEDED[code]}: {named}"
             thing, fix = Object("sysctl", key, named), fixes.sysctl(key, 1)
-            stop = lost("reply-wrong-path", namespace.name, out, Stage.ROUTE, text, object=thing, fix=fix)
+            stop = lost(code, name, link, Stage.ROUTE, text, object=thing, fix=fix)
             yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+_UNHEEDED = {
+    "reply-wrong-path": "answers do not get the mark",
+    "rp-filter": "the way back is looked for without the mark",
+}
 
 
 def _asking_for_ecn(loss: Loss) -> Iterator[Repair]:

@@ -6,7 +6,6 @@ See: RFC 6724, 5; net/ipv6/addrconf.c (ipv6_get_saddr_eval); net/ipv4/devinet.c 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from itertools import chain, filterfalse
 from operator import attrgetter
 
@@ -14,7 +13,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
-from netprobe.model import Command, InterfaceAddress, Leg, Link, Namespace, Object, Route, Stage
+from netprobe.model import Command, InterfaceAddress, Leg, Link, Namespace, Object, Stage
 from netprobe.model.lookup import among, but, column, has, holding, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
@@ -98,34 +97,34 @@ def _lasting(loss: Loss) -> Iterator[Repair]:
 
 
 def _unrouted(loss: Loss) -> Iterator[Repair]:
-    """An IPv6 address of a prefix that nobody else has, or has a route to: without it another one would be
-    the source. Interfaces take prefixes that they hear of, whether anybody leads there or not (RFC 4862).
+    """An address of a network to which nobody else has a way: without it another one would be the source.
+    Interfaces take IPv6 prefixes that they hear of, whether anybody leads there or not (RFC 4862), and
+    addresses of their link alone beside those that are for all (RFC 3927, 1.9).
     """
     name, source = loss.probe.source.namespace, loss.probe.source.address or ""
     namespace = loss.snapshot.at(name)
-    for own in where(namespace.addresses, address=source, scope="global", version=6):
+    for own in where(namespace.addresses, address=source, scope=_SCOPES[loss.version]):
         others = but(loss.snapshot.namespaces.values(), name=name)
-        known = chain.from_iterable((*each.addresses, *_networks(each)) for each in others)
-        network = prefix.network_of(own)
-        is_known = any(map(partial(_is_of, network), known))
+        known = chain.from_iterable(map(_networks, others))
+        is_known = any(prefix.contains(network, source) for network in known)
         for link in () if is_known else where(namespace.links, index=own.index):
-            text = f"{name} sends from {source}, an address of {network}, to which nobody in sight has a way"
+            text = (
+                f"{name} sends from {source}, an address of {prefix.network_of(own)}, to which nobody in"
+                " sight has a way"
+            )
             thing = Object("address", f"{own.written} dev {link.name}", own.written)
             fix = (fixes.address("del", own, link),)
             stop = lost("route-wrong-src", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
             yield from loss.repair(stop, Merit.RESTORES, leg=Leg.REPLY)
 
 
-def _networks(namespace: Namespace) -> tuple[Route, ...]:
-    """Where a namespace leads to, but to all the world."""
-    return where(namespace.routes, is_to_a_network=True, version=6)
+_SCOPES = {4: "link", 6: "global"}
 
 
-def _is_of(network: str, known: InterfaceAddress | Route) -> bool:
-    """Whether an address is of a network, or a route leads there."""
-    if isinstance(known, Route):
-        return prefix.holds(known.dst, network)
-    return known.version == 6 and prefix.contains(network, known.address)
+def _networks(namespace: Namespace) -> Iterator[str]:
+    """The networks that a namespace is of, and where it leads to, but to all the world."""
+    yield from map(prefix.network_of, namespace.addresses)
+    yield from column(where(namespace.routes, is_to_a_network=True), "dst")
 
 
 def _deprecated(loss: Loss) -> Iterator[Repair]:
