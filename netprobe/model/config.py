@@ -147,8 +147,9 @@ class PolicyRule(Struct, frozen=True, gc=False):
     @property
     def asks(self) -> tuple[bool, ...]:
         """What it asks for, whatever the values."""
-        said = (self.mark, self.src, self.dst, self.iif, self.oif, self.protocol, self.inverted)
-        return (*map(bool, said), self.suppress_prefixlen is not None)
+        said = (self.mark, self.src, self.dst, self.iif, self.oif, self.inverted)
+        fewer = (self.protocol, self.sports, self.dports, self.uids, self.tos)
+        return (*map(bool, (*said, *fewer)), self.suppress_prefixlen is not None)
 
     @property
     def asked(self) -> PolicyRule:

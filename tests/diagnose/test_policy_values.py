@@ -47,6 +47,26 @@ def rule(priority: int = 300, table: int = 220, mask: int = 0, **fields: Any) ->
         ),
         ((rule(iif="br0", protocol=17),), "300 from all iif br0 ipproto udp lookup 220", "300 from all iif br0 lookup 220"),
         (
+            (rule(iif="br0", uids=(1000, 60000)), rule(400, iif="docker0")),  # what is forwarded counts as root's
+            "300 from all iif br0 uidrange 1000-60000 lookup 220",
+            "300 from all iif br0 lookup 220",
+        ),
+        (
+            (rule(mark=0x1, mask=0xFF, sports=(1, 1023)), rule(400, iif="docker0")),  # of no other kind, and for what is marked
+            "300 from all fwmark 0x1/0xff sport 1-1023 lookup 220",
+            "300 from all fwmark 0x1/0xff lookup 220",
+        ),
+        (
+            (rule(iif="br0", tos=16), rule(400, iif="docker0")),
+            "300 from all tos 0x10 iif br0 lookup 220",
+            "300 from all iif br0 lookup 220",
+        ),
+        (
+            (rule(iif="br0", protocol=6, dports=(1, 21)), rule(400, iif="docker0")),
+            "300 from all iif br0 ipproto tcp dport 1-21 lookup 220",
+            "300 from all iif br0 lookup 220",
+        ),
+        (
             (rule(iif="br0", suppress_prefixlen=0),),
             "300 from all iif br0 lookup 220 suppress_prefixlength 0",
             "300 from all iif br0 lookup 220",

@@ -73,10 +73,15 @@ def _by_its_words(row: PolicyRow) -> Iterator[Wording]:
     """
     here, rule, routed = row.packet.here, row.rule, row.routed
     others = _siblings(here, rule)
-    alike = where(others, table=rule.table) or not_among(others, table=(fib.MAIN,))
-    forms = {*column(alike, "asks")} or {_in_short(rule).asks}
+    # main's are like none of another table: they let pass what is not by its default route
+    elsewhere = {fib.MAIN: ()}.get(rule.table or 0, not_among(others, table=(fib.MAIN,)))
+    alike = where(others, table=rule.table) or elsewhere
+    short = _in_short(rule)
+    forms = {*column(alike, "asks")} or {short.asks}
+    forms |= {*column(but((short,), mark=0), "asks")}  # what is marked is marked for it
     turned = chain.from_iterable(map(_turned, not_among((rule,), asks=forms)))
-    query = RouteQuery(routed.src or None, routed.dst, iif=getattr(routed.iif, "index", None))
+    iif = getattr(routed.iif, "index", None)
+    query = RouteQuery(routed.src or None, routed.dst, iif=iif, mark=rule.mark)
     for meant in not_among(among(turned, asks=forms), asked={*column(others, "asked")}):
         if meant.inverted != rule.inverted or policy.matches(here, meant, query):
             yield Wording({routing.describe_rule(rule): routing.describe_rule(meant)})
@@ -89,12 +94,12 @@ def _turned(rule: PolicyRule) -> tuple[PolicyRule, ...]:
 
 
 def _in_short(rule: PolicyRule) -> PolicyRule:
-    """A rule for all protocols, that takes every route of its table, for those whom it names: main is asked
-    for networks alone, and all but what a tunnel has marked goes into that (wg-quick(8)).
+    """A rule for all protocols and users, that takes every route of its table, for those whom it names: main
+    is asked for networks alone, and all but what a tunnel has marked goes into that (wg-quick(8)).
     """
     networks = {fib.MAIN: rule.suppress_prefixlen}.get(rule.table or 0)
     around = rule.inverted and rule.mark > 0
-    plain = replace(rule, protocol=None, sports=None, dports=None)
+    plain = replace(rule, protocol=None, sports=None, dports=None, uids=None, tos=0)
     return replace(plain, suppress_prefixlen=networks, inverted=around)
 
 
