@@ -73,6 +73,27 @@ def test_on_a_port_that_is_assigned_the_other_protocol_may_be_meant() -> None:
     assert said(chosen(network, of_tcp("red", "8.8.8.8", 443))) == [f"host: iptables -I {OUT}"]
 
 
+def filtering_by_nft(*texts: str) -> Snapshot:
+    rules = tuple(Rule(n, text, tuple(rule_statements(text)), handle=n + 3) for n, text in enumerate(texts, start=1))
+    chains = (Chain("forward", rules, "forward", 0, "filter", "drop"),)
+    return edited(tutorial(), "host", ruleset=Ruleset(tables=(Table("nft", "inet", "pf", chains),)))
+
+
+@pytest.mark.parametrize(
+    "how", ["-m ttl --ttl-gt 64", "-m length --length 1000:1500", "-m pkttype --pkt-type multicast", "-m conntrack --ctdir REPLY"]
+)
+def test_no_rule_but_one_asks_how_a_packet_was_sent(how: str) -> None:
+    for alike, fix in (((), "-R FORWARD 2 -i br0 -o eth0 -j ACCEPT"), ((f"FORWARD -i docker0 {how} -j ACCEPT",), f"-I {OUT}")):
+        rules = (STATES, f"FORWARD -i br0 -o eth0 {how} -j ACCEPT", *alike)
+        assert said(chosen(firewall(*rules), ask("red", "8.8.8.8"))) == [f"host: iptables {fix}"]
+
+
+@pytest.mark.parametrize("how", ["ip ttl > 64", "meta length 1000-1500", "ct direction reply", "meta pkttype multicast", "ip dscp cs1"])
+def test_no_rule_of_nft_but_one_asks_how_a_packet_was_sent(how: str) -> None:
+    there = filtering_by_nft("ct state established,related accept", f'oifname "eth0" {how} accept', 'oifname "docker0" accept')
+    assert said(chosen(there, ask("red", "8.8.8.8"))) == ['host: nft replace rule inet pf forward handle 5 oifname "eth0" accept']
+
+
 @pytest.mark.parametrize("network", ["10.0.0.2/32", "10.0.0.2/31"])
 def test_what_comes_to_the_namespace_itself_is_for_one_of_its_addresses(network: str) -> None:
     """Those of the stations that ask are no goals there."""

@@ -18,7 +18,19 @@ from netprobe.diagnose import dnat_rules, nat_rules, rule_words
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.segment import slips
-from netprobe.model import ROUTED, Flow, Leg, Namespace, Object, Place, PolicyRule, Protocol, Stage, Stop
+from netprobe.model import (
+    ROUTED,
+    Flow,
+    Leg,
+    Namespace,
+    Object,
+    Place,
+    PolicyRule,
+    Protocol,
+    Rule,
+    Stage,
+    Stop,
+)
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, column, gathered, not_among, those_in, where
 from netprobe.predict import fixes, prefix, routing
@@ -73,12 +85,18 @@ class AskedPacket(Struct, frozen=True, dict=True):
 class Wording(Struct, frozen=True):
     """Words in the place of others, and whether they are likely to be what was meant; `why`: what is wrong
     with those that are there, where that is not plain. `agreeing`: how many others say the same.
+    `without`: what goes, as the rule says it.
     """
 
     new: dict[str, str]
     likely: bool = True
     why: str = ""
     agreeing: int = 1
+    without: str = ""
+
+    def shortened(self, rule: Rule) -> Rule:
+        """The rule without what goes."""
+        return replace(rule, text=rule.text.replace(self.without, "", 1))
 
 
 class AskingRow(Struct, frozen=True, dict=True):
@@ -140,7 +158,8 @@ class RuleRow(AskingRow, frozen=True):
         old = " ".join(those_in(word.new, self.rule.rule.text.split()))
         told = word.why or f"would {self.does} the packet but for «{old}»"
         text = f"{thing.id} of {self.base.place.namespace} {told}: {end.text}"
-        fix, proof = rule_words.reworded_all(thing, self.rule.rule, word.new), (thing.text, end.text)
+        rule, proof = word.shortened(self.rule.rule), (thing.text, end.text)
+        fix = rule_words.reworded_all(thing, rule, word.new)
         stop = replace(self.base, text=text, object=thing, commands=fix, proof=proof, advice="")
         if word.likely or self.base is end:
             yield from self.loss.repair(

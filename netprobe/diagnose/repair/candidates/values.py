@@ -187,10 +187,11 @@ def _is_heard(loss: Loss, protocol: str, ports: list[str]) -> bool:
 _Kind = Callable[[Any], Iterator[Wording]]
 _SIDES: tuple[_Kind, ...] = (
     words.other_interface, words.other_end, words.other_port, words.not_it, words.no_answers,
+    words.how_it_was_sent,
 )  # fmt: skip
 _KINDS: dict[str, tuple[_Kind, ...]] = {
     "accept": (_port, _protocol, _former, *_SIDES),
-    "lead": (_port, _protocol),
-    "translate": (_former, words.not_it),
+    "lead": (_port, _protocol, words.how_it_was_sent),
+    "translate": (_former, words.not_it, words.how_it_was_sent),
     "route": (_port, _protocol, *policy_values.KINDS),
 }

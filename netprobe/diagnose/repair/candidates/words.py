@@ -1,5 +1,5 @@
-"""Rules that would accept the packet, but for one word in the place of another: the other side, a word that
-says no, a state that lacks. Pure.
+"""Rules that would accept the packet, but for one word in the place of another, or one too many: the other
+side, a word that says no, a state that lacks, how a packet was sent. Pure.
 
 That alone does not say that it is wrong. It is where the rule as it is written is for nothing that comes
 there, or where what it says makes those behind it idle.
@@ -16,6 +16,7 @@ from netprobe.diagnose import nat_rules
 from netprobe.model import RouteQuery, Statement
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, column, has, where
+from netprobe.model.pattern import pattern
 from netprobe.predict import fib, prefix
 from netprobe.rules.naming import PORT_KEYS, SOURCE_PORT_KEYS
 
@@ -23,6 +24,12 @@ from .rows import FIELDS, RuleRow, Wording, holds_port
 from .shadowed import is_for_less
 
 _STATE = ("ct state", "xt ctstate")
+# How a packet was sent, which nobody asks for to tell what it is for, and what is said of it.
+_HOW = pattern(
+    r"(ip ttl|ip6 hoplimit|(?:meta|ip|ip6) length|ct direction|meta pkttype|ip6? dscp|ip6? ecn)"
+    r" (?:[!=<>]+ )?\S+ "
+    r"|-m (?:ttl|hl|length|pkttype|dscp|tos|ecn|conntrack(?= (?:! )?--ctdir))(?: !)?( --[\w-]+) \S+ "
+)
 _IN, _OUT = FIELDS["iif"], FIELDS["oif"]
 
 
@@ -111,6 +118,14 @@ def _is_the_only_way_in(row: RuleRow, test: Statement) -> bool:
     doors = {tuple(nat_rules.said(each.statements, *_IN)) for each in leading}
     named = {word.partition("/")[0] for word in row.rule.rule.text.split()}
     return test.key in _IN and goal in named and doors == {(test.value,)}
+
+
+def how_it_was_sent(row: RuleRow) -> Iterator[Wording]:
+    """A rule that asks how the packet was sent, as no other of its table does."""
+    others = "\n".join(column(row.rule.table.rules, "text"))
+    for found in _HOW.finditer(row.rule.rule.text):
+        told = f"would {row.does} the packet but for «{found[0].strip()}», as no other rule asks"
+        yield Wording({}, others.count(found[1] or found[2]) == 1, told, without=found[0])
 
 
 def no_answers(row: RuleRow) -> Iterator[Wording]:
