@@ -334,12 +334,15 @@ def retargeted(namespace: Namespace, thing: Object, rule: Rule, old: str, new: s
         case (tool, table, chain, number) if tool.startswith(("iptables", "ip6tables")):
             said = fixes.xt_words(chain, rule.text)
             changed = tuple(
-                swapped(word, old, new) if before == "--to-destination" else word
+                swapped(word, old, new) if before in _TARGETS else word
                 for before, word in pairwise(("", *said))
             )
             replaced = Command.of(tool, "-t", table, "-R", chain, number, *changed)
             return (replaced,) if changed != said else ()
     return ()
+
+
+_TARGETS = ("--to-destination", "--to-source")
 
 
 def _by_nft(namespace: Namespace, words: tuple[str, ...], rule: Rule, old: str, new: str) -> fixes.Fix:
@@ -362,7 +365,7 @@ def _by_nft(namespace: Namespace, words: tuple[str, ...], rule: Rule, old: str, 
 
 def _maps_of(namespace: Namespace, key: tuple[str, str, str], rule: Rule) -> list[NamedSet]:
     """The maps of a table that say where a rule translates to."""
-    names = [*map(_map_of, where(rule.statements, kind="dnat"))]
+    names = [*map(_map_of, among(rule.statements, kind=("dnat", "snat")))]
     return [each for table in where(namespace.tables, key=key) for each in among(table.sets, name=names)]
 
 

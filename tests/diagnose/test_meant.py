@@ -193,6 +193,43 @@ def test_a_network_is_mapped_onto_the_one_in_which_somebody_is(onto: str, line: 
     assert (lines(chosen(snapshot, "internet", "172.31.0.2")) == [line]) is (line is not None)
 
 
+def giving(source: str, *others: str) -> Snapshot:
+    """The host's rule takes the source of what comes from red for c1 from a map, which has others for other networks."""
+    pairs = (("10.0.0.0/16", source), *((f"10.{n}.0.0/16", each) for n, each in enumerate(others, start=1)))
+    elements = tuple(Term("pair", args=(Term("value", key), Term("value", each))) for key, each in pairs)
+    named = NamedSet("outer", ("ipv4_addr",), "ipv4_addr", ("interval",), elements)
+    taken = Term("map", args=(Term("key", "ip saddr"), Term("ref", "outer")))
+    rule = Rule(1, "snat to ip saddr map @outer", (Statement("snat", right=taken),), handle=5)
+    table = Table("nft", "ip", "t", (Chain("post", (rule,), "postrouting", 100, "nat", "accept"),), (named,))
+    return edited(tutorial(), "host", ruleset=Ruleset((), (table,)))
+
+
+def test_a_source_that_is_a_station_s_is_one_of_the_translator_s_own() -> None:
+    """That station takes the answers for its own."""
+    nat = tables("-A POSTROUTING -o docker0 -j SNAT --to-source 172.17.0.3", table="nat")
+    cause = chosen(edited(tutorial(), "host", ruleset=Ruleset(tables=nat, queues=())), "red", "172.17.0.2")
+    assert cause.code == "nat-wrong-address"
+    assert lines(cause) == ["iptables -t nat -R POSTROUTING 1 -o docker0 -j SNAT --to-source 172.17.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("others", "meant"),
+    [
+        ((), "172.17.0.1"),
+        (("172.17.0.1",), "172.17.0.9"),  # the one that no other element gives
+        (("172.17.0.9",), "172.17.0.1"),
+    ],
+)
+def test_a_source_of_a_map_that_is_a_station_s_is_one_of_the_translator_s_own(others: tuple[str, ...], meant: str) -> None:
+    snapshot = giving("172.17.0.3", *others)
+    host = snapshot["host"]
+    own = (*host.addresses, *(replace(each, address="172.17.0.9") for each in host.addresses if each.address == "172.17.0.1"))
+    local = (replace(each, dst="172.17.0.9/32") for each in host.routes if each.dst == "172.17.0.1/32")
+    cause = chosen(edited(snapshot, "host", addresses=own, routes=(*host.routes, *local)), "red", "172.17.0.2")
+    put = "nft add element ip t outer { 10.0.0.0/16 : " + meant + " }"
+    assert lines(cause) == ["nft delete element ip t outer { 10.0.0.0/16 }", put]
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_a_bridge_that_hands_on_to_iptables_by_itself_is_told_not_to(own: bool) -> None:
     """A switch for all bridges is set on purpose, by container engines; one of a bridge is nobody's habit."""
