@@ -141,6 +141,7 @@ def _legs(order: Order, kind: str, six: bool, table: int, via: str | None) -> tu
         home = where(order.namespace.links, name="lo")[:six]  # IPv6 refuses by way of lo
         return tuple(Nexthop(lo.index) for lo in home)
     onlink = "onlink" in order.plain
+    refuse_if(six and ":" not in (via or ":"), via)  # ip(8): inet6 address is expected
     if via is not None and not onlink:
         out = _towards(order, via, out, table)
     link = must(out, "dev")  # ENODEV

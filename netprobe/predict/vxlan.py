@@ -403,7 +403,8 @@ def _blame(ground: Ground, name: str, link: Link, entry: FdbEntry, stop: Stop) -
     if stop.code not in ("neigh-no-answer", "no-route", "route-wrong-nexthop"):
         return stop
     other = stop.code == "neigh-no-answer" and not stop.thing.id.startswith(f"{entry.remote} ")
-    if other or _is_of_a_host(ground, entry.remote):  # a router on the way to it
+    lacks = stop.code == "no-route" and stop.place.namespace != name and _is_somebody(ground, entry.remote)
+    if other or lacks or _is_of_a_host(ground, entry.remote):  # a router on the way to it
         return stop
     how = "append" if entry.mac == _ANY else "replace"
     id = f"{entry.mac} dev {link.name} dst {entry.remote}"
@@ -411,6 +412,11 @@ def _blame(ground: Ground, name: str, link: Link, entry: FdbEntry, stop: Stop) -
     return lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text,
                 object=Object("fdb-entry", id, id),
                 fix=(_tunnel_end(how, entry.mac, link),))  # fmt: skip
+
+
+def _is_somebody(ground: Ground, remote: str | None) -> bool:
+    """Whether a namespace that was read has the address of a tunnel end."""
+    return any(each.address(remote) is not None for each in ground.snapshot.namespaces.values())
 
 
 def _is_of_a_host(ground: Ground, remote: str | None) -> bool:

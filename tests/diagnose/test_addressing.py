@@ -56,6 +56,20 @@ def test_who_took_the_mac_of_another_gets_the_one_that_is_missed() -> None:
     assert (cause.code, [" ".join(each.words) for each in cause.commands]) == ("mac-duplicate", [f"ip link set dev eth0 address {own}"])
 
 
+@pytest.mark.parametrize(("address", "odd"), [("10.0.0.1", False), ("10.0.0.9", True)])
+def test_a_gateway_that_is_at_every_node_has_one_mac(address: str, odd: bool) -> None:
+    """Each node of an overlay is the gateway of the stations beside it."""
+    from netprobe.diagnose.repair.candidates import links
+    from netprobe.diagnose.repair.repair import Loss
+
+    host = tutorial()["host"]
+    own = tuple(replace(each, address=address) for each in host.addresses if each.address == "10.0.0.1")
+    node = replace(host, name="node", addresses=own, links=tuple(each for each in host.links if each.name in ("lo", "br0")), routes=())
+    network = edited(tutorial().with_namespace(node), "internet", routes=(Route("10.0.0.0/16", "blackhole"),))
+    codes = {each.code for each in links.candidates(Loss.of(network, *lost(network, ask("red", "8.8.8.8"))))}
+    assert ("mac-duplicate" in codes) is odd
+
+
 def bridge_without_ports() -> Snapshot:
     """veth0 is no port of br0, which has no other: its MAC is zero, as those of loopbacks are."""
     snapshot = relinked(relinked(tutorial(), "host", "veth0", master=None, port=None), "host", "br0", mac="00:00:00:00:00:00")

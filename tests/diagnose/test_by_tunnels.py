@@ -154,3 +154,43 @@ def test_a_station_of_which_a_tunnel_was_told_is_looked_for_among_those_whom_nob
     alone = Snapshot(near, peers)
     needs = choice.lacking(alone, lost(alone, ask("c1", "10.0.9.2"))[0])
     assert FindOthers("overlay1") in needs
+
+
+def end(name: str, number: int) -> Namespace:
+    """An end of a tunnel behind a router, which sends to, and from, an address on the loopback."""
+    loopback, own = lo()
+    vxlan = Vxlan(7, local=f"192.168.9.{number}", remote=f"192.168.9.{3 - number}")
+    links = (loopback, veth(2, "eth0", MAC.format(7, number), 1 + number, 0), Link(3, "vx0", "vxlan", MAC.format(8, number), vxlan=vxlan))
+    placed = ((1, f"192.168.9.{number}", 32), (2, f"192.168.{number}.1", 24), (3, f"10.9.0.{number}", 24))
+    near = (via(f"192.168.{number}.0/24", None, 2), via("10.9.0.0/24", None, 3))
+    routes = (*local(*(address for _, address, _ in placed)), *near, via("0.0.0.0/0", f"192.168.{number}.254", 2))
+    addresses = (*own, *(InterfaceAddress(*each) for each in placed))
+    forwarded = (FdbEntry(3, "00:00:00:00:00:00", state="permanent", remote=f"192.168.9.{3 - number}"),)
+    return Namespace(name, links=links, addresses=addresses, routes=routes, rules=RULES, ruleset=Ruleset(), fdb=forwarded, neighbours=())
+
+
+def routed_below() -> Snapshot:
+    """A tunnel between two ends, and a router between them that knows nothing of it."""
+    loopback, own = lo()
+    sides = (InterfaceAddress(2, "192.168.1.254", 24), InterfaceAddress(3, "192.168.2.254", 24))
+    near = (via("192.168.1.0/24", None, 2), via("192.168.2.0/24", None, 3))
+    far = (via("192.168.9.1/32", "192.168.1.1", 2), via("192.168.9.2/32", "192.168.2.1", 3))
+    links = (loopback, veth(2, "ra", MAC.format(9, 1), 2, 0), veth(3, "rb", MAC.format(9, 2), 2, 1))
+    routes = (*local("192.168.1.254", "192.168.2.254"), *near, *far)
+    on = {"net.ipv4.ip_forward": "1", "net.ipv4.conf.ra.forwarding": "1", "net.ipv4.conf.rb.forwarding": "1"}
+    between = Namespace(
+        "r", links=links, addresses=(*own, *sides), routes=routes, rules=RULES, ruleset=Ruleset(), sysctls=on, neighbours=()
+    )
+    peers = (FoundPeer("a", 0, "r"), FoundPeer("b", 0, "r"), FoundPeer("r", 0, "a"), FoundPeer("r", 1, "b"))
+    return Snapshot({"a": end("a", 1), "b": end("b", 2), "r": between}, peers)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_router_between_the_ends_of_a_tunnel_has_no_route_or_a_wrong_one(number: int) -> None:
+    """What the tunnel carries never comes to it: no entry of a device is wrong, and no route that leads to the router."""
+    right = f"192.168.9.{number}/32 via 192.168.{number}.1 dev r{'ab'[number - 1]}"
+    wrong = f"192.168.9.{number}/32 via 192.168.{3 - number}.1 dev r{'ba'[number - 1]}"
+    assert named(routed_below(), "a", "10.9.0.2") == []
+    ((gone,),) = named(after(routed_below(), f"r: ip route del {right}"), "a", "10.9.0.2")
+    assert gone in (f"r: ip route add {right}", f"r: ip route add default via 192.168.{number}.1")
+    assert named(after(routed_below(), f"r: ip route replace {wrong}"), "a", "10.9.0.2") == [[f"r: ip route replace {right}"]]

@@ -375,6 +375,7 @@ def test_a_blank_is_told_from_a_name(name: str) -> None:
 
 def test_an_unread_namespace_or_ruleset_cannot_be_mended() -> None:
     assert fixed(tutorial(), "ip link set eth0 up", name="nowhere") is None
+    assert fixed(tutorial(), "ip -6 route add default via 10.0.0.2") is None
     assert fixed(tutorial(), "iptables -t nat -A POSTROUTING -s 10.0.0.2 -o eth0 -j MASQUERADE") is None
 
 

@@ -8,12 +8,13 @@ from itertools import chain, filterfalse, islice
 
 from msgspec.structs import replace
 
-from netprobe.model import Endpoint, InterfaceAddress, Namespace, PolicyRule, Probe, Protocol, Snapshot
+from netprobe.model import InterfaceAddress, Namespace, PolicyRule, Probe, Snapshot
 from netprobe.model.lookup import column, where
 from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
+from .pinged import ping
 from .repair import Loss, Repair
 from .segment import Station, is_network, meet, own_addresses
 
@@ -44,14 +45,8 @@ def passing(loss: Loss, asked: Iterable[tuple[str, str]]) -> tuple[Probe, ...]:
 
 
 def echo(loss: Loss, name: str, address: str) -> Probe:
-    """A ping from a namespace to an address, of whatever IP version: as anybody's, however the probe was
-    asked for.
-    """
-    protocol = Protocol.ICMPV6 if prefix.version(address) == 6 else Protocol.ICMP
-    asked = Endpoint(address, address=address)
-    bare = replace(loss.probe, source=Endpoint(name, name), destination=asked, protocol=protocol)
-    bare = replace(bare, source_port=None, reused=False, mark=0, uid=0, device=None)
-    return replace(bare, count=1, size=56, ttl=None, df=None)
+    """A ping from a namespace to an address."""
+    return ping(loss.probe, name, address)
 
 
 def _is_own(loss: Loss, asked: tuple[str, str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -39,6 +39,7 @@ from netprobe.predict.trace import Routed
 from netprobe.predict.view import Ground, Lacking, Rulings
 
 from .answers import still_answered
+from .pinged import below_tunnels
 from .segment import Station, idle_cables, is_network, own_addresses, stations, unfiltered
 
 
@@ -351,7 +352,8 @@ class Loss(Struct, frozen=True, dict=True):
         and that of a source check.
         """
         of_tunnels = chain.from_iterable(map(self._of_tunnels, self.way))
-        return (*self.prediction.routed, *of_tunnels, *map(self._checked, self.refused))
+        below = islice(below_tunnels(self.snapshot, self.prediction, self.stop), _FAR_ENDS)
+        return (*self.prediction.routed, *of_tunnels, *below, *map(self._checked, self.refused))
 
     def _checked(self, hop: Hop) -> Routed:
         """Where a source check would route back to (fib_validate_source)."""

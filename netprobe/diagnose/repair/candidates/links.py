@@ -7,7 +7,7 @@ See: ip-link(8).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from functools import partial
 from itertools import chain
 
@@ -17,7 +17,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses, meet, own_addresses
 from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop, Vxlan
 from netprobe.model.link import name_of
-from netprobe.model.lookup import all_but, but, column, gathered, has, those_not_in, where
+from netprobe.model.lookup import all_but, but, column, gathered, has, sole, those_not_in, where
 from netprobe.predict import fixes, ipv6, prefix
 from netprobe.predict.drop import link_down, lost
 
@@ -228,7 +228,7 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
     spaces = loss.snapshot.namespaces.items()
     stations = ((name, link) for name, namespace in spaces for link in _with_a_mac(namespace))
     for mac, found in gathered((link.mac, (name, link)) for name, link in stations).items():
-        if len({name for name, _ in found}) < 2:
+        if len({name for name, _ in found}) < 2 or _is_one_gateway(loss, found):
             continue
         everybody = ", ".join(f"{name}/{link.name}" for name, link in found)
         missed = macs.missed(loss.snapshot)
@@ -248,6 +248,15 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
             merit = Merit.RESTORES if odd else Merit.GOES_AROUND
             for repair in loss.repair(stop, merit, agreeing=_meant(loss, name)):
                 yield replace(repair, mended=_unlearned(repair.mended, mac))
+
+
+def _is_one_gateway(loss: Loss, found: Sequence[Station]) -> bool:
+    """Whether bridges with one MAC have the same addresses as well: a gateway that is at every node is called
+    so on purpose (RFC 9135, 4.1).
+    """
+    own = ((link.kind, loss.snapshot[name].addresses_of(link, 4)) for name, link in found)
+    held = {(kind, *column(addresses, "address")) for kind, addresses in own}
+    return any(kind == "bridge" and more for kind, *more in sole(held))
 
 
 def _of_its_own(namespace: Namespace, link: Link, missed: str | None) -> tuple[Command, ...]:
