@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.evidence import Case
 from netprobe.diagnose.repair.repair import Loss
-from netprobe.model import Cause, Confidence, ConntrackEntry, Evidence, Namespace, Source
+from netprobe.model import Cause, Confidence, ConntrackEntry, Evidence, Link, Namespace, Object, Source
+from netprobe.model.lookup import among, where
 from netprobe.predict.prefix import version
 
 
@@ -41,26 +42,15 @@ def neighbour(case: Case) -> tuple[Evidence, ...]:
     """The neighbour entry that the cause's interface has for the address asked for, when it tells that nobody
     answered.
     """
-    namespace, address = place_of(case), _asked(case)
-    link = (
-        namespace.link_named(case.stop.place.interface or "")
-        if namespace is not None and case.stop is not None
-        else None
-    )
-    if namespace is None or link is None:
-        return ()
-    entries = [
-        n
-        for n in namespace.neighbours
-        if n.index == link.index and n.address == address and n.state in ("failed", "incomplete")
-    ]
+    here, link = _asker(case)
+    entries = where(here.neighbours, index=link.index, address=_asked(case))
     return tuple(
         Evidence(
             Source.NEIGHBOUR,
-            f"{n.address} dev {link.name} is {n.state.upper()} in the neighbour table",
+            f"{entry.address} dev {link.name} is {entry.state.upper()} in the neighbour table",
             Confidence.OBSERVED,
         )
-        for n in entries[:1]
+        for entry in among(entries, state=("failed", "incomplete"))[:1]
     )
 
 
@@ -68,15 +58,20 @@ def segment(case: Case) -> tuple[Evidence, ...]:
     """Who is on the segment of the cause's interface instead of who was asked for, with their addresses; of a
     crowd nothing, of which a few tell nobody anything.
     """
-    stop, outcome, snapshot = case.stop, case.prediction, case.snapshot
-    place = snapshot.link_at(stop.place) if stop is not None else None
-    if stop is None or outcome is None or place is None or len(snapshot.namespaces) > _CROWD:
+    here, link = _asker(case)
+    if case.stop is None or case.prediction is None or len(case.snapshot.namespaces) > _CROWD:
         return ()
-    here, link = place
-    near = Loss.of(snapshot, outcome, stop).beside(here.name, link, version(_asked(case)))
+    loss = Loss.of(case.snapshot, case.prediction, case.stop)
+    near = loss.beside(here.name, link, version(_asked(case)))
     told = ", ".join(f"{own.address} ({name}/{station.name})" for name, station, own in near[:_TOLD])
     more = f" and {len(near) - _TOLD} more" if len(near) > _TOLD else ""
     return (Evidence(Source.MODEL, f"on this segment are {told}{more}"),) if told else ()
+
+
+def _asker(case: Case) -> tuple[Namespace, Link]:
+    """Where the walk ended, and by which interface; what has nothing where that was not read."""
+    place = case.snapshot.link_at(case.stop.place) if case.stop is not None else None
+    return place or (Namespace(""), Link(0, "", ""))
 
 
 _TOLD, _CROWD = 4, 64  # stations, namespaces
@@ -84,8 +79,12 @@ _TOLD, _CROWD = 4, 64  # stations, namespaces
 
 def _asked(case: Case) -> str:
     """The address of a neighbour object: "10.0.0.1 dev eth0" asks for 10.0.0.1."""
-    thing = case.stop.object if case.stop is not None else None
-    return thing.id.split(" ", 1)[0] if thing is not None else ""
+    return named(case).id.split(" ", 1)[0]
+
+
+def named(case: Case) -> Object:
+    """What the walk's end names; a thing without a name where it names none."""
+    return case.stop.thing if case.stop is not None else Object("", "")
 
 
 def tracked(case: Case) -> tuple[Evidence, ...]:

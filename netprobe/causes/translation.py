@@ -172,11 +172,11 @@ def dnat_missing(case: Case) -> Cause | None:
 
 def _publish(case: Case) -> Fix:
     """The rule that would publish the port on this path, by the tool of the one that does so for others."""
-    asked, here, thing = case.probe.destination, proof.place_of(case), case.stop.object if case.stop else None
+    asked, here = case.probe.destination, proof.place_of(case)
     if asked.port is None or asked.address is None or here is None:
         return ()
     flow = Flow("", asked.address, case.probe.protocol, dport=asked.port)
-    tool = thing.line[0] if thing is not None and thing.line else "iptables"
+    tool = next(iter(proof.named(case).line), "iptables")
     return next(dnat_rules.led_to(here, tool, flow, Blank("CONTAINER:PORT")), ())
 
 

@@ -8,7 +8,8 @@ ip-rule(8), ip-route(8).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, starmap
+from functools import partial
+from itertools import chain, starmap, takewhile
 
 from msgspec import Struct
 
@@ -123,10 +124,21 @@ def _act(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> FibResult
 
 def best(namespace: Namespace, table: int, query: RouteQuery) -> Route | None:
     """The table's route for the query: longest prefix, of IPv6 then that of the source, then lowest metric; a
-    dead route is passed over.
+    dead route is passed over. Of IPv6 what came in goes out by the same interface, if one of several leads
+    there (rt6_score_route).
     """
     found = (route for route in _covering(namespace, table, query.dst) if _is_from(route, query.src))
-    return next((route for route in found if _is_alive(namespace, route, query.oif)), None)
+    alive = (route for route in found if _is_alive(namespace, route, query.oif))
+    first = next(alive, None)
+    if first is None or first.version == 4 or query.iif is None or query.iif in first.indexes:
+        return first
+    equal = takewhile(partial(_is_equal, first), alive)
+    return next((route for route in equal if query.iif in route.indexes), first)
+
+
+def _is_equal(one: Route, other: Route) -> bool:
+    """Whether nothing says which of two routes comes first."""
+    return (one.dst, one.origin, one.metric) == (other.dst, other.origin, other.metric)
 
 
 def _is_from(route: Route, source: str | None) -> bool:

@@ -6,12 +6,27 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from predict.networks import edited, probe, tutorial, with_link_locals
+from predict.networks import edited, probe, tutorial, via, with_link_locals
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.choice import Choice
-from netprobe.model import Cause, Command, FdbEntry, Link, Neighbour, Place, Probe, Protocol, ReadNamespace, Snapshot, Socket, Stage, Stop
+from netprobe.model import (
+    Cause,
+    Command,
+    FdbEntry,
+    InterfaceAddress,
+    Link,
+    Neighbour,
+    Place,
+    Probe,
+    Protocol,
+    ReadNamespace,
+    Snapshot,
+    Socket,
+    Stage,
+    Stop,
+)
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 from netprobe.saved import load
@@ -117,6 +132,16 @@ def test_a_surplus_address_is_what_its_route_comes_from() -> None:
     assert said(found) == ["r1: ip address del 10.2.0.99/25 dev lan"]
     assert found.stop.object is not None
     assert found.stop.object.kind == "address"
+
+
+def test_a_surplus_address_is_told_by_who_is_behind_another_interface() -> None:
+    """Those beside it are of no network, as pods are."""
+    host = tutorial()["host"]
+    own = InterfaceAddress(2, "10.0.0.2", 32)
+    pod = edited(tutorial(), "red", addresses=(*tutorial()["red"].addresses[:1], own))
+    pod = edited(pod, "host", routes=(*host.routes, via("10.0.0.2/32", None, 2, scope="link")))
+    network = after(pod, "host: ip address add 203.0.113.77/25 dev br0")
+    assert said(chosen(network, ask("red", "203.0.113.1")))[0] == "host: ip address del 203.0.113.77/25 dev br0"
 
 
 def test_a_port_alone_in_a_bridge_is_not_at_home_there() -> None:

@@ -76,6 +76,12 @@ OWN = PolicyRule(100, 4, table=100, src="10.0.0.0/8")
         (table(via("::/0", 1, metric=10), via("::/0", 2, origin="fd00::/16", metric=900)), RouteQuery("fd00:1::2", "2001:db8::8"), 2, None),
         (table(via("::/0", 1, origin="fd00::/16"), via("::/0", 2, origin="fd00:1::/64", metric=900)), RouteQuery("fd00:1::2", "2001:db8::8"), 2, None),
         (table(via("2001:db8::/32", 1, origin="fd00:9::/64"), via("::/0", 2)), RouteQuery("fd00:1::2", "2001:db8::8"), 2, None),
+        # of IPv6 what came in goes out by the same interface, if nothing else tells two routes apart (route.c, rt6_score_route)
+        (table(via("::/0", 1), via("::/0", 2)), RouteQuery(None, "2001:db8::8", iif=2), 2, None),
+        (table(via("::/0", 1), via("::/0", 2)), RouteQuery(None, "2001:db8::8", iif=3), 1, None),
+        (table(via("::/0", 1), via("::/0", 2, metric=9)), RouteQuery(None, "2001:db8::8", iif=2), 1, None),
+        (table(via("::/0", 1), via("::/0", 2)), RouteQuery(None, "2001:db8::8"), 1, None),
+        (table(via("0.0.0.0/0", 1), via("0.0.0.0/0", 2)), RouteQuery(None, "8.8.8.8", iif=2), 1, None),
     ],
 )  # fmt: skip
 def test_the_decision_follows_rules_tables_types_and_metrics(namespace, query, leg, error):

@@ -113,10 +113,11 @@ def _beside(loss: Loss) -> Iterator[tuple[str, str]]:
 
 
 def _is_near(namespace: Namespace, address: InterfaceAddress) -> bool:
-    """Whether an address is of a network of the namespace beside: what is not may be there by mistake."""
+    """Whether an address is of a network of the namespace beside, or its gateway: what is neither may be
+    there by mistake.
+    """
     known = where(namespace.addresses, scope="global", version=address.version)
-    networks = [*filter(is_network, known)]
-    return not networks or meet([address], networks)
+    return meet([address], [*filter(is_network, known)]) or address.address in namespace.gateways
 
 
 def _stations(loss: Loss, name: str) -> Iterator[Station]:

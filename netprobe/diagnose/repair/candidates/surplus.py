@@ -14,8 +14,8 @@ from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network, making, meet, own_addresses
 from netprobe.model import Link, Namespace, Object, Route, RouteQuery, Stage
-from netprobe.model.lookup import has, without
-from netprobe.predict import fib, fixes
+from netprobe.model.lookup import but, has, where, without
+from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
@@ -73,7 +73,8 @@ def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
     beside = loss.addresses_beside(namespace.name, link, route.version)
     own = own_addresses(namespace, link, route.version)
     made_it = making(own, route.dst)
-    for address in made_it if beside or link.kind in _ALONE else ():
+    elsewhere = _is_by_another(loss, namespace, link, routed.dst)
+    for address in made_it if beside or link.kind in _ALONE or elsewhere else ():
         if not meet([address], beside):
             named = f"{address.written} dev {link.name}"
             code = "addr-duplicate" if len(loss.bearers(address.address)) > 1 else "route-overlap"
@@ -83,8 +84,16 @@ def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
             )
             fix, thing = (fixes.address("del", address, link),), Object("address", named, named)
             stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
-            odd = len(own) > 1 or link.kind == "loopback"  # which has addresses of its own, and no network
+            # a loopback has addresses of its own, and no network
+            odd = len(own) > 1 or link.kind == "loopback" or elsewhere
             yield from loss.repair(stop, Merit.restoring(odd, Merit.UNDOES), agreeing=1)
+
+
+def _is_by_another(loss: Loss, namespace: Namespace, link: Link, address: str) -> bool:
+    """Whether who has an address is beside another interface of a namespace."""
+    others = but(where(namespace.outward, up=True), index=link.index)
+    version = prefix.version(address)
+    return any(has(loss.addresses_beside(namespace.name, each, version), address=address) for each in others)
 
 
 def _sent_from(loss: Loss, namespace: Namespace, source: str | None) -> Iterator[Repair]:
