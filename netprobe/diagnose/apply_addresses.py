@@ -13,13 +13,25 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, Route, Snapshot
-from netprobe.model.lookup import all_but, but, column, exchanged, first, has, not_among, those_not_in, where
+from netprobe.model.lookup import (
+    all_but,
+    but,
+    column,
+    exchanged,
+    first,
+    grouped,
+    indexed,
+    not_among,
+    those_not_in,
+    where,
+)  # fmt: skip
 from netprobe.predict import fib, ipv6, prefix
 
 from .order import Order, elsewhere, refuse_if
 
 Key = tuple[str, int, str, int | None]
 Made = dict[Key, Route]
+_Network = tuple[int, str]
 _PROMOTES = "net.ipv4.conf.{}.promote_secondaries"
 
 
@@ -93,7 +105,7 @@ def _deleted(order: Order, link: Link, gone: InterfaceAddress) -> Snapshot:
     namespace = order.namespace
     goes = [gone]
     if _primary(namespace, gone) is gone and not _promotes(order, link):
-        goes += [each for each in namespace.addresses if _is_beside(each, gone)]
+        goes += indexed(_by_network, namespace.addresses).get(_network(gone), ())
     return with_addresses(order, link, all_but(namespace.addresses, goes))
 
 
@@ -104,15 +116,19 @@ def _promotes(order: Order, link: Link) -> bool:
     return any(order.namespace.number(_PROMOTES.format(name)) for name in ("all", link.key))
 
 
-def _is_beside(one: InterfaceAddress, other: InterfaceAddress) -> bool:
-    """Whether two IPv4 addresses of one interface are of the same network with the same length."""
-    alike = (one.index, one.prefixlen, one.version) == (other.index, other.prefixlen, 4)
-    return alike and prefix.connected(one) == prefix.connected(other)
+def _by_network(addresses: tuple[InterfaceAddress, ...]) -> dict[_Network, tuple[InterfaceAddress, ...]]:
+    """The IPv4 addresses that are beside each other, in their order; a container may have ten thousand."""
+    return grouped(where(addresses, version=4), _network)
+
+
+def _network(own: InterfaceAddress) -> _Network:
+    """An address's network, with its length, and its interface."""
+    return own.index, prefix.connected(own)
 
 
 def _primary(namespace: Namespace, own: InterfaceAddress) -> InterfaceAddress:
-    """The first address of its network on its interface."""
-    return next((each for each in namespace.addresses if _is_beside(each, own)), own)
+    """The first address of its network on its interface; of IPv6 each is."""
+    return indexed(_by_network, namespace.addresses).get(_network(own), (own,))[0]
 
 
 def with_addresses(order: Order, link: Link, addresses: tuple[InterfaceAddress, ...]) -> Snapshot:
@@ -120,7 +136,8 @@ def with_addresses(order: Order, link: Link, addresses: tuple[InterfaceAddress, 
     before = order.namespace
     after = replace(before, addresses=addresses)
     lost = {*column(before.addresses_of(link), "address")} - {*column(addresses, "address")}
-    stay = [*filter(partial(_is_of_another, after, link), before.routes)]
+    others = {*column(but(addresses, index=link.index), "address")}
+    stay = [*filter(partial(_is_of_another, others, link), before.routes)]
     routes = (*stay, *with_made(all_but(before.routes, stay), made(before, link), made(after, link)))
     routes = not_among(routes, source=lost)
     order = order.with_fields(addresses=addresses, routes=routes)
@@ -129,10 +146,10 @@ def with_addresses(order: Order, link: Link, addresses: tuple[InterfaceAddress, 
     return order.snapshot
 
 
-def _is_of_another(namespace: Namespace, link: Link, route: Route) -> bool:
+def _is_of_another(others: set[str], link: Link, route: Route) -> bool:
     """Whether an IPv4 address is local by another interface that has it: each has an entry of its own."""
     entry = (route.type, route.version, link.index in route.indexes) == ("local", 4, False)
-    return entry and has(but(namespace.addresses, index=link.index), address=route.dst.removesuffix("/32"))
+    return entry and route.dst.removesuffix("/32") in others
 
 
 def _without_ip(order: Order, link: Link) -> Order:

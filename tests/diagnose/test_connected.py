@@ -7,9 +7,11 @@ import pytest
 from msgspec.structs import replace
 from networks import edited, probe, relinked, tutorial
 from test_beside import WEB, chosen, kernel, lines, with_pod
-from test_repair import changed
+from test_repair import changed, lost_in
 
 from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair.candidates import kernel_routes
+from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Bridge, Endpoint, FoundPeer, InterfaceAddress, Link, LinkRef, Protocol, Snapshot
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -28,6 +30,16 @@ def test_nobody_added_the_route_of_an_address_that_was_to_have_none() -> None:
     cause = chosen(without_prefix_route(), "c1", "172.17.0.3")
     assert (cause.code, cause.place.namespace) == ("no-route", "c2")
     assert lines(cause) == ["ip route replace 172.17.0.0/16 dev eth0 proto kernel scope link src 172.17.0.3"]
+
+
+def test_of_very_many_routes_those_of_single_addresses_are_not_read() -> None:
+    """What was not read is not gone: of a station with ten thousand addresses no route is said to be."""
+    lost = lost_in(without_prefix_route(), "c1", "172.17.0.3")
+    assert lost.stop is not None
+    c2 = without_prefix_route()["c2"]
+    many = edited(without_prefix_route(), "c2", routes=(), routed=(), addresses=(*c2.addresses, InterfaceAddress(2, "10.9.9.9", 32)))
+    found = [each.stop for each in kernel_routes.candidates(Loss.of(many, lost, lost.stop)) if each.stop.place.namespace == "c2"]
+    assert [stop.thing.id for stop in found] == ["172.17.0.0/16 dev eth0"]
 
 
 def test_the_way_by_a_gateway_there_comes_back_with_the_network() -> None:

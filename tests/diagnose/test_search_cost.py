@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair import choice, harm, search, several, tried
 from netprobe.diagnose.repair.candidates import candidates, shadowed
 from netprobe.diagnose.repair.repair import Loss
-from netprobe.model import FoundPeer, LinkRef, Snapshot, lookup
+from netprobe.model import FoundPeer, InterfaceAddress, LinkRef, Snapshot, lookup
+from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 from netprobe.saved import load
@@ -156,14 +157,30 @@ def test_of_very_many_rules_on_the_way_few_are_compared_with_all_behind_them(mon
     assert 0 < len(known) < 50
 
 
-def read_by_a_search(pods: int, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
-    """(how often tables are gone through entry by entry, candidates) on a host with so many routed pods, which forwards nothing."""
+def with_pods(pods: int) -> Snapshot:
+    """A host with so many routed pods, which forwards nothing."""
     host = tutorial()["host"]
     cables = tuple(veth(100 + n, f"cali{n}", MAC.format(8, n % 256), 2, 77 + n) for n in range(pods))
     ways = tuple(via(f"10.9.{n // 250}.{n % 250 + 1}/32", None, 100 + n) for n in range(pods))
     off = {f"net.ipv4.conf.{each}.forwarding": "0" for each in ("all", "br0", "eth0", *(cable.name for cable in cables))}
     sysctls = {**host.sysctls, **off, "net.ipv4.ip_forward": "0"}
-    snapshot = edited(tutorial(), "host", links=(*host.links, *cables), routes=(*host.routes, *ways), sysctls=sysctls)
+    return edited(tutorial(), "host", links=(*host.links, *cables), routes=(*host.routes, *ways), sysctls=sysctls)
+
+
+def with_addresses(count: int) -> Snapshot:
+    """A sender that was given so many addresses, behind a router whose way out refuses."""
+    host, red = tutorial()["host"], tutorial()["red"]
+    more = tuple(InterfaceAddress(2, f"10.{100 + n // 250}.1.{n % 250 + 1}", 32) for n in range(count))
+    own = tuple(
+        replace(via(f"{each.address}/32", None, 2), type="local", table=255, source=each.address, protocol="kernel") for each in more
+    )
+    refusing = tuple(replace(route, type="prohibit", nexthops=()) if route.is_default else route for route in host.routes)
+    snapshot = edited(tutorial(), "host", routes=refusing)
+    return edited(snapshot, "red", addresses=(*red.addresses, *more), routes=(*red.routes, *own))
+
+
+def read_by_a_search(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """(how often tables are gone through entry by entry, or an address is asked for its network; repairs that were tried)."""
     lost = predict(snapshot, probe("red", "8.8.8.8"), ask=False)
     assert isinstance(lost, Prediction)
     assert lost.stop is not None
@@ -175,14 +192,23 @@ def read_by_a_search(pods: int, monkeypatch: pytest.MonkeyPatch) -> tuple[int, i
         compared += len(every)
         return looked(every, fields)
 
-    looked = lookup._such
+    def connected(own: InterfaceAddress) -> str:
+        nonlocal compared
+        compared += 1
+        return network(own)
+
+    looked, network = lookup._such, prefix.connected
     monkeypatch.setattr(lookup, "_such", such)
-    found = sum(1 for _ in candidates(Loss.of(snapshot, lost, lost.stop)))
+    monkeypatch.setattr(prefix, "connected", connected)
+    found = search.search(snapshot, lost, lost.stop)
     monkeypatch.undo()
-    return compared, found
+    return compared, len(found.repairs)
 
 
-def test_what_a_search_looks_at_grows_with_a_hosts_pods_and_not_with_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
-    few, many = (read_by_a_search(pods, monkeypatch) for pods in (100, 400))
+@pytest.mark.parametrize("grown", [with_pods, with_addresses])
+def test_what_a_search_looks_at_grows_with_what_a_host_has_and_not_with_its_square(
+    grown: Callable[[int], Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, many = (read_by_a_search(grown(count), monkeypatch) for count in (100, 400))
     assert many[0] <= 5 * few[0]
     assert many[1] == few[1]

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.apply import mend
 from netprobe.model import Command, Namespace
-from netprobe.model.lookup import among, those_not_in, where
+from netprobe.model.lookup import all_but, among, those_not_in, where
 from netprobe.predict import fixes
 
 from .candidates.before import route_words, typed_routes, with_neighbour
@@ -48,7 +48,7 @@ def _taken(loss: Loss, repair: Repair) -> Iterator[Command]:
     for name in sorted(repair.mended.changed_from(loss.snapshot)):
         then, now = loss.snapshot.at(name), repair.mended.at(name)
         if then.unread.keys().isdisjoint(_RESTING) and _resting(then) != _resting(now):
-            gone = those_not_in(_making(then, now), {*_making(now, now)})
+            gone = those_not_in(_making(_otherwise(then, now), now), {*_making(_otherwise(now, then), now)})
             unsaid = filterfalse(partial(_is_said, said), gone)
             yield from map(partial(replace, namespace=name), unsaid)
 
@@ -63,6 +63,13 @@ _RESTING = ("links", "addresses", "routes", "neighbours")
 def _resting(namespace: Namespace) -> tuple[object, ...]:
     """What may go with something else."""
     return namespace.addresses, namespace.routes, namespace.neighbours
+
+
+def _otherwise(one: Namespace, other: Namespace) -> Namespace:
+    """A namespace with what another one does not have as well: a repair changes few of many things."""
+    addresses, routes = all_but(one.addresses, other.addresses), all_but(one.routes, other.routes)
+    neighbours = all_but(one.neighbours, other.neighbours)
+    return replace(one, addresses=addresses, routes=routes, neighbours=neighbours)
 
 
 _VERBS = {"ip", "-4", "-6", "address", "addr", "route", "neigh", "add", "append", "change", "del", "replace"}

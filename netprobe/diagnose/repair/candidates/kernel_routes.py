@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -15,7 +16,7 @@ from netprobe.diagnose.repair.layers import versions
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Link, Namespace, Object, Route, Stage, Stop
-from netprobe.model.lookup import among, column, exchanged, those_not_in, where
+from netprobe.model.lookup import among, column, exchanged, grouped, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -36,26 +37,27 @@ def _of_the_kernel(loss: Loss, namespace: Namespace, version: int) -> Iterator[R
     there = {(route.dst, route.table, index) for route in direct for index in route.indexes}
     networks = {*column(where(namespace.routes, type="unicast"), "dst")}
     namespace = _with_prefix_routes(namespace, networks)
+    # of very many routes those to networks were read, and of addresses only what was asked
+    read = ("unicast", "local") if namespace.routed is None else ("unicast",)
     for link in where(namespace.links, up=True):
         if not _has_routes(namespace, link, version):
             continue
-        usual = where(made(namespace, link), version=version)
-        for route in among(usual, type=("unicast", "local")):
+        usual, odd_ones = where(made(namespace, link), version=version), _of_another_source(namespace, link)
+        for route in among(usual, type=read):
             if (route.dst, route.table, link.index) not in there:
                 yield from loss.repair(_gone(namespace, link, route), Merit.RESTORES)
-            for odd in _of_another_source(namespace, link, route):
+            for odd in odd_ones.get((route.dst, route.table), ()):
                 yield from loss.repair(_as_made(namespace, link, route, odd), Merit.RESTORES)
 
 
-def _of_another_source(namespace: Namespace, link: Link, usual: Route) -> tuple[Route, ...]:
-    """The routes that the kernel is said to have made in the place of one, with a source that is on another
-    interface; a loopback's may be meant for all.
+def _of_another_source(namespace: Namespace, link: Link) -> dict[tuple[str, int], tuple[Route, ...]]:
+    """The routes that the kernel is said to have made in the place of each one (destination, table), with a
+    source that is on another interface; a loopback's may be meant for all.
     """
     others = those_not_in(namespace.outward, (link,))
     known = {each.address for other in others for each in namespace.addresses_of(other)}
     here = where(namespace.routes_by(link), indexes=[link.index], protocol="kernel")
-    same = where(here, dst=usual.dst, table=usual.table)
-    return among(same, source=known)
+    return grouped(among(here, source=known), attrgetter("dst", "table"))
 
 
 def _has_routes(namespace: Namespace, link: Link, version: int) -> bool:

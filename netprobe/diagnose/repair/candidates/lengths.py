@@ -7,7 +7,7 @@ See: ip-address(8); net/ipv4/fib_semantics.c (fib_check_nh), net/ipv6/route.c (i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, product
+from itertools import chain, islice, product
 
 from msgspec.structs import replace
 
@@ -24,6 +24,8 @@ from netprobe.predict.trace import Routed
 
 from .stop import target
 
+_MOST = 64  # addresses of an interface
+
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each address of the way's interfaces that has another length than those beside, and those of who
@@ -38,7 +40,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iterator[Repair]:
     others = [address for _, _, address in loss.beside(namespace.name, link, version)]
-    for address in own_addresses(namespace, link, version) if others else ():
+    for address in islice(own_addresses(namespace, link, version), _MOST if others else 0):
         yield from _of_another_length(loss, namespace, link, address, others)
 
 
