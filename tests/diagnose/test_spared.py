@@ -14,7 +14,7 @@ from test_routes_of_programs import via_loopback
 
 from netprobe.diagnose import nat_rules, source_nat
 from netprobe.diagnose.repair.candidates.spared import instead as spared_ones
-from netprobe.model import InterfaceAddress, Route, Socket
+from netprobe.model import InterfaceAddress, Route, Snapshot, Socket
 from netprobe.model.lookup import all_but, where
 
 
@@ -94,3 +94,22 @@ def test_who_asks_a_service_that_it_translates_itself_needs_no_address_of_it(rou
     kept = all_but(host.routes, where(host.routes, is_default=True)) if route is None else (*host.routes, route)
     network = edited(tutorial(), "host", routes=kept, ruleset=iptables(SERVICE))
     assert fix(of_a_port(network, "host", "10.96.0.1", 443)) == [says]
+
+
+MASQUERADED = """*nat
+:PREROUTING ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A PREROUTING ! -s {spared} -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j MARK --set-xmark 0x4000/0x4000
+-A POSTROUTING -m mark --mark 0x4000/0x4000 -j MASQUERADE
+COMMIT"""
+OF_RED = "*filter\n:INPUT DROP [0:0]\n-A INPUT -s 10.0.0.2/32 -j ACCEPT\nCOMMIT"
+
+
+@pytest.mark.parametrize(("spared", "worded"), [("10.244.0.0/24", True), ("203.0.113.0/24", False)])
+def test_who_spares_a_network_of_nobody_means_that_of_the_stations(spared: str, worded: bool) -> None:
+    """The clusterCIDR that kube-proxy was told; the pods' policy knows the sender by its own address."""
+    c1 = replace(tutorial()["c1"], ruleset=iptables(OF_RED), sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    there = Snapshot({**tutorial().namespaces, "c1": c1}, tutorial().peers)
+    network = edited(there, "host", ruleset=iptables(MASQUERADED.format(spared=spared)))
+    said = lines(of_a_port(network, "red", "172.17.0.2", 80))
+    assert any(each.startswith("iptables -t nat -R PREROUTING 1 ! -s 10.0.0.0/16 -d") for each in said) is worded

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Flow, Namespace, Object, Place, Rule, Stage, Stop
-from netprobe.model.lookup import gathered, where
+from netprobe.model.lookup import column, gathered, where
 from netprobe.predict import fixes, prefix
 
 
@@ -31,6 +31,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         for decision in nat_rules.exempting(namespace, made.flow.src, target):
             yield from _without(loss, namespace, decision.object, target)
         yield from _excluding(loss, namespace, made.flow)
+    for made in nat_rules.rewriting(hops[:-1], "src"):
+        yield from _sparing_nobody(loss, loss.snapshot.at(made.namespace), hops[0].flow.src)
 
 
 def _without(loss: Loss, namespace: Namespace, thing: Object, target: str) -> Iterator[Repair]:
@@ -67,7 +69,32 @@ def _excluding(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repair]
         if prefix.contains(wide, flow.src):
             kind = kinds[rule.rule.leads_to]
             for narrow in filter(partial(_is_smaller, wide, flow.src), kind):
-                yield from _narrowed(loss, namespace, rule, wide, narrow, kind[narrow])
+                name = f"{rule.decision.object.id} of {namespace.name}"
+                text = f"{name} spares all of {wide}, others of its kind {narrow} alone"
+                yield from _worded(loss, namespace, rule, (wide, narrow), text, kind[narrow])
+
+
+def _sparing_nobody(loss: Loss, namespace: Namespace, source: str) -> Iterator[Repair]:
+    """The rule that is for all but a network that is nobody's and to which the translator has no route, for
+    all but that of the sender's: the stations' network is another one than was written there.
+    """
+    routes = chain.from_iterable(column(loss.snapshot.namespaces.values(), "routes"))
+    known = {*column(where(routes, is_to_a_network=True), "dst")}
+    ours = sorted(prefix.covering(known, source), key=prefix.length)
+    rules = nat_rules.rules_of_nat(namespace, "prerouting", source)
+    for rule, own in product(rules, ours[:1]):
+        for wide in _excluded(rule.rule, source):
+            thing = rule.decision.object
+            text = f"{thing.id} of {namespace.name} spares {wide}, which is nobody's, and not {own}"
+            if not _is_known(loss, namespace, wide):
+                yield from _worded(loss, namespace, rule, (wide, own), text, 2)
+
+
+def _is_known(loss: Loss, namespace: Namespace, network: str) -> bool:
+    """Whether anybody has an address of a network, or a namespace a route into it."""
+    led = column(where(namespace.routes, is_default=False), "dst")
+    parts = (*loss.owned, *led)
+    return any(prefix.contains(network, each.partition("/")[0]) for each in parts)
 
 
 def _excluded(rule: Rule, address: str) -> list[str]:
@@ -82,12 +109,17 @@ def _is_smaller(wide: str, address: str, narrow: str) -> bool:
     return inside and not prefix.contains(narrow, address)
 
 
-def _narrowed(
-    loss: Loss, namespace: Namespace, rule: nat_rules.NatRule, wide: str, narrow: str, times: int
+def _worded(
+    loss: Loss,
+    namespace: Namespace,
+    rule: nat_rules.NatRule,
+    words: tuple[str, str],
+    text: str,
+    times: int,
 ) -> Iterator[Repair]:
+    """The rule with one network in the place of another."""
     thing = rule.decision.object
-    text = f"{thing.id} of {namespace.name} spares all of {wide}, others of its kind {narrow} alone"
-    fix = rule_words.reworded(thing, rule.rule, wide, narrow)
+    fix = rule_words.reworded(thing, rule.rule, *words)
     place, proof = Place(namespace.name, None, Stage.PREROUTING), (thing.text, loss.stop.text)
     stop = Stop("nat-wrong-match", place, text, thing, fix, proof)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=times)
