@@ -197,3 +197,21 @@ def test_who_answers_for_an_address_to_which_a_route_leads_straight_is_a_gateway
     others = tuple(each for each in host.addresses if each.index != 2)
     pod = edited(pod, "host", addresses=others, sysctls={**host.sysctls, "net.ipv4.conf.br0.proxy_arp": proxy})
     assert [each for each in lines(chosen(pod, "red", "172.17.0.2")) if "169.254.1.1" in each] == by
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (100, "ip route replace 172.17.0.2/32 dev docker0 table 100"),
+        (254, "ip rule del pref 32000 from all iif eth0 lookup 100"),
+    ],
+)
+def test_a_table_that_lists_stations_lacks_the_one_beside(table: int, says: str) -> None:
+    """LXD writes each container into the table of those who come by the way in, where its network is outside."""
+    host, internet = (tutorial()[name] for name in ("host", "internet"))
+    routes = (via("172.17.0.0/16", None, 4, table=100), via("172.17.0.3/32", None, 5, table=table))
+    rules = (*host.rules, PolicyRule(32000, 4, table=100, iif="eth0"))
+    c1 = replace(tutorial()["c1"], addresses=(InterfaceAddress(2, "172.17.0.2", 32),))
+    there = edited(Snapshot({**tutorial().namespaces, "c1": c1}, tutorial().peers), "host", routes=(*host.routes, *routes), rules=rules)
+    there = edited(there, "internet", routes=(*internet.routes, via("172.17.0.0/16", "203.0.113.2", 2)))
+    assert lines(chosen(there, "internet", "172.17.0.2")) == [says]

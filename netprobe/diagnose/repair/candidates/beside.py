@@ -58,8 +58,8 @@ def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
     table = route.table if route is not None and rests_on_a_rule(routed) else fib.MAIN
     text = f"{namespace.name} has no route to {routed.dst}, which is on {link.name}"
     code, thing = "no-route", Object("route", f"{target} dev {link.name}", text)
-    alone = routed.decision.found.dst == target
-    if is_meant(route) and (alone or not _by_hosts(namespace, link)):
+    alone, by_hosts = routed.decision.found.dst == target, _by_hosts(namespace, link, table)
+    if is_meant(route) and (alone or not by_hosts):
         named = " ".join(followed(namespace, routed)[0])
         code, thing = "route-overlap", Object("route", named, named)
         text = f"the route {named} of {namespace.name} leads past {routed.dst}, which is on {link.name}"
@@ -67,8 +67,8 @@ def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
     stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
     if loss.stop.code == "macvlan-parent-isolated":  # why there must be another way
         stop = replace(loss.stop, commands=fix)
-    sure = _covers(namespace, link, routed.dst) or (not is_network(own) and _by_hosts(namespace, link))
-    first = sure and table == fib.MAIN and not _is_written(route)
+    sure = _covers(namespace, link, routed.dst) or (not is_network(own) and by_hosts)
+    first = sure and (_lists_hosts(namespace, table) if table != fib.MAIN else not _is_written(route))
     yield from loss.repair(stop, Merit.restoring(first))
 
 
@@ -83,12 +83,17 @@ def _covers(namespace: Namespace, link: Link, dst: str) -> bool:
     return prefix.within(column(holding(own, indexes=link.index), "dst"), dst)
 
 
-def _by_hosts(namespace: Namespace, link: Link) -> bool:
+def _by_hosts(namespace: Namespace, link: Link, table: int) -> bool:
     """Whether stations are reached by routes of their own: so others are, or a cable has no network."""
-    routes = but(where(namespace.routes, table=fib.MAIN), protocol="kernel")
     bare = link.kind != "bridge" and not has(namespace.addresses_of(link), scope="global")
+    return bare or _lists_hosts(namespace, fib.MAIN) or _lists_hosts(namespace, table)
+
+
+def _lists_hosts(namespace: Namespace, table: int) -> bool:
+    """Whether somebody wrote routes straight to single stations into a table."""
+    routes = but(where(namespace.routes, table=table), protocol="kernel")
     lengths = {prefix.length(route.dst) for route in holding(routes, gateways=None)}
-    return bare or not lengths.isdisjoint((32, 128))
+    return not lengths.isdisjoint((32, 128))
 
 
 def _by_its_gateways(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
