@@ -9,6 +9,7 @@ from test_mistyped import of_tcp
 from test_repair_whole import ask, chosen, said
 
 from netprobe.model import Chain, Route, Rule, Ruleset, Snapshot, Socket, Table
+from netprobe.model.lookup import where
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 from netprobe.rules.read.nft_text import rule_statements
@@ -115,6 +116,19 @@ def test_a_translation_spares_no_interface_but_that_of_its_senders(spared: str, 
     assert isinstance(found, Prediction)
     assert found.passes is (fix is None)
     assert fix is None or said(chosen(network, ask("c1", "8.8.8.8"))) == [f"host: iptables {fix}"]
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_what_is_led_back_to_a_station_is_from_those_beside_it(turned: bool) -> None:
+    """All others are answered by the router, unless the station knows no way back to them."""
+    to_c1 = "-A POSTROUTING ! -s 172.17.0.0/16 -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE"
+    lead = "-A PREROUTING -d 203.0.113.2/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2"
+    rules = iptables(f"*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n{lead}\n{to_c1}\nCOMMIT\n")
+    routes = where(tutorial()["c1"].routes, is_default=False) if not turned else tutorial()["c1"].routes
+    listening = edited(tutorial(), "c1", routes=tuple(routes), sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    there = edited(listening, "host", ruleset=rules)
+    fix = said(chosen(there, of_tcp("c2", "203.0.113.2", 80)))
+    assert (fix == [f"host: iptables -t nat -R POSTROUTING 1 {to_c1.partition('! ')[2]}"]) is turned
 
 
 @pytest.mark.parametrize("door", ['iifname "br0" ', ""])

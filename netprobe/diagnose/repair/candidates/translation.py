@@ -298,7 +298,14 @@ def _hairpin(loss: Loss) -> Iterator[Repair]:
     text = f"{made.namespace} sends the packet back to {whom} ({target}) with the sender's own source address"
     thing = Object("nat-rule", f"{address} nat POSTROUTING", "no rule for hairpin traffic")
     stop = Stop(code, place, text, thing, fix, (loss.stop.text,))
-    yield from loss.repair(stop, Merit.RESTORES)
+    yield from loss.repair(stop, Merit.restoring(not _spares(namespace, source, target)))
+
+
+def _spares(namespace: Namespace, source: str, target: str) -> bool:
+    """Whether a rule translates what goes to a station from elsewhere than from where this sender is."""
+    rules = column(nat_rules.rules_of_nat(namespace, "postrouting", target, *nat_rules.SOURCE), "statements")
+    named = (each for each in rules if prefix.within(nat_rules.networks(each, *nat_rules.TO), target))
+    return any(prefix.within(nat_rules.spared(each, *nat_rules.FROM), source) for each in named)
 
 
 def _back_by_the_translator(loss: Loss) -> Iterator[Repair]:

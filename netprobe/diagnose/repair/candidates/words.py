@@ -83,12 +83,13 @@ def other_port(row: RuleRow) -> Iterator[Wording]:
 
 def not_it(row: RuleRow) -> Iterator[Wording]:
     """What the rule says no to, where it does so once: likely where that is one station, and a port is asked
-    for; an interface behind which the network that it names is not, or the only one of what comes there.
+    for; an interface behind which the network that it names is not, or the only one of what comes there; or
+    those who are beside a station, of which alone the answers go past it.
     """
     refusing = where(row.rule.statements, op="!=")
     for each in refusing if len(refusing) == 1 else ():
-        likely = _is_one(row, each) or _is_elsewhere(row, each) or _is_the_only_way_in(row, each)
-        yield Wording({"!=": "==", "!": ""}, likely)
+        likely = (_is_one, _is_elsewhere, _is_the_only_way_in, _is_beside)
+        yield Wording({"!=": "==", "!": ""}, any(asked(row, each) for asked in likely))
 
 
 def _is_one(row: RuleRow, test: Statement) -> bool:
@@ -126,6 +127,14 @@ def how_it_was_sent(row: RuleRow) -> Iterator[Wording]:
     for found in _HOW.finditer(row.rule.rule.text):
         told = f"would {row.does} the packet but for «{found[0].strip()}», as no other rule asks"
         yield Wording({}, others.count(found[1] or found[2]) == 1, told, without=found[0])
+
+
+def _is_beside(row: RuleRow, test: Statement) -> bool:
+    """Whether a rule for a station spares those of its own network, and others are answered by here."""
+    goal, there = row.packet.flow.dst, map(row.loss.snapshot.at, row.loss.bearers(row.packet.flow.dst))
+    one = any(map(_is_host, row.networks("dst"))) and test.key in nat_rules.FROM
+    spared = one and nat_rules.is_prefix(test.value) and prefix.contains(test.value, goal)
+    return spared and all(has(each.routes, is_default=True) for each in there)
 
 
 def no_answers(row: RuleRow) -> Iterator[Wording]:
