@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from literal_rules import iptables
 from networks import edited, tutorial
 from test_beside import chosen, lines
@@ -90,3 +91,30 @@ def test_a_published_port_is_not_marked_as_another_one_that_is_let_through_by_it
 def test_who_refuses_what_has_no_mark_means_it() -> None:
     refusing = MARKS.replace("-A FORWARD -i br0 -j REJECT", "-A FORWARD -i br0 -m mark ! --mark 0x7 -j REJECT")
     assert not any("--dport 8080 -j MARK" in line for line in marking(f"{LED_ON}\n{refusing}", "203.0.113.2"))
+
+
+BALANCED = """*nat
+:PREROUTING ACCEPT [0:0]
+:FW - [0:0]
+:TO - [0:0]
+:MARK-DROP - [0:0]
+-A PREROUTING -d 203.0.113.2/32 -p tcp -m tcp --dport 80 -j FW
+-A FW -s 198.51.100.0/24 -j TO
+-A FW -j MARK-DROP
+-A FW -s 203.0.113.0/24 -j TO
+-A FW {last}-j MARK-DROP
+-A TO -j DNAT --to-destination 172.17.0.2
+-A MARK-DROP -j MARK --set-xmark 0x8000/0x8000
+COMMIT
+*filter
+:FORWARD ACCEPT [0:0]
+-A FORWARD -m mark --mark 0x8000/0x8000 -j DROP
+COMMIT"""
+
+
+@pytest.mark.parametrize(("last", "early"), [("", True), ("-p tcp ", False)])
+def test_what_is_marked_before_others_were_asked_is_marked_too_early(last: str, early: bool) -> None:
+    """Balancers of a service with two addresses drop the second one's (kubernetes#109826)."""
+    network = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    said = of_a_port(edited(network, "host", ruleset=iptables(BALANCED.format(last=last))), "internet", "203.0.113.2", 80)
+    assert (fix(said) == ["iptables -t nat -D FW -j MARK-DROP"]) is early

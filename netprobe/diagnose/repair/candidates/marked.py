@@ -1,6 +1,7 @@
 """Marks, by which packets go another way: a port that rules do not mark as they mark others, a mark that
-wipes the bits of another one, who asks for a whole mark of which some bits alone are set, and one that a
-connection gives back to questions, and is for answers. Pure.
+wipes the bits of another one, who asks for a whole mark of which some bits alone are set, one that a
+connection gives back to questions, and is for answers, and one for all that is left, before rules that are
+for some of that. Pure.
 
 See: ip-rule(8), fwmark; iptables-extensions(8), MARK.
 """
@@ -61,6 +62,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from _given_back(loss, routed)
     for namespace in map(loss.snapshot.at, loss.way):
         yield from _asking_for_all_bits(loss, namespace)
+    if loss.stop.code in REFUSED and _asks_for_a_mark(loss):
+        yield from _too_early(loss)
 
 
 def _refuses_the_rest(loss: Loss) -> bool:
@@ -68,8 +71,28 @@ def _refuses_the_rest(loss: Loss) -> bool:
     for want of a mark: who wrote that means it.
     """
     led = has(nat_rules.rewriting(loss.hops, "dst", "dport"), namespace=loss.here.name)
-    meant = (among(each.nodes, text=_MARKS) for each in nat_rules.statements(loss.here, loss.stop.thing))
-    return loss.stop.code in REFUSED and led and not any(meant)
+    return loss.stop.code in REFUSED and led and not _asks_for_a_mark(loss)
+
+
+def _asks_for_a_mark(loss: Loss) -> bool:
+    """Whether the rule that refused the packet asks for one."""
+    asked = nat_rules.statements(loss.here, loss.stop.thing)
+    return any(among(each.nodes, text=_MARKS) for each in asked)
+
+
+def _too_early(loss: Loss) -> Iterator[Repair]:
+    """The rules that mark all that comes to them, and stand behind others of their chain once more: those in
+    between are idle.
+    """
+    for rule in _marking(loss.here):
+        thing = rule.decision.object
+        texts = [each.rule.text for each in nat_rules.from_on(loss.here, thing)]
+        if not nat_rules.tests(rule.rule) and rule.rule.text in texts[2:]:
+            text = f"{thing.id} of {loss.here.name} marks what rules behind it are for, before it is marked"
+            proof = (thing.text, loss.stop.text)
+            fix = fixes.without(thing)
+            stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=proof, advice="")
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
 def _of_ports(loss: Loss, namespace: Namespace, flow: Flow, leg: Leg | None, stop: Stop) -> Iterator[Repair]:
