@@ -194,3 +194,12 @@ def test_the_router_between_the_ends_of_a_tunnel_has_no_route_or_a_wrong_one(num
     ((gone,),) = named(after(routed_below(), f"r: ip route del {right}"), "a", "10.9.0.2")
     assert gone in (f"r: ip route add {right}", f"r: ip route add default via 192.168.{number}.1")
     assert named(after(routed_below(), f"r: ip route replace {wrong}"), "a", "10.9.0.2") == [[f"r: ip route replace {right}"]]
+
+
+def test_a_device_that_answers_for_its_stations_was_told_of_another_ones_mac() -> None:
+    """Who was answered so keeps it for a while."""
+    known = [FdbEntry(3, MAC.format(4, each), state="permanent", remote="192.168.0.2") for each in (2, 7)]
+    told = (Neighbour(3, "10.0.9.2", MAC.format(4, 7), "permanent"),)
+    fix = [f"overlay1: ip neigh replace 10.0.9.2 lladdr {MAC.format(4, 2)} dev vxlan0 nud permanent"]
+    said = named(edited(overlays(*known), "overlay1", neighbours=told), "c1", "10.0.9.2")
+    assert said == [[*fix, "c1: ip neigh flush to 10.0.9.2 dev eth0"]]

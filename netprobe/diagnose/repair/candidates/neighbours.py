@@ -6,27 +6,32 @@ See: ip-neighbour(8); net/core/neighbour.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, proxy_key
-from netprobe.model import Command, InterfaceAddress, Link, Neighbour, Object, Snapshot, Stage
+from netprobe.model import Command, InterfaceAddress, Link, Namespace, Neighbour, Object, Snapshot, Stage
 from netprobe.model.command import inside
-from netprobe.model.lookup import but, has, those_not_in, where
+from netprobe.model.lookup import but, has, sole, those_not_in, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
-from netprobe.predict.trace import Resolved
+from netprobe.predict.trace import Resolved, Routed
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """Each entry that gave a frame its destination."""
+    """Each entry that gave a frame its destination, and those by which tunnels answer."""
     for resolved in loss.prediction.resolved:
         rival = _bearer(loss.snapshot, resolved)
         if rival is not None and _answers(loss, rival, resolved.entry.address):
             yield from _usurped(loss, resolved, rival)
         else:
             yield from _wrong(loss, resolved)
+    for here in map(loss.snapshot.at, loss.way):
+        for device, vxlan in here.vxlans:
+            if "proxy" in vxlan.flags:
+                yield from _told(loss, here, device)
 
 
 def _bearer(snapshot: Snapshot, resolved: Resolved) -> Station | None:
@@ -78,6 +83,33 @@ def _silenced(own: InterfaceAddress, bearer: Link, asked: Link) -> tuple[Command
     if bearer.kind != "loopback" or ":" in own.address:
         return (fixes.address("del", own, bearer),)
     return fixes.sysctl(f"net.ipv4.conf.{asked.key}.arp_ignore", 1)
+
+
+def _told(loss: Loss, here: Namespace, device: Link) -> Iterator[Repair]:
+    """The entries that somebody wrote for a tunnel device, which answers by them (arp_reduce, neigh_reduce),
+    with another MAC than that of who has the address; who was answered so is to ask anew.
+    """
+    written = where(here.neighbours, index=device.index, state="permanent")
+    for entry in where(written, address=loss.goal):
+        bearers = map(loss.snapshot.at, loss.bearers(entry.address))
+        owners = [*filter(None, (each.owner_of(entry.address) for each in bearers))]
+        sent = where(loss.prediction.routed, via=loss.goal)[:1]
+        asked_anew = [*chain.from_iterable(_asked_anew(loss, each) for each in sent)]
+        for owner in but(sole(owners), mac=entry.mac):
+            named = f"{entry.address} dev {device.name} lladdr {entry.mac}"
+            text = f"{here.name} tells that {entry.address} is at {entry.mac}, which is {owner.mac}"
+            how = ("lladdr", owner.mac, "dev", device.name, "nud", "permanent")
+            put = Command.of("ip", "neigh", "replace", entry.address, *how)
+            fix = (put, *asked_anew)
+            thing = Object("neighbour", named, f"{named} permanent")
+            stop = lost("neigh-wrong-entry", here.name, device, Stage.NEIGHBOUR, text, object=thing, fix=fix)
+            yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _asked_anew(loss: Loss, routed: Routed) -> Iterator[Command]:
+    """What makes who sends straight to an address ask again who has it."""
+    for link in filter(None, (loss.out(routed),)):
+        yield from inside(routed.namespace, (fixes.forget_what_was_told(routed.via, link),))
 
 
 def _wrong(loss: Loss, resolved: Resolved) -> Iterator[Repair]:
