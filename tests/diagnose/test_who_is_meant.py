@@ -124,6 +124,17 @@ def test_a_table_of_several_routes_has_lost_its_rule() -> None:
     assert said(chosen(network, ask("pc", "10.2.0.10"))) == ["r1: ip rule add from 10.1.0.10 lookup 100"]
 
 
+def test_an_answer_has_the_table_that_leads_to_the_very_network() -> None:
+    """Daemons keep routes to others' networks in a table of their own; the default leads elsewhere."""
+    network = after(
+        offices(),
+        "r2: ip route del default via 10.9.0.1 dev wan",
+        "r2: ip route add default via 10.2.0.10 dev lan",
+        "r2: ip route add 10.1.0.0/24 via 10.9.0.1 dev wan table 100",
+    )
+    assert said(chosen(network, ask("pc", "10.2.0.10"))) == ["r2: ip rule add from 10.2.0.10 lookup 100"]
+
+
 def test_a_table_of_one_route_got_it_by_mistake() -> None:
     network = in_a_table("10.2.0.0/24 via 10.9.0.2")
     assert chosen(network, ask("pc", "10.2.0.10")).stop.code == "no-route"

@@ -348,7 +348,8 @@ def _unused_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
         fix = (fixes.ip(routed.dst, "rule", "add", "from", routed.src, "lookup", str(table)),)
         thing = Object("route", named, named)
         stop = lost("reply-wrong-path", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
-        yield from loss.repair(stop, Merit.RESTORES)
+        # where it has the very network, no other table lacks that
+        yield from loss.repair(stop, Merit.RESTORES, agreeing=int(other.is_to_a_network))
 
 
 def _missing(loss: Loss, namespace: Namespace, version: int) -> Iterator[Repair]:
