@@ -37,8 +37,8 @@ _PROMOTES = "net.ipv4.conf.{}.promote_secondaries"
 
 def change_address(order: Order) -> Snapshot:
     """`ip address add|replace|del ADDRESS/LENGTH dev IFACE`, with the routes that come and go with it; and
-    `ip address change ADDRESS/LENGTH dev IFACE preferred_lft forever valid_lft forever`; `ip address flush
-    dev IFACE`.
+    `ip address change ADDRESS/LENGTH dev IFACE preferred_lft forever|0 valid_lft forever`; `ip address
+    flush dev IFACE`.
     """
     link = order.device
     if order.plain == ["flush"]:
@@ -80,9 +80,10 @@ def _kept(order: Order, _link: Link, _own: InterfaceAddress) -> Snapshot:
 
 
 def _preferred(order: Order, _link: Link, own: InterfaceAddress) -> Snapshot:
-    """With an address that may be a source again; KeyError for other times than for ever."""
-    refuse_if({order.option("preferred_lft"), order.option("valid_lft")} != {"forever"}, "preferred_lft")
-    kept = replace(own, flags=flagged(own.flags, "deprecated", False))
+    """With an address that may be a source again, or no more; KeyError for other times than these."""
+    preferred = order.option("preferred_lft")
+    refuse_if(order.option("valid_lft") != "forever" or preferred not in ("forever", "0"), "preferred_lft")
+    kept = replace(own, flags=flagged(own.flags, "deprecated", preferred == "0"))
     addresses = exchanged(order.namespace.addresses, own, kept)
     return order.with_fields(addresses=addresses).snapshot
 

@@ -89,6 +89,18 @@ def test_a_temporary_address_that_the_far_end_does_not_know() -> None:
     assert about(chosen(of_ipv6("2"), "red", "fd00:20::5")) == ("route-wrong-src", "red", fix)
 
 
+@pytest.mark.parametrize(("length", "of_a_service"), [(128, True), (64, False)])
+def test_an_address_of_a_service_is_no_source(length: int, of_a_service: bool) -> None:
+    """Who announces it to a network is known there by its own address."""
+    network = of_ipv6("0")
+    red = network["red"]
+    own = (*(each for each in red.addresses if each.address != "fd00:20::aaaa"), InterfaceAddress(2, "fd00:20::4", length))
+    red = replace(red, addresses=own, routes=(*red.routes, *networks.local("fd00:20::4")))
+    found = chosen(Snapshot({**network.namespaces, "red": red}, network.peers), "red", "fd00:20::5")
+    fix = ["ip address change fd00:20::4/128 dev eth0 preferred_lft 0 valid_lft forever"]
+    assert (about(found) == ("route-wrong-src", "red", fix)) is of_a_service
+
+
 @pytest.mark.parametrize(("preferred", "source"), [("2", "fd00:20::aaaa"), ("1", "fd00:20::2"), ("0", "fd00:20::2")])
 def test_a_temporary_address_is_the_source_where_it_is_preferred(preferred: str, source: str) -> None:
     found = networks.probe("red", "fd00:20::5", Protocol.ICMPV6)

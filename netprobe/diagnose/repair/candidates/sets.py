@@ -21,6 +21,7 @@ from netprobe.model import (
     Command,
     Flow,
     Hop,
+    InterfaceAddress,
     IpSet,
     Leg,
     NamedSet,
@@ -165,14 +166,25 @@ def _flows(loss: Loss, namespace: Namespace) -> Iterator[Flow]:
 
 
 def _with(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
-    """The packet's value added to the set; what it was before a translation may be there already."""
+    """The packet's value added to the set; what it was before a translation may be there already, or what
+    the sender is by an address of its own.
+    """
     text = f"the set {lookup.named.name} of {loss.stop.place.namespace} lacks {lookup.value}"
     thing = Object("set", lookup.words, lookup.words)
     changes = chain.from_iterable(column(loss.hops, "changes"))
     former = column(where(changes, after=lookup.value), "before")
-    merit = Merit.restoring(not any(map(lookup.has, former)))
+    sender = loss.snapshot.at(loss.probe.source.namespace)
+    taken = where(sender.addresses, address=lookup.value, version=6, prefixlen=128)
+    own = chain.from_iterable(column(beside(sender, each), "address") for each in taken)
+    merit = Merit.restoring(not any(map(lookup.has, (*former, *own))))
     added = next(_network(loss.here, lookup), lookup.value)
     yield from _repair(loss, text, thing, lookup.change("add", added), merit, 1 + _left(loss, lookup))
+
+
+def beside(namespace: Namespace, taken: InterfaceAddress) -> tuple[InterfaceAddress, ...]:
+    """The other addresses of an interface that are of networks."""
+    others = where(namespace.addresses, index=taken.index, version=taken.version, scope="global")
+    return but(others, prefixlen=prefix.bits(taken.address))
 
 
 def _network(namespace: Namespace, lookup: _Lookup) -> Iterator[str]:

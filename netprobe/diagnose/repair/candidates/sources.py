@@ -6,7 +6,7 @@ See: RFC 6724, 5; net/ipv6/addrconf.c (ipv6_get_saddr_eval); net/ipv4/devinet.c 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, filterfalse
+from itertools import chain, filterfalse, product
 from operator import attrgetter
 
 from msgspec.structs import replace
@@ -27,6 +27,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _deprecated(loss)
     yield from _lasting(loss)
     yield from _unrouted(loss)
+    yield from _of_a_service(loss)
     refused = loss.stop.code in sets.REFUSED and loss.version == 4
     for routed in where(loss.decisions, iif=None) if refused else ():
         yield from _known_there(loss, routed)
@@ -94,6 +95,25 @@ def _lasting(loss: Loss) -> Iterator[Repair]:
             "route-wrong-src", namespace.name, link, Stage.ROUTE, f"{text}: {named}", object=thing, fix=fix
         )
         yield from loss.repair(stop, Merit.restoring(known))
+
+
+def _of_a_service(loss: Loss) -> Iterator[Repair]:
+    """An IPv6 address without a network, which a machine bears for a service and sends from, where the rules
+    that refuse it know the machine's own: no source any more (RFC 6724, 5, rule 3).
+    """
+    here = loss.snapshot.at(loss.probe.source.namespace)
+    refused = column(loss.hops[-1:], "flow") if loss.stop.code in sets.REFUSED else ()
+    sent = where(here.addresses, version=6, prefixlen=128)
+    for flow, taken in product(refused, sent):
+        own = sets.beside(here, taken) if taken.address == flow.src else ()
+        for link in where(here.links, index=taken.index):
+            if any(sets.names(loss.here, replace(flow, src=each.address)) for each in own):
+                text = f"{here.name} sends from {taken.written}, and {loss.here.name} knows it by another one"
+                words = ("ip", "address", "change", taken.written, "dev", link.name)
+                fix = (Command.of(*words, "preferred_lft", "0", "valid_lft", "forever"),)
+                thing = Object("address", f"{taken.written} dev {link.name}", taken.written)
+                stop = lost("route-wrong-src", here.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+                yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _unrouted(loss: Loss) -> Iterator[Repair]:
