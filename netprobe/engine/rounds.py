@@ -108,13 +108,15 @@ def look_for_the_cause(
     clock: Clock,
     earlier: Earlier | None,
 ) -> Snapshot:
-    """The snapshot with what the search for the cause asks for; what questions that nobody answered have
-    shown is for that search alone.
+    """The snapshot with what the search for the cause asks for; what questions that nobody answered, or
+    another one than was foretold, have shown is for that search alone.
     """
-    known = _listen(world, snapshot, prediction, seen, clock) if seen and snapshot.homes else None
+    known = _listen(world, snapshot, prediction, seen, clock) if seen else None
     if known is None:
         return look_around(world, snapshot, prediction, clock, earlier)
     grown = look_around(world, *known, clock, earlier)
+    for name, here in snapshot.namespaces.items():
+        grown = grown.with_namespace(replace(grown[name], neighbours=here.neighbours))
     return replace(grown, wires=tuple(each for each in grown.wires if not each.silent))
 
 

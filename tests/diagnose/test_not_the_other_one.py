@@ -15,8 +15,25 @@ from netprobe.diagnose.repair.candidates import missing_routes, neighbours
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.search import Results, search
 from netprobe.diagnose.repair.several import Searches
+from netprobe.diagnose.silence import heard
 from netprobe.diagnose.supposed import supposed
-from netprobe.model import Chain, FindPeer, Neighbour, Probe, Protocol, Rule, Ruleset, Snapshot, Socket, Table
+from netprobe.model import (
+    Chain,
+    FindPeer,
+    Leg,
+    Neighbour,
+    Observation,
+    Probe,
+    Protocol,
+    Rule,
+    Ruleset,
+    Snapshot,
+    Socket,
+    Source,
+    Table,
+)
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
 from netprobe.rules.read.nft_text import rule_statements
 
 
@@ -160,3 +177,34 @@ def test_a_gateway_that_another_table_names_stands_in_for_one_that_nobody_is() -
     found = chosen(network, ask("pc", "fd00:2::10")).stop
     assert found.is_to_fill_in
     assert [each.words[-1] for each in supposed(network, found.commands, "pc")] == ["fd00:1::1"]
+
+
+def with_a_proxy(*known: Neighbour) -> Snapshot:
+    """c2 answers for whoever is beside it, and drops what it would have to lead on."""
+    rules = Ruleset((), (Table("nft", "ip", "fw", (Chain("forward", hook="forward", policy="drop"),)),))
+    answers = {"net.ipv4.ip_forward": "1", "net.ipv4.conf.eth0.proxy_arp_pvlan": "1"}
+    return edited(edited(tutorial(), "c2", sysctls=answers, ruleset=rules), "c1", neighbours=known)
+
+
+MISLED = Neighbour(2, "172.17.0.1", "02:00:00:00:04:02", "reachable")
+
+
+def test_who_answers_as_a_proxy_for_a_station_that_hears_the_question_is_what_is_wrong() -> None:
+    """Its rules are as they are: nothing was to come by it."""
+    found = chosen(with_a_proxy(MISLED), ask("c1", "203.0.113.2"))
+    assert (found.stop.code, said(found)[:1]) == ("addr-duplicate", ["c2: sysctl -w net.ipv4.conf.eth0.proxy_arp_pvlan=0"])
+    assert not found.others
+
+
+def test_whom_the_sender_believed_is_seen_in_its_frames() -> None:
+    there, asked = with_a_proxy(), ask("c1", "203.0.113.2")
+    foretold = predict(there, asked, ask=False)
+    assert isinstance(foretold, Prediction)
+    assert foretold.stop is None
+    sent = Observation(Source.TAP, "seen", "c1", 1, "eth0", "out", Leg.REQUEST, flow=replace(foretold.probe.flow(), dst_mac=MISLED.mac))
+    found = heard(there, foretold, [sent])
+    assert found is not None
+    assert found[0]["c1"].neighbours == (MISLED,)
+    assert found[1].stop is not None
+    assert found[1].stop.place.namespace == "c2"
+    assert heard(there, foretold, [replace(sent, flow=replace(foretold.probe.flow(), dst_mac="02:00:00:00:02:05"))]) is None

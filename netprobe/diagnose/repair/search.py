@@ -12,10 +12,11 @@ from netprobe.model.lookup import among, but, column, first, gathered, has, thos
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
-from netprobe.predict.trace import Routed
+from netprobe.predict.trace import Resolved, Routed
 
 from .candidates import candidates
 from .candidates import stop as walk_s_end
+from .candidates.neighbours import usurped
 from .candidates.told import is_waited_for
 from .harm import harmless
 from .kept import with_what_it_takes
@@ -56,7 +57,8 @@ def search(
     loss = Loss.of(snapshot, prediction, stop, before)
     some = first(islice(candidates(loss), _MOST), _what)
     meant = (repair for repair in some.values() if not is_waited_for(loss, repair))
-    found = filter(None, (_try(loss, repair) for repair in meant))
+    misled = usurped(loss)
+    found = filter(None, (_try(loss, repair, misled) for repair in meant))
     by_standing = gathered((_standing(loss, each, beyond), each.repair) for each in found)
     every = (_PASSES, _FURTHER, _ASIDE, _IDLE)
     sure, further, aside, idle = (ranked(loss, by_standing.get(each, ())) for each in every)
@@ -104,16 +106,17 @@ def _what(repair: Repair) -> tuple[object, ...]:
     return repair.stop.place.namespace, repair.stop.commands, repair.merit, repair.put_back
 
 
-def _try(loss: Loss, repair: Repair) -> Tried | None:
+def _try(loss: Loss, repair: Repair, misled: frozenset[Resolved]) -> Tried | None:
     """The repair and what comes of it, with what it would take along itself, and with what went along with
-    its object where that is needed too.
+    its object where that is needed too. `misled`: the entries by which the packet went to another one.
     """
     first = tried(loss, repair)
     if first is None:
         return None
     kept = with_what_it_takes(loss, _once_more(loss, first))
     best = whole(loss, kept) or kept
-    if _is_another_s(loss, best) or _comes_by_another(loss, best):
+    still = not misled.isdisjoint(best.outcome.resolved)
+    if still or _is_another_s(loss, best) or _comes_by_another(loss, best):
         return replace(best, repair=replace(best.repair, merit=Merit.GOES_AROUND))
     if _leads_wider(loss, first, best):
         return replace(best, repair=replace(best.repair, merit=max(best.repair.merit, Merit.ADDS)))

@@ -6,6 +6,7 @@ See: ip-neighbour(8); net/core/neighbour.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 
 from msgspec.structs import replace
@@ -34,11 +35,26 @@ def candidates(loss: Loss) -> Iterator[Repair]:
                 yield from _told(loss, here, device)
 
 
+def usurped(loss: Loss) -> frozenset[Resolved]:
+    """The entries of proxies for stations that heard the question themselves: a proxy is for others
+    (RFC 1027), and to let pass what comes there leads around that.
+    """
+    return frozenset(filter(partial(_is_usurped, loss), loss.prediction.resolved))
+
+
+def _is_usurped(loss: Loss, resolved: Resolved) -> bool:
+    rival = _bearer(loss.snapshot, resolved)
+    if rival is None or proxy_key(loss.snapshot[rival[0]], rival[1]) is None:
+        return False
+    asked = {name for name, _ in loss.others(resolved.namespace, resolved.link)} - {rival[0]}
+    return not asked.isdisjoint(loss.bearers(resolved.entry.address))
+
+
 def _bearer(snapshot: Snapshot, resolved: Resolved) -> Station | None:
-    """The station that has the MAC of an entry, in another namespace."""
+    """The station that has the MAC of an entry, in another namespace: the bridge, of one of its ports."""
     for namespace in but(snapshot.namespaces.values(), name=resolved.namespace):
         for link in but(where(namespace.links, mac=resolved.entry.mac), link=None):
-            return namespace.name, link
+            return namespace.name, namespace.link(link.master) or link
     return None
 
 

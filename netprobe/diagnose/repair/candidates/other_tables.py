@@ -7,6 +7,7 @@ Routing daemons put routes into tables by what they are told of each neighbour. 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 from msgspec.structs import replace
 
@@ -33,26 +34,25 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             asked = where(tuple(policy.selected(namespace, query)), action="lookup")
             for rule in not_among(filter(is_special, asked), table=_KEPT):
                 yield from _copied(loss, namespace, routed, rule)
-    for routed in filter(rests_on_a_rule, loss.prediction.routed):
-        yield from _by_its_own(loss, routed)
+    for routed in but(filter(rests_on_a_rule, loss.prediction.routed), gateway=None):
+        yield from _by_its_own(loss, routed, routed.via)
 
 
-def _by_its_own(loss: Loss, routed: Routed) -> Iterator[Repair]:
+def _by_its_own(loss: Loss, routed: Routed, gateway: str) -> Iterator[Repair]:
     """The same route by the interface that no other table has: two VPNs may have one address for their
     gateway, and `ip route add` takes the first interface beside which that is (fib_check_nh).
     """
-    namespace, route, gateway = loss.snapshot[routed.namespace], routed.decision.route, routed.gateway
-    if route is None or gateway is None:
-        return
-    twins = but(where(namespace.routes, dst=route.dst, indexes=route.indexes), table=route.table)
-    same = where(twins, gateways=[gateway])
-    for link in but(where(namespace.outward, up=True), index=routed.decision.index) if same else ():
+    namespace, route = loss.snapshot[routed.namespace], routed.decision.route
+    assert route is not None
+    same = where(namespace.routes, dst=route.dst, indexes=route.indexes, gateways=[gateway])
+    beside = but(where(namespace.outward, up=True), index=routed.decision.index)
+    for link, twin in product(beside, but(same, table=route.table)[:1]):
         tables = {*column(where(namespace.routes_by(link), gateways=[gateway]), "table")}
         if tables <= {route.table} and prefix.neighbours_of(gateway, namespace.addresses_of(link)):
             stop = mistaken(namespace, routed, route, Gateway(gateway, link))
             text = (
-                f"{stop.thing.text} of {namespace.name} leads by the interface that table {same[0].table}"
-                f" has: the gateway {gateway} is beside {link.name} as well"
+                f"{stop.thing.text} of {namespace.name} leads by the interface that table {twin.table} has:"
+                f" the gateway {gateway} is beside {link.name} as well"
             )
             agreeing = len(where(namespace.routes_by(link), table=route.table))
             yield from loss.repair(replace(stop, text=text), Merit.RESTORES, agreeing=agreeing)

@@ -6,6 +6,7 @@ See: ip-sysctl (kernel documentation).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 from msgspec.structs import replace
 
@@ -123,8 +124,8 @@ def _heeding_marks(loss: Loss) -> Iterator[Repair]:
     for code, name, link in heeding:
         namespace = loss.snapshot[name]
         by_mark = but(where(namespace.rules, version=version), mark=0)
-        keys = answering if code == "reply-wrong-path" else ("net.ipv4.conf.all.src_valid_mark",)
-        for key in keys if by_mark else ():
+        keys = {"reply-wrong-path": answering}.get(code, ("net.ipv4.conf.all.src_valid_mark",))
+        for _, key in product(by_mark[:1], keys):
             named = f"{key} = {namespace.sysctl(key, '0')}"
             text = f"{name} marks what comes in, and {_UNHEEDED[code]}: {named}"
             thing, fix = Object("sysctl", key, named), fixes.sysctl(key, 1)
