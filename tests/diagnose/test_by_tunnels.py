@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 from diagnose.test_repair import lost_in
-from diagnose.test_repair_whole import after, ask, lost
+from diagnose.test_repair_whole import after, ask
+from diagnose.test_repair_whole import lost as loss_of
 from diagnose.test_two_at_once import named
 from diagnose.test_who_is_meant import routed_overlay
 from msgspec.structs import replace
-from predict.networks import MAC, RULES, edited, lo, local, port, veth, via
+from predict.networks import MAC, RULES, edited, lo, local, port, tutorial, veth, via
 
 from netprobe.diagnose.repair import choice
-from netprobe.diagnose.repair.repair import Loss
+from netprobe.diagnose.repair.candidates import stop
+from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.model import (
     Bridge,
     BridgePort,
@@ -25,9 +27,12 @@ from netprobe.model import (
     Neighbour,
     Ruleset,
     Snapshot,
+    Stage,
     Vxlan,
 )
 from netprobe.model.lookup import all_but, where
+from netprobe.predict.drop import lost
+from netprobe.predict.fixes import bridge_port
 
 
 def test_a_node_has_the_address_from_which_its_tunnel_sends_though_nothing_gets_there() -> None:
@@ -76,9 +81,21 @@ def test_a_route_that_leads_the_packets_of_a_tunnel_into_itself_goes() -> None:
 def test_of_a_tunnel_into_itself_the_other_end_need_not_be_in_sight() -> None:
     network = after(routed_overlay(), INTO_ITSELF)
     near = replace(network, namespaces={name: each for name, each in network.namespaces.items() if name in ("node1", "pod1")})
-    lost = lost_in(near, "node1", "10.244.2.2")
-    assert lost.stop is not None
-    assert "192.168.50.2" in [each.dst for each in Loss.of(near, lost, lost.stop).decisions]
+    found = lost_in(near, "node1", "10.244.2.2")
+    assert found.stop is not None
+    assert "192.168.50.2" in [each.dst for each in Loss.of(near, found, found.stop).decisions]
+
+
+@pytest.mark.parametrize(("kind", "merit"), [("vxlan", Merit.GOES_AROUND), ("veth", Merit.UNDOES)])
+def test_what_came_out_of_a_tunnel_does_not_go_back_into_it(kind: str, merit: Merit) -> None:
+    """Its nodes hand on nothing for each other: who sent it there is wrong."""
+    network = edited(tutorial(), "host", links=(*tutorial()["host"].links, replace(port(8, "p1", 9, 9, 5), kind=kind)))
+    link = network["host"].link_named("p1")
+    assert link is not None
+    fix = (bridge_port(link, "hairpin", "on"),)
+    end = lost("fdb-wrong-entry", "host", link, Stage.BRIDGE_FORWARD, "p1 does not send back what came by it", fix=fix)
+    loss = Loss.of(network, lost_in(edited(network, "c1", routes=()), "c1", "8.8.8.8"), end)
+    assert [each.merit for each in stop.candidates(loss)] == [merit]
 
 
 OLD, NEW = "02:00:00:00:42:02", "02:00:00:00:42:77"
@@ -152,7 +169,7 @@ def test_a_station_of_which_a_tunnel_was_told_is_looked_for_among_those_whom_nob
     near = {name: each for name, each in network.namespaces.items() if name in ("c1", "overlay1", "node1", "node2")}
     peers = tuple(each for each in network.peers if {each.namespace, each.peer} <= {*near})
     alone = Snapshot(near, peers)
-    needs = choice.lacking(alone, lost(alone, ask("c1", "10.0.9.2"))[0])
+    needs = choice.lacking(alone, loss_of(alone, ask("c1", "10.0.9.2"))[0])
     assert FindOthers("overlay1") in needs
 
 

@@ -33,7 +33,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _merit(loss: Loss, stop: Stop) -> Merit:
     if stop.thing.kind == "sysctl":
         return settings.merit(loss.snapshot.at(stop.place.namespace), stop.thing.id)
-    if _is_of_a_block(loss, stop):
+    if _is_of_a_block(loss, stop) or _sends_back_into_a_tunnel(loss, stop):
         return Merit.GOES_AROUND
     if any(_leads_past(loss.snapshot.at(stop.place.namespace), command) for command in stop.commands):
         return Merit.GOES_AROUND
@@ -53,6 +53,12 @@ def _is_of_a_block(loss: Loss, stop: Stop) -> bool:
     )
     decided = column(taken, "decision.route")
     return any(map(partial(routes.is_of_a_block, loss.here), decided))
+
+
+def _sends_back_into_a_tunnel(loss: Loss, stop: Stop) -> bool:
+    """Whether what came out of a tunnel is to go back into it: its nodes hand on nothing for each other."""
+    there = loss.snapshot.link_at(stop.place)
+    return there is not None and there[1].kind == "vxlan" and "hairpin" in words_of(stop.commands)
 
 
 def _is_led_by_alone(loss: Loss, stop: Stop) -> bool:
