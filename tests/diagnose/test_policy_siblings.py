@@ -6,6 +6,7 @@ import pytest
 from networks import edited, tutorial, via
 from test_beside import chosen, kernel, lines
 from test_dispatched import dropping
+from test_roots import MASQUERADE, ruled
 
 from netprobe.model import PolicyRule, Route, Ruleset, Snapshot
 from netprobe.rules.read.iptables_save import read_save
@@ -32,6 +33,25 @@ def test_what_is_for_a_station_goes_where_that_for_the_others_goes() -> None:
     rules = sorted_rules(*host.rules, PolicyRule(512, 4, table=254, mask=0, dst="172.17.0.3/32"), PolicyRule(900, 4, table=7, iif="br0"))
     cause = chosen(edited(tutorial(), "host", routes=(*host.routes, astray), rules=rules), "red", "172.17.0.2")
     assert lines(cause) == ["ip rule add pref 512 to 172.17.0.2/32 lookup main"]
+
+
+def test_what_is_behind_a_router_goes_where_that_for_the_other_networks_there_goes() -> None:
+    host, red = tutorial()["host"], tutorial()["red"]
+    behind = [via(f"10.{each}.0.0/16", "10.0.0.2", 2) for each in (8, 9)]
+    routes = (*host.routes, *behind, via("0.0.0.0/0", "203.0.113.1", 4, table=7))
+    rules = sorted_rules(*host.rules, PolicyRule(512, 4, table=254, mask=0, dst="10.9.0.0/16"), PolicyRule(900, 4, table=7, iif="docker0"))
+    known = (Route("10.8.0.1/32", "local", table=255), *red.routes)
+    cause = chosen(edited(edited(tutorial(), "host", routes=routes, rules=rules), "red", routes=known), "c1", "10.8.0.1")
+    assert lines(cause) == ["ip rule add pref 512 to 10.8.0.0/16 lookup main"]
+
+
+def test_a_table_that_none_leads_to_is_for_the_mark_that_a_rule_refuses() -> None:
+    host = tutorial()["host"]
+    out = (via("0.0.0.0/0", "203.0.113.1", 4, table=7), Route("203.0.113.0/24", nexthops=kernel("203.0.113.0/24", 4).nexthops, table=7))
+    refused = PolicyRule(900, 4, action="unreachable", mark=0xA000, mask=0xF000)
+    rules = ruled(MASQUERADE, "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i br0 -j MARK --set-xmark 0xa000/0xf000\nCOMMIT\n")
+    marked = edited(rules, "host", routes=(*host.routes, *out), rules=sorted_rules(*host.rules, refused))
+    assert lines(chosen(marked, "red", "8.8.8.8")) == ["ip rule add fwmark 0xa000/0xf000 lookup 7"]
 
 
 def rule(**fields: object) -> PolicyRule:

@@ -258,9 +258,10 @@ def _of_another_name(loss: Loss, namespace: Namespace, routed: Routed, table: in
 
 
 def _selectors(loss: Loss, namespace: Namespace, routed: Routed) -> Iterator[str]:
-    """What a rule would ask for that gave a packet to such a table: a destination, and a protocol, where its
-    siblings do; the sender; or, as the source of what the machine sends is chosen by the route, all of that,
-    just before main: what main knows better than its default route is asked for earlier.
+    """What a rule would ask for that gave a packet to such a table: the mark for which the rule asks that
+    took it; a destination, and a protocol, where its siblings do; the sender; or, as the source of what the
+    machine sends is chosen by the route, all of that, just before main: what main knows better than its
+    default route is asked for earlier.
     """
     version, protocol = prefix.version(routed.dst), loss.probe.protocol.value
     leading = where(namespace.rules, version=version, action="lookup")
@@ -269,6 +270,8 @@ def _selectors(loss: Loss, namespace: Namespace, routed: Routed) -> Iterator[str
         (f"to {routed.dst} ipproto {protocol}", but(addressed, protocol=None)),
         (f"to {routed.dst}", addressed),
     )
+    taking = but(filter(None, (routed.decision.rule,)), mark=0)
+    yield from map("fwmark {}".format, map(routing.mark_of, taking))
     yield from (words for words, siblings in forms if siblings)
     yield f"from {routed.src}"
     for main in where(leading, table=fib.MAIN, suppress_prefixlen=None) if routed.iif is None else ():

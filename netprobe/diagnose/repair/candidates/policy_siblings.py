@@ -39,13 +39,14 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _beside(namespace: Namespace, address: str) -> list[str]:
-    """The networks that a namespace is on which have an address."""
-    near = where(_connected(namespace), version=prefix.version(address))
+    """The networks of an address that a namespace is on, or knows a way to."""
+    near = where(_known(namespace), version=prefix.version(address))
     return [route.dst for route in near if prefix.contains(route.dst, address)]
 
 
-def _connected(namespace: Namespace) -> tuple[Route, ...]:
-    return where(namespace.routes, protocol="kernel", table=fib.MAIN, is_to_a_network=True)
+def _known(namespace: Namespace) -> tuple[Route, ...]:
+    """The networks to which main leads."""
+    return where(namespace.routes, table=fib.MAIN, is_to_a_network=True)
 
 
 def _as_others(loss: Loss, routed: Routed, field: str, value: str) -> Iterator[Repair]:
@@ -92,24 +93,30 @@ def _is_alone(field: str, rule: PolicyRule) -> bool:
 
 
 def _is_alike(namespace: Namespace, field: str, value: str, rule: PolicyRule) -> bool:
-    """Whether a rule is for an interface of the kind of this one, or for one address that is behind such, or
-    for the network there.
+    """Whether a rule is for an interface of the kind of this one; or, as this one is, for one address that is
+    behind such, or for a network there.
     """
     other, find = getattr(rule, field), {"iif": Namespace.link_named}.get(field, _way_to)
     links = find(namespace, value), find(namespace, other)
     kinds = [(each.kind, each.master) for each in filter(None, links)]
-    return len(kinds) == len(links) and kinds[0] == kinds[1]
+    same = _is_of_one(value) == _is_of_one(other)
+    return same and len(kinds) == len(links) and kinds[0] == kinds[1]
+
+
+def _is_of_one(written: str) -> bool:
+    """Whether what a rule asks for is one address."""
+    address, _, length = written.partition("/")
+    return length != "" and length == str(prefix.bits(address))
 
 
 def _way_to(namespace: Namespace, written: str) -> Link | None:
-    """The interface beside which the station of one address is, or a network that the namespace is on; None
-    for others, its own address and the world.
+    """The interface beside which the station of one address is, or by which main leads to a network; None for
+    others, its own address and the world.
     """
-    address, _, length = written.partition("/")
-    alone = address and length == str(prefix.bits(address))
-    for near in where(_connected(namespace), dst=written):
-        return namespace.link(near.indexes[0])
-    sought = (fib.lookup(namespace, RouteQuery(None, address)),) if alone else ()
+    for known in where(_known(namespace), dst=written):
+        return namespace.link(known.indexes[0])
+    query = RouteQuery(None, written.partition("/")[0])
+    sought = (fib.lookup(namespace, query),) if _is_of_one(written) else ()
     legs = filter(None, map(attrgetter("leg"), where(sought, type="unicast")))
     return next(map(namespace.link_of, where(legs, via=None)), None)
 
