@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from literal_rules import iptables
-from networks import edited, via
+from networks import edited, local, via
 from test_beside import chosen, lines
+from test_mistyped import of_tcp
 from test_policy_siblings import by_table, sorted_rules
+from test_repair_whole import lost
 
-from netprobe.model import PolicyRule
+from netprobe.diagnose.repair import choice
+from netprobe.model import InterfaceAddress, PolicyRule, Socket
 
 MARKING = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i br0 -j MARK --set-xmark 0x1/0xff\nCOMMIT\n"
 
@@ -122,3 +125,20 @@ def test_two_rules_for_the_same_are_none() -> None:
     astray = via("0.0.0.0/0", "172.17.0.9", 3, table=7)
     network = edited(network, "host", routes=(*network["host"].routes, astray))
     assert "ip rule add pref 300 from 10.0.0.0/24 lookup 220" not in lines(chosen(network, "red", "8.8.8.8"))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_of_those_who_serve_for_each_other_a_rule_for_their_address_tells_who_is_meant(named: bool) -> None:
+    """c1 and c2 have the address of a service; a route leads to c1, and what comes from red to c2, which alone has a program."""
+    to = {"dst": "192.0.2.1/32"} if named else {}
+    network = by_table(*sorted_rules(rule(300, 7, iif="br0", suppress_prefixlen=0, **to)))
+    for name in ("c1", "c2"):
+        there = network[name]
+        own = (*there.addresses, InterfaceAddress(1, "192.0.2.1", 32))
+        heard = (Socket("tcp", "192.0.2.1", 80, "listen"),) * (name == "c2")
+        network = edited(network, name, addresses=own, routes=(*there.routes, *local("192.0.2.1")), sockets=heard)
+    far = (via("192.0.2.1/32", "172.17.0.2", 5), via("0.0.0.0/0", "172.17.0.3", 5, table=7))
+    network = edited(network, "host", routes=(*network["host"].routes, *far))
+    asked = of_tcp("red", "192.0.2.1", 80)
+    stop = choice.choose(network, *lost(network, asked)).stop
+    assert ("ip rule add pref 300 from all to 192.0.2.1/32 iif br0 lookup 7" in lines(stop)) is named

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain, islice
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import End, Leg, Need, Snapshot, Stop
-from netprobe.model.lookup import among, but, column, first, gathered, has, those_not_in, where
+from netprobe.model.lookup import among, but, column, first, gathered, has, those_in, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
@@ -174,7 +175,19 @@ def _is_another_s(loss: Loss, found: Tried) -> bool:
     sent = (*asked[-1:], *filter(_is_for_one, asked))
     led = {name for each in sent for name in loss.bearers(each.gateway) or _beyond(loss, each)} & bearers
     ends = {*column(found.outcome.request.hops[-1:], "namespace")} & bearers
+    ends -= {*_told_by_rules(loss, found)}
     return bool(led and ends) and led.isdisjoint(ends)
+
+
+def _told_by_rules(loss: Loss, found: Tried) -> Iterator[str]:
+    """Who is asked where a policy rule for that one address is put right: it says who is meant, and is asked
+    before the routes are.
+    """
+    goal = f"{loss.goal}/{prefix.bits(loss.goal)}"
+    put = column(where((found.repair,), merit=Merit.RESTORES), "stop")
+    for thing in where(column(put, "thing"), kind="policy-rule"):
+        for _ in those_in((goal,), thing.id.split()):
+            yield from column(found.outcome.request.hops[-1:], "namespace")
 
 
 def _comes_by_another(loss: Loss, found: Tried) -> bool:
