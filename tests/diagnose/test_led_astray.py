@@ -29,6 +29,29 @@ def test_networks_come_before_the_default_of_another_table(rule: str, first: str
     assert said(found) == [first]
 
 
+def test_networks_that_are_asked_for_behind_the_default_of_another_table_are_asked_for_before() -> None:
+    late = "pref 32765 lookup main suppress_prefixlength 0"
+    rules = ("ip rule add pref 32000 iif br0 lookup 51820", f"ip rule add {late}")
+    snapshot = after(tutorial(), "host: ip route add default via 203.0.113.1 table 51820", *(f"host: {rule}" for rule in rules))
+    assert said(chosen(snapshot, ask("red", "172.17.0.2"))) == [
+        "host: ip rule del pref 32765 from all lookup main suppress_prefixlength 0",
+        "host: ip rule add pref 31999 from all lookup main suppress_prefixlength 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("refused", "first"),
+    [
+        ("172.17.0.0/24", "host: ip route del prohibit 172.17.0.0/24 table 51820"),
+        ("default", "host: ip rule del pref 32000 from all iif br0 lookup 51820"),  # what the table is for
+    ],
+)
+def test_what_refuses_some_of_what_a_table_leads_on_is_less_than_the_rule_for_that(refused: str, first: str) -> None:
+    lines = ("ip route add 8.8.8.0/24 via 203.0.113.1 table 51820", f"ip route add prohibit {refused} table 51820")
+    snapshot = after(tutorial(), *(f"host: {line}" for line in (*lines, "ip rule add pref 32000 iif br0 lookup 51820")))
+    assert said(chosen(snapshot, ask("red", "172.17.0.2"))) == [first]
+
+
 def test_an_address_on_a_port_belongs_to_its_bridge() -> None:
     snapshot = after(tutorial(), "host: ip address del 172.17.0.1/16 dev docker0", "host: ip address add 172.17.0.1/16 dev vethc1")
     found = chosen(snapshot, ask("c1", "10.0.0.2"))

@@ -183,11 +183,11 @@ def _told_by_rules(loss: Loss, found: Tried) -> Iterator[str]:
     """Who is asked where a policy rule for that one address is put right: it says who is meant, and is asked
     before the routes are.
     """
-    goal = f"{loss.goal}/{prefix.bits(loss.goal)}"
+    goal, hops = f"{loss.goal}/{prefix.bits(loss.goal)}", found.outcome.request.hops
     put = column(where((found.repair,), merit=Merit.RESTORES), "stop")
-    for thing in where(column(put, "thing"), kind="policy-rule"):
-        for _ in those_in((goal,), thing.id.split()):
-            yield from column(found.outcome.request.hops[-1:], "namespace")
+    rules = where(column(put, "thing"), kind="policy-rule")
+    told = those_in((goal,), " ".join(column(rules, "id")).split())
+    return column(hops[len(hops) - len(told) :], "namespace")
 
 
 def _comes_by_another(loss: Loss, found: Tried) -> bool:

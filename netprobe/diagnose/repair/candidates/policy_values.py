@@ -30,13 +30,15 @@ def _siblings(namespace: Namespace, rule: PolicyRule) -> tuple[PolicyRule, ...]:
 
 
 def _earlier(row: PolicyRow) -> Iterator[Wording]:
-    """A rule behind the one that decided: nothing comes to it behind a default route of main's, and what is
-    marked is marked for it. It belongs behind the last of its kind that comes in time.
+    """A rule behind the one that decided: nothing comes to it behind a default route of main's, what is
+    marked is marked for it, and main is asked for networks before others are for all. It belongs behind the
+    last of its kind that comes in time.
     """
     decided, rule = row.routed.decision.rule, row.rule
     late = decided is not None and decided.priority < rule.priority
     wanted = decided is not None and late and not hides_main(row.packet.here, decided)
-    if decided is not None and wanted and (decided.table == fib.MAIN or rule.mark):
+    special = (rule.mark, rule.suppress_prefixlen) != (0, None)
+    if decided is not None and wanted and (decided.table == fib.MAIN or special):
         known = column(_siblings(row.packet.here, rule), "priority")
         timely = [each + 1 for each in known if each + 1 < decided.priority]
         yield Wording({f"{rule.priority}:": f"{max(timely, default=decided.priority - 1)}:"})

@@ -76,15 +76,8 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
         return
     code, what = _astray(loss, route, link)
     text = f"the route {named} of {namespace.name} takes packets for {routed.dst} to {what}"
-    stop = lost(
-        code,
-        namespace.name,
-        link,
-        Stage.ROUTE,
-        text,
-        object=Object("route", named, named),
-        fix=(fixes.ip(route.dst, "route", "del", *words),),
-    )
+    thing, fix = Object("route", named, named), (fixes.ip(route.dst, "route", "del", *words),)
+    stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
     yield from loss.repair(stop, _merit_of_followed(loss, routed, route, back and code == "route-loop"))
 
 
@@ -102,7 +95,14 @@ def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) ->
         return Merit.GOES_AROUND
     if route.protocol == "kernel" and _has_stations(loss, routed, route):
         return Merit.GOES_AROUND
-    return Merit.ADDS if rests_on_a_rule(routed) or _leads_home(loss, routed) else Merit.UNDOES
+    kept = rests_on_a_rule(routed) and not _is_one_of_several(loss.snapshot[routed.namespace], route)
+    return Merit.ADDS if kept or _leads_home(loss, routed) else Merit.UNDOES
+
+
+def _is_one_of_several(namespace: Namespace, route: Route) -> bool:
+    """Whether a route refuses some of what its table leads on: the rule for the table is for all of that."""
+    refusing = where(among((route,), type=_REFUSING), is_default=False)
+    return bool(refusing) and has(namespace.routes, table=route.table, version=route.version, type="unicast")
 
 
 def _is_usual(loss: Loss, routed: Routed, route: Route) -> bool:

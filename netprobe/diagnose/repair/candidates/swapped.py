@@ -29,8 +29,8 @@ _BOTH = 3  # destinations say the same, and what there is for each
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each exchange that answers both."""
     for routed in loss.decisions:
-        here, route = loss.snapshot[routed.namespace], routed.decision.route
-        for one in filter(_leads_on, filter(None, (route,))):
+        here = loss.snapshot[routed.namespace]
+        for one in filter(_leads_on, filter(None, (routed.decision.route,))):
             written = where(here.routes, version=one.version, type="unicast", is_written=True)
             others = filter(_leads_on, not_among(written, gateways=(one.gateways,)))
             for other in islice(others, _MOST):
