@@ -95,9 +95,9 @@ def used_on(router: Namespace, station: Link, here: Namespace, link: Link, dst: 
     hosts = [each for each in column(where(led, gateways=[None]), "dst") if each.endswith(alone)]
     straight = [*map(methodcaller("removesuffix", alone), hosts)]
     used = {*chain.from_iterable(column(led, "gateways")), *straight}
-    own = column(among(router.addresses_of(station, version), address=used), "address")
-    proxies = in_force(router, station, "proxy_arp")[0] * (version == 4)
-    answered = [*own, *straight * proxies]
+    answered = [*column(among(router.addresses_of(station, version), address=used), "address")]
+    if version == 4 and in_force(router, station, "proxy_arp")[0]:
+        answered += straight
     return answered[0] if answered and leads(router, dst, here) else None
 
 

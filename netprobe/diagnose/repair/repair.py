@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import cached_property
-from itertools import chain, islice
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -21,12 +20,10 @@ from netprobe.model import (
     Link,
     Namespace,
     Need,
-    Place,
     PolicyRule,
     Probe,
     RouteQuery,
     Snapshot,
-    Stage,
     Stop,
 )
 from netprobe.model.command import inside
@@ -39,8 +36,8 @@ from netprobe.predict.trace import Routed
 from netprobe.predict.view import Ground, Lacking, Rulings
 
 from .answers import still_answered
-from .pinged import below_tunnels
 from .segment import Station, idle_cables, is_network, own_addresses, stations, unfiltered
+from .tunnelled import decisions as of_tunnels
 
 
 class Merit(IntEnum):
@@ -351,23 +348,13 @@ class Loss(Struct, frozen=True, dict=True):
         """The routing decisions of both ways, those of what tunnels on the way send to nodes that were read,
         and that of a source check.
         """
-        of_tunnels = chain.from_iterable(map(self._of_tunnels, self.way))
-        below = islice(below_tunnels(self.snapshot, self.prediction, self.stop), _FAR_ENDS)
-        return (*self.prediction.routed, *of_tunnels, *below, *map(self._checked, self.refused))
+        tunnelled = of_tunnels(self.snapshot, self.prediction, self.stop, self.way, self.owned)
+        return (*self.prediction.routed, *tunnelled, *map(self._checked, self.refused))
 
     def _checked(self, hop: Hop) -> Routed:
         """Where a source check would route back to (fib_validate_source)."""
         back = fib.lookup(self.here, RouteQuery(hop.flow.dst, hop.flow.src))
         return Routed(self.here.name, self.prediction.lost_leg, back, hop.flow.dst, hop.flow.src)
-
-    def _of_tunnels(self, name: str) -> Iterator[Routed]:
-        here, leg = self.snapshot[name], self.prediction.lost_leg
-        for link, vxlan in here.vxlans:
-            # of one that leads into itself nobody has come to the other end
-            looped = self.stop.place == Place(name, link.name, Stage.ENCAPSULATE)
-            for remote in filter(None if looped else self.owned.__contains__, here.remotes_of(link)):
-                query = RouteQuery(vxlan.local, remote)
-                yield Routed(name, leg, fib.lookup(here, query), vxlan.local or "", remote)
 
     def asked(self, leg: Leg) -> tuple[Routed, ...]:
         """The routing decisions of one leg."""

@@ -214,10 +214,11 @@ def _read_the_goal(loss: Loss) -> None:
     """
     there = loss.snapshot.at(loss.probe.destination.namespace)
     tunnelled = [*but(map(loss.snapshot.at, loss.way), vxlans=())]
-    for link, _ in product(there.links, tunnelled[:1]):
+    for link in there.links if tunnelled else ():
         loss.far_end(there.name, link)
     told = [each.name for each in tunnelled if has(each.neighbours, address=loss.goal, state="permanent")]
-    loss.needs.update(dict.fromkeys(map(FindOthers, told[: loss.goal not in loss.owned])))
+    if loss.goal not in loss.owned:
+        loss.needs.update(dict.fromkeys(map(FindOthers, told[:1])))
 
 
 def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:

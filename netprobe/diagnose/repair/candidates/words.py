@@ -53,7 +53,8 @@ def other_door(row: RuleRow) -> Iterator[Wording]:
         near = {name_of(here.link_of(each.leg), "") for each in sought if is_particular(each.route)}
         for _, old, new in row.others(way):
             told = f"asks for {', '.join(row.networks(end))} by {old}, and that is behind {new}"
-            yield from [Wording({old: new}, why=told)] * (near == {new})
+            if near == {new}:
+                yield Wording({old: new}, why=told)
 
 
 def _makes_idle(row: RuleRow, keys: tuple[str, ...], name: str) -> bool:
