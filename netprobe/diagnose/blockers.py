@@ -5,6 +5,7 @@ then. Pure.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from functools import cache
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -74,7 +75,8 @@ def look(
     """
     if not _is_open(report):
         return None
-    return _look(report, snapshot, explain, earlier, searches, asked)
+    spared = None if searches is None else cache(searches().sparing)
+    return _look(report, snapshot, explain, earlier, spared, asked)
 
 
 def with_outlook(report: Report, found: Outlook | None) -> Report:
@@ -185,9 +187,7 @@ def _look(
             return Outlook(tuple(causes[1:]), sure and again.verdict is Verdict.REACHABLE, way)
         for each in suppositions:
             if mend(each.mended, next_cause[0]) == each.snapshot:
-                return Outlook(
-                    tuple(causes[1 : each.known])
-                )  # what it led to is not in the way either
+                return Outlook(tuple(causes[1 : each.known]))  # what it led to is not in the way either
         causes += next_cause
         snapshot = mended
     return Outlook(tuple(causes[1:]), way=way)

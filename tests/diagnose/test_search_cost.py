@@ -16,7 +16,7 @@ from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair import choice, harm, search, several, tried
 from netprobe.diagnose.repair.candidates import candidates, shadowed
 from netprobe.diagnose.repair.repair import Loss
-from netprobe.model import FoundPeer, InterfaceAddress, LinkRef, Snapshot, lookup
+from netprobe.model import Chain, FoundPeer, InterfaceAddress, LinkRef, Ruleset, Snapshot, Table, lookup
 from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -212,3 +212,23 @@ def test_what_a_search_looks_at_grows_with_what_a_host_has_and_not_with_its_squa
     few, many = (read_by_a_search(grown(count), monkeypatch) for count in (100, 400))
     assert many[0] <= 5 * few[0]
     assert many[1] == few[1]
+
+
+def test_a_look_ahead_shares_what_one_question_may_take_of_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rounds would each take as much, where nothing mends."""
+    made: list[object] = []
+    monkeypatch.setattr(several, "search", lambda *asked: made.append(asked) or search.search(*asked))
+    drop = Ruleset(tables=(Table("iptables", "ip", "filter", (Chain("FORWARD", hook="forward", policy="drop"),)),))
+    snapshot = edited(tutorial(), "host", sysctls={"net.ipv4.ip_forward": "0"}, ruleset=drop)
+    found = predict(snapshot, probe(), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    loss, alone = Loss.of(snapshot, found, found.stop), search.search(snapshot, found, found.stop)
+    plain, spare = several.Searches(), several.Searches().sparing()
+    assert plain.together(loss, alone)[0] is not None
+    each = len(made)
+    counts = []
+    for looks in (plain, spare):
+        made.clear()
+        counts.append([looks.together(loss, alone)[0] is not None for _ in range(17)] and len(made))
+    assert counts == [17 * each, several._SEARCHES]

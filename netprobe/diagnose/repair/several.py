@@ -51,6 +51,18 @@ class _Sequence(Struct, frozen=True):
     idle: bool = False
 
 
+class Budget:
+    """How many searches may still be made behind other repairs."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+    def spent(self) -> bool:
+        """Whether none is left; else one is taken."""
+        self.left -= 1
+        return self.left < 0
+
+
 class Searches:
     """The searches for a cause: `search`, and `of_several` where none alone was found. Who asks twice may
     remember what was found, and who likes measures.
@@ -64,11 +76,20 @@ class Searches:
         self.together = of_several
         self.supposed: dict[tuple[Command, ...], tuple[Command, ...]] = {}
 
+    def sparing(self) -> Searches:
+        """The same for a look ahead: its questions share what one question may take of several at once."""
+        spare, shared = Searches(), Budget(_SEARCHES)
+        spare.alone, spare.supposed = self.alone, self.supposed
+        spare.together = lambda loss, found, budget=shared: self.together(loss, found, budget)
+        return spare
 
-def of_several(loss: Loss, found: Results) -> tuple[Repair | None, tuple[Need, ...]]:
+
+def of_several(
+    loss: Loss, found: Results, budget: Budget | None = None
+) -> tuple[Repair | None, tuple[Need, ...]]:
     """`first_of_several`, or `first_of_two` where a single one would do, and what it lacked."""
     asked = first_of_two if any(map(is_meant, found.repairs)) else first_of_several
-    return asked(loss, found), tuple(loss.needs)
+    return asked(loss, found, budget or Budget(_SEARCHES)), tuple(loss.needs)
 
 
 def is_doubtful(found: Results) -> bool:
@@ -102,7 +123,7 @@ def _undone(found: Results) -> tuple[Repair, ...]:
     return where(found.partial, merit=Merit.UNDOES, is_to_fill_in=False)[:_BREADTH]
 
 
-def first_of_two(loss: Loss, alone: Results) -> Repair | None:
+def first_of_two(loss: Loss, alone: Results, budget: Budget) -> Repair | None:
     """The first of two repairs that together let the probe pass, of which neither adds anything and neither
     would do alone: it restores what is plainly not as it should be, or takes away what stops the probe. Or
     the first of more, where what would do alone would lead around the others behind it.
@@ -112,6 +133,8 @@ def first_of_two(loss: Loss, alone: Results) -> Repair | None:
     best = next((each.done for each in alone.repairs if is_meant(each)), None)
     plain = where(off, merit=Merit.RESTORES, is_to_fill_in=False) or _undone(alone)
     for repair, cost, outcome in _lost_behind(loss, _costs(plain, 0)):
+        if budget.spent():
+            break
         way = _Sequence(cost, 2, repair, repair, outcome)
         _, found = _looked_behind(loss, way)
         around = where(found.repairs, merit=Merit.GOES_AROUND)
@@ -127,7 +150,7 @@ def _sound(loss: Loss, found: Results) -> tuple[Repair, ...]:
     return among(given, merit=(Merit.RESTORES, Merit.UNDOES))
 
 
-def first_of_several(loss: Loss, alone: Results) -> Repair | None:
+def first_of_several(loss: Loss, alone: Results, budget: Budget) -> Repair | None:
     """The first of the repairs that together let the probe pass, those for which most speaks; None where a
     few do not.
 
@@ -137,10 +160,7 @@ def first_of_several(loss: Loss, alone: Results) -> Repair | None:
     queue.put(_begun(loss, alone))
     best: tuple[int, Repair | None] = (_TOO_MUCH, None)
     known = [_configured(loss.snapshot)]
-    for _ in range(_SEARCHES):
-        way = queue.next(best[0])
-        if way is None:
-            break
+    while (way := queue.next(best[0])) is not None and not budget.spent():
         if (now := _configured(way.last.mended)) in known:  # one repair took back what another had done
             continue
         known.append(now)
