@@ -10,9 +10,11 @@ from networks import edited, local, via
 from test_beside import chosen, lines
 from test_mistyped import of_tcp
 from test_policy_siblings import by_table, sorted_rules
-from test_repair_whole import lost
+from test_repair_whole import ask, lost
 
 from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair.candidates import values
+from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import InterfaceAddress, PolicyRule, Socket
 
 MARKING = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i br0 -j MARK --set-xmark 0x1/0xff\nCOMMIT\n"
@@ -142,3 +144,13 @@ def test_of_those_who_serve_for_each_other_a_rule_for_their_address_tells_who_is
     asked = of_tcp("red", "192.0.2.1", 80)
     stop = choice.choose(network, *lost(network, asked)).stop
     assert ("ip rule add pref 300 from all to 192.0.2.1/32 iif br0 lookup 7" in lines(stop)) is named
+
+
+def test_a_rule_is_never_put_in_its_own_place() -> None:
+    """What the kernel said of it is asked anew then, which lets a packet take another leg."""
+    to_main = (rule(300, 254, dst="8.0.0.0/8"), rule(301, 254, dst="9.0.0.0/8"))
+    network = by_table(*sorted_rules(*to_main, rule(302, src="10.9.0.0/16")))
+    asked = ask("red", "8.8.8.8")
+    for each in values.candidates(Loss.of(network, *lost(network, asked))):
+        gone, come = (command.words[4:] for command in each.stop.commands)
+        assert gone != come

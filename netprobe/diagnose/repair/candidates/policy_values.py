@@ -63,7 +63,7 @@ def _by_its_mark(row: PolicyRow) -> Iterator[Wording]:
 def _by_its_table(row: PolicyRow) -> Iterator[Wording]:
     """A table to which another rule of its kind leads already, for one to which none of its kind does."""
     others = _siblings(row.packet.here, row.rule)
-    alike = where(others, asks=row.rule.asks)
+    alike = where(not_among(others, table=(fib.MAIN,)), asks=row.rule.asks)
     if has(alike, table=row.rule.table):
         for table in sorted({*column(others, "table")} - {fib.MAIN, *column(alike, "table")}):
             yield Wording({str(row.rule.table): str(table)})
