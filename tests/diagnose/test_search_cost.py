@@ -179,6 +179,25 @@ def with_addresses(count: int) -> Snapshot:
     return edited(snapshot, "red", addresses=(*red.addresses, *more), routes=(*red.routes, *own))
 
 
+def with_cables_to_itself(count: int) -> Snapshot:
+    """A sender with so many cables, both ends of which it has kept; one end of each has an address."""
+    snapshot = with_addresses(0)
+    red = snapshot["red"]
+    ends = tuple(veth(10 + n, f"end{n}", MAC.format(8, n), 10 + (n ^ 1), None) for n in range(2 * count))
+    own = tuple(InterfaceAddress(10 + 2 * n, f"10.50.0.{n + 1}", 24) for n in range(count))
+    return edited(snapshot, "red", links=(*red.links, *ends), addresses=(*red.addresses, *own))
+
+
+def test_no_address_is_tried_at_the_other_end_of_a_cable_to_oneself() -> None:
+    """Nobody else says there which network that is: it would be each address at each end."""
+    snapshot = with_cables_to_itself(8)
+    lost = predict(snapshot, probe("red", "8.8.8.8"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    lines = [" ".join(each.words) for found in candidates(Loss.of(snapshot, lost, lost.stop)) for each in found.stop.commands]
+    assert not [line for line in lines if line.startswith("ip address add 10.50.0.")]
+
+
 def read_by_a_search(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """(how often tables are gone through entry by entry, or an address is asked for its network; repairs that were tried)."""
     lost = predict(snapshot, probe("red", "8.8.8.8"), ask=False)

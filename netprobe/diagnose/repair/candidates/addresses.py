@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain, product
+from operator import itemgetter
 
 from netprobe.diagnose.hints import is_network_itself
 from netprobe.diagnose.repair.layers import versions
@@ -65,11 +66,17 @@ def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iter
     if not others:
         return
     if not {4: namespace.addresses_of(link, 4), 6: own}[version]:  # IPv4 makes none by itself
+        theirs = [*map(itemgetter(2), filter(partial(_is_of_another, namespace.name), stations))]
+        yield from _on_another_link(loss, namespace, link, theirs)
         yield from _of_bare_link(loss, namespace, link, version, others)
     odd = not meet(own, others)
     for address in own:
         if odd and (is_network(address) or not _is_led_to(loss, stations, address)):
             yield from _of_another_network(loss, namespace, link, address, stations)
+
+
+def _is_of_another(name: str, station: tuple[str, Link, InterfaceAddress]) -> bool:
+    return station[0] != name
 
 
 def _is_led_to(
@@ -84,7 +91,6 @@ def _is_led_to(
 def _of_bare_link(
     loss: Loss, namespace: Namespace, link: Link, version: int, others: list[InterfaceAddress]
 ) -> Iterator[Repair]:
-    yield from _on_another_link(loss, namespace, link, others)
     if _lacks_a_source(loss, namespace, link) or _needs_one(namespace, link, version):
         yield from _bare(loss, namespace, link, version, others)
 
@@ -215,8 +221,8 @@ def _had(loss: Loss, namespace: Namespace, link: Link, address: str) -> Merit:
 def _on_another_link(
     loss: Loss, namespace: Namespace, link: Link, others: list[InterfaceAddress]
 ) -> Iterator[Repair]:
-    """An address of the network of a segment on an interface of the same namespace that is not on that
-    segment, or a mere port of it: what comes in there is the bridge's.
+    """An address of the network of a segment, as the other namespaces there say, on an interface of the same
+    namespace that is not on that segment, or a mere port of it: what comes in there is the bridge's.
     """
     for own in where(namespace.addresses, scope="global"):
         usual, there = usual_length(others, own.address), namespace.link(own.index)
