@@ -112,6 +112,11 @@ class Gathered:
         """One run more."""
         self._snapshot, self._last = merged((self._snapshot, run.snapshot)), run
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read."""
+        return self._last is None
+
     def save(self, path: str, command: str) -> Failure | None:
         """Write it to a capture without frames; what failed and what to do, or None."""
         if self._last is None:

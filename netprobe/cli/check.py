@@ -24,8 +24,10 @@ def check_files(settings: dict[str, Any], files: tuple[str, ...], options: dict[
     ask = partial(_recorded, files, options)
     if not options["recordings"]:
         ask = partial(_live, settings, files, options, read)
-    found, _ = until_interrupted(ask)
-    failed = read[0].save(options["write"], command_line()) if options["write"] else None
+    found, interrupted = until_interrupted(ask)
+    failed = None
+    if options["write"] and not (interrupted and read[0].is_empty):  # then there is nothing to be missed
+        failed = read[0].save(options["write"], command_line())
     write(
         checked(found, options["output"], terminal_of(settings, options), settings["quiet"]), options["out"]
     )

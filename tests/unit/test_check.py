@@ -9,7 +9,8 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import asdict, replace
 
-from netprobe.checking import Check
+from netprobe.checking import Check, Gathered
+from netprobe.cli import run_line
 from netprobe.engine.check import Asked, check
 from netprobe.engine.recorded import Recorded, Unrecorded
 from netprobe.errors import CannotLook, Interrupted, WrongQuestion
@@ -104,6 +105,22 @@ def test_interrupted_it_has_what_was_decided(answers: tuple[object, ...], status
         check(asked_of(*answers), THREE)
     kept: CheckReport = raised.value.kept
     assert ([each.status for each in kept.results], kept.complete, kept.expected) == (statuses, False, 3)
+
+
+@pytest.mark.parametrize(("stop", "code"), [(True, 130), (False, 74)])
+def test_what_was_not_read_yet_when_it_was_interrupted_is_no_file_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stop: bool, code: int
+) -> None:
+    def asked(_settings: object, _files: object, _options: object, read: list[Gathered]) -> Check:
+        read.append(Gathered())
+        found = made(complete=not stop)
+        if stop:
+            raise Interrupted(0, found)
+        return found
+
+    monkeypatch.setattr("netprobe.cli.check._live", asked)
+    assert run_line(["check", "-w", str(tmp_path / "machine.pcapng"), "net.yaml"]) == code
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_place_that_nobody_knows_is_an_error() -> None:
