@@ -39,10 +39,6 @@ OUT = "FORWARD -i br0 -o eth0 -j ACCEPT"  # put in front of all, where nothing i
         # that network is not behind that interface
         ((STATES, "FORWARD -d 10.0.0.0/16 -o eth0 -j ACCEPT"), "-R FORWARD 2 -s 10.0.0.0/16 -o eth0 -j ACCEPT"),
         ((STATES, "FORWARD -d 10.0.0.0/16 -j ACCEPT"), f"-I {OUT}"),
-        # nor that one behind this
-        ((STATES, "FORWARD -s 10.0.0.0/16 -i docker0 -j ACCEPT"), "-R FORWARD 2 -s 10.0.0.0/16 -i br0 -j ACCEPT"),
-        ((STATES, "FORWARD -s 172.17.0.0/16 -i eth0 -j ACCEPT"), f"-I {OUT}"),
-        ((STATES, "FORWARD -s 10.0.0.0/16 -i docker0 -p tcp -j ACCEPT"), f"-I {OUT}"),
         # answers that nothing else accepts
         (("FORWARD -m conntrack --ctstate RELATED -j ACCEPT", OUT), "-R FORWARD 1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
     ],

@@ -14,7 +14,6 @@ from itertools import chain as joined
 
 from netprobe.diagnose import nat_rules
 from netprobe.model import RouteQuery, Statement
-from netprobe.model.config import is_particular
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, column, has, where
 from netprobe.model.pattern import pattern
@@ -42,19 +41,6 @@ def other_interface(row: RuleRow) -> Iterator[Wording]:
         yield Wording({"-o": "-i", "oifname": "iifname"}, row.hook == "input" or _makes_idle(row, _OUT, by))
     if out in ins and not outs and by not in ins:
         yield Wording({"-i": "-o", "iifname": "oifname"}, row.hook == "output" or _makes_idle(row, _IN, out))
-
-
-def other_door(row: RuleRow) -> Iterator[Wording]:
-    """The interface behind which the network is that the rule names, for another one."""
-    here = row.packet.here
-    for way, end in (("iif", "src"), ("oif", "dst")):
-        firsts = [each.partition("/")[0] for each in row.networks(end)]
-        sought = [fib.lookup(here, RouteQuery(None, first)) for first in firsts]
-        near = {name_of(here.link_of(each.leg), "") for each in sought if is_particular(each.route)}
-        for _, old, new in row.others(way):
-            told = f"asks for {', '.join(row.networks(end))} by {old}, and that is behind {new}"
-            if near == {new}:
-                yield Wording({old: new}, why=told)
 
 
 def _makes_idle(row: RuleRow, keys: tuple[str, ...], name: str) -> bool:
