@@ -251,3 +251,11 @@ def test_a_look_ahead_shares_what_one_question_may_take_of_several_at_once(monke
         made.clear()
         counts.append([looks.together(loss, alone)[0] is not None for _ in range(17)] and len(made))
     assert counts == [17 * each, several._SEARCHES]
+
+
+@pytest.mark.parametrize(("routes", "most"), [(1, 400), (10_000, 200), (100_000, 40)])
+def test_fewer_are_tried_where_each_takes_longer(routes: int, most: int) -> None:
+    """A container may give itself thousands of addresses, and each of these has routes."""
+    host = tutorial()["host"]
+    more = tuple(via(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}/32", None, 5) for n in range(routes))
+    assert abs(search._affordable(edited(tutorial(), "host", routes=(*host.routes, *more))) - most) <= 1

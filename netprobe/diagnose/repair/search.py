@@ -27,6 +27,7 @@ from .tried import Tried, tried
 from .whole import LACKING, whole
 
 _MOST = 400  # candidates; a walk takes about a millisecond
+_LEAST, _LARGE = 40, 5000  # candidates; addresses and routes of one namespace, beyond which each takes longer
 
 
 class Results(Struct, frozen=True):
@@ -56,7 +57,7 @@ def search(
     anything. `before` is what was configured when it passed.
     """
     loss = Loss.of(snapshot, prediction, stop, before)
-    some = first(islice(candidates(loss), _MOST), _what)
+    some = first(islice(candidates(loss), _affordable(loss.snapshot)), _what)
     meant = (repair for repair in some.values() if not is_waited_for(loss, repair))
     misled = usurped(loss)
     found = filter(None, (_try(loss, repair, misled) for repair in meant))
@@ -64,6 +65,16 @@ def search(
     every = (_PASSES, _FURTHER, _ASIDE, _IDLE)
     sure, further, aside, idle = (ranked(loss, by_standing.get(each, ())) for each in every)
     return Results(harmless(loss, sure), further, aside, idle, tuple(loss.needs))
+
+
+def _affordable(snapshot: Snapshot) -> int:
+    """How many candidates are tried: fewer where tables are so large that each takes long. A container may
+    give itself ten thousand addresses.
+    """
+    largest = max(
+        (len(each.addresses) + len(each.routes) for each in snapshot.namespaces.values()), default=0
+    )
+    return max(_LEAST, min(_MOST, _MOST * _LARGE // max(largest, 1)))
 
 
 _PASSES, _FURTHER, _ASIDE = "passes", "gets further", "is lost elsewhere"
