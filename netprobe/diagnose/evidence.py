@@ -20,6 +20,7 @@ from netprobe.model import (
     Observation,
     Place,
     Probe,
+    Protocol,
     Snapshot,
     Source,
     Stage,
@@ -65,8 +66,13 @@ class Case(Struct, frozen=True):
 
     @property
     def answers(self) -> tuple[Observation, ...]:
-        """The answers that the sender's socket takes."""
-        return answers(self.probe, self.observations)
+        """The answers that the sender takes: those to a neighbour solicitation are for its kernel, whose
+        filters are behind the tap that hears them (ip6_input, ndisc_rcv).
+        """
+        end = self.foreseen.place if self.foreseen is not None else None
+        at_home = Place(self.probe.source.namespace, self.probe.device, Stage.INPUT)
+        refused = self.probe.protocol is Protocol.ND and end == at_home
+        return () if refused else answers(self.probe, self.observations)
 
     @property
     def walks(self) -> tuple[Walk, ...]:

@@ -81,6 +81,17 @@ def test_who_is_cut_off_is_told_why(fresh_lab: Lab, asked: str, command: str, co
     assert (done.code, done.report["verdict"], cause["code"], cause["place"]["namespace"]) == (1, "unreachable", code, "c1")
 
 
+@once
+def test_an_advertisement_that_who_asks_drops_is_no_answer(fresh_lab: Lab) -> None:
+    """It is for the kernel, behind the tap that hears it; arping(8) hears what ARP brings where a tap does."""
+    fresh_lab.run(["ip6tables", "-A", "INPUT", "-p", "icmpv6", "--icmpv6-type", "neighbour-advertisement", "-j", "DROP"], "c1", check=True)
+    fresh_lab.run(["iptables", "-P", "INPUT", "DROP"], "c1", check=True)
+    assert fresh_lab.run(["ping", "-6", "-c1", "-W1", "fd00:172:17::3"], "c1").returncode == 1
+    report = arping(fresh_lab, "c1", "fd00:172:17::3")
+    assert (report["verdict"], report["agreement"], report["causes"][0]["code"]) == ("unreachable", "confirmed", "nd-filtered")
+    assert arping(fresh_lab, "c1", "c2")["verdict"] == "reachable"
+
+
 def add_twin(lab: Lab) -> None:
     """A second station with c2's address."""
     for command in (
