@@ -37,6 +37,12 @@ def test_a_route_that_leads_rightly_is_left_alone() -> None:
     assert not any(NETWORKS["c2"] in line for line in found)
 
 
+def test_of_whom_nobody_in_sight_has_nothing_is_exchanged() -> None:
+    """What leaves for anywhere would count as gone through."""
+    found = said(chosen(led_to("172.17.0.3", "172.17.0.2"), ask("red", "192.0.2.9")))
+    assert not any(NETWORKS["c2"] in line for line in found)
+
+
 def entered(c1: int, c2: int) -> Snapshot:
     """The host's entries for c1 and c2, written by hand, with the MACs of the first, second, ... container."""
     macs = [link.mac for name in ("c1", "c2") for link in tutorial()[name].links if link.name == "eth0"]

@@ -27,8 +27,8 @@ _BOTH = 3  # destinations say the same, and what there is for each
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """Each exchange that answers both."""
-    for routed in loss.decisions:
+    """Each exchange that answers both; of what nobody in sight has that cannot be told."""
+    for routed in loss.decisions if loss.goal in loss.owned else ():
         here = loss.snapshot[routed.namespace]
         for one in filter(_leads_on, filter(None, (routed.decision.route,))):
             written = where(here.routes, version=one.version, type="unicast", is_written=True)
