@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import End, Leg, Need, Snapshot, Stop
-from netprobe.model.lookup import among, but, column, first, gathered, has, those_in, those_not_in, where
+from netprobe.model.lookup import among, but, column, first, gathered, has, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
@@ -194,11 +194,9 @@ def _told_by_rules(loss: Loss, found: Tried) -> Iterator[str]:
     """Who is asked where a policy rule for that one address is put right: it says who is meant, and is asked
     before the routes are.
     """
-    goal, hops = f"{loss.goal}/{prefix.bits(loss.goal)}", found.outcome.request.hops
-    put = column(where((found.repair,), merit=Merit.RESTORES), "stop")
-    rules = where(column(put, "thing"), kind="policy-rule")
-    told = those_in((goal,), " ".join(column(rules, "id")).split())
-    return column(hops[len(hops) - len(told) :], "namespace")
+    goal, thing = f"{loss.goal}/{prefix.bits(loss.goal)}", found.repair.stop.thing
+    if found.repair.merit is Merit.RESTORES and thing.kind == "policy-rule" and goal in thing.id.split():
+        yield from column(found.outcome.request.hops[-1:], "namespace")
 
 
 def _comes_by_another(loss: Loss, found: Tried) -> bool:

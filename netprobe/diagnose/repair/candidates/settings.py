@@ -6,7 +6,6 @@ See: ip-sysctl (kernel documentation).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 
 from msgspec.structs import replace
 
@@ -125,7 +124,7 @@ def _heeding_marks(loss: Loss) -> Iterator[Repair]:
         namespace = loss.snapshot[name]
         by_mark = but(where(namespace.rules, version=version), mark=0)
         keys = {"reply-wrong-path": answering}.get(code, ("net.ipv4.conf.all.src_valid_mark",))
-        for _, key in product(by_mark[:1], keys):
+        for key in keys if by_mark else ():
             named = f"{key} = {namespace.sysctl(key, '0')}"
             text = f"{name} marks what comes in, and {_UNHEEDED[code]}: {named}"
             thing, fix = Object("sysctl", key, named), fixes.sysctl(key, 1)
