@@ -65,7 +65,7 @@ def segment(case: Case) -> tuple[Evidence, ...]:
     near = loss.beside(here.name, link, version(_asked(case)))
     told = ", ".join(f"{own.address} ({name}/{station.name})" for name, station, own in near[:_TOLD])
     more = f" and {len(near) - _TOLD} more" if len(near) > _TOLD else ""
-    return (Evidence(Source.MODEL, f"on this segment are {told}{more}"),) if told else ()
+    return (Evidence(Source.MODEL, f"this segment has {told}{more}"),) if told else ()
 
 
 def _asker(case: Case) -> tuple[Namespace, Link]:

@@ -313,7 +313,7 @@ def test_who_is_on_the_segment_is_told_where_nobody_answers(dst: str, told: list
     outcome = predict(tutorial(), probe("c1", "172.17.0.9"), ask=False)
     place, entry = Place("c1", "eth0", Stage.NEIGHBOUR), Object("neighbour", f"{dst} dev eth0")
     cause = explained(tutorial(), "neigh-no-answer", place, entry, prediction=outcome)
-    assert texts(cause, Source.MODEL)[1:] == [f"on this segment are {each}" for each in told]
+    assert texts(cause, Source.MODEL)[1:] == [f"this segment has {each}" for each in told]
 
 
 def test_of_a_crowd_nobody_is_told() -> None:
@@ -322,4 +322,4 @@ def test_of_a_crowd_nobody_is_told() -> None:
     outcome = predict(known, probe("c1", "172.17.0.9"), ask=False)
     place = Place("c1", "eth0", Stage.NEIGHBOUR)
     cause = explained(known, "neigh-no-answer", place, Object("neighbour", "172.17.0.9 dev eth0"), prediction=outcome)
-    assert not [text for text in texts(cause, Source.MODEL) if text.startswith("on this")]
+    assert not [text for text in texts(cause, Source.MODEL) if text.startswith("this segment")]
