@@ -52,9 +52,19 @@ class Settings(Mapping[str, str]):
         return self._all
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Settings) and (self._alone, self._tables) == (other._alone, other._tables):
-            return True
+        if isinstance(other, Settings):
+            return all(self.get(name) == other.get(name) for name in self._otherwise_in(other))
         return isinstance(other, Mapping) and dict(self.items()) == dict(other.items())
+
+    def _otherwise_in(self, other: Settings) -> Iterator[str]:
+        """The names that can stand for another text in these and in others."""
+        if self._alone is not other._alone:
+            yield from {**self._alone, **other._alone}
+        if self._tables is not other._tables:
+            for stem in {**self._tables, **other._tables}:
+                ours, theirs = self._tables.get(stem, {}), other._tables.get(stem, {})
+                if ours is not theirs:
+                    yield from (f"{stem}.{key}" for key in {**ours, **theirs})
 
     __hash__ = None  # type: ignore[assignment]
 
