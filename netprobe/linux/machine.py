@@ -99,6 +99,7 @@ class Machine:
         What is not read by then is a blind spot. The wait of `observe` does not count.
         """
         self._standing = None
+        self._peers.begin()
         bpf.forget()
         return deadline.within(limit_ns / 1e9)
 

@@ -43,6 +43,12 @@ class Peers:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._known: dict[str, Numbers] = {}
+        # the namespaces behind ports, for one question: whether something may stand on another's device there
+        self._behind_ports: dict[netns.Identity, bool] = {}
+
+    def begin(self) -> None:
+        """A new question begins: what stands behind ports may have changed."""
+        self._behind_ports.clear()
 
     def find(self, asking: str, nsid: int) -> str | None:
         """The name of the namespace that the open namespace `asking` calls `nsid`; None when it cannot be
@@ -94,7 +100,8 @@ class Peers:
             if netns.identity(fd) != place[1] or self._directory.is_excluded(fd):
                 return unknown
             with netns.inside(fd):
-                return look_behind(port)
+                seen, self._behind_ports[place[1]] = look_behind(port)
+            return seen
         except (NetprobeError, OSError) as error:
             if is_short(error):
                 raise
@@ -109,6 +116,8 @@ class Peers:
         standing: dict[tuple[str, int], list[str]] = {parent: [] for parent in parents}
         for place in list(self._everywhere()):
             deadline.check()
+            if self._behind_ports.get(place[1]) is False:
+                continue
             on = self._standing(place, parents)
             name = self._adopted(place) if on else None
             for parent in on if name is not None else ():
@@ -131,8 +140,9 @@ class Peers:
     def _bare(self, found: Found) -> str | None:
         """The name of a namespace from which nothing leads out."""
         deadline.check()
-        fd, identity = opened(found), found.identity()
-        if fd is None or identity is None:
+        identity = found.identity()
+        fd = opened(found) if identity is not None and identity not in self._behind_ports else None
+        if fd is None or identity is None:  # gone, or a cable leads out of it
             return None
         try:
             with netns.inside(fd), Netlink() as netlink:

@@ -32,6 +32,7 @@ INET_CONF = 1  # IFLA_INET_CONF
 IFINFO, IFADDR, RTMSG = struct.Struct("=BxHiII"), struct.Struct("=BBBBI"), struct.Struct("=BBBBBBBBI")
 LINK = struct.Struct("=HHi")  # an attribute IFLA_LINK
 NOBODY = bytes(4)  # of IFLA_MASTER
+_STANDING = (b"macvlan", b"vxlan")  # of IFLA_INFO_KIND
 
 _LINKS = Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", SKIP_STATS)])
 _LOCAL = Request(RTM_GETROUTE, {"family": AF_INET, "type": RTN_LOCAL})
@@ -43,17 +44,20 @@ _FORWARDING, _PROXY_ARP, _PVLAN = (
 )
 
 
-def look_behind(port: LookBehind) -> SeenBehind:
-    """The station behind `port`, whose namespace is the one this thread is in. Raises OSError."""
+def look_behind(port: LookBehind) -> tuple[SeenBehind, bool]:
+    """The station behind `port`, whose namespace is the one this thread is in; and whether a device that may
+    stand on one of another namespace is in it (a macvlan, a VXLAN). Raises OSError.
+    """
     with Netlink(strict=True) as netlink:
         found = SeenBehind(port.namespace, port.nsid, port.index)
         links = {IFINFO.unpack_from(body)[2]: body for body in netlink.bodies(_LINKS)}
+        stand = any(kind in body for body in links.values() for kind in _STANDING)
         body = links.pop(port.index, b"")
         own = attributes(body, IFINFO.size) if body else {}
         if not _is_plain(body, own, port.index, links.values()) or netlink.bodies(_PROXIES) or _is_proxy(own):
-            return found
+            return found, stand
         mac, addresses = own.get(IFLA_ADDRESS, b"").hex(":"), (*_local(netlink), *_addresses(netlink))
-        return replace(found, plain=True, mac=mac, own=addresses)
+        return replace(found, plain=True, mac=mac, own=addresses), stand
 
 
 def _is_plain(body: bytes, own: Mapping[int, bytes], index: int, others: Iterable[bytes]) -> bool:
