@@ -35,5 +35,14 @@ def test_what_stays_on_the_bridge_is_left_alone(rule: str, fix: str) -> None:
     assert lines(chosen(handed_to_iptables(rule), "c1", "10.9.0.3")) == [fix]
 
 
+def test_the_rule_is_told_why_it_is_worded_anew() -> None:
+    """It is the very rule that refuses: its own words say only that it does."""
+    why = "iptables filter FORWARD 1 of host refuses what stays on docker0 as well"
+    apart, meant = (
+        chosen(handed_to_iptables(rule), "c1", "10.9.0.3") for rule in ("! -d 172.17.0.0/16 -i docker0", "! -d 10.0.0.0/16 -i docker0")
+    )
+    assert (why in apart.proof, why in meant.proof) == (True, False), "the other one is deleted"
+
+
 def test_what_leaves_the_bridge_is_kept_apart() -> None:
     assert not any("! -o" in line for line in lines(chosen(handed_to_iptables("! -d 172.17.0.0/16 -i docker0"), "c1", "8.8.8.8")))

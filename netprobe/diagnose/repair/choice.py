@@ -205,7 +205,7 @@ def _explaining(repair: Repair, end: Stop) -> Stop:
     """
     stop = repair.stop
     if _is_about(stop, end):
-        why = (stop.text,) if end.is_to_fill_in and not stop.is_to_fill_in else ()
+        why = () if stop.text in (end.text, *end.proof) or stop.commands == end.commands else (stop.text,)
         return replace(end, commands=stop.commands, advice="", proof=(*end.proof, *why))
     told = stop.text == end.text or end.text in stop.proof
     if told or not end.text:
