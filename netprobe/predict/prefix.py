@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
+from itertools import chain
+from operator import itemgetter
 
 from netprobe.model import InterfaceAddress
 from netprobe.model.address import bits as bits
 from netprobe.model.address import version as version
+from netprobe.model.lookup import gathered, indexed
 from netprobe.model.pattern import pattern
 
 MOST = 1 << 16  # texts whose numbers are kept
 _DOTTED = pattern(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}")
+_FEW = 64  # addresses, from which on a table of their networks is made
 WHOLE = {4: "0.0.0.0/0", 6: "::/0"}  # the prefix of all addresses of a version
 
 
@@ -136,7 +140,27 @@ def connected(own: InterfaceAddress) -> str:
 
 def neighbours_of(address: str, known: Iterable[InterfaceAddress]) -> list[InterfaceAddress]:
     """Those of the addresses in whose networks another one lies."""
-    return [own for own in known if contains(network_of(own), address)]
+    if not isinstance(known, tuple) or len(known) < _FEW:
+        return [own for own in known if contains(network_of(own), address)]
+    kind, wanted = version(address), number(address)
+    lying = (
+        networks.get(wanted & mask, ())
+        for (of, mask), networks in indexed(_by_network, known).items()
+        if of == kind
+    )
+    return [own for _, own in sorted(chain.from_iterable(lying), key=itemgetter(0))]
+
+
+_Numbered = tuple[int, InterfaceAddress]
+
+
+def _by_network(
+    known: tuple[InterfaceAddress, ...],
+) -> dict[tuple[int, int], dict[int, tuple[_Numbered, ...]]]:
+    """The numbered addresses of each network, by its version and mask."""
+    bounded = ((bounds(network_of(own)), (n, own)) for n, own in enumerate(known))
+    found = gathered(((kind, mask), (base, each)) for (kind, base, mask), each in bounded)
+    return {mask: gathered(those) for mask, those in found.items()}
 
 
 @lru_cache(maxsize=1024)

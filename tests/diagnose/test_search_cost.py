@@ -211,20 +211,32 @@ def read_by_a_search(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> tup
         compared += len(every)
         return looked(every, fields)
 
-    def connected(own: InterfaceAddress) -> str:
-        nonlocal compared
-        compared += 1
-        return network(own)
+    def counted(network: Callable[[InterfaceAddress], str]) -> Callable[[InterfaceAddress], str]:
+        def asked(own: InterfaceAddress) -> str:
+            nonlocal compared
+            compared += 1
+            return network(own)
 
-    looked, network = lookup._such, prefix.connected
+        return asked
+
+    looked = lookup._such
     monkeypatch.setattr(lookup, "_such", such)
-    monkeypatch.setattr(prefix, "connected", connected)
+    monkeypatch.setattr(prefix, "connected", counted(prefix.connected))
+    monkeypatch.setattr(prefix, "network_of", counted(prefix.network_of))
     found = search.search(snapshot, lost, lost.stop)
     monkeypatch.undo()
     return compared, len(found.repairs)
 
 
-@pytest.mark.parametrize("grown", [with_pods, with_addresses])
+def with_a_far_end_of_many_networks(count: int) -> Snapshot:
+    """Nothing is translated, internet knows no way back, and has `count` networks of its own besides."""
+    there = tutorial()["internet"]
+    more = tuple(InterfaceAddress(1, f"10.9.{n >> 6}.{4 * (n & 63) + 1}", 30) for n in range(count))
+    untranslated, ways = edited(tutorial(), "host", ruleset=Ruleset()), lookup.but(there.routes, dst="10.0.0.0/16")
+    return edited(untranslated, "internet", addresses=(*there.addresses, *more), routes=ways)
+
+
+@pytest.mark.parametrize("grown", [with_pods, with_addresses, with_a_far_end_of_many_networks])
 def test_what_a_search_looks_at_grows_with_what_a_host_has_and_not_with_its_square(
     grown: Callable[[int], Snapshot], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -223,8 +223,8 @@ def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
 
 def _is_second(after: Loss, more: Repair) -> bool:
     """Whether an interface would get an IPv4 address beside one that it has: they do not go with its life."""
-    before = where(after.snapshot.at(more.stop.place.namespace).addresses, version=4, scope="global")
-    return not {*column(before, "index")}.isdisjoint(column(_ipv4_of(after, more), "index"))
+    there, come = after.snapshot.at(more.stop.place.namespace), {*column(_ipv4_of(after, more), "index")}
+    return any(where(there.addresses_at(index), version=4, scope="global") for index in come)
 
 
 def _ipv4_of(after: Loss, more: Repair) -> tuple[InterfaceAddress, ...]:
