@@ -16,6 +16,7 @@ _Index = TypeVar("_Index")
 
 # indexes that are kept, and entries of the tables that they are of, which are kept with them
 _MOST, _MOST_ENTRIES = 4096, 250_000
+_LONG = 32  # entries of a table, from which on it is not gone through for each value that is sought in it
 
 
 class _Indexes:
@@ -136,14 +137,40 @@ def holding(values: Iterable[_Value], **field: object) -> tuple[_Value, ...]:
 
 def those_in(values: Iterable[_Value], several: Container[Any]) -> tuple[_Value, ...]:
     """Those of the values that are some of these, in their order: `those_in(words, SWITCHES)`."""
-    return tuple(value for value in values if value in several)
+    known = _sought(several)
+    return tuple(value for value in values if value in known)
 
 
 def those_not_in(values: Iterable[_Value], several: Container[Any]) -> tuple[_Value, ...]:
     """The values but for these, in their order."""
     if id(values) == id(several):
         return ()
-    return tuple(value for value in values if value not in several)
+    known = _sought(several)
+    return tuple(value for value in values if value not in known)
+
+
+class _LongTable:
+    """A table in which many values are looked up: by their hashes, but for what has none."""
+
+    def __init__(self, several: tuple[Any, ...]) -> None:
+        self._several = several
+        try:
+            self._known: Container[Any] = frozenset(several)
+        except TypeError:
+            self._known = several
+
+    def __contains__(self, value: object) -> bool:
+        try:
+            return value in self._known
+        except TypeError:
+            return value in self._several
+
+
+def _sought(several: Container[Any]) -> Container[Any]:
+    """The same to look values up in."""
+    if not isinstance(several, tuple) or len(several) < _LONG:
+        return several
+    return indexed(_LongTable, several)
 
 
 def has(values: Iterable[_Value], **fields: object) -> bool:

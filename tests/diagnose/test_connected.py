@@ -37,7 +37,8 @@ def test_of_very_many_routes_those_of_single_addresses_are_not_read() -> None:
     lost = lost_in(without_prefix_route(), "c1", "172.17.0.3")
     assert lost.stop is not None
     c2 = without_prefix_route()["c2"]
-    many = edited(without_prefix_route(), "c2", routes=(), routed=(), addresses=(*c2.addresses, InterfaceAddress(2, "10.9.9.9", 32)))
+    more = (InterfaceAddress(2, "10.9.9.9", 32), InterfaceAddress(2, "10.8.8.8", 24))  # nor those of networks that nothing is for
+    many = edited(without_prefix_route(), "c2", routes=(), routed=(), addresses=(*c2.addresses, *more))
     found = [each.stop for each in kernel_routes.candidates(Loss.of(many, lost, lost.stop)) if each.stop.place.namespace == "c2"]
     assert [stop.thing.id for stop in found] == ["172.17.0.0/16 dev eth0"]
 

@@ -6,7 +6,8 @@ See: net/ipv4/fib_frontend.c (fib_add_ifaddr); ip-address(8), noprefixroute.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
+from functools import partial
+from itertools import chain, product
 from operator import attrgetter
 
 from msgspec.structs import replace
@@ -37,17 +38,31 @@ def _of_the_kernel(loss: Loss, namespace: Namespace, version: int) -> Iterator[R
     there = {(route.dst, route.table, index) for route in direct for index in route.indexes}
     networks = {*column(where(namespace.routes, type="unicast"), "dst")}
     namespace = _with_prefix_routes(namespace, networks)
-    # of very many routes those to networks were read, and of addresses only what was asked
+    # of very many routes those to some networks were read, and of addresses only what was asked
     read = ("unicast", "local") if namespace.routed is None else ("unicast",)
+    leads = None if namespace.routed is None else partial(_leads_to, _sought(loss, namespace))
     for link in where(namespace.links, up=True):
         if not _has_routes(namespace, link, version):
             continue
         usual, odd_ones = where(made(namespace, link), version=version), _of_another_source(namespace, link)
-        for route in among(usual, type=read):
+        for route in filter(leads, among(usual, type=read)):
             if (route.dst, route.table, link.index) not in there:
                 yield from loss.repair(_gone(namespace, link, route), Merit.RESTORES)
             for odd in odd_ones.get((route.dst, route.table), ()):
                 yield from loss.repair(_as_made(namespace, link, route, odd), Merit.RESTORES)
+
+
+def _sought(loss: Loss, namespace: Namespace) -> frozenset[str]:
+    """The addresses that the packet and its answer are from and for, on the whole way, and gateways here: the
+    routes to these are what matters.
+    """
+    flows = [*column(loss.hops, "flow")]
+    asked = column(loss.prediction.routed, "dst"), column(flows, "src"), column(flows, "dst")
+    return frozenset(filter(None, (*chain.from_iterable(asked), *namespace.gateways)))
+
+
+def _leads_to(sought: frozenset[str], route: Route) -> bool:
+    return any(map(partial(prefix.contains, route.dst), sought))
 
 
 def _of_another_source(namespace: Namespace, link: Link) -> dict[tuple[str, int], tuple[Route, ...]]:
