@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.diagnose.engines import APART
+from netprobe.diagnose.engines import APART, is_beside
 from netprobe.diagnose.evidence import Case
-from netprobe.model import Blank, Cause, Command, Leg
+from netprobe.model import Blank, Cause, Command, Hop, Leg
 from netprobe.model.command import way_of
 from netprobe.model.pattern import pattern
 
@@ -65,10 +65,20 @@ def _joined(case: Case, found: Cause | None) -> Cause | None:
     """
     words = (found.object.words or ()) if found is not None and found.object is not None else ()
     told = found is not None and any(each.words[:1] == ("docker",) for each in found.commands)
-    if found is None or told or not any(map(_ISOLATION.match, words)):
+    if found is None or told or not any(map(_ISOLATION.match, words)) or _is_on_it(case):
         return found
     join = Command.of("docker", "network", "connect", _network(found.place.interface or ""), _container(case))
     return replace(found, commands=(replace(join, note=APART),), advice="")
+
+
+def _is_on_it(case: Case) -> bool:
+    """Whether who sends on the broken way is on the network that the packet is for, which it need not join."""
+    return any(is_beside(case.snapshot.at(hop.namespace), hop.flow.dst) for hop in _way(case)[:1])
+
+
+def _way(case: Case) -> tuple[Hop, ...]:
+    """The hops of the broken way."""
+    return case.reply if case.leg is Leg.REPLY else case.request
 
 
 def _network(bridge: str) -> str | Blank:
@@ -81,7 +91,7 @@ def _network(bridge: str) -> str | Blank:
 
 def _container(case: Case) -> str | Blank:
     """The container that sends on the broken way; a namespace that has a file of its own is none."""
-    hops = case.reply if case.leg is Leg.REPLY else case.request
+    hops = _way(case)
     sender = case.snapshot.namespaces.get(hops[0].namespace if hops else "")
     way, inner = way_of((sender and sender.enter) or ())
     if sender is None or inner[:2] != ("nsenter", "-t") or " " in sender.name:

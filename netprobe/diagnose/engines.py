@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netprobe.model import AskEngines, Cause, Command, Hop, Namespace, Probe, Snapshot, Stop
 from netprobe.model.command import line
 from netprobe.model.engines import ContainerEngines, EngineContainer
-from netprobe.model.lookup import among, but, column, has, those_in, where
+from netprobe.model.lookup import among, but, column, has, those_in, those_not_in, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
@@ -117,11 +117,22 @@ def _by_design(snapshot: Snapshot, asked: Probe, cause: Cause) -> Iterator[str]:
                 f"isolated by design: {owner} lets in only what is published: of {one.name},"
                 f" {_published_ports(one)}"
             )
-        for name in those_in(one.joined, source.joined) if source is not None else ():
+        for name in those_in(one.joined, _sending_on(source, asked)) if source is not None else ():
             yield (
                 f"isolated by design: the network {name} of {owner} was made so that its containers do not"
                 f" talk to each other (enable_icc=false)"
             )
+
+
+def _sending_on(one: EngineContainer, asked: Probe) -> tuple[str, ...]:
+    """The networks of a container but for those of which the packet has not the address that it has there."""
+    source = asked.source.address
+    others = (
+        each.network
+        for each in one.endpoints
+        if each.addresses and source not in {given.partition("/")[0] for given in each.addresses}
+    )
+    return those_not_in(one.joined, (*others,))
 
 
 def _published_ports(one: EngineContainer) -> str:
@@ -135,7 +146,7 @@ def _apart(engines: ContainerEngines, snapshot: Snapshot, prediction: Prediction
     """
     source, goal = snapshot.at(prediction.probe.source.namespace), prediction.probe.destination.address
     one = container(engines, source)
-    if one is None or not _is_made(engines, stop, source) or _is_beside(source, goal):
+    if one is None or not _is_made(engines, stop, source) or is_beside(source, goal):
         return None
     if one.is_alone:
         return _alone(one, stop)
@@ -176,7 +187,7 @@ def _is_made(engines: ContainerEngines, stop: Stop, source: Namespace) -> bool:
     return stop.code in ("link-missing", "no-route") and stop.place.namespace == source.name
 
 
-def _is_beside(source: Namespace, address: str | None) -> bool:
+def is_beside(source: Namespace, address: str | None) -> bool:
     """Whether an address is of a network that a namespace is on: no engine keeps these apart."""
     return bool(address and prefix.neighbours_of(address, source.addresses))
 

@@ -301,6 +301,14 @@ def test_what_docker_keeps_apart_is_joined_by_docker(bridge: str, enter: tuple[s
     assert line.startswith(fix)
 
 
+def test_who_is_on_the_network_already_joins_nothing() -> None:
+    thing, taken_away = rule_called("iptables", "filter", "DOCKER-ISOLATION-STAGE-1", "1"), ("iptables -D DOCKER-ISOLATION-STAGE-1 1",)
+    sent = Hop(1, "c1", "eth0", Stage.TRANSMIT, Flow("10.7.0.2", "172.17.0.3", Protocol.ICMP))
+    place = Place("host", "docker0", Stage.FORWARD)
+    found = explained(tutorial(), "filtered-by-rule", place, thing, taken_away, request=(sent,))
+    assert found.fix == taken_away
+
+
 def test_a_rule_of_somebody_else_beside_it_is_taken_away() -> None:
     thing = rule_called("iptables", "filter", "DOCKER-USER", "3")
     found = explained(tutorial(), "filtered-by-rule", Place("host", "docker0", Stage.FORWARD), thing, ("iptables -D DOCKER-USER 3",))

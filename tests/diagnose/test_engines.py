@@ -310,3 +310,16 @@ def test_what_an_engine_keeps_apart_it_keeps_apart_on_purpose(chain: str, rule: 
     told = [note for note in report.notes if note.startswith("isolated by design")]
     assert len(told) == len(notes)
     assert all(note.endswith(words) for note, words in zip(told, notes, strict=True))
+
+
+@pytest.mark.parametrize(("given", "notes"), [("172.17.0.2/16", [APART]), ("172.17.0.7/16", [])])
+def test_who_sends_with_another_address_than_it_has_on_a_network_is_not_of_that(given: str, notes: list[str]) -> None:
+    kept = edited(tutorial(), "host", ruleset=iptables(KEPT.format(chain="DOCKER-FORWARD", rule="-i docker0 -o docker0")))
+    for name in ("red", "c1", "c2"):
+        kept = edited(kept, name, ruleset=Ruleset())
+    network = after(kept, "host: sysctl -w net.bridge.bridge-nf-call-iptables=1")
+    c1 = replace(container("c1", "bridge"), endpoints=(EngineEndpoint("bridge", (given,)),))
+    network = among(network, c1, container("c2", "bridge"))
+    outcome, _ = lost(network, ask("c1", "172.17.0.3"))
+    report = diagnose("why", outcome.probe, network, outcome, None, frozenset(), explain)
+    assert [note for note in report.notes if note.startswith("isolated by design")] == notes

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 from literal_rules import iptables
-from networks import edited, local, tutorial, via
-from test_beside import chosen, lines
+from msgspec.structs import replace
+from networks import edited, local, tutorial, veth, via
+from test_beside import chosen, lines, lost_in
 
+from netprobe.diagnose.repair.candidates import staying
+from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import InterfaceAddress, Snapshot
 
 APART = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD {} -j DROP\nCOMMIT"
@@ -42,6 +45,20 @@ def test_the_rule_is_told_why_it_is_worded_anew() -> None:
         chosen(handed_to_iptables(rule), "c1", "10.9.0.3") for rule in ("! -d 172.17.0.0/16 -i docker0", "! -d 10.0.0.0/16 -i docker0")
     )
     assert (why in apart.proof, why in meant.proof) == (True, False), "the other one is deleted"
+
+
+def test_who_sends_with_the_address_of_another_interface_is_told_so() -> None:
+    """The rule may well refuse that; the route that gives the source was made so by hand."""
+    there = handed_to_iptables("! -s 172.17.0.0/16 -o docker0")
+    c1 = there["c1"]
+    addresses = (*c1.addresses, InterfaceAddress(3, "10.7.0.2", 24))
+    odd = tuple(replace(r, source="10.7.0.2") if r.dst == "172.17.0.0/16" else r for r in c1.routes)
+    beside = veth(3, "eth1", "02:00:00:00:07:02", 9, 9)
+    there = edited(there, "c1", links=(*c1.links, beside), addresses=addresses, routes=(*odd, *local("10.7.0.2")))
+    lost = lost_in(there, "c1", "172.17.0.3")
+    assert lost.stop is not None
+    assert not [*staying.candidates(Loss.of(there, lost, lost.stop))]
+    assert chosen(there, "c1", "172.17.0.3").code == "route-wrong-src"
 
 
 def test_what_leaves_the_bridge_is_kept_apart() -> None:

@@ -29,6 +29,8 @@ _WORDS = {
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The rule for what goes on from the bridge, or comes from elsewhere, alone."""
+    if _has_another_s_source(loss):
+        return
     for refusing, bridge in product(nat_rules.from_on(loss.here, loss.stop.thing)[:1], _stayed_on(loss)):
         spared = {*nat_rules.spared(refusing.statements, *nat_rules.FROM, *nat_rules.TO)}
         if spared.isdisjoint(map(prefix.network_of, loss.here.addresses_of(bridge))):
@@ -38,6 +40,14 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             fix = rule_words.reworded_all(loss.stop.thing, replace(refusing.rule, text=text), {})
             stop = replace(loss.stop, text=told, commands=fix, proof=(loss.stop.text,), advice="")
             yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _has_another_s_source(loss: Loss) -> bool:
+    """Whether the packet left with the address of another interface of its sender: it is not as it should be,
+    and the rule need not let it pass.
+    """
+    owners = ((loss.snapshot.at(hop.namespace).owner_of(hop.flow.src), hop) for hop in loss.hops[:1])
+    return any(owner is not None and owner.name != hop.interface for owner, hop in owners)
 
 
 def _stayed_on(loss: Loss) -> Iterator[Link]:
