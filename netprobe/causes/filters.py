@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.engines import APART, is_beside
 from netprobe.diagnose.evidence import Case
-from netprobe.model import Blank, Cause, Command, Hop, Leg
+from netprobe.model import Blank, Cause, Command
 from netprobe.model.command import way_of
 from netprobe.model.pattern import pattern
 
@@ -72,13 +72,8 @@ def _joined(case: Case, found: Cause | None) -> Cause | None:
 
 
 def _is_on_it(case: Case) -> bool:
-    """Whether who sends on the broken way is on the network that the packet is for, which it need not join."""
-    return any(is_beside(case.snapshot.at(hop.namespace), hop.flow.dst) for hop in _way(case)[:1])
-
-
-def _way(case: Case) -> tuple[Hop, ...]:
-    """The hops of the broken way."""
-    return case.reply if case.leg is Leg.REPLY else case.request
+    """Whether who sends on the broken way is on the network that the packet is for."""
+    return any(is_beside(case.snapshot.at(hop.namespace), hop.flow.dst) for hop in case.broken[:1])
 
 
 def _network(bridge: str) -> str | Blank:
@@ -91,7 +86,7 @@ def _network(bridge: str) -> str | Blank:
 
 def _container(case: Case) -> str | Blank:
     """The container that sends on the broken way; a namespace that has a file of its own is none."""
-    hops = _way(case)
+    hops = case.broken
     sender = case.snapshot.namespaces.get(hops[0].namespace if hops else "")
     way, inner = way_of((sender and sender.enter) or ())
     if sender is None or inner[:2] != ("nsenter", "-t") or " " in sender.name:

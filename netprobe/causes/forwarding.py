@@ -125,7 +125,7 @@ def _longer_life(case: Case) -> Command:
     asked = case.probe.ttl if case.leg is Leg.REQUEST else None
     if asked is not None and asked < _ORDINARY_TTL:
         return Command.advice("ask with a larger --ttl, or with none: each router on the way takes one off")
-    hops = case.reply if case.leg is Leg.REPLY else case.request
+    hops = case.broken
     name = hops[0].namespace if hops else case.probe.source.namespace
     sender = case.snapshot.namespaces.get(name or "")
     routed = case.prediction.routed if case.prediction is not None else ()

@@ -95,6 +95,11 @@ class Case(Struct, frozen=True):
         return None if self.prediction is None else self.prediction.request.end
 
     @property
+    def broken(self) -> tuple[Hop, ...]:
+        """The hops of the leg that failed."""
+        return self.reply if self.leg is Leg.REPLY else self.request
+
+    @property
     def lost_leg(self) -> Leg:
         """The leg that failed; the request where that is not told."""
         return self.leg or Leg.REQUEST
