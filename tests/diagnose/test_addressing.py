@@ -293,3 +293,17 @@ def test_no_proxy_is_expected_where_a_policy_rule_takes_who_is_far_for_a_neighbo
     lines = ("red: ip route add 172.17.0.2/32 dev eth0 table 77", "red: ip rule add pref 46 from all iif lo lookup 77")
     found = chosen(after(tutorial(), *lines), ask("red", "172.17.0.2"))
     assert said(found) == ["red: ip rule del pref 46 from all iif lo lookup 77"]
+
+
+@pytest.mark.parametrize(("made", "kind", "fix"), [
+    (True, "link", f"c1: ip link set dev eth0 address {MAC.format(4, 1)}"),
+    (False, "neighbour", "host: ip neigh del 172.17.0.2 dev docker0"),
+])  # fmt: skip
+@pytest.mark.parametrize("state", ["stale", "permanent"])
+def test_a_station_made_its_own_address_of_the_mac_that_it_had(made: bool, kind: str, fix: str, state: str) -> None:
+    """One that was made anew would have made it of the MAC that it has."""
+    network = networks.with_link_locals(tutorial()) if made else tutorial()
+    network = relinked(network, "c1", "eth0", mac=MAC.format(4, 9))
+    network = edited(network, "host", neighbours=(Neighbour(5, "172.17.0.2", MAC.format(4, 1), state),))
+    found = chosen(network, ask("red", "172.17.0.2"))
+    assert (found.stop.code, found.stop.thing.kind, said(found)) == ("neigh-wrong-entry", kind, [fix])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from diagnose.test_repair_whole import after, ask, chosen, lost, said
+from diagnose.test_two_at_once import named
 from diagnose.test_two_by_two import square
 from msgspec.structs import replace
 from predict.networks import edited, probe, tutorial
@@ -55,3 +56,16 @@ def test_a_route_that_has_led_to_the_destination_is_not_what_loses_its_answer() 
     found = chosen(network, ask("red", "192.0.2.53"))
     assert found.stop.code == "policy-drop"
     assert said(found)[0].startswith("c1: iptables -I OUTPUT")
+
+
+def test_an_address_to_which_a_route_leads_is_not_taken_away_from_who_lacks_a_way_back() -> None:
+    """Another station has the same address, behind a longer way; the first one has lost its router, and says nothing any more."""
+    network = tutorial()
+    for name in ("c1", "c2"):
+        network = after(network, f"{name}: ip address add 192.0.2.53/32 dev lo")
+    network = after(network, "host: ip route add 192.0.2.53/32 via 172.17.0.2", "host: ip route add 192.0.2.53/32 via 172.17.0.3 metric 9")
+    network = after(network, "c1: ip route del default via 172.17.0.1 dev eth0")
+    network = ruled(network, "c1", "filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT DROP [0:0]")
+    assert [each[0].partition(" -")[0] for each in named(network, "red", "192.0.2.53")] == [
+        "c1: ip route add default via 172.17.0.1", "c1: iptables",
+    ]  # fmt: skip

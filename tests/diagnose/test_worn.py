@@ -82,6 +82,7 @@ def test_an_address_of_ipv4_goes_not_with_the_life_of_an_interface() -> None:
 def test_an_address_of_ipv4_took_its_routes_and_those_beside_remember_it() -> None:
     """Nobody else names it; the route is what is missing now."""
     network = after(offices(), "pc: ip address del 10.1.0.10/24 dev eth0", "pc: ip address add 10.1.0.14/24 dev eth0")
+    network = after(network, "pc: ip address del fd00:1::10/64 dev eth0")
     cable, lan = network["pc"].link_named("eth0"), network["r1"].link_named("lan")
     assert cable is not None
     assert lan is not None
@@ -101,3 +102,23 @@ def test_what_was_found_at_a_proxy_was_not_its_own_address(proxies: str, kind: s
     assert wan is not None
     network = edited(network, "r2", neighbours=(Neighbour(wan.index, "10.9.0.9", cable.mac, "stale"),))
     assert chosen(network, ask("pc", "10.2.0.10")).stop.thing.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"),
+    [
+        ((f"pc: ip address add 10.1.0.{number}/24 dev eth0", *more), kind)
+        for number, more, kind in (
+            (14, (), "address"),
+            (10, (), "route"),
+            (14, ("server: ip address del fd00:2::10/64 dev eth0", "server: ip address add fd00:2::33/64 dev eth0"), "route"),
+            (14, ("r2: ip address add 10.1.0.10/32 dev lo",), "route"),
+            (14, ("pc: ip address add fd00:1::11/64 dev eth0",), "route"),
+        )
+    ],
+)
+def test_an_address_of_ipv4_took_its_routes_and_the_number_in_ipv6_tells_of_it(lines: tuple[str, ...], kind: str) -> None:
+    """Where all are numbered alike; another one has two addresses there, or somebody has that of the number."""
+    network = after(edited(offices(), "r1", neighbours=()), "pc: ip address del 10.1.0.10/24 dev eth0", *lines)
+    found = chosen(network, ask("pc", "10.2.0.10"))
+    assert (found.stop.code, found.stop.thing.kind, said(found)) == ("no-route", kind, ["pc: ip route add default via 10.1.0.1"])

@@ -1,16 +1,20 @@
 """Stations that have the same number in both families, as people give them: 10.0.0.3 and fd00::3. Pure.
 
-What such a station lacks in one family, the other one tells, where all beside it are numbered like that.
+What such a station lacks in one family, the other one tells, where all beside it are numbered like that; and
+what its number was before, where all in sight are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
+from itertools import chain, starmap
 from typing import NamedTuple
 
-from netprobe.model import InterfaceAddress, Link
-from netprobe.model.lookup import sole
+from msgspec.structs import replace
+
+from netprobe.model import InterfaceAddress, Link, Namespace, Snapshot
+from netprobe.model.lookup import sole, without
 from netprobe.predict import prefix
 
 from .repair import Loss
@@ -44,14 +48,39 @@ def told(loss: Loss, name: str, link: Link, version: int) -> str | None:
     those beside it are not numbered alike, or say not which of two it is, or somebody has it.
     """
     own = own_addresses(loss.snapshot[name], link, _OTHER[version])
-    pairs = [*_pairs(loss, name, link)]
-    fitting = [each for each in _SPELLINGS if all(map(partial(_holds, each), pairs))]
+    others = ((loss.snapshot[there], station) for there, station in loss.others(name, link))
+    pairs = [*chain.from_iterable(starmap(_pair, others))]
     if len(own) != 1 or len(pairs) < _FEWEST or not _are_of_one(own[0], pairs):
         return None
-    read = (each.written if version == 6 else each.meant for each in fitting)
-    said = (each(_host(own[0])) for each in read)
-    numbers = {number for number in said if number is not None}
-    return _free(loss, pairs[0][version], numbers.pop()) if len(numbers) == 1 else None
+    return _said(pairs, own[0], pairs[0][version], loss.owned)
+
+
+def due(snapshot: Snapshot, here: Namespace, link: Link, owned: Collection[str]) -> str | None:
+    """The address of IPv4 that an interface would have by its number in IPv6, which is another one than it
+    has; None where the others in sight are not numbered alike, or some of the `owned` is it.
+    """
+    spaces = snapshot.with_namespace(_without(here, link)).namespaces.values()
+    pairs = [*chain.from_iterable(_pair(each, station) for each in spaces for station in each.outward)]
+    own = next(_pair(here, link), None)
+    if own is None or len(pairs) < _FEWEST:
+        return None
+    return _said(pairs, own[6], own[4], owned)
+
+
+def _without(here: Namespace, link: Link) -> Namespace:
+    return replace(here, links=without(here.links, link))
+
+
+def _said(
+    pairs: list[_Pair], known: InterfaceAddress, beside: InterfaceAddress, owned: Collection[str]
+) -> str | None:
+    """The address that goes with a known one of the other family, in the network of one beside, as all pairs
+    are numbered; None where they are not, or say not which of two it is, or somebody has it.
+    """
+    fitting = [each for each in _SPELLINGS if all(map(partial(_holds, each), pairs))]
+    read = (each.written if known.version == 4 else each.meant for each in fitting)
+    numbers = {*filter(None, (each(_host(known)) for each in read))}
+    return next(map(partial(_free, owned, beside), sole(numbers)), None)
 
 
 def _holds(spelling: _Spelling, pair: _Pair) -> bool:
@@ -59,12 +88,11 @@ def _holds(spelling: _Spelling, pair: _Pair) -> bool:
     return spelling.written(_host(pair[4])) == _host(pair[6])
 
 
-def _pairs(loss: Loss, name: str, link: Link) -> Iterator[_Pair]:
-    """The addresses of the stations beside an interface, of those that have one in each family."""
-    for there, station in loss.others(name, link):
-        both = {version: own_addresses(loss.snapshot[there], station, version) for version in (4, 6)}
-        if all(any(map(is_network, sole(each))) for each in both.values()):
-            yield {version: only for version, (only,) in both.items()}
+def _pair(namespace: Namespace, link: Link) -> Iterator[_Pair]:
+    """The addresses of an interface, where it has one in each family."""
+    both = {version: own_addresses(namespace, link, version) for version in (4, 6)}
+    if all(any(map(is_network, sole(each))) for each in both.values()):
+        yield {version: only for version, (only,) in both.items()}
 
 
 def _are_of_one(own: InterfaceAddress, pairs: list[_Pair]) -> bool:
@@ -78,7 +106,7 @@ def _host(own: InterfaceAddress) -> int:
     return prefix.number(own.address) - prefix.bounds(prefix.network_of(own))[1]
 
 
-def _free(loss: Loss, beside: InterfaceAddress, number: int) -> str | None:
+def _free(owned: Collection[str], beside: InterfaceAddress, number: int) -> str | None:
     """The address of this number in the network of another one, where that has room for it and nobody has
     it.
     """
@@ -89,4 +117,4 @@ def _free(loss: Loss, beside: InterfaceAddress, number: int) -> str | None:
     if not 0 < number < last:
         return None
     address = str(type(ip_address(beside.address))(base + number))
-    return None if address in loss.owned else address
+    return None if address in owned else address

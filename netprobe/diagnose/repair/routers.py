@@ -268,3 +268,9 @@ def proxied(loss: Loss) -> Iterator[Routed]:
             found = fib.lookup(here, query)
             if found.leg is None and proxy_key(here, link) is not None:
                 yield Routed(name, last.leg, found, last.src, last.via, link)
+
+
+def is_for_one(routed: Routed) -> bool:
+    """Whether a route leads to one address alone: the gateway of a network need not be who is meant."""
+    route = routed.decision.route
+    return route is not None and prefix.length(route.dst) == prefix.bits(routed.dst)

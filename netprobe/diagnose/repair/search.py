@@ -23,6 +23,7 @@ from .harm import harmless
 from .kept import with_what_it_takes
 from .rank import ranked
 from .repair import Loss, Merit, Repair
+from .routers import is_for_one
 from .tried import Tried, tried
 from .whole import LACKING, whole
 
@@ -180,10 +181,10 @@ def _is_another_s(loss: Loss, found: Tried) -> bool:
     serve for each other, and has no program on the port, where the other one has.
     """
     asked = loss.asked(Leg.REQUEST)
-    straight = not but(filter(_is_for_one, asked), gateway=None)
+    straight = not but(filter(is_for_one, asked), gateway=None)
     serves = loss.stop.code == "port-closed" and found.outcome.passes
     bearers = set() if serves and straight else {*loss.bearers(loss.goal)}
-    sent = (*asked[-1:], *filter(_is_for_one, asked))
+    sent = (*asked[-1:], *filter(is_for_one, asked))
     led = {name for each in sent for name in loss.bearers(each.gateway) or _beyond(loss, each)} & bearers
     ends = {*column(found.outcome.request.hops[-1:], "namespace")} & bearers
     ends -= {*_told_by_rules(loss, found)}
@@ -216,12 +217,6 @@ def _beyond(loss: Loss, routed: Routed) -> tuple[str, ...]:
     """
     far = loss.known_end(routed.namespace, loss.out(routed))
     return () if far is None else (far[0],)
-
-
-def _is_for_one(routed: Routed) -> bool:
-    """Whether a route leads to one address alone: the gateway of a network need not be who is meant."""
-    route = routed.decision.route
-    return route is not None and prefix.length(route.dst) == prefix.bits(routed.dst)
 
 
 def _passes(loss: Loss, outcome: Prediction, beyond: bool) -> bool:

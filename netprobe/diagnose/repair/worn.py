@@ -22,6 +22,7 @@ from netprobe.model.command import words_of
 from netprobe.model.lookup import but, column, has, holding, not_among, sole, those_not_in, where
 from netprobe.predict import prefix
 
+from . import numbered
 from .segment import proxy_key
 
 _MADE = 1  # that many carriers a cable has lost when it is new
@@ -81,16 +82,20 @@ def _is_same_tunnel(one: Link, other: Link) -> bool:
 
 def of_another_address(snapshot: Snapshot, stop: Stop) -> Stop:
     """The end of a walk that lacks a route by an interface which had another address not long ago, as an end
-    of the address that it has: those beside have found the other one there, or a program listens on it, and
-    nobody has it.
+    of the address that it has: those beside have found the other one there, a program listens on it, or its
+    number in IPv6 tells of it, and nobody has it.
     """
     here = snapshot.at(stop.place.namespace)
     links = where(here.outward, up=True) if stop.code == "no-route" else ()
     for link in concerned(here, links, stop.commands)[:1]:
         own = where(here.addresses_of(link, 4), scope="global")
         led = where(here.routes_by(link), is_written=True, version=4)
-        known = (*_found_at(snapshot, here, link), *_listened_on(snapshot, here, own))
-        for told in known if len(own) == 1 and not led else ():
+        known = (
+            _found_at(snapshot, here, link),
+            _listened_on(snapshot, here, own),
+            _due(snapshot, here, link),
+        )
+        for told in chain.from_iterable(known) if len(own) == 1 and not led else ():
             named, proof = f"{own[0].written} dev {link.name}", f"{told}: its routes went with it"
             return replace(stop, object=Object("address", named, named), proof=(*stop.proof, proof))
     return stop
@@ -109,6 +114,14 @@ def _listened_on(snapshot: Snapshot, here: Namespace, own: tuple[InterfaceAddres
 
 
 _ANY = ("", "*", "::", "0.0.0.0")
+
+
+def _due(snapshot: Snapshot, here: Namespace, link: Link) -> Iterator[str]:
+    """That the number of an interface in IPv6 tells of another address than it has, as those of all others in
+    sight do of theirs.
+    """
+    for old in filter(None, (numbered.due(snapshot, here, link, _owned(snapshot)),)):
+        yield f"{link.name} of {here.name} would be {old} by its number in IPv6, as all others are numbered"
 
 
 def _owned(snapshot: Snapshot) -> set[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.routers import is_for_one
 from netprobe.diagnose.repair.segment import free_address, own_addresses
 from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Place, Stage, Stop
 from netprobe.model.link import kind_of, name_of
@@ -34,9 +35,10 @@ def captured(loss: Loss) -> Iterator[Repair]:
 
 def _taken(loss: Loss, namespace: Namespace, dst: str) -> Iterator[Repair]:
     """The address by which a namespace takes `dst` for its own; one on a loopback stands for its whole
-    network.
+    network. What somebody leads there for that address alone is meant.
     """
-    for own in where(namespace.addresses, scope="global"):
+    known = where(namespace.addresses, scope="global")
+    for own in known if dst not in _meant(loss, namespace) else ():
         link = namespace.link(own.index)
         whole = kind_of(link) == "loopback" and prefix.contains(prefix.network_of(own), dst)
         if whole or own.address == dst:
@@ -44,6 +46,12 @@ def _taken(loss: Loss, namespace: Namespace, dst: str) -> Iterator[Repair]:
             yield from _without(loss, namespace, own, Stage.DELIVER, text)
         if whole and own.address != dst:
             yield from _of_a_host(loss, namespace, own, link, text)
+
+
+def _meant(loss: Loss, namespace: Namespace) -> set[str]:
+    """The addresses to which a route that was followed, for one of them alone, leads by a namespace."""
+    sent = filter(is_for_one, loss.prediction.routed)
+    return {each.dst for each in sent if namespace.address(each.gateway) is not None}
 
 
 def _of_a_host(

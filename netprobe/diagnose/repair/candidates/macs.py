@@ -12,10 +12,10 @@ from itertools import chain
 
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Namespace, Neighbour, Object, Snapshot, Stage
+from netprobe.model import Link, Namespace, Neighbour, Object, Snapshot, Stage
 from netprobe.model.lookup import among, column, not_among, where
 from netprobe.model.pattern import pattern
-from netprobe.predict import fixes
+from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
 from .sets import REFUSED
@@ -69,25 +69,32 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _as_others_know(loss: Loss) -> Iterator[Repair]:
-    """The interface that bears an address for which several namespaces were given one MAC, which nobody has:
-    it was given that, and has another one since.
+    """The interface that bears an address which others find at a MAC that nobody has: several namespaces were
+    given that, or it made its own link-local address of it; it had that, and has another one since.
     """
     spaces = loss.snapshot.namespaces.values()
     borne = {*chain.from_iterable(column(each.links, "mac") for each in spaces)}
     for entry in not_among(column(loss.prediction.resolved, "entry"), mac=borne):
-        those = telling(loss, entry)
-        for name in loss.bearers(entry.address) if len(those) > 1 else ():
-            own = loss.snapshot[name].address(entry.address)
-            link = loss.snapshot[name].link_of(own)
-            if link is not None and entry.mac is not None:
-                text = (
-                    f"{', '.join(those)} have entries that {entry.address} is at {entry.mac};"
-                    f" {link.name} of {name} has {link.mac}"
-                )
+        for here in map(loss.snapshot.at, loss.bearers(entry.address)):
+            link = here.link_of(here.address(entry.address))
+            told = [*_told_by(loss, entry, here, link)]
+            if link is not None and entry.mac is not None and len(told) > 1:
+                text = f"{' and '.join(told)}; {link.name} of {here.name} has {link.mac}"
                 fix = (fixes.link_set(link, "address", entry.mac),)
                 thing = Object("link", link.name, f"{link.name} address {link.mac}")
-                stop = lost("neigh-wrong-entry", name, link, Stage.NEIGHBOUR, text, object=thing, fix=fix)
-                yield from loss.repair(stop, Merit.RESTORES, agreeing=len(those))
+                at = ("neigh-wrong-entry", here.name, link, Stage.NEIGHBOUR)
+                stop = lost(*at, text, object=thing, fix=fix)
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=len(told))
+
+
+def _told_by(loss: Loss, entry: Neighbour, here: Namespace, link: Link | None) -> Iterator[str]:
+    """Who tells that an interface had the MAC of an entry: in which namespaces that was written, and the
+    address that it made of it when it was switched on (addrconf_dev_config), besides who has learned it.
+    """
+    yield from (f"{each} was told that {entry.address} is at {entry.mac}" for each in telling(loss, entry))
+    for made in where(here.addresses_of(link, 6), address=prefix.link_local(entry.mac)):
+        yield f"packets for {entry.address} go to {entry.mac}"
+        yield f"{here.name} has made {made.address} of that"
 
 
 def telling(loss: Loss, entry: Neighbour) -> list[str]:
