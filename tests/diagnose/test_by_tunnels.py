@@ -125,6 +125,20 @@ def test_a_single_node_that_was_told_another_mac_learns_the_new_one() -> None:
     assert named(with_another_mac(), "pod1", "10.244.2.2")[0][0].startswith(f"node1: ip neigh replace 10.244.2.0 lladdr {NEW}")
 
 
+@pytest.mark.parametrize(("mac", "whole"), [(NEW, False), (None, True)])
+def test_a_station_that_is_known_by_another_mac_did_not_go_with_the_route_to_it(mac: str | None, whole: bool) -> None:
+    """Of one that nobody has found there the entry went."""
+    network = after(routed_overlay(), "node2: ip address del 10.244.2.0/32 dev flannel.1")
+    device = network["node2"].link_named("flannel.1")
+    assert device is not None
+    entry = Neighbour(device.index, "10.244.1.0", mac, "stale" if mac else "failed")
+    network = edited(network, "node2", neighbours=(*network["node2"].neighbours, entry))
+    put = "node2: ip neigh replace 10.244.1.0 lladdr 02:00:00:00:42:01 dev flannel.1 nud permanent"
+    found = named(network, "pod1", "10.244.2.2")
+    assert [put in each for each in found] == ([True] if whole else [False, True])
+    assert "node2: ip route add 10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink" in found[0]
+
+
 def of_an_engine(number: int, *known: FdbEntry) -> tuple[Namespace, ...]:
     """A node, the namespace into which its engine has moved the device of an overlay, and a container there."""
     loopback, own = lo()

@@ -66,6 +66,24 @@ def test_a_proxy_has_lost_its_way_out() -> None:
     assert (found.stop.code, found.stop.place.namespace, found.stop.thing.id) == ("no-route", "host", "new9")
 
 
+@pytest.mark.parametrize(
+    ("lines", "thing"),
+    [
+        ((), "address dev eth0"),
+        (("host: ip address add {own} dev lo",), "address {own} dev lo"),
+        (("host: ip address add {own} dev eth0",), "route 169.254.1.1"),
+    ],
+)
+def test_a_proxy_has_lost_its_way_out_with_an_address(lines: tuple[str, ...], thing: str) -> None:
+    network = healthy("proxy-arp-off")
+    link = network["host"].link_named("eth0")
+    own = next(each.written for each in network["host"].addresses_of(link, 4))
+    network = after(network, f"host: ip address del {own} dev eth0", *(each.format(own=own) for each in lines))
+    found = chosen(network, ask("pod1", "10.65.0.3"))
+    assert (found.stop.code, f"{found.stop.thing.kind} {found.stop.thing.id}") == ("no-route", thing.format(own=own))
+    assert said(found) == ["host: ip address add 169.254.1.1/32 dev cali1"]
+
+
 def test_a_route_by_another_interface_was_not_of_this_cable() -> None:
     network = after(offices(), "r1: ip route del 10.2.0.0/24 via 10.9.0.2")
     found = chosen(renamed(network, "r1", "lan"), ask("r1", "10.2.0.10"))

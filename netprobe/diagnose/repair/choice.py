@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from functools import partial
+from operator import attrgetter
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import engines
 from netprobe.diagnose.apply import mend
 from netprobe.model import End, Leg, Namespace, Need, Nexthop, Object, Place, Snapshot, Stage, Stop, lookup
+from netprobe.model.command import words_of
 from netprobe.model.lookup import column
 from netprobe.predict.drop import lost
 from netprobe.predict.fib import describe
@@ -87,7 +89,20 @@ def choose(
     timed = with_waiting(loss, first)
     end = engines.reconnected(snapshot, _by_who_refuses(_explaining(timed, stop), stop))
     end = of_another_address(snapshot, of_another_name(snapshot, of_worn(snapshot, end, loss.version)))
-    return Choice(end, first.leg, _others(loss, found, first))
+    return Choice(_of_lost_address(found, end), first.leg, _others(loss, found, first))
+
+
+def _of_lost_address(found: Results, end: Stop) -> Stop:
+    """The end of a walk that lacks a way, of which nobody knows where it led, as one of the address that one
+    interface there lacks as well, by those beside it: what led by it went with that.
+    """
+    bare = lookup.where(found.idle, code="addr-missing", merit=Merit.RESTORES)
+    told = "route" in words_of(end.commands)
+    for stop in lookup.sole(lookup.first(column(bare, "stop"), attrgetter("place")).values()):
+        if (end.code, end.place.namespace, told) == ("no-route", stop.place.namespace, False):
+            why = f"{stop.text}: its routes went with it"
+            return replace(end, object=stop.object, proof=(*end.proof, why))
+    return end
 
 
 def _together(loss: Loss, found: Results, searches: Searches) -> Repair | None:

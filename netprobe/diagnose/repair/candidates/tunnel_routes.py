@@ -13,7 +13,7 @@ from itertools import chain, permutations
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.model.lookup import column, find, has, where
+from netprobe.model.lookup import but, column, find, has, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 
@@ -100,10 +100,13 @@ def _sent_to(loss: Loss, far: End, end: End) -> InterfaceAddress | None:
 
 
 def _neighbour(end: End, far: End, gateway: InterfaceAddress) -> tuple[Command, ...]:
-    """Who is there, as the far node has it of this one, where this one has no such entry."""
+    """Who is there, as the far node has it of this one, where this one has no such entry: one with another
+    MAC did not go with the route, and is wrong by itself.
+    """
     (here, device), (there, other) = end, far
     written = where(there.neighbours, index=other.index, mac=device.mac, state="permanent")
-    if not written or has(here.neighbours, index=device.index, address=gateway.address, mac=other.mac):
+    known = where(here.neighbours, index=device.index, address=gateway.address)
+    if not written or but(known, mac=None):
         return ()
     how = ("lladdr", other.mac, "dev", device.name, "nud", "permanent")
     return (Command.of("ip", "neigh", "replace", gateway.address, *how),)

@@ -231,12 +231,11 @@ def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, othe
         asked = _answers_itself(device) and own.address == loss.goal
         if right is not None or not (asked or _is_wanted(here, device, own.address)):
             continue
-        named = f"{own.address} dev {device.name}"
+        code, thing = _as_it_is(here, device, own.address)
         text = f"{here.name} does not know that {own.address} of {there.name} is {other.mac} on {device.name}"
         how = ("lladdr", other.mac, "dev", device.name, "nud", "permanent")
         fix = (Command.of("ip", "neigh", "replace", own.address, *how),)
-        thing = Object("neighbour", named, f"{named} (missing)")
-        stop = lost("neigh-no-answer", here.name, device, Stage.NEIGHBOUR, text, object=thing, fix=fix)
+        stop = lost(code, here.name, device, Stage.NEIGHBOUR, text, object=thing, fix=fix)
         yield from loss.repair(stop, Merit.RESTORES)
         if other.arp and not device.arp:
             asking = noarp(here.name, device, f"{text}: {device.name} asks nobody (NOARP), {other.name} does")
@@ -249,6 +248,17 @@ def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, othe
             yield from loss.repair(_renewed(stop, here, device, other, entry), merit)
 
 
+def _as_it_is(here: Namespace, device: Link, address: str) -> tuple[str, Object]:
+    """The code of what is wrong with who has an address on a device, and what is said there: another one has
+    it, or nothing.
+    """
+    named = f"{address} dev {device.name}"
+    for entry in but(where(here.neighbours, index=device.index, address=address), mac=None):
+        told = f"{named} lladdr {entry.mac}"
+        return "neigh-wrong-entry", Object("neighbour", told, f"{told} {entry.state}")
+    return "neigh-no-answer", Object("neighbour", named, f"{named} (missing)")
+
+
 def _entries_of(here: Namespace, device: Link, old: Sequence[Neighbour]) -> tuple[FdbEntry, ...]:
     """The forwarding entries of the MAC that a neighbour entry has: where the other node is."""
     known = chain.from_iterable(where(here.fdb, index=device.index, mac=each.mac) for each in old)
@@ -257,16 +267,9 @@ def _entries_of(here: Namespace, device: Link, old: Sequence[Neighbour]) -> tupl
 
 def _renewed(stop: Stop, here: Namespace, device: Link, other: Link, entry: FdbEntry) -> Stop:
     """The neighbour entry and the forwarding entry together, by the other device's present MAC."""
-    named = f"{stop.thing.id} lladdr {entry.mac}"
     text = f"{here.name} has the MAC that the other end of {device.name} had before: {entry.mac}"
     more = Command.of("bridge", "fdb", "append", other.mac, "dev", device.name, "dst", entry.end)
-    return replace(
-        stop,
-        code="neigh-wrong-entry",
-        text=text,
-        object=Object("neighbour", named, named),
-        commands=(*stop.commands, more),
-    )
+    return replace(stop, text=text, commands=(*stop.commands, more))
 
 
 def _answers_itself(device: Link) -> bool:
