@@ -97,3 +97,19 @@ def test_an_interface_that_forwards_alone_has_others_to_follow(others: str, key:
     router = Namespace("r", links=links, sysctls={"net.ipv6.conf.all.forwarding": "0", "net.ipv6.conf.eth0.force_forwarding": others})
     stop = not_forwarding(router, links[1], Packet(Flow("fd00::1", "fd01::1", Protocol.ICMPV6), Leg.REPLY))
     assert lines(stop) == [f"sysctl -w net.ipv6.conf.{key}=1"]
+
+
+MASQUERADES = "*nat\n:POSTROUTING ACCEPT\n-A POSTROUTING -s 10.0.0.0/16 -o eth0 -j MASQUERADE\nCOMMIT"
+
+
+@pytest.mark.parametrize("asked", [networks.probe(), networks.probe("host")])
+def test_an_address_for_its_link_alone_is_in_nobody_s_name(asked: Probe) -> None:
+    """Who masquerades, or sends, takes another interface's instead (cilium#21737); the router sends to the one with that scope."""
+    network = tutorial()
+    narrow = (replace(each, scope="link") if each.address == "203.0.113.2" else each for each in network["host"].addresses)
+    read = Ruleset(tables=tuple(read_save(MASQUERADES, "iptables", "ip")))
+    back = networks.via("172.17.0.0/16", "203.0.113.2", 2)  # and none to 10.0.0.1
+    routes = (*(each for each in network["internet"].routes if each.dst != "10.0.0.0/16"), back)
+    network = edited(edited(network, "host", addresses=tuple(narrow), ruleset=read), "internet", routes=routes)
+    ways = ("ip route add default via 203.0.113.1 dev eth0",)
+    assert fixed(network, asked)[:3] == ["ip address del 203.0.113.2/24 dev eth0", "ip address add 203.0.113.2/24 dev eth0", *ways]

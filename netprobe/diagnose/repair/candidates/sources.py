@@ -12,7 +12,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import own_addresses
+from netprobe.diagnose.repair.segment import own_addresses, pointing_at
 from netprobe.model import Command, InterfaceAddress, Leg, Link, Namespace, Object, Stage
 from netprobe.model.lookup import among, but, column, has, holding, where
 from netprobe.predict import fib, fixes, prefix
@@ -28,6 +28,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _lasting(loss)
     yield from _unrouted(loss)
     yield from _of_a_service(loss)
+    for routed in loss.decisions:
+        yield from _of_the_link_alone(loss, routed)
     refused = loss.stop.code in sets.REFUSED and loss.version == 4
     for routed in where(loss.decisions, iif=None) if refused else ():
         yield from _known_there(loss, routed)
@@ -114,6 +116,24 @@ def _of_a_service(loss: Loss) -> Iterator[Repair]:
                 thing = Object("address", f"{taken.written} dev {link.name}", taken.written)
                 stop = lost("route-wrong-src", here.name, link, Stage.ROUTE, text, object=thing, fix=fix)
                 yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _of_the_link_alone(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """An IPv4 address by whose interface a packet leaves, and which is none for what goes further, as its
+    scope says: neither who sends nor who masquerades takes it, but another interface's. Others send to it.
+    """
+    namespace = loss.snapshot[routed.namespace]
+    for link in filter(None, (loss.out(routed),)):
+        for own in where(namespace.addresses_of(link, 4), scope="link"):
+            text = (
+                f"{own.written} of {namespace.name} has the scope link: what leaves by {link.name} for"
+                f" {routed.dst} is from another address"
+            )
+            thing = Object("address", f"{own.written} dev {link.name}", f"{own.written} scope link")
+            fix = tuple(fixes.address(what, own, link) for what in ("del", "add"))
+            stop = lost("route-wrong-src", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+            known = pointing_at(loss.snapshot, own.address, namespace.name)
+            yield from loss.repair(stop, Merit.restoring(known), agreeing=known, leg=Leg.REPLY)
 
 
 def _unrouted(loss: Loss) -> Iterator[Repair]:
