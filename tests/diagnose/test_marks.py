@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 from literal_rules import iptables
-from networks import edited, tutorial
+from msgspec.structs import replace
+from networks import edited, tutorial, via
 from test_beside import chosen, lines
 from test_policy_siblings import sorted_rules
 from test_published import cause as of_a_port
 from test_published import fix
 
-from netprobe.model import Chain, NamedSet, PolicyRule, Rule, Ruleset, Socket, Statement, Table, Term
+from netprobe.model import Chain, IpSet, IpSetEntry, NamedSet, PolicyRule, Rule, Ruleset, Socket, Statement, Table, Term
 
 MARKED = """*mangle
 :PREROUTING ACCEPT [0:0]
@@ -55,6 +56,28 @@ def test_a_set_of_those_that_are_not_marked_gets_the_network() -> None:
     rules = sorted_rules(*host.rules, PolicyRule(2062, 4, action="unreachable", mark=2))
     cause = chosen(edited(tutorial(), "host", ruleset=Ruleset((), (table,)), rules=rules), "red", "172.17.0.2")
     assert lines(cause) == ["nft add element ip fw near { 172.17.0.0/16 }"]
+
+
+NEAR = """*mangle
+:PREROUTING ACCEPT [0:0]
+:NEAR - [0:0]
+-A PREROUTING -j NEAR
+-A NEAR -m set --match-set near dst -j {spared}
+-A NEAR -m mark --mark 0x0/0xff -j MARK --set-xmark 0x2/0xff
+COMMIT"""
+
+
+@pytest.mark.parametrize("spared", ["MARK --set-xmark 0x1/0xff", "RETURN", "ACCEPT"])
+@pytest.mark.parametrize(("action", "code"), [("unreachable", "rule-prohibit"), ("lookup", "rule-wrong-table")])
+def test_the_same_by_ipset_and_of_those_that_are_spared(spared: str, action: str, code: str) -> None:
+    """Uplinks are balanced by marks, but for what is near (openwrt/packages#20779); what is marked is refused, or lost elsewhere."""
+    host = tutorial()["host"]
+    near = IpSet("near", "hash:net", 4, entries=(IpSetEntry(first="203.0.113.0/24"), IpSetEntry(first="10.0.0.0/16")))
+    rules = sorted_rules(*host.rules, PolicyRule(2062, 4, action=action, table=7 if action == "lookup" else None, mark=2, mask=0xFF))
+    read = replace(iptables(NEAR.format(spared=spared)), ipsets=(near,))
+    routes = (*host.routes, via("0.0.0.0/0", "203.0.113.1", 4, table=7))
+    cause = chosen(edited(tutorial(), "host", ruleset=read, rules=rules, routes=routes), "red", "172.17.0.2")
+    assert (cause.code, cause.place.namespace, lines(cause)) == (code, "host", ["ipset add near 172.17.0.0/16"])
 
 
 def marks(value: str) -> Statement:

@@ -18,7 +18,7 @@ from netprobe.model.lookup import among, but, first, has, not_among, sole, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import fixes
 
-from . import orphans, sets
+from . import elements, orphans, sets
 
 _MOST = 8  # elements that are tried, of a namespace
 _PLAIN = pattern(r"[\w .:/-]+")  # what means itself in nft's language, whoever made its name
@@ -56,9 +56,9 @@ def _lacked(table: Table, hop: Hop, came: Iterable[Hop]) -> Iterator[tuple[Table
     for test in filter(
         None, map(_looked_up, joined.from_iterable(map(attrgetter("statements"), table.rules)))
     ):
-        key = sets.value(test, sets.seen(hop.flow, came)) or ""
+        key = elements.value(test, elements.seen(hop.flow, came)) or ""
         for named in where(but(table.sets, data=None), name=test.value) if key else ():
-            if not any(map(partial(sets.holds, value=_bare(key)), _known(named))):
+            if not any(map(partial(elements.holds, value=_bare(key)), _known(named))):
                 yield table, named, key
 
 

@@ -22,7 +22,7 @@ from netprobe.model.lookup import among, column, has, sole, where
 from netprobe.predict import fib, prefix
 from netprobe.rules.naming import rule_decision
 
-from . import sets
+from . import elements, sets
 
 _MOST = 16  # rules that are tried
 _ENDS = {"accept", "return", "note", "counter"}
@@ -55,8 +55,8 @@ def policy_of(thing: Object) -> str | None:
 
 def _as_others(loss: Loss, table: Table, chain: Chain, entry: Rule, flow: Flow) -> Iterator[Repair]:
     """An entry for one station, and its port, as one for the station of the packet that is beside it."""
-    tests, known = nat_rules.tests(entry), sets.seen(flow)
-    asked = [(each.value, sets.value(each, known)) for each in among(tests, op=nat_rules.IS)]
+    tests, known = nat_rules.tests(entry), elements.seen(flow)
+    asked = [(each.value, elements.value(each, known)) for each in among(tests, op=nat_rules.IS)]
     new = {old: other for old, other in asked if other is not None and not _has(old, other)}
     for end in nat_rules.said(tests, *_ENDS_OF):
         old, _, length = end.partition("/")
@@ -131,6 +131,6 @@ def _as_wide(loss: Loss, old: str, alone: str) -> str:
 def _instead(tests: tuple[Statement, ...], flow: Flow) -> Iterator[tuple[str, str]]:
     """The address that an entry is for, as its tool may write it, and what the packet has there."""
     for test in among(sole(tests), op=nat_rules.IS):
-        old, new = test.value, sets.value(test, sets.seen(flow))
+        old, new = test.value, elements.value(test, elements.seen(flow))
         if new is not None and nat_rules.is_prefix(old):
             yield from product((old, f"{old}/{prefix.bits(new)}"), (new,))

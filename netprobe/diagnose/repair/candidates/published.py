@@ -35,7 +35,7 @@ from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import rule_decision
 from netprobe.rules.ruling import Decision
 
-from . import sets
+from . import elements, sets
 
 _CLOSED = ("port-closed", "listener-wrong-address")
 
@@ -315,7 +315,7 @@ def emptied_maps(table: Table, flow: Flow) -> Iterator[tuple[tuple[Chain, Rule],
         for statement in where(rule.statements, kind="dnat"):
             match statement.right:
                 case Term(kind="map", args=(key, Term(kind="ref", text=name))):
-                    wanted = sets.element(key, sets.seen(flow))
+                    wanted = elements.element(key, elements.seen(flow))
                     found = where(table.sets, name=name, elements=()) if wanted else ()
                     yield from (((chain, rule), each, wanted or "") for each in found)
 

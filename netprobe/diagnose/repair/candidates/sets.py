@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain, product, starmap
+from itertools import chain, product
 from operator import attrgetter, methodcaller
 
 from msgspec import Struct
@@ -34,13 +34,13 @@ from netprobe.model import (
     Statement,
     Stop,
     Table,
-    Term,
 )
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, column, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.trace import Routed
-from netprobe.rules.naming import PORT_KEYS
+
+from .elements import Seen, holds, seen, value
 
 REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
 _QUESTIONS = {"arp-filtered": 4, "nd-filtered": 6}  # who has an address, and the answer, by their version
@@ -98,7 +98,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """
     for router in but(loss.asked(Leg.REQUEST), iif=None):
         yield from _untranslated(loss, router)
-    for routed in where(loss.prediction.routed, namespace=loss.here.name):
+    for routed in loss.prediction.routed:
         yield from _marked(loss, routed)
     if loss.stop.code not in {*REFUSED, *_QUESTIONS, "port-closed"}:
         return
@@ -110,7 +110,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         for table in where(namespace.tables, engine="nft"):
             others = _tested(table, not_among(tests, op=_WANTED), seen(flow, hops), _plain)
             yield from chain.from_iterable(map(partial(_with, loss), others))
-        for lookup in (*_of_nft(namespace, flow, hops), *_of_ipset(namespace, flow)):
+        for lookup in (*_of_nft(namespace, flow, hops), *_of_ipset(namespace, flow, _every(namespace))):
             if lookup.test in tests:
                 yield from _without(loss, lookup)
             elif _called(lookup.table, lookup.test) not in unwanted:
@@ -134,15 +134,27 @@ def _untranslated(loss: Loss, router: Routed) -> Iterator[Repair]:
 
 
 def _marked(loss: Loss, routed: Routed) -> Iterator[Repair]:
-    """The sets at which rules look that mark packets, where a mark led this one, or its answer, astray."""
-    namespace, rule = loss.snapshot[routed.namespace], routed.decision.rule
+    """The sets at which rules look that mark packets, or spare some in front of those, where a mark led this
+    one, or its answer, astray.
+    """
+    namespace, led = loss.snapshot[routed.namespace], bool(getattr(routed.decision.rule, "mark", 0))
     came = [*column(where(loss.hops, namespace=namespace.name)[:1], "flow")]
-    ways = (*came, *(flow.reversed() for flow in came)) if rule is not None and rule.mark else ()
-    marking = [*nat_rules.of_kind(namespace.tables, "set")] if ways else ()
-    for flow, setter in product(ways, marking):
-        for lookup in _tested(setter.table, setter.statements, seen(flow), _set_of):
+    ways = (*came, *map(Flow.reversed, came)) * led
+    tables = namespace.tables * led
+    setting, *leaving = ([*nat_rules.of_kind(tables, kind)] for kind in _SETTING)
+    place = Place(namespace.name, None, Stage.ROUTE)
+    stop = loss.stop if namespace == loss.here else replace(loss.stop, code="rule-wrong-table", place=place)
+    chains = {*map(_PLACED, setting)}
+    sparing = [each for each in chain.from_iterable(leaving) if _PLACED(each) in chains]
+    for flow, each in product(ways, (*setting, *sparing)):
+        of_nft = _tested(each.table, each.statements, seen(flow), _set_of)
+        for lookup in chain(of_nft, _of_ipset(namespace, flow, each.statements)):
             if not lookup.has(lookup.value):
-                yield from _with(loss, lookup)
+                yield from _with(loss, lookup, stop)
+
+
+_SETTING = ("set", "return", "accept")  # what gives a mark, and what lets pass before that
+_PLACED = attrgetter("table.key", "chain.name")
 
 
 def _asked_at(loss: Loss) -> Iterator[Hop]:
@@ -165,11 +177,12 @@ def _flows(loss: Loss, namespace: Namespace) -> Iterator[Flow]:
             yield Flow(remote, vxlan.local or "", Protocol.UDP, dport=vxlan.port)
 
 
-def _with(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
+def _with(loss: Loss, lookup: _Lookup, end: Stop | None = None) -> Iterator[Repair]:
     """The packet's value added to the set; what it was before a translation may be there already, or what
-    the sender is by an address of its own.
+    the sender is by an address of its own. `end`: where the set is, if not where the packet was lost.
     """
-    text = f"the set {lookup.named.name} of {loss.stop.place.namespace} lacks {lookup.value}"
+    stop = end or loss.stop
+    text = f"the set {lookup.named.name} of {stop.place.namespace} lacks {lookup.value}"
     thing = Object("set", lookup.words, lookup.words)
     changes = chain.from_iterable(column(loss.hops, "changes"))
     former = column(where(changes, after=lookup.value), "before")
@@ -177,8 +190,9 @@ def _with(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
     taken = where(sender.addresses, address=lookup.value, version=6, prefixlen=128)
     own = chain.from_iterable(column(beside(sender, each), "address") for each in taken)
     merit = Merit.restoring(not any(map(lookup.has, (*former, *own))))
-    added = next(_network(loss.here, lookup), lookup.value)
-    yield from _repair(loss, text, thing, lookup.change("add", added), merit, 1 + _left(loss, lookup))
+    added = next(_network(loss.snapshot.at(stop.place.namespace), lookup), lookup.value)
+    fix, agreeing = lookup.change("add", added), 1 + _left(loss, lookup)
+    yield from _repair(loss, text, thing, fix, merit, agreeing, stop)
 
 
 def beside(namespace: Namespace, taken: InterfaceAddress) -> tuple[InterfaceAddress, ...]:
@@ -215,7 +229,9 @@ def names(namespace: Namespace, flow: Flow) -> bool:
     networks = (nat_rules.networks(each.statements, "ip saddr", "ip6 saddr") for each in accepting)
     if prefix.within(chain.from_iterable(networks), flow.src):
         return True
-    lookups = where(chain(_of_nft(namespace, flow), _of_ipset(namespace, flow)), value=flow.src)
+    lookups = where(
+        chain(_of_nft(namespace, flow), _of_ipset(namespace, flow, _every(namespace))), value=flow.src
+    )
     return any(map(methodcaller("has", flow.src), lookups))
 
 
@@ -233,10 +249,11 @@ def _repair(
     fix: fixes.Fix,
     merit: Merit = Merit.RESTORES,
     agreeing: int = 1,
+    end: Stop | None = None,
 ) -> Iterator[Repair]:
     told = f"{text}: {loss.stop.text}"
     proof = (loss.stop.text,)
-    stop = replace(_led_on(loss.stop), text=told, object=thing, commands=fix, proof=proof, advice="")
+    stop = replace(_led_on(end or loss.stop), text=told, object=thing, commands=fix, proof=proof, advice="")
     yield from loss.repair(stop, merit, agreeing=agreeing)
 
 
@@ -252,19 +269,14 @@ def _led_on(stop: Stop) -> Stop:
     return replace(stop, code="dnat-missing", place=replace(stop.place, stage=Stage.PREROUTING))
 
 
-def holds(element: str, value: str) -> bool:
-    """Whether an address, a network or a port of a set is, or has in it, what the packet has."""
-    if _AND in value:
-        pairs = [*zip(element.split(_AND), value.split(_AND), strict=False)]
-        return element.count(_AND) == value.count(_AND) and all(starmap(holds, pairs))
-    if nat_rules.is_prefix(element) and nat_rules.is_prefix(value):
-        return prefix.contains(element, value)
-    return element == value.strip('"')
-
-
 def _tests(table: Table) -> Iterator[Statement]:
     """What the rules of a table do, one after the other."""
     return chain.from_iterable(column(table.rules, "statements"))
+
+
+def _every(namespace: Namespace) -> Iterator[Statement]:
+    """The same of all tables."""
+    return chain.from_iterable(map(_tests, namespace.tables))
 
 
 def _of_nft(namespace: Namespace, flow: Flow, hops: Iterable[Hop] = ()) -> Iterator[_Lookup]:
@@ -282,7 +294,7 @@ def lacks(namespace: Namespace, hops: tuple[Hop, ...], name: str) -> bool:
     return any(each.named.name == name and not each.has(each.value) for each in lookups)
 
 
-def _tested(table: Table, steps: Iterable[Statement], packet: _Seen, of: _Set) -> Iterator[_Lookup]:
+def _tested(table: Table, steps: Iterable[Statement], packet: Seen, of: _Set) -> Iterator[_Lookup]:
     """The tests of what a packet has by a set of a table of nft, of the sets that `of` gives."""
     for test in where(steps, kind="match"):
         named, wanted = of(table, test), value(test, packet)
@@ -290,14 +302,12 @@ def _tested(table: Table, steps: Iterable[Statement], packet: _Seen, of: _Set) -
             yield _Lookup(test, named, wanted, table)
 
 
-_Seen = dict[str, str | None]
 _Set = Callable[[Table, Statement], NamedSet | None]
 
 
-def _of_ipset(namespace: Namespace, flow: Flow) -> Iterator[_Lookup]:
-    """Each test of a rule that wants the packet in a set of ipset(8) of addresses or networks alone."""
-    tests = chain.from_iterable(map(_tests, namespace.tables))
-    for test in where(tests, kind="ipset", op="=="):
+def _of_ipset(namespace: Namespace, flow: Flow, steps: Iterable[Statement]) -> Iterator[_Lookup]:
+    """Each of these tests that wants the packet in a set of ipset(8) of addresses or networks alone."""
+    for test in where(steps, kind="ipset", op="=="):
         named = _ipset_of(namespace, test)
         value = {"src": flow.src}.get(test.options.get("match-set", ""), flow.dst)
         if named and value and named.version in (None, flow.version):
@@ -359,39 +369,3 @@ def _plain(table: Table, statement: Statement) -> NamedSet | None:
         case NamedSet(data=None, elements=tuple()) as plain:
             return plain
     return None
-
-
-def value(statement: Statement, known: _Seen) -> str | None:
-    """What the packet has where the test looks, as an element; of several things at once, one after the
-    other.
-    """
-    return element(statement.left, known) if statement.left is not None else None
-
-
-def element(key: Term, known: _Seen) -> str | None:
-    """What the packet has where a key looks, as a set would hold it."""
-    parts = [known.get(each.text) for each in key.args or (key,)]
-    return _AND.join(filter(None, parts)) if all(parts) else None
-
-
-_AND = " . "
-
-
-def seen(flow: Flow, hops: Iterable[Hop] = ()) -> _Seen:
-    """What a test finds in a packet, by what it looks at; the interface by that of its last hop inwards."""
-    family = nat_rules.family(flow.dst)
-    port = None if flow.dport is None else str(flow.dport)
-    came = [*where(hops, bound="in")][-1:]
-    protocols = dict.fromkeys(("meta l4proto", f"{family} protocol"), flow.protocol.value)
-    names = [f'"{each.interface}"' for each in came]
-    inward = dict.fromkeys(("meta iifname", "iifname"), next(iter(names), None))
-    frame = next(column(came, "flow"), flow)  # a router has taken it off when it forwards
-    macs = {"ether saddr": frame.src_mac, "ether daddr": frame.dst_mac}
-    asked = {"arp saddr ip": flow.src, "arp saddr ether": flow.src_mac}
-    known = {
-        **asked,
-        f"{family} saddr": flow.src,
-        f"{family} daddr": flow.dst,
-        **dict.fromkeys(PORT_KEYS, port),
-    }
-    return {**known, **protocols, **inward, **macs}
