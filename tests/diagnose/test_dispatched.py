@@ -79,6 +79,21 @@ def test_the_same_in_nft() -> None:
     assert lines(cause) == ['nft insert rule inet fw fwd position 7 iifname "br0" goto fwd_docker']
 
 
+@pytest.mark.parametrize(
+    ("rule", "line"),
+    [
+        ("-A FORWARD -s 172.17.0.0/16 -g DOCKER", "iptables -I FORWARD 2 -s 10.0.0.0/16 -g DOCKER"),
+        ("-A FORWARD -d 10.0.0.0/16 -j DOCKER", "iptables -I FORWARD 2 -d 172.17.0.0/16 -j DOCKER"),
+        ("-A FORWARD -s 203.0.113.0/24 -g DOCKER", ""),  # of another kind
+        ("-A FORWARD -s 172.17.0.0/24 -g DOCKER", ""),  # nobody's network
+    ],
+)
+def test_a_bridge_is_led_by_its_network_where_the_other_bridges_are(rule: str, line: str) -> None:
+    """As firewalld's zones have the networks of containers for sources (podman#22807)."""
+    cause = chosen(forwarding(*ZONE, rule), "red", "172.17.0.2")
+    assert lines(cause)[:1] == [line] if line else not any("DOCKER" in each for each in lines(cause))
+
+
 def test_an_interface_that_a_map_lacks() -> None:
     held = [
         Term("pair", args=(Term("value", name), Term("verdict", f"goto {to}"))) for name, to in (("docker0", "inside"), ("eth0", "out"))
