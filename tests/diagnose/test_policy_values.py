@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from literal_rules import iptables
-from networks import edited, local, via
+from networks import edited, local, tutorial, via
 from test_beside import chosen, lines
 from test_mistyped import of_tcp
 from test_policy_siblings import by_table, sorted_rules
@@ -154,3 +154,13 @@ def test_a_rule_is_never_put_in_its_own_place() -> None:
     for each in values.candidates(Loss.of(network, *lost(network, asked))):
         gone, come = (command.words[4:] for command in each.stop.commands)
         assert gone != come
+
+
+def test_a_rule_for_an_address_that_two_interfaces_have_is_what_is_wrong() -> None:
+    """One of them has a table of its own (sonic-buildimage#26904): who is asked for by the other one answers by that."""
+    host = tutorial()["host"]
+    rules = sorted_rules(*host.rules, rule(32764, 5000, dst="10.20.6.16/32"), rule(32765, 5000, src="203.0.113.2/32"))
+    own = via("203.0.113.2/32", None, 5, type="local", table=5000, scope="host")
+    routes = (*host.routes, own, via("203.0.113.0/24", None, 5, table=5000, scope="link"))
+    cause = chosen(edited(tutorial(), "host", rules=rules, routes=routes), "internet", "203.0.113.2")
+    assert lines(cause) == ["ip rule del pref 32765 from 203.0.113.2/32 lookup 5000"]

@@ -91,7 +91,7 @@ def _by_hosts(namespace: Namespace, link: Link, table: int) -> bool:
 
 def _lists_hosts(namespace: Namespace, table: int) -> bool:
     """Whether somebody wrote routes straight to single stations into a table."""
-    routes = but(where(namespace.routes, table=table), protocol="kernel")
+    routes = but(where(namespace.routes, table=table, type="unicast"), protocol="kernel")
     lengths = {prefix.length(route.dst) for route in holding(routes, gateways=None)}
     return not lengths.isdisjoint((32, 128))
 

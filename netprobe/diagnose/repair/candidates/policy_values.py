@@ -84,8 +84,10 @@ def _by_its_words(row: PolicyRow) -> Iterator[Wording]:
     turned = chain.from_iterable(map(_turned, not_among((rule,), asks=forms)))
     iif = getattr(routed.iif, "index", None)
     query = RouteQuery(routed.src or None, routed.dst, iif=iif, mark=rule.mark)
+    # nobody comes to a rule behind the one that decides
+    comes = rule.priority <= getattr(routed.decision.rule, "priority", rule.priority)
     for meant in not_among(among(turned, asks=forms), asked={*column(others, "asked")}):
-        if meant.inverted != rule.inverted or policy.matches(here, meant, query):
+        if meant.inverted != rule.inverted or (comes and policy.matches(here, meant, query)):
             yield Wording({routing.describe_rule(rule): routing.describe_rule(meant)})
 
 
