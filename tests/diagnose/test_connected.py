@@ -12,7 +12,7 @@ from test_repair import changed, lost_in
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.candidates import kernel_routes
 from netprobe.diagnose.repair.repair import Loss
-from netprobe.model import Bridge, Endpoint, FoundPeer, InterfaceAddress, Link, LinkRef, Protocol, Snapshot
+from netprobe.model import Bridge, Endpoint, FoundPeer, InterfaceAddress, Link, LinkRef, Protocol, Snapshot, Socket
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -150,15 +150,29 @@ def test_a_pod_to_which_its_router_leads_keeps_its_address() -> None:
     assert not any("address del" in line for line in lines(cause))
 
 
+def twice(old: tuple[Socket, ...] = (), new: tuple[Socket, ...] = ()) -> Snapshot:
+    """Two pods with one address, each at a cable of its own; host leads to the old one."""
+    snapshot = with_pod(networks.via("10.244.1.5/32", None, 9), own=(InterfaceAddress(8, "169.254.1.1", 32),))
+    pod, host = edited(snapshot, "pod", sockets=new)["pod"], snapshot["host"]
+    before = replace(pod, name="old", links=(pod.links[0], networks.veth(2, "eth0", networks.MAC.format(5, 9), 9, 0)), sockets=old)
+    host = replace(host, links=(*host.links, networks.veth(9, "cali0", networks.MAC.format(9, 9), 2, 6)))
+    ends = (FoundPeer("host", 6, "old"), FoundPeer("old", 0, "host"))
+    return Snapshot({**snapshot.namespaces, "host": host, "pod": pod, "old": before}, (*snapshot.peers, *ends))
+
+
+def test_a_pod_with_the_address_of_another_one_gets_one_of_its_own() -> None:
+    """Its router leads to the other one, from which a route to the cable of this one would take it (amazon-vpc-cni-k8s#3019)."""
+    cause = chosen(twice(), "pod", "10.0.0.1")
+    assert (cause.code, cause.place.namespace, cause.object and cause.object.id) == ("addr-duplicate", "pod", "10.244.1.5/32 dev eth0")
+    own = ["ip address del 10.244.1.5/32 dev eth0", "ip address add ADDRESS/32 dev eth0", "ip route add ADDRESS/32 dev cali1"]
+    assert lines(cause)[:3] == own
+    assert cause.commands[2].namespace == "host"
+
+
 @pytest.mark.parametrize(("old", "new", "led"), [(False, True, True), (True, True, False), (False, False, False)])
 def test_a_route_to_the_cable_of_the_pod_before(old: bool, new: bool, led: bool) -> None:
     """The pod before has the address still, and no program any more; who is led to has the one that is asked for, if either has."""
-    snapshot = with_pod(networks.via("10.244.1.5/32", None, 9), own=(InterfaceAddress(8, "169.254.1.1", 32),))
-    pod, host = edited(snapshot, "pod", sockets=(WEB,) * new)["pod"], snapshot["host"]
-    before = replace(pod, name="old", links=(pod.links[0], networks.veth(2, "eth0", networks.MAC.format(5, 9), 9, 0)), sockets=(WEB,) * old)
-    host = replace(host, links=(*host.links, networks.veth(9, "cali0", networks.MAC.format(9, 9), 2, 6)))
-    ends = (FoundPeer("host", 6, "old"), FoundPeer("old", 0, "host"))
-    snapshot = Snapshot({**snapshot.namespaces, "host": host, "pod": pod, "old": before}, (*snapshot.peers, *ends))
+    snapshot = twice((WEB,) * old, (WEB,) * new)
     asked = replace(probe("host", "10.244.1.5", Protocol.TCP), destination=Endpoint("10.244.1.5", address="10.244.1.5", port=80))
     lost = predict(snapshot, asked, ask=False)
     assert isinstance(lost, Prediction)

@@ -14,7 +14,7 @@ from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import routers_for
 from netprobe.diagnose.repair.segment import is_network
-from netprobe.model import InterfaceAddress, Link, Namespace, Object, Route, RouteQuery, Stage
+from netprobe.model import InterfaceAddress, Leg, Link, Namespace, Object, Route, RouteQuery, Stage
 from netprobe.model.link import name_of
 from netprobe.model.lookup import but, column, find, has, holding, those_not_in, where
 from netprobe.predict import fib, fixes, prefix
@@ -69,7 +69,10 @@ def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
         stop = replace(loss.stop, commands=fix)
     sure = _covers(namespace, link, routed.dst) or (not is_network(own) and by_hosts)
     first = sure and (_lists_hosts(namespace, table) if table != fib.MAIN else not _is_written(route))
-    yield from loss.repair(stop, Merit.restoring(first))
+    far = loss.known_end(namespace.name, loss.out(routed)) or ("", None)
+    # who is answered took the address from the other one
+    has_it = routed.leg is Leg.REPLY and far[0] in loss.bearers(routed.dst)
+    yield from loss.repair(stop, Merit.GOES_AROUND if has_it else Merit.restoring(first))
 
 
 def _is_written(route: Route | None) -> bool:

@@ -6,14 +6,16 @@ See: net/ipv4/fib_frontend.c (fib_add_ifaddr).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import chain, product
+
+from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import is_for_one
 from netprobe.diagnose.repair.segment import free_address, own_addresses
 from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Place, Stage, Stop
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import but, those_not_in, where
+from netprobe.model.lookup import but, column, those_not_in, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -112,17 +114,57 @@ def of_an_empty_network(loss: Loss) -> Iterator[Repair]:
 
 
 def _in_its_place(loss: Loss, namespace: Namespace, own: InterfaceAddress, text: str) -> Iterator[Repair]:
-    """The only address of an interface, which another one has as well, gone for one of the segment's network:
-    which one, the reader knows.
+    """The only address of an interface, which another one has as well, gone for one of the segment's network,
+    or for one of its own, to which the router leads straight: which one, the reader knows.
     """
     for link in where(namespace.links, index=own.index):
-        free = free_address(loss.addresses_beside(namespace.name, link, own.version))
+        free = _for_a_trial(loss, namespace, link, own)
         if free is None or len(own_addresses(namespace, link, own.version)) > 1:
             continue
-        named = f"{own.written} dev {link.name}"
-        gone = fixes.address("del", own, link)
-        put = Command.of("ip", "address", "add", free.written, "dev", link.name)
-        blank = Command.of("ip", "address", "add", Blank(f"ADDRESS/{free.prefixlen}"), "dev", link.name)
-        thing, place = Object("address", named, named), Place(namespace.name, link.name, Stage.ROUTE)
-        stop = Stop("addr-duplicate", place, text, thing, (gone, blank), (loss.stop.text,))
-        yield from loss.repair(stop, Merit.UNDOES, trial=(gone, put))
+        named, blank = f"{own.written} dev {link.name}", Blank(f"ADDRESS/{free.prefixlen}")
+        gone, place = fixes.address("del", own, link), Place(namespace.name, link.name, Stage.ROUTE)
+        fix, trial = (
+            (
+                gone,
+                Command.of("ip", "address", "add", word, "dev", link.name),
+                *_led(loss, namespace, link, own, word),
+            )
+            for word in (blank, free.written)
+        )
+        stop = Stop("addr-duplicate", place, text, Object("address", named, named), fix, (loss.stop.text,))
+        yield from loss.repair(stop, Merit.UNDOES, trial=trial)
+
+
+def _for_a_trial(
+    loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress
+) -> InterfaceAddress | None:
+    """Some address of the segment's network that nobody has; near its own one that is of none."""
+    if own.prefixlen < prefix.bits(own.address):
+        return free_address(loss.addresses_beside(namespace.name, link, own.version))
+    if not _router(loss, namespace, link, own):
+        return None
+    wide = replace(own, prefixlen=own.prefixlen - _ROOM)
+    every = chain.from_iterable(column(loss.snapshot.namespaces.values(), "addresses"))
+    free = free_address((wide, *every))
+    return free and replace(free, prefixlen=own.prefixlen)
+
+
+_ROOM = 6  # bits, in which an address is looked for
+
+
+def _router(
+    loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress
+) -> tuple[tuple[str, Link], ...]:
+    """The other end of a cable, where that leads to an address of no network, and has not taken it itself."""
+    ends = [each for each in (loss.known_end(namespace.name, link),) if each is not None]
+    alone = own.prefixlen == prefix.bits(own.address)
+    return tuple(each for each in ends if alone and each[0] not in loss.bearers(own.address))
+
+
+def _led(
+    loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress, word: Blank | str
+) -> Iterator[Command]:
+    """The route to an address of no network by the cable of who has it."""
+    for router, end in _router(loss, namespace, link, own):
+        made = fixes.ip(own.address, "route", "add", word, "dev", end.name)
+        yield replace(made, namespace=router)
