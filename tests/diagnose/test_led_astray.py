@@ -116,6 +116,16 @@ def test_who_is_refused_is_no_router() -> None:
     assert said(found) == ["host: iptables -t raw -D PREROUTING -m rpfilter --invert -j DROP"]
 
 
+def test_the_address_of_a_bridge_has_no_part_in_what_stays_on_it() -> None:
+    """Source validation of a host whose bridge joins stations of another network than its own (firewalld#1235)."""
+    strict = iptables("*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m rpfilter --invert -j DROP\nCOMMIT")
+    moved = [f"c{n}: ip address {what}/16 dev eth0" for n in (1, 2) for what in (f"add 172.30.0.{n + 1}", f"del 172.17.0.{n + 1}")]
+    handed = "host: sysctl -w net.bridge.bridge-nf-call-iptables=1"
+    snapshot = after(edited(tutorial(), "host", ruleset=strict), "host: ip route del default", *moved, handed)
+    found = chosen(snapshot, ask("c1", "172.30.0.3"))
+    assert said(found) == ["host: iptables -t raw -D PREROUTING -m rpfilter --invert -j DROP"]
+
+
 def test_what_a_source_check_was_led_by_is_to_go() -> None:
     """A looser check would let the request in, and the answer would go astray by the same route."""
     snapshot = after(tutorial(), "host: sysctl -w net.ipv4.conf.docker0.rp_filter=1", "host: ip route add 172.17.0.0/24 dev eth0")

@@ -109,8 +109,8 @@ def _of_another_network(
     networks = [prefix.network_of(address) for _, _, address in others]
     asked = loss.goal if asks_others(loss, namespace.name) else None
     known = those_not_in(asked_for(loss), (asked,))
-    missing = [*filter(partial(prefix.within, networks), known)]
-    missing += those_not_in(filter(None, (slipped(own, other),)), loss.owned)
+    wanted = [*filter(partial(prefix.within, networks), known)]
+    missing = [*wanted, *those_not_in(filter(None, (slipped(own, other),)), loss.owned)]
     free = free_address(address for _, _, address in others)
     if free is None:
         return
@@ -124,7 +124,9 @@ def _of_another_network(
     fix = trial if missing else (blank, gone)
     stop = Stop("addr-wrong-subnet", place, text, Object("address", named, named), fix)
     agreeing = len({(n, li.index) for n, li, _ in others}) + 100 * bool(missing)
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, trial=trial)
+    # what a bridge hands from port to port has no part in its address
+    used = wanted or link.kind != "bridge" or namespace.name in column(loss.prediction.routed, "namespace")
+    yield from loss.repair(stop, Merit.restoring(used), agreeing=agreeing, trial=trial)
 
 
 def asked_for(loss: Loss) -> tuple[str, ...]:
