@@ -126,6 +126,14 @@ def test_the_address_of_a_bridge_has_no_part_in_what_stays_on_it() -> None:
     assert said(found) == ["host: iptables -t raw -D PREROUTING -m rpfilter --invert -j DROP"]
 
 
+@pytest.mark.parametrize(("kept", "given"), [("10.9.0.0/22", "10.9.0.0/22"), ("10.9.1.0/28", "10.9.1.0/24"), ("10.0.0.0/8", "10.9.1.0/24")])
+def test_who_refuses_the_rest_of_a_block_was_given_all_of_it(kept: str, given: str) -> None:
+    """As a customer's router does with its prefix (RFC 7084); all that is private was given to nobody."""
+    snapshot = after(tutorial(), "c1: ip address add 10.9.1.1/24 dev lo", f"c1: ip route add unreachable {kept}")
+    found = chosen(snapshot, ask("red", "10.9.1.1"))
+    assert said(found) == [f"host: ip route add {given} via 172.17.0.2 dev docker0"]
+
+
 def test_what_a_source_check_was_led_by_is_to_go() -> None:
     """A looser check would let the request in, and the answer would go astray by the same route."""
     snapshot = after(tutorial(), "host: sysctl -w net.ipv4.conf.docker0.rp_filter=1", "host: ip route add 172.17.0.0/24 dev eth0")

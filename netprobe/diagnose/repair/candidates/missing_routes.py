@@ -16,13 +16,13 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import holds_up, routers_for
 from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import name_of
-from netprobe.model.lookup import column, where
+from netprobe.model.lookup import among, but, column, not_among, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
 from .renamed import missing_names
-from .routes import followed
+from .routes import REFUSING, followed
 
 # Ends at which nothing refused the packet: it was where nobody knows it.
 _ASTRAY = {
@@ -81,7 +81,8 @@ def _missing_here(loss: Loss, routed: Routed, unnumbered: bool = False) -> Itera
     for link in where(namespace.outward, up=True):
         for name, station in loss.others(namespace.name, link):
             there = loss.snapshot[name]
-            network = reached_by(there, station, routed.dst)
+            reached = reached_by(there, station, routed.dst)
+            network = reached and _given(there, reached)
             via = hints.gateway_on(there, namespace, link, routed.dst)
             via = via or hints.used_on(there, station, namespace, link, routed.dst)
             if via is None and unnumbered:
@@ -97,6 +98,15 @@ def _missing_here(loss: Loss, routed: Routed, unnumbered: bool = False) -> Itera
                 yield from loss.repair(stop, merit, agreeing=siblings)
                 if stop.code == "reply-wrong-path" and network != routed.dst:
                     yield from loss.repair(_for_one(loss, routed, stop, hop), Merit.ADDS)
+
+
+def _given(router: Namespace, network: str) -> str:
+    """The block that a router was given, where a network is part of it: it refuses what is left of that, as
+    who gives networks away to others does (RFC 7084, WPD-5). What is private to all was given to nobody.
+    """
+    refusing = but(among(router.routes, type=REFUSING), is_default=True)
+    given = column(not_among(refusing, dst=nat_rules.PRIVATE), "dst")
+    return min((network, *prefix.covering(given, network.partition("/")[0])), key=prefix.length)
 
 
 def _back_by(namespace: Namespace, via: str, network: str) -> tuple[Route, ...]:

@@ -101,7 +101,7 @@ def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) ->
 
 def _is_one_of_several(namespace: Namespace, route: Route) -> bool:
     """Whether a route refuses some of what its table leads on: the rule for the table is for all of that."""
-    refusing = where(among((route,), type=_REFUSING), is_default=False)
+    refusing = where(among((route,), type=REFUSING), is_default=False)
     return bool(refusing) and has(namespace.routes, table=route.table, version=route.version, type="unicast")
 
 
@@ -150,7 +150,7 @@ def is_of_a_block(namespace: Namespace, route: Route | None) -> bool:
     """Whether a routing daemon refuses with it what is left of a block, some of which has routes of its own:
     without it, what nobody has would go out into the world.
     """
-    kept = not_among(among(filter(None, (route,)), type=_REFUSING), protocol=_BY_HAND)
+    kept = not_among(among(filter(None, (route,)), type=REFUSING), protocol=_BY_HAND)
     return any(_is_part(*each) for each in product(where(namespace.routes, type="unicast"), kept))
 
 
@@ -162,7 +162,7 @@ def _is_part(one: Route, other: Route) -> bool:
 
 
 _BY_HAND = ("kernel", "boot", "static")
-_REFUSING = ("blackhole", "unreachable", "prohibit")
+REFUSING = ("blackhole", "unreachable", "prohibit")
 
 
 def _stands_before_another(namespace: Namespace, route: Route) -> bool:
