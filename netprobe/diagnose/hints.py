@@ -132,13 +132,16 @@ _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
 def leads(router: Namespace, dst: str, asker: Namespace) -> bool:
-    """Whether the destination is the router's own, or it forwards and has a route that does not lead back."""
+    """Whether the destination is the router's own, or it forwards and has a route that does not lead back, or
+    an address of that network: it is the way there, whatever its own routes say.
+    """
     if fib.is_local(router, dst):
         return True
     way = fib.lookup(router, RouteQuery(None, dst))
-    if not _hands_on(router, prefix.version(dst)) or way.error is not None:
-        return False
-    return way.leg is None or find(asker.addresses, address=way.leg.via) is None
+    onward = way.error is None and (way.leg is None or find(asker.addresses, address=way.leg.via) is None)
+    return _hands_on(router, prefix.version(dst)) and (
+        onward or bool(prefix.neighbours_of(dst, router.addresses))
+    )
 
 
 def usual_length(snapshot: Snapshot, name: str, address: str) -> int | None:

@@ -1,8 +1,9 @@
 """What may have gone along with an object that a repair gives back: what rests on its interface. Pure.
 
-An interface that is switched off loses its routes, and its IPv6 addresses too (addrconf_ifdown); one whose
-MTU is below 1280 loses IPv6 altogether; an address takes its routes along (fib_del_ifaddr), also those by
-other interfaces that name it as their source (fib_sync_down_addr). A port of a bridge has nothing to lose.
+An interface that is switched off loses its routes, the entries for which it is a proxy (neigh_ifdown), and
+its IPv6 addresses too (addrconf_ifdown); one whose MTU is below 1280 loses IPv6 altogether; an address takes
+its routes along (fib_del_ifaddr), also those by other interfaces that name it as their source
+(fib_sync_down_addr). A port of a bridge has nothing to lose.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ def went_along(repair: Repair, more: Repair) -> bool:
     addresses = those_not_in(there.addresses, before.addresses)
     known = {each.address for each in among(there.addresses, index=alive)}
     routes = not_among(those_not_in(there.routes, before.routes), source=known)
+    entries = those_not_in(there.neighbours, before.neighbours)
     strays = (
-        *not_among(addresses, index=alive),
+        *not_among((*addresses, *entries), index=alive),
         *(each for each in routes if alive.isdisjoint(each.indexes)),
     )
     return bool(_said(repair, _DELETES)) or not strays

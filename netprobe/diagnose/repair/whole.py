@@ -18,9 +18,11 @@ from netprobe.predict.prediction import Prediction
 from .along import needs_routes, revives, switches_on, takes_addresses, went_along
 from .candidates import (
     addresses,
+    beside,
     emptied,
     kernel_routes,
     missing_routes,
+    proxies,
     siblings,
     told,
     translation,
@@ -303,6 +305,8 @@ def _given_back(after: Loss, repair: Repair) -> Iterator[Repair]:
     if takes_addresses(repair):
         yield from told.candidates(after)
         yield from addresses.candidates(after)
+        yield from proxies.as_beside(after)
+        yield from where(beside.straight(after), merit=Merit.RESTORES)
     if after.stop.code == "no-route":
         yield from stops.candidates(after)
     yield from emptied.candidates(after)

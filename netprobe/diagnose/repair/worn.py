@@ -50,8 +50,8 @@ def of_worn(snapshot: Snapshot, stop: Stop, version: int) -> Stop:
     """The end of a walk that lacks what went with a cable's life, as an end of that cable."""
     here = snapshot.at(stop.place.namespace)
     known = worn(here) if stop.code in _GOES[version] else ()
-    led = "route" in words_of(where(stop.commands, blanks=()))
-    only = () if led else sole(known)
+    given = stop.thing.kind in words_of(where(stop.commands, blanks=()))  # where it belongs is known
+    only = () if given else sole(known)
     for link in (concerned(here, known, stop.commands) or only)[:1]:
         been = f"{link.name} of {here.name} was switched off since it was made, or its other end was"
         thing = Object("link", link.name, f"{link.name} has lost its carrier {link.downs} times")

@@ -6,6 +6,7 @@ See: ip-route(8); net/ipv4/fib_trie.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 
 from msgspec.structs import replace
@@ -27,13 +28,18 @@ from .routes import followed, gateways, mistaken, rests_on_a_rule
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """For each decision: the route to the station itself, and the gateways of the other segments."""
+    yield from straight(loss)
     for routed in loss.prediction.routed:
-        yield from led_past(loss, routed)
         for link in _others(loss, routed):
             yield from _by_its_gateways(loss, routed, link)
     for routed in where(loss.prediction.routed[-1:], gateway=None):
         yield from _behind_a_router(loss, routed)
         yield from _taken_for_its_own(loss, routed)
+
+
+def straight(loss: Loss) -> Iterator[Repair]:
+    """For each decision: the route to the station itself."""
+    return chain.from_iterable(map(partial(led_past, loss), loss.prediction.routed))
 
 
 def led_past(loss: Loss, routed: Routed) -> Iterator[Repair]:

@@ -61,9 +61,18 @@ def _between(loss: Loss, namespace: Namespace, named: list[str]) -> Iterator[Rep
 
 
 def seekers(loss: Loss, name: str, address: str) -> dict[Link, Station]:
-    """The idle ends of a namespace behind which somebody looks for a gateway, with who does."""
+    """The idle ends of a namespace behind which somebody looks for a gateway, or is of its network and may
+    look for it by mistake elsewhere, with who does.
+    """
     found = loss.idle_ends(name).items()
-    return {link: far for link, far in found if address in _gateways(loss, {link: far}, version(address))}
+    return {link: far for link, far in found if _is_beside(loss, far, address)}
+
+
+def _is_beside(loss: Loss, station: Station, address: str) -> bool:
+    """Whether a station sends to an address, or is of its network."""
+    own = own_addresses(loss.snapshot[station[0]], station[1], version(address))
+    sought = _gateways(loss, {station[1]: station}, version(address))
+    return bool(prefix.neighbours_of(address, own)) or address in sought
 
 
 def is_gateway_beside(loss: Loss, name: str, link: Link, address: str) -> bool:

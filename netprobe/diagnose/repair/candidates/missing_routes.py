@@ -219,12 +219,13 @@ def _code_of_missing(loss: Loss, routed: Routed, out: Link | None) -> str:
 
 
 def reached_by(router: Namespace, station: Link, dst: str) -> str | None:
-    """The network of `dst` to which a router has a route that does not lead back to where it was asked."""
-    if fib.is_local(router, dst):
-        return next(map(prefix.network_of, where(router.addresses, address=dst)), None)
+    """The network of `dst` to which a router has a route that does not lead back to where it was asked; or
+    which is its own, whatever refuses it there.
+    """
     match fib.lookup(router, RouteQuery(None, dst)):
         case fib.FibResult(
             type="unicast", route=Route(is_default=False, dst=network), leg=Nexthop(index=out)
         ):
             return network if out != station.index else None
-    return None
+    near = but(prefix.neighbours_of(dst, router.addresses), index=station.index)
+    return next(map(prefix.network_of, where(router.addresses, address=dst) or near), None)

@@ -39,7 +39,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for back in _ways_back(loss):
         yield from beside.led_past(loss, back)
     yield from _missing(loss)
-    yield from _as_beside(loss)
+    yield from as_beside(loss)
     yield from _of_translated(loss)
 
 
@@ -76,7 +76,7 @@ def _missing(loss: Loss) -> Iterator[Repair]:
                     yield from loss.repair(stop, merit)
 
 
-def _as_beside(loss: Loss) -> Iterator[Repair]:
+def as_beside(loss: Loss) -> Iterator[Repair]:
     """An entry for an address that nobody has, as a proxy beside the asker has it on another interface."""
     for routed in not_among(_unanswered(loss), via=loss.owned):
         for name, station in loss.hearers():
