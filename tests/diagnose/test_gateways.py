@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from predict.networks import edited, probe, tutorial
-from test_repair_whole import after, ask, chosen, said
+from predict.networks import edited, probe, tutorial, with_link_locals
+from test_repair_whole import after, ask, chosen, healthy, said
 
 from netprobe.diagnose.repair import routers
 from netprobe.diagnose.repair.candidates import siblings
@@ -115,3 +115,20 @@ def test_a_router_that_sends_it_on_by_another_one_beside_stands_behind_that_one(
     assert lost.stop is not None
     found = routers.routers_for(Loss.of(network, lost, lost.stop), "c1", "10.0.0.2")
     assert next(found).via == "172.17.0.1"
+
+
+@pytest.mark.parametrize(
+    ("source", "route", "out", "right"),
+    [("pc", "198.51.100.0/24 via 192.0.2.5", "eth0", "eth1"), ("host", "203.0.113.0/24 via 192.0.2.1", "eth1", "eth0")],
+)
+def test_a_gateway_is_on_the_interface_whose_network_it_is_of(source: str, route: str, out: str, right: str) -> None:
+    """Without the policy rule that led the question there, the answer would take another way; that rule is as it was meant."""
+    network = after(healthy("strict-rp-filter-and-marks"), f"internet: ip route replace {route} dev {out} onlink")
+    assert said(chosen(network, ask(source, "8.8.8.8"))) == [f"internet: ip route replace {route} dev {right}"]
+
+
+@pytest.mark.parametrize("also", [(), ("r2: ip link set dev lan arp off",)])
+def test_a_router_that_nobody_has_announced_anything_to_lacks_a_route(also: tuple[str, ...]) -> None:
+    """Its only one of IPv6 that somebody wrote is gone; the router beside knows the way, whatever else is wrong."""
+    network = after(with_link_locals(healthy("far-office-no-way-back")), "r2: ip -6 route del fd00:1::/64 via fd00:9::1", *also)
+    assert said(chosen(network, ask("server", "fd00:1::10"))) == ["r2: ip -6 route add fd00:1::/64 via fd00:9::1 dev wan"]

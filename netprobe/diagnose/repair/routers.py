@@ -193,6 +193,14 @@ def _sends_to(loss: Loss, there: Namespace, here: Namespace, wanted: str) -> boo
     return here.name in near and here.address(way.via) is not None
 
 
+def leads_there(loss: Loss, routed: Routed) -> bool:
+    """Whether the gateway that was taken is a router on that segment, and knows the way."""
+    here, link = loss.snapshot[routed.namespace], loss.out(routed)
+    near = beside(loss, here.name, link) if link is not None and routed.gateway is not None else ()
+    having = (router for router, each in near if router.has_on(each, routed.via))
+    return any(hints.leads(router, routed.dst, here) for router in having)
+
+
 def leads_without(here: Namespace, routed: Routed, hop: hints.Gateway) -> bool:
     """Whether the packet would go to a router without the route that was taken, which need not lead there."""
     bare = replace(here, routes=those_not_in(here.routes, (routed.decision.route,)))

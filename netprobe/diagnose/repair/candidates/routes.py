@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import (
-    beside,
     hands_back,
     has_no_way_out,
     leads_around_neighbours,
     leads_on,
+    leads_there,
     leads_without,
     of_the_twin,
     proxied,
@@ -256,12 +256,14 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     own = {*_of_other_tables(namespace, route, link)} if routed.gateway is None else set()
     for hop in dict.fromkeys(filter(None, (*hops, found))):
         same = (hop.via, hop.link) == (routed.gateway, link) or namespace.address(hop.via)
-        if not same and (known[hop.via] or not _leads_there(loss, routed)):
+        if not same and (known[hop.via] or not leads_there(loss, routed)):
             aloof = hop.link != link or hop.onlink
             misled = aside and loss.stop.code == "neigh-wrong-entry"  # not the route is wrong
             sends_back = route.is_default and sends_all_to(loss, hop.via, routed)
             around = sends_back or misled or (aloof and (aside or (right and hop.via != routed.gateway)))
-            sure = known[hop.via] or (back and hop == found and not leads_without(namespace, routed, hop))
+            elsewhere = hop.via == routed.gateway  # and of the network of that other interface
+            back_to_us = back and hop == found and not leads_without(namespace, routed, hop)
+            sure = known[hop.via] or elsewhere or back_to_us
             merit = Merit.GOES_AROUND if around else _merit(routed, sure, (hop.via, hop.link) in own)
             stop = mistaken(namespace, routed, route, hop)
             yield from loss.repair(stop, merit, agreeing=known[hop.via])
@@ -302,15 +304,6 @@ def _is_somebody(loss: Loss, namespace: Namespace, link: Link, via: str | None) 
     near = has(loss.addresses_beside(namespace.name, link, prefix.version(via)), address=via)
     nodes = column(map(loss.snapshot.at, loss.bearers(via)), "vxlans")
     return near or (kind_of(link) == "vxlan" and any(nodes))
-
-
-def _leads_there(loss: Loss, routed: Routed) -> bool:
-    """Whether the gateway that was taken is a router on that segment, and knows the way."""
-    here, link, via = loss.snapshot[routed.namespace], loss.out(routed), routed.gateway
-    if link is None or via is None:
-        return False
-    near = beside(loss, here.name, link)
-    return any(router.has_on(each, via) and hints.leads(router, routed.dst, here) for router, each in near)
 
 
 def towards_a_gateway(namespace: Namespace, routed: Routed) -> Link | None:
