@@ -79,6 +79,18 @@ def test_a_way_in_with_a_rule_of_its_own_lacks_one_that_most_others_have() -> No
 
 
 @pytest.mark.parametrize(
+    ("source", "field", "own", "others"),
+    [("red", "iif", "br0", ("docker0", "eth0")), ("c1", "src", "172.17.0.2/32", ("172.17.0.3/32", "172.17.0.9/32"))],
+)
+def test_where_each_has_one_of_several_tables_none_is_led_to_another_s(source: str, field: str, own: str, others: tuple[str, str]) -> None:
+    """Two customers, whose ways in are told apart: what fails for one does not go where the other's goes."""
+    ways = [PolicyRule(221, 4, table=221, mask=0, **{field: each}) for each in (own, others[1])]  # type: ignore[arg-type]
+    refused = PolicyRule(222, 4, action="unreachable", mask=0, **{field: own})  # type: ignore[arg-type]
+    cause = chosen(by_table(rule(**{field: others[0]}), *ways, refused), source, "8.8.8.8")
+    assert not any("lookup 220" in line for line in lines(cause))
+
+
+@pytest.mark.parametrize(
     "known",
     [
         {"src": "10.9.0.0/16"},  # a network is no station

@@ -72,6 +72,12 @@ def rule(priority: int = 300, table: int = 220, mask: int = 0, **fields: Any) ->
             "300 from all iif br0 lookup 220",
         ),
         (
+            # the others of its table ask otherwise, another table's do as it does
+            (rule(iif="br0", dst="8.8.0.0/16", protocol=17), rule(400, iif="docker0"), rule(500, 7, iif="docker0", dst="9.9.0.0/16")),
+            "300 from all to 8.8.0.0/16 iif br0 ipproto udp lookup 220",
+            "300 from all to 8.8.0.0/16 iif br0 lookup 220",
+        ),
+        (
             (rule(iif="br0", suppress_prefixlen=0),),
             "300 from all iif br0 lookup 220 suppress_prefixlength 0",
             "300 from all iif br0 lookup 220",
@@ -86,6 +92,7 @@ def rule(priority: int = 300, table: int = 220, mask: int = 0, **fields: Any) ->
             "300 from all to 10.0.0.0/24 lookup 220",
             "300 from 10.0.0.0/24 lookup 220",
         ),
+        ((rule(oif="br0"),), "300 from all oif br0 lookup 220", "300 from all iif br0 lookup 220"),
         ((rule(oif="br0"), rule(400, iif="docker0")), "300 from all oif br0 lookup 220", "300 from all iif br0 lookup 220"),
     ],
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 from operator import attrgetter
 
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Link, Namespace, Object, PolicyRule, Route, RouteQuery, Stage
 from netprobe.model.link import name_of
-from netprobe.model.lookup import but, column, grouped, not_among, where
+from netprobe.model.lookup import among, but, column, grouped, where
 from netprobe.predict import fib, fixes, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -52,11 +53,8 @@ def _known(namespace: Namespace) -> tuple[Route, ...]:
 def _as_others(loss: Loss, routed: Routed, field: str, value: str) -> Iterator[Repair]:
     namespace, said = loss.snapshot[routed.namespace], attrgetter(field)
     asking = but(where(namespace.rules, version=prefix.version(routed.dst)), **{field: None})
-    alone = [*filter(partial(_is_alone, field), asking)]
-    if _has_its_own(field, value, alone):
-        return
-    own = where(alone, **{field: value})
-    others = not_among(alone, table={*column(own, "table")})
+    own = {*column(where(asking, action="lookup", **{field: value}), "table")}
+    others = _to_shared_tables(field, own, [*filter(partial(_is_alone, field), asking)])
     alike = [*filter(partial(_is_alike, namespace, field, value), others)]
     for shape, rules in _by_shape(field, alike).items():
         known = where(asking, priority=shape.priority, table=shape.table)
@@ -80,10 +78,15 @@ def _as_most(loss: Loss, routed: Routed, alone: Sequence[PolicyRule], value: str
             yield from _copied(loss, routed, "iif", shape, len(rules))
 
 
-def _has_its_own(field: str, value: str, asking: Sequence[PolicyRule]) -> bool:
-    """Whether a rule leads this one to a table to which it leads no other: each has one of its own."""
-    by_table = grouped(asking, attrgetter("table")).values()
-    return any({getattr(each, field) for each in rules} == {value} for rules in by_table)
+def _to_shared_tables(
+    field: str, own: set[int | None], alone: Sequence[PolicyRule]
+) -> tuple[PolicyRule, ...]:
+    """The rules that lead others to tables to which none leads this one, and that are not for some apart: who
+    is led there as well as to each of its `own` tables, where it has any, tells.
+    """
+    led = ({*column(rules, "table")} for rules in grouped(alone, attrgetter(field)).values())
+    shared = {*chain.from_iterable(each for each in led if each >= own)}
+    return among(alone, table=shared - own)
 
 
 def _is_alone(field: str, rule: PolicyRule) -> bool:

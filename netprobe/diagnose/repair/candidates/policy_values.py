@@ -81,6 +81,7 @@ def _by_its_words(row: PolicyRow) -> Iterator[Wording]:
     short = _in_short(rule)
     forms = {*column(alike, "asks")} or {short.asks}
     forms |= {*column(but((short,), mark=0), "asks")}  # what is marked is marked for it
+    forms |= {*column(where(elsewhere, asks=short.asks), "asks")} - {rule.asks}
     turned = chain.from_iterable(map(_turned, not_among((rule,), asks=forms)))
     iif = getattr(routed.iif, "index", None)
     query = RouteQuery(routed.src or None, routed.dst, iif=iif, mark=rule.mark)
@@ -108,15 +109,17 @@ def _in_short(rule: PolicyRule) -> PolicyRule:
 
 
 def _by_its_ends(row: PolicyRow) -> Iterator[Wording]:
-    """An address of this namespace as the goal, which no rule behind the table local meets; an interface
-    behind which the sender's network is not.
+    """An address of this namespace as the goal, which no rule behind the table local meets; the way in as the
+    way out; an interface behind which the sender's network is not.
     """
     here, rule = row.packet.here, row.rule
+    if rule.oif == row.packet.iif:  # what is forwarded has no way out yet
+        yield Wording({"oif": "iif"})
     if rule.dst is not None and not rule.src and here.address(rule.dst.partition("/")[0]) is not None:
         yield Wording({"all": rule.dst, "to": "", rule.dst: ""})
     for src, way in product(row.networks("src"), row.said("iif")):
         led = here.link_of(fib.lookup(here, RouteQuery(None, src.partition("/")[0])).leg)
-        yield Wording({way: name_of(led, way)})
+        yield from (Wording({way: name}) for name in {name_of(led, way)} - {way})
 
 
 KINDS = (_earlier, _by_its_mark, _by_its_table, _by_its_ends, _by_its_words)
