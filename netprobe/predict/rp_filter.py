@@ -35,9 +35,15 @@ def check(
     if prefix.version(dst) == 6 or link.kind == "loopback":
         return None
     namespace = ground.namespace(name)
-    marked = in_force(namespace, link, "src_valid_mark")[0]
-    back = RouteQuery(dst, src, iif=out, mark=packet.mark if marked else 0)
+    back = RouteQuery(dst, src, iif=out, mark=heeded(namespace, link, packet.mark))
     return _martian(namespace, name, link, dst, back) or _reverse_path(namespace, name, link, back)
+
+
+def heeded(namespace: Namespace, link: Link | None, mark: int) -> int:
+    """The mark by which the way back to the source of a packet is asked for: its own, where src_valid_mark
+    says so.
+    """
+    return mark if link is not None and in_force(namespace, link, "src_valid_mark")[0] else 0
 
 
 def seen_from(decision: fib.FibResult) -> int | None:

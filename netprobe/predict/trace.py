@@ -35,8 +35,8 @@ class Track(Struct, frozen=True, gc=False):
 
 
 class Routed(Struct, frozen=True, gc=False):
-    """One routing decision of a walk: where, for a packet from `src` to `dst` that came in on `iif` (None:
-    made here).
+    """One routing decision of a walk: where, for a packet from `src` to `dst`, marked with `mark`, that came
+    in on `iif` (None: made here).
     """
 
     namespace: str
@@ -45,6 +45,7 @@ class Routed(Struct, frozen=True, gc=False):
     src: str
     dst: str
     iif: Link | None = None
+    mark: int = 0
 
     @property
     def via(self) -> str:
@@ -122,7 +123,8 @@ class Trail(Struct):
 
     def decided(self, name: str, decision: FibResult, packet: Packet, iif: Link | None = None) -> None:
         """Remember a routing decision."""
-        self.routed.append(Routed(name, self.leg, decision, packet.flow.src, packet.flow.dst, iif))
+        flow = packet.flow
+        self.routed.append(Routed(name, self.leg, decision, flow.src, flow.dst, iif, packet.mark))
 
     def copied(self, ground: Ground) -> Trail:
         """A trail that has come as far, on `ground`; nobody knows there yet where it ends."""

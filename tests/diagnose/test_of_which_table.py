@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from literal_rules import iptables
+from msgspec.structs import replace
 from networks import edited, tutorial, via
 from test_beside import chosen, lines
 from test_policy_siblings import sorted_rules
@@ -30,6 +31,20 @@ def test_a_route_that_another_table_has_is_put_where_its_like_are() -> None:
 def test_what_has_its_own_table_needs_no_other_one() -> None:
     cause = chosen(of_two_sides(via("9.9.9.0/24", "203.0.113.1", 4, table=1, protocol="bgp")), "red", "8.8.8.8")
     assert not any("table 2" in line for line in lines(cause))
+
+
+@pytest.mark.parametrize("stray", [Route("10.0.0.0/16", "unreachable", 1), via("10.0.0.0/16", "203.0.113.1", 4, table=1)])
+def test_a_source_check_that_heeds_marks_finds_the_way_back_in_the_table_of_the_mark(stray: Route) -> None:
+    """Both tables of marks have a copy of br0's network: in the one by which the packet goes it leads elsewhere."""
+    host = tutorial()["host"]
+    copies = (via("10.0.0.0/16", None, 2, table=2, scope="link"), via("172.17.0.0/16", None, 5, table=1, scope="link"))
+    led = tuple(PolicyRule(100 + each, 4, table=each, mark=each) for each in (1, 2))
+    marking = iptables("*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i br0 -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT")
+    strict = {**host.sysctls, "net.ipv4.conf.br0.rp_filter": "1", "net.ipv4.conf.all.src_valid_mark": "1"}
+    known = tuple(replace(each, protocol="kernel") for each in host.routes if each.gateways == [None])
+    routes = (*known, via("0.0.0.0/0", "203.0.113.1", 4, table=1), stray, *copies)
+    network = edited(tutorial(), "host", routes=routes, rules=sorted_rules(*host.rules, *led), ruleset=marking, sysctls=strict)
+    assert lines(chosen(network, "red", "172.17.0.2")) == ["ip route replace 10.0.0.0/16 dev br0 table 1"]
 
 
 def with_a_block(length: int, name: str = "c1") -> Snapshot:

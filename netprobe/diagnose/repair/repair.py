@@ -28,7 +28,7 @@ from netprobe.model import (
 )
 from netprobe.model.command import inside
 from netprobe.model.lookup import column, find, where
-from netprobe.predict import fib, hosts, prefix
+from netprobe.predict import fib, hosts, prefix, rp_filter
 from netprobe.predict.drop import Unread
 from netprobe.predict.peers import mutual
 from netprobe.predict.prediction import Prediction
@@ -349,12 +349,26 @@ class Loss(Struct, frozen=True, dict=True):
         and that of a source check.
         """
         tunnelled = of_tunnels(self.snapshot, self.prediction, self.stop, self.way, self.owned)
-        return (*self.prediction.routed, *tunnelled, *map(self._checked, self.refused))
+        return (*self.prediction.routed, *tunnelled, *self.checked)
+
+    @cached_property
+    def checked(self) -> tuple[Routed, ...]:
+        """Where a source check would have routed back to, of the packet that it refused
+        (fib_validate_source).
+        """
+        with self.noting():
+            return tuple(map(self._checked, self.refused))
+        return ()
 
     def _checked(self, hop: Hop) -> Routed:
-        """Where a source check would route back to (fib_validate_source)."""
-        back = fib.lookup(self.here, RouteQuery(hop.flow.dst, hop.flow.src))
-        return Routed(self.here.name, self.prediction.lost_leg, back, hop.flow.dst, hop.flow.src)
+        here, flow = self.here, hop.flow
+        forth = fib.sought(here, RouteQuery(flow.src, flow.dst))
+        came = where(self.prediction.routed, namespace=here.name, src=flow.src, dst=flow.dst)
+        [routed, *_] = (*came[-1:], Routed(here.name, self.prediction.lost_leg, forth, flow.src, flow.dst))
+        mark = rp_filter.heeded(here, routed.iif, routed.mark)
+        query = RouteQuery(flow.dst, flow.src, iif=rp_filter.seen_from(routed.decision), mark=mark)
+        back = fib.sought(here, query)
+        return Routed(here.name, self.prediction.lost_leg, back, flow.dst, flow.src, mark=mark)
 
     def asked(self, leg: Leg) -> tuple[Routed, ...]:
         """The routing decisions of one leg."""

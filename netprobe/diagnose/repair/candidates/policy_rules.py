@@ -16,7 +16,7 @@ from netprobe.diagnose.repair.routers import leads_on, proxied, routers_for
 from netprobe.model import Leg, Namespace, Nexthop, Object, PolicyRule, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import name_of
 from netprobe.model.lookup import but, column, grouped, has, holding, not_among, where
-from netprobe.predict import fib, fixes, policy, prefix, routing, rp_filter
+from netprobe.predict import fib, fixes, policy, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
@@ -52,11 +52,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _back(loss: Loss) -> Iterator[Routed]:
     """The lookup of the way back to a sender, where the reverse path filter has refused for it."""
-    for flow in column(loss.refused, "flow"):
-        with loss.noting():
-            out = rp_filter.seen_from(fib.sought(loss.here, RouteQuery(flow.src, flow.dst)))
-            decision = fib.sought(loss.here, RouteQuery(flow.dst, flow.src, iif=out))
-            yield Routed(loss.here.name, Leg.REPLY, decision, "", flow.src)
+    yield from (replace(each, leg=Leg.REPLY, src="") for each in loss.checked)
 
 
 def _networks_first(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Repair]:
@@ -79,7 +75,8 @@ def _networks_first(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[Re
     fix = (fixes.ip(routed.dst, *words),)
     stop = lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
     # one that refuses everything leads nowhere: nobody needs it asked at all
-    meant = rule.src is None and rule.dst is None and taken.type == "unicast"
+    one_way = rule.mark > 0 and not routed.src  # a source check goes by a mark that is for the way on
+    meant = (rule.src, rule.dst, taken.type, one_way) == (None, None, "unicast", False)
     merit = Merit.restoring(meant)
     yield from loss.repair(stop, Merit.GOES_AROUND if _refused_elsewhere(loss, routed) else merit)
 
@@ -111,7 +108,8 @@ def _lacking_network(loss: Loss, routed: Routed, rule: PolicyRule) -> Iterator[R
     thing = Object("route", named, f"{named} (missing)")
     for taken in where(filter(None, (routed.decision.route,)), dst=known.dst, table=table):
         said = " ".join(fib.words(taken, routed.decision.leg, loss.out(routed)))
-        words, thing, verb = fib.in_full(taken, leg, link), Object("route", said, said), "replace"
+        words = fib.in_full(replace(taken, type="unicast"), leg, link)
+        thing, verb = Object("route", said, said), "replace"
     text = f"{text}: the rule «{routing.describe_rule(rule)}» sends what is for that elsewhere"
     code = {"add": "no-route", "replace": "route-overlap"}[verb]
     fix = (fixes.ip(known.dst, "route", verb, *words),)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Leg, Link, Namespace, Object, Stage, Stop
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, column, find, where
+from netprobe.model.lookup import among, but, column, find, has, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.ttl import ORDINARY, life
@@ -235,7 +235,15 @@ def _setting(
     )
     if _PURPOSES.get(key.rpartition(".")[2], loss.stop.code) == loss.stop.code:
         returning = link is not None and _comes_home(loss, stop)
-        yield from loss.repair(stop, Merit.ADDS if returning else merit(namespace, key))
+        odd = [Merit.UNDOES] * (key.endswith(".src_valid_mark") and _has_a_way_back(loss))
+        yield from loss.repair(stop, Merit.ADDS if returning else max([merit(namespace, key), *odd]))
+
+
+def _has_a_way_back(loss: Loss) -> bool:
+    """Whether the table of the mark has a route of its own to the sender's network, wherever that leads:
+    marks are meant for the way back as well then.
+    """
+    return has(loss.checked, **{"decision.found.is_default": False})
 
 
 def _comes_home(loss: Loss, setting: Stop) -> bool:
