@@ -5,9 +5,29 @@ from __future__ import annotations
 import pytest
 from networks import edited, tutorial
 from test_beside import chosen, lines
+from test_mistyped import of_tcp
+from test_repair_whole import chosen as of_probe
+from test_repair_whole import lost, said
 
 from netprobe.diagnose.apply import mend
-from netprobe.model import Cause, Chain, Command, IpSet, IpSetEntry, NamedSet, Place, Rule, Ruleset, Snapshot, Stage, Statement, Table, Term
+from netprobe.model import (
+    Cause,
+    Chain,
+    Command,
+    IpSet,
+    IpSetEntry,
+    Leg,
+    NamedSet,
+    Place,
+    Rule,
+    Ruleset,
+    Snapshot,
+    Socket,
+    Stage,
+    Statement,
+    Table,
+    Term,
+)
 from netprobe.rules.read.iptables_save import read_save
 
 
@@ -73,6 +93,18 @@ def test_what_a_set_lacks_is_told_of_the_rule_or_policy_that_refuses_for_it(snap
     assert cause.object.id == who
     assert "lacks 10.0.0.2" in cause.text
     assert lines(cause)[0] in ("nft add element inet fw known { 10.0.0.2 }", "ipset add allowed 10.0.0.2")
+
+
+def test_the_port_of_who_asked_is_none_of_those_that_are_let_in() -> None:
+    """It is another one each time."""
+    test = Statement("match", Term("key", "tcp dport"), "==", Term("ref", "open"))
+    held = NamedSet("open", ("inet_service",), elements=(Term("value", "80"),))
+    chain = Chain("on", (Rule(1, "tcp dport @open accept", (test, Statement("accept")), handle=4),), "forward", policy="drop")
+    network = edited(tutorial(), "host", ruleset=Ruleset((), (Table("nft", "inet", "fw", (chain,), (held,)),)))
+    network = edited(network, "c1", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    found = of_probe(network, of_tcp("red", "172.17.0.2", 80))
+    assert lost(network, of_tcp("red", "172.17.0.2", 80))[0].leg is Leg.REPLY
+    assert not any("element" in line for line in said(found))
 
 
 @pytest.mark.parametrize("elements", [("10.0.0.2", "192.0.2.7"), ("192.0.2.7", "10.0.0.0/24")])

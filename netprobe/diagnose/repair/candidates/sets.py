@@ -170,8 +170,9 @@ def _flows(loss: Loss, namespace: Namespace) -> Iterator[Flow]:
     for name, link in loss.hearers() if loss.stop.code in _QUESTIONS else ():
         for own in loss.snapshot[name].addresses_of(link, _QUESTIONS[loss.stop.code]):
             yield Flow(own.address, loss.goal, Protocol.ARP, src_mac=link.mac)
-    for hop in where(came(loss), namespace=namespace.name)[-1:]:
-        yield hop.flow
+    for flow in column(where(came(loss), namespace=namespace.name)[-1:], "flow"):
+        # who asked has another port each time
+        yield replace(flow, dport={Leg.REPLY: None}.get(loss.prediction.lost_leg, flow.dport))
     for link, vxlan in namespace.vxlans:
         for remote in namespace.remotes_of(link):
             yield Flow(remote, vxlan.local or "", Protocol.UDP, dport=vxlan.port)
