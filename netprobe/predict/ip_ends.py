@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Link, Namespace, Object, Place, Protocol, Stage, Stop
+from netprobe.model import InterfaceAddress, Link, Namespace, Object, Place, Protocol, Stage, Stop
 from netprobe.model.link import name_of
-from netprobe.model.lookup import but, find, where
+from netprobe.model.lookup import among, but, column, find, where
 
 from . import fib, fixes, prefix
 from .arp_reply import forwards
@@ -30,10 +30,33 @@ def is_broadcast(namespace: Namespace, dst: str, link: Link | None) -> Stop:
             thing, gone = Object("route", named, named), (fixes.ip(route.dst, "route", "del", *words),)
             return lost("route-overlap", namespace.name, link, Stage.ROUTE, text, object=thing, fix=gone)
     mine = next((a for a in namespace.addresses if prefix.broadcast(a.address, a.prefixlen) == dst), None)
-    own = mine.written if mine else "?"
-    text = f"for {namespace.name} {dst} is the broadcast address of its own {own}, not a station's"
-    fix = fixes.with_right_length(mine, link) if mine is not None and link is not None else ()
-    object = Object("address", f"{own} dev {name_of(link)}", text)
+    if mine is None:
+        return _given_as_broadcast(namespace, dst)
+    text = f"for {namespace.name} {dst} is the broadcast address of its own {mine.written}, not a station's"
+    fix = fixes.with_right_length(mine, link) if link is not None else ()
+    return _of_an_address(namespace, mine, text, fix)
+
+
+def _given_as_broadcast(namespace: Namespace, dst: str) -> Stop:
+    """An address of the namespace that was given with the destination as its broadcast address: that cannot
+    be set on one that is there (inet_rtm_newaddr).
+    """
+    made = where(namespace.routes, type="broadcast", dst=f"{dst}/32")
+    for own in among(namespace.addresses, address={*column(made, "source")}):
+        text = (
+            f"{own.written} of {namespace.name} was given with the broadcast address {dst}, which is a"
+            " station's"
+        )
+        links = where(namespace.links, index=own.index)
+        fix = tuple(fixes.address(verb, own, link) for link in links for verb in ("del", "add"))
+        return _of_an_address(namespace, own, text, fix)
+    text = f"for {namespace.name} {dst} is a broadcast address, not a station's"
+    return lost("addr-is-broadcast", namespace.name, None, Stage.ROUTE, text)
+
+
+def _of_an_address(namespace: Namespace, own: InterfaceAddress, text: str, fix: fixes.Fix) -> Stop:
+    link = namespace.link(own.index)
+    object = Object("address", f"{own.written} dev {name_of(link)}", text)
     return lost("addr-is-broadcast", namespace.name, link, Stage.ROUTE, text, object=object, fix=fix)
 
 

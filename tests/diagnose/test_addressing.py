@@ -273,6 +273,25 @@ def test_a_destination_that_a_route_makes_everybody_of(entered: bool) -> None:
     assert (found.stop.code, said(found)) == ("route-overlap", gone[: 1 + entered])
 
 
+def test_an_address_that_has_a_station_s_as_its_broadcast_address_is_given_anew() -> None:
+    c1 = tutorial()["c1"]
+    given = Route("172.17.0.3/32", "broadcast", 255, (Nexthop(2),), "172.17.0.2", scope="link", protocol="kernel")
+    found = chosen(edited(tutorial(), "c1", routes=(*c1.routes, given)), ask("c1", "172.17.0.3"))
+    assert (found.stop.code, said(found)[:2]) == (
+        "addr-is-broadcast",
+        ["c1: ip address del 172.17.0.2/16 dev eth0", "c1: ip address add 172.17.0.2/16 dev eth0"],
+    )
+
+
+@pytest.mark.parametrize("scope", ["link", "host"])
+def test_an_address_that_was_given_for_its_link_alone_is_no_source_of_a_translation(scope: str) -> None:
+    network = ruled(MASQUERADE)
+    given = tuple(replace(each, scope=scope) if each.index == 4 else each for each in network["host"].addresses)
+    internet = tuple(each for each in network["internet"].routes if not each.dst.startswith("10."))
+    found = chosen(edited(edited(network, "host", addresses=given), "internet", routes=internet), ask("red", "8.8.8.8"))
+    assert said(found)[:2] == ["host: ip address del 203.0.113.2/24 dev eth0", "host: ip address add 203.0.113.2/24 dev eth0"]
+
+
 def test_the_address_of_an_interface_without_any_is_at_a_station_beside() -> None:
     """As what that station's own routes lead by way of."""
     lines = ("host: ip address del 172.17.0.1/16 dev docker0", "c1: ip address add 172.17.0.1/16 dev eth0")

@@ -25,6 +25,7 @@ from . import sets
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each address that would be the source, but for what it is, or for what is preferred to it."""
     yield from _deprecated(loss)
+    yield from _of_the_link(loss)
     yield from _lasting(loss)
     yield from _unrouted(loss)
     yield from _of_a_service(loss)
@@ -181,3 +182,24 @@ def _deprecated(loss: Loss) -> Iterator[Repair]:
             thing = Object("address", f"{own.written} dev {link.name}", f"{own.written} deprecated")
             stop = lost("route-wrong-src", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
             yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _of_the_link(loss: Loss) -> Iterator[Repair]:
+    """An IPv4 address that was given for its link, or its host, alone, though its network is of those that
+    are routed to: another interface's is the source (inet_select_addr).
+    """
+    for here in map(loss.snapshot.at, loss.way):
+        for link in but(here.links, kind="loopback"):
+            given = among(here.addresses_of(link, 4), scope=("link", "host"))
+            for own in filterfalse(_is_automatic, given):
+                text = f"{own.written} on {link.name} in {here.name} is of scope {own.scope}: it is no source"
+                fix = tuple(fixes.address(verb, own, link) for verb in ("del", "add"))
+                thing = Object(
+                    "address", f"{own.written} dev {link.name}", f"{own.written} scope {own.scope}"
+                )
+                stop = lost("route-wrong-src", here.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+                yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _is_automatic(own: InterfaceAddress) -> bool:
+    return prefix.is_link_local(own.address)
