@@ -30,6 +30,7 @@ from netprobe.model import (
 )
 from netprobe.model.lookup import column
 from netprobe.model.report import KINDS, PROOFS
+from netprobe.predict.outcome import is_group
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
 
@@ -67,12 +68,15 @@ class Case(Struct, frozen=True):
     @property
     def answers(self) -> tuple[Observation, ...]:
         """The answers that the sender takes: those to a neighbour solicitation are for its kernel, whose
-        filters are behind the tap that hears them (ip6_input, ndisc_rcv).
+        filters are behind the tap that hears them (ip6_input, ndisc_rcv); of TCP none that comes in a frame
+        for more than one station (tcp_v4_rcv, tcp_v6_rcv).
         """
         end = self.foreseen.place if self.foreseen is not None else None
         at_home = Place(self.probe.source.namespace, self.probe.device, Stage.INPUT)
         refused = self.probe.protocol is Protocol.ND and end == at_home
-        return () if refused else answers(self.probe, self.observations)
+        came = lookup.where(self.of_kind("seen"), namespace=at_home.namespace, bound="in", leg=Leg.REPLY)
+        macs = column(came, "flow.dst_mac") if self.probe.protocol is Protocol.TCP else ()
+        return () if refused or any(map(is_group, macs)) else answers(self.probe, self.observations)
 
     @property
     def walks(self) -> tuple[Walk, ...]:

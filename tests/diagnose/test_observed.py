@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from netprobe.engine import replay
-from netprobe.model import Observation, Report, Source, Verdict
+from netprobe.model import Leg, Observation, Report, Source, Verdict
 from netprobe.model.report import KINDS
 from netprobe.saved import load
 
@@ -53,6 +53,18 @@ def test_a_port_that_refuses_some_is_no_open_port() -> None:
     asked = replace(run.report, probe=replace(run.report.probe, count=2))
     report = replay(replace(run, report=asked, observations=(*run.observations, accepted))).report
     assert (report.verdict, report.received, report.sent) == (Verdict.INTERMITTENT, 1, 2)
+
+
+@pytest.mark.parametrize(("mac", "verdict"), [("02:00:00:00:00:01", Verdict.REACHABLE), ("ff:ff:ff:ff:ff:ff", Verdict.UNREACHABLE)])
+def test_no_answer_of_tcp_is_taken_from_a_frame_for_everybody(mac: str, verdict: Verdict) -> None:
+    """A socket that hears all IP packets takes it, the connection's does not (tcp_v4_rcv)."""
+    _, run = load(str(RECORDINGS / "web-server-stopped.pcapng"))
+    assert run is not None
+    replies = [each for each in run.observations if each.kind == "seen" and each.leg is Leg.REPLY and each.flow is not None]
+    framed = [replace(each, flow=replace(each.flow, dst_mac=mac)) for each in replies]
+    accepted = [replace(each, text="") for each in run.observations if each.kind == "answered"]
+    others = [each for each in run.observations if each not in replies and each.kind != "answered"]
+    assert replay(replace(run, observations=(*others, *framed, *accepted))).report.verdict is verdict
 
 
 @pytest.mark.parametrize("recording", ["tunnel-port-filtered", "tunnel-out-of-bridge", "other-vni"])
