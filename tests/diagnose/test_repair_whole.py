@@ -89,6 +89,14 @@ def test_the_address_to_which_a_route_leads_straight_belongs_there() -> None:
     assert said(found)[:2] == ["pod2: ip address del 10.65.0.3/32 dev lo", "pod2: ip address add 10.65.0.3/32 dev eth0"]
 
 
+def test_the_address_to_which_a_route_leads_straight_is_at_a_station_elsewhere() -> None:
+    network = after(healthy("proxy-arp-off"), "pod2: ip address del 10.65.0.3/32 dev eth0", "pod1: ip address add 10.65.0.3/32 dev lo")
+    assert said(chosen(network, ask("pod2", "10.65.0.2")))[:2] == [
+        "pod1: ip address del 10.65.0.3/32 dev lo",
+        "pod2: ip address add 10.65.0.3/32 dev eth0",
+    ]
+
+
 def test_who_leads_straight_to_the_sender_tells_which_address_it_lost() -> None:
     """The packet never left, and the router at the other end of the cable is not on its way."""
     network = after(healthy("proxy-arp-off"), "pod1: ip address del 10.65.0.2/32 dev eth0")

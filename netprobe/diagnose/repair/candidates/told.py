@@ -315,8 +315,9 @@ def _led_to(loss: Loss) -> Iterator[_Tale]:
             link = straight_out(loss.snapshot[name], route)
             address = route.dst.partition("/")[0]
             for _, (there, end) in loss.known_ends(name, filter(None, [link])):
-                if _is_its(loss, there, address) and not _answers_for_all(loss.snapshot[there], end, address):
-                    yield _Tale(there, end, address, f"{name} has a route that leads straight there", name)
+                why = f"{name} has a route that leads straight there"
+                freed = _freed(loss, there, end, address)
+                yield from (_Tale(there, end, address, why, name, taken) for taken in freed)
 
 
 def _answers_for_all(there: Namespace, end: Link, address: str) -> bool:
@@ -331,9 +332,16 @@ _PROXIES = {
 }
 
 
-def _is_its(loss: Loss, name: str, address: str) -> bool:
-    """Whether no other namespace has an address than this one, if any."""
-    return _is_free(loss, address) or loss.snapshot[name].owner_of(address) is not None
+def _freed(loss: Loss, name: str, end: Link, address: str) -> Iterator[tuple[Command, ...]]:
+    """What takes an address away from the only other one who has it, by itself; nothing where nobody has."""
+    bearers = loss.bearers(address) or [name]
+    if _answers_for_all(loss.snapshot[name], end, address):
+        return
+    yield from ((),) * (name in bearers)
+    for other in map(loss.snapshot.at, {*sole(bearers)[: end.master is None]} - {name}):  # of a bridge many
+        for own in where(other.addresses, address=address, prefixlen=prefix.bits(address)):
+            gone = [fixes.address("del", own, each) for each in where(other.links, index=own.index)]
+            yield tuple(inside(other.name, gone))
 
 
 def _sent_to(loss: Loss) -> Iterator[_Tale]:
@@ -351,7 +359,7 @@ def _sent_to(loss: Loss) -> Iterator[_Tale]:
 
 
 def _is_of_a_host(route: Route) -> bool:
-    return prefix.length(route.dst) == prefix.bits(route.dst.partition("/")[0])
+    return prefix.length(route.dst) == prefix.bits(route.dst)
 
 
 def straight_out(namespace: Namespace, route: Route) -> Link | None:
