@@ -281,7 +281,8 @@ def _nft_service(flow: Flow) -> tuple[str, ...]:
 
 LIMITS = ("limit", "hashlimit", "quota", "connlimit")
 _NFT_LIMIT = pattern(
-    r"(?:limit rate \d+(?: \w+)?/\w+(?: burst \d+ \w+)?|quota (?:until )?\d+ \w+(?: used \d+ \w+)?) "
+    r"(?:limit rate (?:over )?\d+(?: \w+)?/\w+(?: burst \d+ \w+)?"
+    r"|quota (?:over |until )?\d+ \w+(?: used \d+ \w+)?) "
 )
 
 

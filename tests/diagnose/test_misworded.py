@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from literal_rules import iptables
-from networks import edited, tutorial
+from networks import edited, tutorial, via
 from test_mistyped import of_tcp
 from test_repair_whole import ask, chosen, said
 
-from netprobe.model import Chain, Route, Rule, Ruleset, Snapshot, Socket, Table
+from netprobe.model import Chain, Link, Route, Rule, Ruleset, Snapshot, Socket, Table
 from netprobe.model.lookup import where
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -151,3 +151,40 @@ def test_who_has_no_address_to_send_from_is_told_so_beside_a_translation() -> No
     translating = iptables("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n")
     there = edited(tutorial(), "host", addresses=(), ruleset=translating)
     assert chosen(there, ask("host", "8.8.8.8")).stop.code == "addr-missing"
+
+
+@pytest.mark.parametrize(
+    ("other", "there", "fix"),
+    [
+        ("-d 172.17.0.2/32 -p tcp -m tcp --dport 8080", {"c1": 22}, "-R INPUT 1 -i br0 -p tcp -m tcp --dport 8080 -j ACCEPT"),
+        ("-d 172.17.0.2/32 -p tcp -m tcp --dport 8080", {"c1": 8080}, "-I INPUT -i br0 -p tcp --dport 8080 -j ACCEPT"),
+        ("-d 172.17.0.2/32 -p tcp -m tcp --dport 8080", {"c2": 22}, "-I INPUT -i br0 -p tcp --dport 8080 -j ACCEPT"),
+        ("-p udp -m udp --dport 8080", {"c1": 22}, "-I INPUT -i br0 -p tcp --dport 8080 -j ACCEPT"),
+    ],
+)
+def test_two_rules_have_the_port_of_each_other(other: str, there: dict[str, int], fix: str) -> None:
+    """One lets 22 in to the host, where a program is on 8080; the other leads 8080 on to a container."""
+    network = firewall("INPUT -i br0 -p tcp -m tcp --dport 22 -j ACCEPT", f"FORWARD {other} -j ACCEPT")
+    for name, port in {"host": 8080, **there}.items():
+        network = edited(network, name, sockets=(Socket("tcp", "0.0.0.0", port, "listen"),))
+    assert said(chosen(network, of_tcp("red", "10.0.0.1", 8080))) == [f"host: iptables {fix}"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "fix"),
+    [
+        ("-s 172.17.0.0/16 -o br0 -j MASQUERADE", "-R POSTROUTING 1 -s 172.17.0.0/16 -o eth0 -j MASQUERADE"),
+        ("-s 172.19.0.0/16 -o br0 -j MASQUERADE", None),  # of others
+        ("-s 172.17.0.0/16 -o eth1 -j MASQUERADE", None),  # which leads to all the world as well
+    ],
+)
+def test_a_translation_for_the_way_out_is_for_the_interface_by_which_that_is(rule: str, fix: str | None) -> None:
+    nat = iptables(f"*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING {rule}\nCOMMIT\n")
+    host = tutorial()["host"]
+    second = Link(9, "eth1", "veth", "02:00:00:00:02:09")
+    routes = (*host.routes, via("0.0.0.0/0", "198.51.100.1", 9, metric=20))
+    network = edited(tutorial(), "host", ruleset=nat, links=(*host.links, second), routes=routes)
+    private = tuple(each for each in network["internet"].routes if not each.dst.startswith("10."))
+    network = edited(network, "internet", routes=private)
+    found = said(chosen(network, ask("c1", "8.8.8.8")))
+    assert found[0] == f"host: iptables -t nat {fix}" if fix else not any("-R" in line for line in found)

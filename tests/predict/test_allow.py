@@ -9,6 +9,7 @@ from test_roots import MASQUERADE, filter_rules, ruled
 
 from netprobe.diagnose.apply import mend
 from netprobe.model import Command, Nexthop, Place, Protocol, Ruleset, Snapshot, Socket, Stage, Stop
+from netprobe.predict.allow import without_limit
 from netprobe.predict.predict import Prediction, predict
 from netprobe.rules.read.iptables_save import read_save
 
@@ -186,6 +187,17 @@ def test_twins_go_together() -> None:
     stop = stopped(snapshot)
     assert words(stop) == [("iptables", "-D", "FORWARD", "-i", "br0", "-j", "DROP")] * 2
     assert passes(snapshot, stop)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        "limit rate 10/second", "limit rate over 500/second", "limit rate over 1 mbytes/second burst 5 packets",
+        "quota 25 bytes", "quota over 25 mbytes used 7 bytes",
+    ],
+)  # fmt: skip
+def test_a_rule_of_nft_is_left_without_its_limit(limit: str) -> None:
+    assert without_limit(f"tcp dport 22 {limit} accept") == "tcp dport 22 accept"
 
 
 def test_a_limit_is_taken_off_the_rule_that_accepts() -> None:

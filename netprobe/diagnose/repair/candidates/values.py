@@ -18,16 +18,18 @@ from itertools import islice
 from typing import Any
 
 from netprobe.diagnose import dnat_rules, nat_rules
+from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Repair
 from netprobe.diagnose.repair.segment import slips
 from netprobe.model import Namespace, RouteQuery, Stage
 from netprobe.model.config import is_particular
-from netprobe.model.lookup import column, where
+from netprobe.model.lookup import among, column, where
 from netprobe.predict import fib, prefix
+from netprobe.rules.naming import PORT_KEYS
 
 from . import policy_values, words
 from .meant import network_of
-from .rows import AskingRow, Wording, holds_port, rows
+from .rows import AskingRow, RuleRow, Wording, holds_port, rows
 
 _MOST = 24  # of a kind, at one place
 _LOOKED_AT = 64  # networks that are asked for
@@ -150,6 +152,41 @@ def _port(row: AskingRow) -> Iterator[Wording]:
             yield Wording({old: new}, _is_likely(row, int(low)), told)
 
 
+def _of_each_other(row: RuleRow) -> Iterator[Wording]:
+    """A port for the packet's, which another accepting rule has in the place of this one: each has the
+    other's.
+    """
+    own = row.ports_of(row.packet.flow.protocol.value)
+    for _, old, new in row.others("dport"):
+        accepting = nat_rules.of_kind(row.packet.here.tables, "accept")
+        mistaken = filter(partial(_is_mistaken, row, old, new), accepting)
+        for other in islice(mistaken, own.count(old)):
+            told = f"is for port {old}, and {other.decision.object.id} for {new}, where nobody listens on it"
+            yield Wording({old: new}, why=told)
+
+
+def _is_mistaken(row: RuleRow, old: str, new: str, rule: NatRule) -> bool:
+    """Whether those whom a rule is for listen on the old one of two ports, and not on the new one, for which
+    it asks.
+    """
+    asked = where(among(rule.statements, key=PORT_KEYS), value=new)
+    heard = joined.from_iterable(map(partial(_heard_by, row, rule), column(asked, "key")))
+    return {old, new}.intersection(map(str, heard)) == {old}
+
+
+def _heard_by(row: RuleRow, rule: NatRule, key: str) -> tuple[int, ...]:
+    """The ports on which those listen whom a rule is for: who bears what it names, else who has the rule."""
+    goals, spaces = nat_rules.networks(rule.statements, *nat_rules.TO), row.loss.snapshot.namespaces.values()
+    there = [*filter(partial(_is_of, goals), spaces)] or [row.packet.here] * (not goals)
+    waiting = joined.from_iterable(each.waiting(key.split()[0]) for each in there)
+    return tuple(column(waiting, "port"))
+
+
+def _is_of(networks: list[str], namespace: Namespace) -> bool:
+    """Whether any address of a namespace is in some networks."""
+    return any(map(partial(prefix.within, networks), column(namespace.addresses, "address")))
+
+
 def _is_likely(row: AskingRow, old: int) -> bool:
     """Whether a rule's port is more likely to be meant for the packet's than for another one's."""
     if _is_known(old) or row.owner in dnat_rules.ENGINES:
@@ -190,8 +227,8 @@ _SIDES: tuple[_Kind, ...] = (
     words.how_it_was_sent,
 )  # fmt: skip
 _KINDS: dict[str, tuple[_Kind, ...]] = {
-    "accept": (_port, _protocol, _former, *_SIDES),
+    "accept": (_port, _of_each_other, _protocol, _former, *_SIDES),
     "lead": (_port, _protocol, words.how_it_was_sent),
-    "translate": (_former, words.not_it, words.how_it_was_sent),
+    "translate": (_former, words.not_it, words.to_the_world, words.how_it_was_sent),
     "route": (_port, _protocol, *policy_values.KINDS),
 }

@@ -121,6 +121,31 @@ def _is_the_only_way_in(row: RuleRow, test: Statement) -> bool:
     return test.key in _IN and goal in named and doors == {(test.value,)}
 
 
+def to_the_world(row: RuleRow) -> Iterator[Wording]:
+    """An interface that leads to some networks alone, for that of the way to all the world, by which what a
+    sender whom the rule names sends there leaves untranslated; not where the next hop leads back by here.
+    """
+    here = row.packet.here
+    indexes = {*joined.from_iterable(column(where(here.routes, is_default=True), "indexes"))}
+    doors = {*column(among(here.links, index=indexes), "name")}
+    named = prefix.within(row.values(*nat_rules.FROM), row.packet.flow.src)
+    for _, old, new in row.others("oif") if named else ():
+        told = f"translates what leaves by {old}, which leads to no more than its networks"
+        likely = (old in doors) < (new in doors) and not _is_led_back(row)
+        yield from (Wording({old: new}, why=told),) * likely
+
+
+def _is_led_back(row: RuleRow) -> bool:
+    """Whether whom the packet goes to next has a route of his own to the sender, or to a network by way of
+    here.
+    """
+    via = "" if row.packet.routed is None else row.packet.routed.via
+    beyond = map(row.loss.snapshot.at, row.loss.bearers(via))
+    back = where(joined.from_iterable(column(beyond, "routes")), is_written=True, is_default=False)
+    own, src = {*column(row.packet.here.addresses, "address")}, row.packet.flow.src
+    return any(prefix.contains(each.dst, src) or not own.isdisjoint(each.gateways) for each in back)
+
+
 def how_it_was_sent(row: RuleRow) -> Iterator[Wording]:
     """A rule that asks how the packet was sent, as no other of its table does."""
     others = "\n".join(column(row.rule.table.rules, "text"))
