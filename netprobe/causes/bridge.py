@@ -66,13 +66,14 @@ def port_wrong_bridge(case: Case) -> Cause | None:
     What: Two bridges are two separate switches. The container has an address of one bridge's network, but its
     cable is plugged into the other, so its ARP requests are heard by the wrong neighbours. Mixing up two
     interface names in a script does it, and so does moving a container from one Docker network to another by
-    hand.
+    hand. Each VLAN of a bridge that filters them is a switch of its own as well.
 
     How we know: The port's master is one bridge, while the address behind the port belongs to the network of
-    another.
+    another. Of VLANs, most who share the network are in another one.
 
-    Fix: Move the port.
+    Fix: Move the port, or put it into the VLAN of the others.
         ip link set PORT master BRIDGE
+        bridge vlan add dev PORT vid N pvid untagged
 
     See: bridge(8); ip-link(8)
     """

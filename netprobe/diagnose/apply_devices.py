@@ -41,7 +41,8 @@ def _without(order: Order, link: Link) -> Snapshot:
 
 def add_link(order: Order) -> Snapshot:
     """`ip link add [name] IFACE [link LOWER] [address MAC] type …`: a bridge, a dummy, a cable, a VXLAN
-    device or a macvlan; switched off, with the settings that its namespace gives to new interfaces.
+    device, a macvlan or one for a VLAN; switched off, with the settings that its namespace gives to new
+    interfaces.
     """
     at = order.words.index("type")
     name, *more = those_not_in(order.words[:at], ("name", "dev"))
@@ -92,6 +93,14 @@ def _macvlan(_: Order, bare: Link, words: list[str]) -> Made:
     key, mode = words or ("mode", "vepa")
     refuse_if(bare.link is None or key != "mode" or mode not in _MODES, bare.name)
     return replace(bare, macvlan_mode=mode), ()
+
+
+def _vlan(order: Order, bare: Link, words: list[str]) -> Made:
+    """`type vlan id N`: one of each number on an interface (vlan_check_real_dev)."""
+    key, number = words
+    refuse_if(bare.link is None or key != "id", bare.name)
+    refuse_if(where(order.namespace.links, link=bare.link, vlan_id=int(number)), number)  # EEXIST
+    return replace(bare, vlan_id=int(number)), ()
 
 
 def _found(order: Order, macvlan: Link) -> Order:
@@ -153,4 +162,11 @@ _MUTE = "nolearning"
 _FLAGS = ("proxy", "rsc", "l2miss", "l3miss", "udp6zerocsumtx", "udp6zerocsumrx")
 _PORT = 8472  # drivers/net/vxlan/vxlan_core.c, vxlan_port: what Linux takes where none is said
 _CABLE = 5  # words behind `type veth`: peer name END netns NAME
-_KINDS = {"bridge": _bridge, "dummy": _dummy, "macvlan": _macvlan, "veth": _veth, "vxlan": _vxlan}
+_KINDS = {
+    "bridge": _bridge,
+    "dummy": _dummy,
+    "macvlan": _macvlan,
+    "veth": _veth,
+    "vlan": _vlan,
+    "vxlan": _vxlan,
+}

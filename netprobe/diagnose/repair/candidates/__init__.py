@@ -88,6 +88,7 @@ from . import (
     uplinks,
     values,
     verdicts,
+    vlans,
     way_out,
     zones,
 )
@@ -176,6 +177,7 @@ KINDS: tuple[Kind, ...] = (
     unconnected.candidates,
     uplinks.candidates,
     verdicts.candidates,
+    vlans.candidates,
     way_out.candidates,
 )
 

@@ -141,20 +141,27 @@ def same_name(here: Namespace, index: int | None, there: Namespace) -> Link | No
 
 
 def _again(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]:
-    """The device made with what is wanted, and all that was on it. Settings of a port that differ from the
-    usual ones are not told: then it is nothing.
+    """A tunnel's device made with what is wanted."""
+    yield from again(namespace, link, type_words(namespace, wanted), wanted)
+
+
+def again(
+    namespace: Namespace, link: Link, how: tuple[str, ...], wanted: Vxlan | None = None
+) -> Iterator[Command]:
+    """A device made anew by the words of ip-link(8) behind its name and MAC, and all that was on it. Settings
+    of a port that differ from the usual ones are not told: then it is nothing.
     """
     if link.port is not None and replace(link.port, state="forwarding", vlans=None) != BridgePort():
         return
     yield Command.of("ip", "link", "del", link.name)
-    yield Command.of("ip", "link", "add", link.name, "address", link.mac, *type_words(namespace, wanted))
+    yield Command.of("ip", "link", "add", link.name, "address", link.mac, *how)
     yield fixes.link_set(link, "mtu", str(link.mtu))
     master = namespace.link(link.master)
     if master is not None:
         yield fixes.link_set(link, "master", master.name)
     if link.up:
         yield fixes.link_set(link, "up")
-    yield from _on_it(namespace, link, wanted)
+    yield from _on_it(namespace, link, wanted or link.tunnel)
 
 
 def _on_it(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]:
