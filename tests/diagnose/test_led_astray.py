@@ -7,6 +7,7 @@ from literal_rules import iptables, nft_forward, test
 from msgspec.structs import replace
 from predict.networks import edited, tutorial
 from test_repair_whole import after, ask, chosen, said
+from test_two_at_once import named
 
 from netprobe.model import Ruleset, Snapshot
 
@@ -81,6 +82,16 @@ def test_what_a_mark_leads_elsewhere_needs_the_source_of_that_way() -> None:
     found = chosen(with_two_uplinks(), ask("host", "8.8.8.8"))
     assert (found.stop.code, found.stop.place.namespace, found.stop.place.interface) == ("nat-missing", "host", "eth1")
     assert said(found) == ["host: iptables -t nat -A POSTROUTING -s 203.0.113.2 -o eth1 -j MASQUERADE"]
+
+
+def test_a_route_out_of_the_loopback_is_for_the_interface_of_its_gateway_whatever_else_is_wrong_there() -> None:
+    """By the other one, without its network, the same router would be found."""
+    lines = ("internet: ip link set dev eth0 arp off", "host: ip route replace default via 203.0.113.1 dev lo onlink")
+    network = edited(after(with_two_uplinks(), *lines), "host", rules=tutorial()["host"].rules, neighbours=())
+    assert named(network, "host", "8.8.8.8") == [
+        ["host: ip route replace default via 203.0.113.1 dev eth0"],
+        ["internet: ip link set dev eth0 arp on"],
+    ]
 
 
 def test_a_rule_means_an_interface_that_was_made_anew() -> None:

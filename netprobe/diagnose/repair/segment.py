@@ -75,6 +75,11 @@ def own_addresses(namespace: Namespace, link: Link, version: int) -> tuple[Inter
     return where(namespace.addresses_of(link, version), scope="global")
 
 
+def on_link(namespace: Namespace, link: Link, via: str) -> bool:
+    """Whether an address is of a network of an interface (fib_check_nh)."""
+    return bool(prefix.neighbours_of(via, namespace.addresses_of(link)))
+
+
 def making(addresses: Iterable[InterfaceAddress], network: str) -> list[InterfaceAddress]:
     """Those of the addresses whose network it is: each brings a route to it along."""
     return [each for each in addresses if prefix.network_of(each) == network]

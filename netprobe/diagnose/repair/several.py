@@ -16,6 +16,7 @@ from msgspec import Struct
 from netprobe.diagnose.dnat_rules import ENGINES
 from netprobe.diagnose.nat_rules import rewriting
 from netprobe.model import Command, Hop, Need, Snapshot
+from netprobe.model.command import words_of
 from netprobe.model.lookup import among, has, not_among, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
@@ -94,14 +95,18 @@ def of_several(
 
 def is_doubtful(found: Results) -> bool:
     """Whether no single repair would do, or those that would add something though another thing is plainly
-    not as it should be: that and one more may be what is wrong. What only the reader could fill in is added.
+    not as it should be: that and one more may be what is wrong. What only the reader could fill in is added,
+    and so is another thing in the place of one that could be put right.
     """
     off = where((*found.partial, *found.aside, *found.idle), merit=Merit.RESTORES)
     best = next(filter(is_meant, found.repairs), None)
     if best is None:
         return True
-    adds, invents = best.merit is Merit.ADDS, best.merit is Merit.UNDOES and best.is_to_fill_in
-    return best.near == _UNKNOWN and bool((adds and off) or (invents and (*off, *_undone(found))))
+    instead = "add" in words_of(best.stop.commands)
+    speaking = {Merit.ADDS: off, Merit.UNDOES: where(off, about=best.about) * instead}
+    invents = best.merit is Merit.UNDOES and best.is_to_fill_in
+    known = (*off, *_undone(found)) if invents else speaking.get(best.merit, ())
+    return best.near == _UNKNOWN and bool(known)
 
 
 def leads_around(loss: Loss, found: Results) -> bool:

@@ -6,10 +6,12 @@ See: ip-route(8); drivers/net/loopback.c (loopback_xmit).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import on_link
 from netprobe.model import Command, Link, Namespace, Object, Stage
 from netprobe.model.link import kind_of
 from netprobe.model.lookup import has, where
@@ -19,12 +21,15 @@ from netprobe.predict.trace import Routed
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """Each such route that was followed, by each of the interfaces that could be meant."""
+    """Each such route that was followed, by each of the interfaces that could be meant: of the network of its
+    next hop, if there are any.
+    """
     yield from _bare(loss)
     for routed in loss.prediction.routed:
         if kind_of(loss.out(routed)) == "loopback" and routed.decision.type == "unicast":
             namespace = loss.snapshot[routed.namespace]
-            for link in where(namespace.outward, up=True, master=None):
+            near = [*filter(partial(on_link, namespace, via=routed.via), namespace.outward)]
+            for link in where(near or namespace.outward, up=True):
                 yield from _led_out(loss, namespace, routed, link)
 
 
@@ -35,7 +40,7 @@ def _led_out(loss: Loss, namespace: Namespace, routed: Routed, link: Link) -> It
         return
     named = " ".join(fib.words(route, leg, looped))
     text = f"the route {named} of {namespace.name} leads back to itself"
-    near = leg.via is None or prefix.neighbours_of(leg.via, namespace.addresses_of(link))
+    near = leg.via is None or on_link(namespace, link, leg.via)
     out = replace(leg, index=link.index, flags=() if near else ("onlink",))
     fix = (fixes.ip(route.dst, "route", "replace", *fib.in_full(route, out, link)),)
     thing = Object("route", named, named)

@@ -26,6 +26,7 @@ from netprobe.diagnose.repair.routers import (
     routers_for,
     sends_all_to,
 )
+from netprobe.diagnose.repair.segment import on_link
 from netprobe.model import Leg, Link, Namespace, Object, Place, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import among, but, column, has, not_among, those_not_in, where
@@ -249,7 +250,7 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     if route is None or link is None:
         return
     known = gateways(loss, namespace, link, route) + Counter(of_the_twin(loss, namespace, link, route))
-    hops = [hints.Gateway(via, link, onlink=not _on_link(namespace, link, via)) for via in known]
+    hops = [hints.Gateway(via, link, onlink=not on_link(namespace, link, via)) for via in known]
     found = router_for(loss, namespace.name, routed.dst)
     back, right = hands_back(loss, routed), leads_on(loss, routed)
     aside = not back and _is_somebody(loss, namespace, link, routed.gateway)
@@ -373,10 +374,6 @@ def mistaken(namespace: Namespace, routed: Routed, route: Route, hop: hints.Gate
         fix = (fixes.ip(hop.via, "nexthop", "replace", "id", str(route.nhid), *way, *hop.flags),)
     thing = Object("route", named, named)
     return lost("route-wrong-nexthop", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
-
-
-def _on_link(namespace: Namespace, link: Link, via: str) -> bool:
-    return bool(prefix.neighbours_of(via, namespace.addresses_of(link)))
 
 
 def _thrown(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
