@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from diagnose.test_rather_two import ruled
 from diagnose.test_repair import lost_in
-from diagnose.test_repair_whole import after, ask
+from diagnose.test_repair_whole import after, ask, said
 from diagnose.test_repair_whole import lost as loss_of
 from diagnose.test_two_at_once import named
 from diagnose.test_who_is_meant import routed_overlay
@@ -137,6 +138,34 @@ def test_a_station_that_is_known_by_another_mac_did_not_go_with_the_route_to_it(
     found = named(network, "pod1", "10.244.2.2")
     assert [put in each for each in found] == ([True] if whole else [False, True])
     assert "node2: ip route add 10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink" in found[0]
+
+
+@pytest.mark.parametrize(("known", "right"), [(True, True), (False, False)])
+def test_the_end_of_a_tunnel_has_another_address_than_the_other_node_was_told(known: bool, right: bool) -> None:
+    """What led by it went with its own; a gateway of which nothing is known may be mistyped there."""
+    lines = ("ip address del 10.244.2.0/32 dev flannel.1", "ip address add 8.244.2.0/32 dev flannel.1")
+    network = after(routed_overlay(), *(f"node2: {line}" for line in lines))
+    if not known:
+        network = edited(
+            network, "node1", neighbours=all_but(network["node1"].neighbours, where(network["node1"].neighbours, address="10.244.2.0"))
+        )
+    found = named(network, "pod1", "10.244.2.2")
+    first = ["node2: ip address add 10.244.2.0/32 dev flannel.1", "node2: ip address del 8.244.2.0/32 dev flannel.1"]
+    assert (found[0][:2] == first) is right
+    assert len(found) == 1 or not right
+
+
+@pytest.mark.parametrize("kind", ["prohibit", "unreachable", "blackhole"])
+def test_a_route_that_refuses_stands_in_the_place_of_one_by_a_tunnel(kind: str) -> None:
+    """Around the tunnel the nodes would reach each other as well, and nothing that the other one drops of it."""
+    lines = ("ip route del 10.244.2.0/24 via 10.244.2.0 dev flannel.1", f"ip route add {kind} 10.244.2.0/24")
+    network = after(routed_overlay(), *(f"node1: {line}" for line in lines))
+    asked = ask("pod1", "10.244.2.2")
+    for dropping in ((), ("-A INPUT -j DROP",)):
+        dropped = ruled(network, "node2", "filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", *dropping)
+        found = choice.choose(dropped, *loss_of(dropped, asked))
+        assert (found.stop.code, found.stop.thing.id) == (f"route-{kind}", f"{kind} 10.244.2.0/24")
+        assert said(found) == ["node1: ip route replace 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink"]
 
 
 def of_an_engine(number: int, *known: FdbEntry) -> tuple[Namespace, ...]:
