@@ -31,6 +31,18 @@ def test_what_went_with_a_cable_comes_back_in_both_families(address: str) -> Non
     ]
 
 
+@pytest.mark.parametrize("address", ["10.2.0.10", "fd00:2::10"])
+def test_what_went_with_an_interface_comes_back_in_the_family_that_was_not_asked_for(address: str) -> None:
+    """Who is asked for has an address in each, though it was asked for by one of them."""
+    found = chosen(after(offices(), "r1: ip link set dev wan down"), ask("pc", address))
+    assert said(found)[0] == "r1: ip link set dev wan up"
+    assert sorted(said(found)[1:]) == [
+        "r1: ip -6 route add fd00:2::/64 via fd00:9::2 dev wan",
+        "r1: ip address add fd00:9::1/64 dev wan",
+        "r1: ip route add default via 10.9.0.2",
+    ]
+
+
 def test_a_cable_loses_its_carrier_once_when_it_is_made() -> None:
     """Then a route was deleted, or never written."""
     found = chosen(renamed(offices(), "r2", "wan", downs=1), ask("pc", "10.2.0.10"))

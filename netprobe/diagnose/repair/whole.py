@@ -78,7 +78,7 @@ def _twins(loss: Loss, repair: Repair) -> list[Probe]:
     """The question and its answer in both IP versions, also to and from the repaired end; a ping from there
     to each station beside.
     """
-    source, goal = loss.probe.source.namespace, loss.probe.destination.namespace
+    source, goal = loss.probe.source.namespace, next(iter(loss.bearers(loss.goal)), None)
     name = repair.stop.place.namespace
     ends = dict.fromkeys(((source, goal), (source, name), (name, source), (name, goal)))
     pairs = [(one, repair.mended.at(other)) for one, other in ends if one != other]
