@@ -44,10 +44,23 @@ def claims(ground: Ground, name: str, link: Link, request: Packet) -> Station | 
     """
     namespace, asked = ground.namespace(name), request.flow.dst
     if request.flow.protocol is Protocol.ND:
-        return _claims_v6(namespace, name, link, asked)
+        found = _claims_v6(namespace, name, link, asked)
+        unheard = _unheard(namespace, name, link, request.flow.src)
+        return unheard if unheard is not None and isinstance(found, Station) else found
     if fib.sought(namespace, RouteQuery(None, asked)).type == "local":  # arp_process asks the FIB
         return suppressed(ground, name, link, request) or Station(link.mac, name, link)
     return _proxies(ground, name, link, request)
+
+
+def _unheard(namespace: Namespace, name: str, link: Link, asker: str) -> Stop | None:
+    """Why an advertisement does not come to who asked: without ARP an interface sends to its own MAC, but to
+    whom somebody wrote an entry for (ndisc_constructor); from nobody's address everybody is told.
+    """
+    written = where(namespace.entries_for(link, asker), state="permanent", proxy=False)
+    if link.arp or written or asker == "::":
+        return None
+    text = f"{name}/{link.name} has ARP switched off (NOARP): it sends its answer to its own MAC"
+    return noarp(name, link, text)
 
 
 def _claims_v6(namespace: Namespace, name: str, link: Link, asked: str) -> Station | Stop | None:

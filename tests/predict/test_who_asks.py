@@ -5,9 +5,9 @@ from __future__ import annotations
 import networks
 import pytest
 from literal_rules import iptables
-from networks import edited, tutorial
+from networks import edited, relinked, tutorial
 
-from netprobe.model import Flow, InterfaceAddress, Leg, Protocol, Route, Snapshot
+from netprobe.model import Flow, InterfaceAddress, Leg, Neighbour, Protocol, Route, Snapshot
 from netprobe.predict.neighbour import request
 from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.view import Packet
@@ -54,3 +54,16 @@ def test_the_way_back_to_a_link_local_address_is_sought_by_the_interface_it_came
     assert isinstance(outcome, Prediction)
     hops = [(hop.namespace, hop.interface) for hop in outcome.request.hops]
     assert ("host", "eth0") in hops, outcome.stop
+
+
+@pytest.mark.parametrize(("state", "code", "seen"), [("noarp", "arp-disabled", []), ("permanent", None, ["eth0", "eth0"])])
+def test_without_arp_an_interface_answers_its_own_mac(state: str, code: str | None, seen: list[str]) -> None:
+    """It hears the solicitation, and nobody hears its advertisement; to whom somebody wrote an entry for it sends (ndisc_constructor)."""
+    snapshot = relinked(two(), "host", "eth0", arp=False)
+    there = snapshot["internet" if state == "permanent" else "host"].link_named("eth0")
+    assert there is not None
+    snapshot = edited(snapshot, "host", neighbours=(Neighbour(4, "fd00:203::1", there.mac, state),))
+    outcome = predict(snapshot, networks.probe("internet", "fd00:203::2", Protocol.ICMPV6), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert (outcome.stop.code if outcome.stop else None) == code
+    assert [hop.interface for hop in outcome.request.hops if hop.namespace == "host"] == seen
