@@ -68,14 +68,17 @@ COMMIT"""
 
 
 @pytest.mark.parametrize("spared", ["MARK --set-xmark 0x1/0xff", "RETURN", "ACCEPT"])
-@pytest.mark.parametrize(("action", "code"), [("unreachable", "rule-prohibit"), ("lookup", "rule-wrong-table")])
-def test_the_same_by_ipset_and_of_those_that_are_spared(spared: str, action: str, code: str) -> None:
+@pytest.mark.parametrize(
+    ("action", "gateway", "code"),
+    [("unreachable", "", "rule-prohibit"), ("lookup", "203.0.113.1", "rule-wrong-table"), ("lookup", "203.0.113.77", "rule-wrong-table")],
+)
+def test_the_same_by_ipset_and_of_those_that_are_spared(spared: str, action: str, gateway: str, code: str) -> None:
     """Uplinks are balanced by marks, but for what is near (openwrt/packages#20779); what is marked is refused, or lost elsewhere."""
     host = tutorial()["host"]
     near = IpSet("near", "hash:net", 4, entries=(IpSetEntry(first="203.0.113.0/24"), IpSetEntry(first="10.0.0.0/16")))
     rules = sorted_rules(*host.rules, PolicyRule(2062, 4, action=action, table=7 if action == "lookup" else None, mark=2, mask=0xFF))
     read = replace(iptables(NEAR.format(spared=spared)), ipsets=(near,))
-    routes = (*host.routes, via("0.0.0.0/0", "203.0.113.1", 4, table=7))
+    routes = (*host.routes, via("0.0.0.0/0", gateway, 4, table=7))
     cause = chosen(edited(tutorial(), "host", ruleset=read, rules=rules, routes=routes), "red", "172.17.0.2")
     assert (cause.code, cause.place.namespace, lines(cause)) == (code, "host", ["ipset add near 172.17.0.0/16"])
 

@@ -142,8 +142,11 @@ def _marked(loss: Loss, routed: Routed) -> Iterator[Repair]:
     ways = (*came, *map(Flow.reversed, came)) * led
     tables = namespace.tables * led
     setting, *leaving = ([*nat_rules.of_kind(tables, kind)] for kind in _SETTING)
-    place = Place(namespace.name, None, Stage.ROUTE)
-    stop = loss.stop if namespace == loss.here else replace(loss.stop, code="rule-wrong-table", place=place)
+    end = replace(
+        loss.stop, code="rule-wrong-table", place=Place(namespace.name, None, Stage.ROUTE), object=None
+    )
+    refused = (loss.stop.code, loss.here) == ("rule-prohibit", namespace)
+    stop = loss.stop if refused else end
     chains = {*map(_PLACED, setting)}
     sparing = [each for each in chain.from_iterable(leaving) if _PLACED(each) in chains]
     for flow, each in product(ways, (*setting, *sparing)):
