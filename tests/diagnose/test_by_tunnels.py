@@ -216,6 +216,16 @@ def test_a_station_of_which_a_tunnel_was_told_is_looked_for_among_those_whom_nob
     assert FindOthers("overlay1") in needs
 
 
+def test_a_device_that_answers_itself_is_told_of_the_station_behind_another_one() -> None:
+    """As an engine tells each node of the containers of the others; nobody else is asked."""
+    there = MAC.format(4, 2)
+    network = edited(overlays(FdbEntry(3, there, state="permanent", remote="192.168.0.2")), "overlay1", neighbours=())
+    assert named(network, "c1", "10.0.9.2") == [[f"overlay1: ip neigh replace 10.0.9.2 lladdr {there} dev vxlan0 nud permanent"]]
+    near = {name: each for name, each in network.namespaces.items() if name in ("c1", "overlay1", "node1", "node2")}
+    alone = Snapshot(near, tuple(each for each in network.peers if {each.namespace, each.peer} <= {*near}))
+    assert FindOthers("overlay1") in choice.lacking(alone, loss_of(alone, ask("c1", "10.0.9.2"))[0])
+
+
 def end(name: str, number: int) -> Namespace:
     """An end of a tunnel behind a router, which sends to, and from, an address on the loopback."""
     loopback, own = lo()

@@ -210,13 +210,18 @@ def _naming(loss: Loss, address: str) -> int:
 
 def _read_the_goal(loss: Loss) -> None:
     """Ask who is at the other end of the destination's cables: the far node; and who there is besides, where
-    a tunnel's namespace was told of the destination, and nobody in sight has it.
+    a tunnel's namespace was told of the destination, or answers for others itself and was not, and nobody in
+    sight has it.
     """
     there = loss.snapshot.at(loss.probe.destination.namespace)
     tunnelled = [*but(map(loss.snapshot.at, loss.way), vxlans=())]
     for link in there.links if tunnelled else ():
         loss.far_end(there.name, link)
-    told = [each.name for each in tunnelled if has(each.neighbours, address=loss.goal, state="permanent")]
+    told = [
+        each.name
+        for each in tunnelled
+        if any(map(_answers_itself, each.links)) or has(each.neighbours, address=loss.goal, state="permanent")
+    ]
     if loss.goal not in loss.owned:
         loss.needs.update(dict.fromkeys(map(FindOthers, told[:1])))
 
@@ -226,14 +231,14 @@ def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, othe
     ARP is switched off (arp_netdev_event), which it is at the other end as well where it is meant.
     """
     written = where(here.neighbours, index=device.index, state="permanent")
-    for own in where(there.addresses_of(other, loss.version), scope="global"):
-        right = find(written, address=own.address, mac=other.mac)
+    for own, mac in _to_know(loss, there, other, {*column(written, "address")}):
+        right = find(written, address=own.address, mac=mac)
         asked = _answers_itself(device) and own.address == loss.goal
         if right is not None or not (asked or _is_wanted(here, device, own.address)):
             continue
         code, thing = _as_it_is(here, device, own.address)
-        text = f"{here.name} does not know that {own.address} of {there.name} is {other.mac} on {device.name}"
-        how = ("lladdr", other.mac, "dev", device.name, "nud", "permanent")
+        text = f"{here.name} does not know that {own.address} of {there.name} is {mac} on {device.name}"
+        how = ("lladdr", mac, "dev", device.name, "nud", "permanent")
         fix = (Command.of("ip", "neigh", "replace", own.address, *how),)
         stop = lost(code, here.name, device, Stage.NEIGHBOUR, text, object=thing, fix=fix)
         yield from loss.repair(stop, Merit.RESTORES)
@@ -257,6 +262,19 @@ def _as_it_is(here: Namespace, device: Link, address: str) -> tuple[str, Object]
         told = f"{named} lladdr {entry.mac}"
         return "neigh-wrong-entry", Object("neighbour", told, f"{told} {entry.state}")
     return "neigh-no-answer", Object("neighbour", named, f"{named} (missing)")
+
+
+def _to_know(
+    loss: Loss, there: Namespace, other: Link, told: set[str]
+) -> Iterator[tuple[InterfaceAddress, str]]:
+    """The addresses of a device, and the one that is asked for of a station behind it, of which nobody told,
+    each with its MAC.
+    """
+    for own in where(there.addresses_of(other, loss.version), scope="global"):
+        yield own, other.mac
+    for _, (name, station) in loss.known_ends(there.name, there.ports(there.link(other.master))):
+        asked = where(loss.snapshot[name].addresses_of(station), address=loss.goal)
+        yield from ((own, station.mac) for own in not_among(asked, address=told))
 
 
 def _entries_of(here: Namespace, device: Link, old: Sequence[Neighbour]) -> tuple[FdbEntry, ...]:
