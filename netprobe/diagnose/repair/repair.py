@@ -22,13 +22,12 @@ from netprobe.model import (
     Need,
     PolicyRule,
     Probe,
-    RouteQuery,
     Snapshot,
     Stop,
 )
 from netprobe.model.command import inside
 from netprobe.model.lookup import column, find, where
-from netprobe.predict import fib, hosts, prefix, rp_filter
+from netprobe.predict import fib, hosts, prefix
 from netprobe.predict.drop import Unread
 from netprobe.predict.peers import mutual
 from netprobe.predict.prediction import Prediction
@@ -38,6 +37,7 @@ from netprobe.predict.view import Ground, Lacking, Rulings
 from .answers import still_answered
 from .segment import Station, idle_cables, is_network, own_addresses, stations, unfiltered
 from .tunnelled import decisions as of_tunnels
+from .way_back import looked_for
 
 
 class Merit(IntEnum):
@@ -353,22 +353,10 @@ class Loss(Struct, frozen=True, dict=True):
 
     @cached_property
     def checked(self) -> tuple[Routed, ...]:
-        """Where a source check would have routed back to, of the packet that it refused
-        (fib_validate_source).
-        """
+        """Where a source check would have routed back to, of the packet that it refused."""
         with self.noting():
-            return tuple(map(self._checked, self.refused))
+            return tuple(looked_for(self.prediction, self.here, hop) for hop in self.refused)
         return ()
-
-    def _checked(self, hop: Hop) -> Routed:
-        here, flow = self.here, hop.flow
-        forth = fib.sought(here, RouteQuery(flow.src, flow.dst))
-        came = where(self.prediction.routed, namespace=here.name, src=flow.src, dst=flow.dst)
-        [routed, *_] = (*came[-1:], Routed(here.name, self.prediction.lost_leg, forth, flow.src, flow.dst))
-        mark = rp_filter.heeded(here, routed.iif, routed.mark)
-        query = RouteQuery(flow.dst, flow.src, iif=rp_filter.seen_from(routed.decision), mark=mark)
-        back = fib.sought(here, query)
-        return Routed(here.name, self.prediction.lost_leg, back, flow.dst, flow.src, mark=mark)
 
     def asked(self, leg: Leg) -> tuple[Routed, ...]:
         """The routing decisions of one leg."""
