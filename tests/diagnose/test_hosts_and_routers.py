@@ -251,6 +251,16 @@ def test_an_address_of_a_link_alone_is_no_source_beside_another() -> None:
     assert (cause.code, lines(cause)) == ("route-wrong-src", ["ip address del 169.254.77.8/16 dev eth0"])
 
 
+def test_no_source_is_wrong_where_nobody_was_met_who_looks_at_it() -> None:
+    """A DHCP client gave the host a default route by its containers' network, with such an address (moby#49653)."""
+    host = tutorial()["host"]
+    own = (*host.addresses, InterfaceAddress(5, "169.254.33.7", 16, scope="link"))
+    usual = (replace(each, metric=1002) if each.is_default else each for each in host.routes)
+    routes = (*usual, *local("169.254.33.7"), via("0.0.0.0/0", None, 5, scope="link", source="169.254.33.7", metric=1001))
+    cause = chosen(edited(tutorial(), "host", addresses=own, routes=routes), "host", "8.8.8.8")
+    assert (cause.code, cause.thing.id) == ("route-wrong-nexthop", "default dev docker0")
+
+
 SPARED = """*filter
 :FORWARD ACCEPT [0:0]
 -A FORWARD -i br0 ! -o eth1 -j REJECT

@@ -125,7 +125,8 @@ def _of_the_link_alone(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """
     namespace = loss.snapshot[routed.namespace]
     for link in filter(None, (loss.out(routed),)):
-        for own in where(namespace.addresses_of(link, 4), scope="link"):
+        narrow = where(namespace.addresses_of(link, 4), scope="link")
+        for own in (each for each in narrow if not prefix.is_link_local(each.address)):
             text = (
                 f"{own.written} of {namespace.name} has the scope link: what leaves by {link.name} for"
                 f" {routed.dst} is from another address"
@@ -144,7 +145,8 @@ def _unrouted(loss: Loss) -> Iterator[Repair]:
     """
     name, source = loss.probe.source.namespace, loss.probe.source.address or ""
     namespace = loss.snapshot.at(name)
-    for own in where(namespace.addresses, address=source, scope=_SCOPES[loss.version]):
+    arrived = loss.prediction.leg is Leg.REPLY or loss.stop.code not in _ON_THE_WAY
+    for own in where(namespace.addresses * arrived, address=source, scope=_SCOPES[loss.version]):
         others = but(loss.snapshot.namespaces.values(), name=name)
         known = chain.from_iterable(map(_networks, others))
         is_known = any(prefix.contains(network, source) for network in known)
@@ -160,6 +162,12 @@ def _unrouted(loss: Loss) -> Iterator[Repair]:
 
 
 _SCOPES = {4: "link", 6: "global"}
+# ends at which nobody looked at a source
+_ON_THE_WAY = {
+    "neigh-no-answer",
+    "no-route",
+    "route-via-dead-device",
+}
 
 
 def _networks(namespace: Namespace) -> Iterator[str]:
