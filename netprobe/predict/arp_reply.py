@@ -19,7 +19,7 @@ from netprobe.model import (
 )
 from netprobe.model.lookup import find, has, where
 
-from . import fib, fixes, rp_filter
+from . import fib, fixes, routing, rp_filter
 from .drop import lost
 from .view import Ground, Packet
 
@@ -48,7 +48,8 @@ def claims(ground: Ground, name: str, link: Link, request: Packet) -> Station | 
         unheard = _unheard(namespace, name, link, request.flow.src)
         return unheard if unheard is not None and isinstance(found, Station) else found
     if fib.sought(namespace, RouteQuery(None, asked)).type == "local":  # arp_process asks the FIB
-        return suppressed(ground, name, link, request) or Station(link.mac, name, link)
+        kept = routing.taken_for_another_s(namespace, link, request)
+        return kept or suppressed(ground, name, link, request) or Station(link.mac, name, link)
     return _proxies(ground, name, link, request)
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from netprobe.model import ARP_REPLY, NEIGHBOUR_ADVERTISEMENT, Link, Protocol, Stage, Stop
 from netprobe.model.lookup import find, where
 
-from . import fixes, netfilter, xfrm
+from . import fixes, netfilter, routing, xfrm
 from .arp_reply import Station, claims
 from .drop import Unread, lost, not_in_bridge
 from .outcome import Branch, Carry
@@ -181,6 +181,13 @@ def _incoming(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | N
     return stop or _protected(ground, name, "in", link, packet)
 
 
+def _heard(ground: Ground, name: str, link: Link, reply: Packet) -> Stop | None:
+    """What keeps an answer from who asked, where it has come; that of ND is routed as any packet is."""
+    routed = reply.flow.protocol is not Protocol.ARP
+    astray = routing.taken_for_another_s(ground.namespace(name), link, reply) if routed else None
+    return astray or _incoming(ground, name, link, reply)
+
+
 def _protected(ground: Ground, name: str, direction: str, link: Link, packet: Packet) -> Stop | None:
     """What an IPsec policy does to a packet of ND, as to any other (icmp6_dst_alloc, icmpv6_rcv): a question
     goes to a group.
@@ -202,7 +209,7 @@ def _answer_arrives(
         if branch.exit:
             return None, branch.packet.suspects
         if branch.at == (asker[0], asker[1]):
-            return _incoming(ground, asker[0], asker[1], branch.packet), branch.packet.suspects
+            return _heard(ground, *asker, branch.packet), branch.packet.suspects
         if branch.stop is not None:
             stops.append(branch.stop)
         elif branch.at is not None:

@@ -358,6 +358,17 @@ def local_rule_missing(namespace: Namespace, packet: Packet) -> Stop | None:
                 ))  # fmt: skip
 
 
+def taken_for_another_s(namespace: Namespace, link: Link, packet: Packet) -> Stop | None:
+    """Why a namespace does not know its own address in a question that comes in on `link`, or an answer: a
+    rule before that of the table local leads it elsewhere (arp_process, ip6_route_input).
+    """
+    src, dst = packet.flow.src, packet.flow.dst
+    unruled = local_rule_missing(namespace, packet)
+    if unruled is None or fib.sought(namespace, RouteQuery(src, dst, iif=link.index)).type == "local":
+        return None
+    return unruled
+
+
 def _down_link(namespace: Namespace, dst: str) -> Link | None:
     """An interface whose being down explains a missing route: its network holds the target, or it is the only
     way out.

@@ -8,7 +8,7 @@ from networks import edited, probe
 from test_repair import changed
 
 from netprobe.diagnose.repair import choice
-from netprobe.model import Protocol, Snapshot
+from netprobe.model import Nexthop, PolicyRule, Protocol, Route, Snapshot
 from netprobe.model.lookup import find
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -70,6 +70,17 @@ def test_without_a_link_local_address_nobody_is_asked_for(flags: tuple[str, ...]
     assert found.stop.object is not None
     assert found.stop.object.id == f"{BR0}/64 dev br0"
     assert [" ".join(command.words) for command in found.stop.commands] == fix
+
+
+def test_an_answer_is_for_nobody_where_the_table_main_is_asked_before_that_of_the_own_addresses() -> None:
+    """host asks for red: what is for its own link-local address is one of its network there (ip6_route_input)."""
+    late = tuple(PolicyRule(priority, 6, table=table, mask=0) for priority, table in ((100, 254), (200, 255)))
+    snapshot = routed()
+    others = tuple(each for each in snapshot["host"].rules if each.version == 4)
+    linked = (*snapshot["host"].routes, Route("fe80::/64", nexthops=(Nexthop(2),), protocol="kernel"))
+    found = predicted(edited(snapshot, "host", rules=(*others, *late), routes=linked), "internet", ASKED)
+    assert found.stop is not None
+    assert (found.stop.code, found.stop.place.namespace) == ("rule-local-missing", "host")
 
 
 def test_a_station_asks_with_the_source_of_its_own_packet() -> None:
