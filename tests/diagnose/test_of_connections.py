@@ -68,3 +68,15 @@ def test_the_same_of_nft(rules: tuple[str, ...], handle: int, meant: str) -> Non
 def test_a_mark_that_nothing_gives_back_is_the_packet_s() -> None:
     network = by_iptables("-i br0 -j CONNMARK --set-xmark 0x1/0xff")
     assert said(chosen(network, ask("red", "8.8.8.8"))) == ["host: iptables -t mangle -R PREROUTING 1 -i br0 -j MARK --set-xmark 0x1/0xff"]
+
+
+def test_a_mark_from_a_map_that_nothing_gives_back_is_the_packet_s() -> None:
+    network = by_nft('ct mark set iifname map { "br0" : 0x00000001 }')
+    assert said(chosen(network, ask("red", "8.8.8.8"))) == [
+        'host: nft replace rule inet fw steer handle 11 meta mark set iifname map { "br0" : 0x00000001 }'
+    ]
+
+
+def test_a_zone_is_no_mark_that_another_way_in_lacks() -> None:
+    network = by_nft('iifname "docker0" ct zone set 7')
+    assert not any("zone" in line for line in said(chosen(network, ask("red", "8.8.8.8"))))

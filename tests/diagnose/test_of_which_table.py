@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 from literal_rules import iptables
 from msgspec.structs import replace
-from networks import edited, tutorial, via
+from networks import edited, probe, tutorial, via
 from test_beside import chosen, lines
 from test_policy_siblings import sorted_rules
 from test_published import cause as of_a_port
 from test_published import fix
 
 from netprobe.model import InterfaceAddress, Nexthop, PolicyRule, Route, Snapshot, Socket
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
 
 
 def of_two_sides(*routes: Route) -> Snapshot:
@@ -142,3 +144,22 @@ def test_a_rule_to_which_nothing_is_led_is_no_pattern() -> None:
     listening = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", 8080, "listen"),))
     said = fix(of_a_port(edited(listening, "host", ruleset=iptables(text)), "internet", "203.0.113.2", 80))
     assert not any("-d 172.17.0.2/32" in line for line in said)
+
+
+@pytest.mark.parametrize(("way_in", "code"), [("br0", "rule-local-missing"), ("docker0", None)])
+def test_who_is_asked_for_does_not_know_its_own_address_where_another_table_comes_first(way_in: str, code: str | None) -> None:
+    """ARP asks the routes of the packet that came in (arp_process)."""
+    host = tutorial()["host"]
+    late = (PolicyRule(100, 4, table=7, mask=0, iif=way_in), PolicyRule(200, 4, table=255, mask=0), PolicyRule(32766, 4, table=254, mask=0))
+    routes = (*host.routes, via("0.0.0.0/0", "203.0.113.1", 4, table=7))
+    found = predict(edited(tutorial(), "host", routes=routes, rules=late), probe("red", "10.0.0.1"), ask=False)
+    assert isinstance(found, Prediction)
+    assert (None if found.stop is None else found.stop.code) == code
+
+
+def test_a_rule_that_passes_over_all_between_makes_them_idle() -> None:
+    host = tutorial()["host"]
+    led = (PolicyRule(90, 4, "goto", mask=0, goto=32766), PolicyRule(100, 4, table=1, mask=0, iif="br0"))
+    routes = (*(each for each in host.routes if not each.is_default), via("0.0.0.0/0", "203.0.113.1", 4, table=1))
+    cause = chosen(edited(tutorial(), "host", routes=routes, rules=sorted_rules(*host.rules, *led)), "red", "8.8.8.8")
+    assert (cause.code, lines(cause)) == ("rule-wrong-table", ["ip rule del pref 90 from all goto 32766"])

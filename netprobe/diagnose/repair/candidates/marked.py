@@ -125,12 +125,16 @@ def _of_interfaces(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 def _marking(namespace: Namespace) -> Iterator[nat_rules.NatRule]:
     """The rules that set a mark, and those that lead to a chain in which that is done."""
-    setting = [*islice(nat_rules.of_kind(namespace.tables, "set"), _MOST)]
+    setting = [*filter(_sets, islice(nat_rules.of_kind(namespace.tables, "set"), _MOST))]
     yield from setting
     chains = {(each.table.key, each.chain.name) for each in setting}
     for rule in nat_rules.of_kind(namespace.tables, "jump"):
         if (rule.table.key, rule.rule.leads_to) in chains:
             yield rule
+
+
+def _sets(rule: nat_rules.NatRule) -> bool:
+    return has(among(rule.statements, key=_MARKS), kind="set")
 
 
 def _written(interface: str) -> tuple[str, ...]:

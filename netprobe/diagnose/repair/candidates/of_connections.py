@@ -20,9 +20,8 @@ from netprobe.model.place import Place, stage_of
 
 _MOST = 64  # rules of a namespace that set marks
 _BACK_AND_KEPT = (("meta mark set ct mark", "ct mark set meta mark"), ("--restore-mark", "--save-mark"))
-_BACK = [back for back, _ in _BACK_AND_KEPT]
 _OF_CONNECTIONS = (
-    ("ct mark set 0x", "ct mark set", "meta mark set"),
+    ("ct mark set ", "ct mark set", "meta mark set"),
     ("CONNMARK --set-", "CONNMARK", "MARK"),
 )
 _ASKED = (  # what gives a mark back, or keeps it, where the other one is there
@@ -52,7 +51,8 @@ def _turned(setting: list[NatRule]) -> Iterator[tuple[NatRule, dict[str, str]]]:
 
 
 def _kept_by_nobody(setting: list[NatRule]) -> Iterator[tuple[NatRule, dict[str, str]]]:
-    for said, old, new in _OF_CONNECTIONS if not _having(setting, *_BACK) else ():
+    both = [*chain.from_iterable(_BACK_AND_KEPT)]
+    for said, old, new in _OF_CONNECTIONS if not _having(setting, *both) else ():
         yield from product(_having(setting, said), [{old: new}])
 
 

@@ -324,7 +324,10 @@ def _passing_over(loss: Loss, routed: Routed) -> Iterator[Repair]:
         stop = _followed(namespace, routed, rule)
         over = f"passes over those that lead to {routed.dst}"
         text = f"the policy rule «{stop.thing.id}» of {namespace.name} {over}"
-        yield from loss.repair(replace(stop, code="rule-wrong-table", text=text), Merit.UNDOES)
+        said = replace(stop, code="rule-wrong-table", text=text)
+        # those between would be for nobody
+        idle = replace(rule, action="lookup", goto=None).is_for_all
+        yield from loss.repair(said, Merit.restoring(idle, Merit.UNDOES), agreeing=2)
 
 
 def _unused_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
