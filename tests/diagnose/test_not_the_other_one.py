@@ -6,8 +6,9 @@ import pytest
 from diagnose.test_repair_whole import after, ask, chosen, healthy, lost, said
 from diagnose.test_two_at_once import named
 from diagnose.test_two_by_two import offices, square
+from literal_rules import iptables
 from msgspec.structs import replace
-from predict.networks import edited, probe, tutorial
+from predict.networks import edited, local, probe, tutorial, via
 
 from netprobe.diagnose import source_nat
 from netprobe.diagnose.repair import choice
@@ -20,9 +21,11 @@ from netprobe.diagnose.supposed import supposed
 from netprobe.model import (
     Chain,
     FindPeer,
+    InterfaceAddress,
     Leg,
     Neighbour,
     Observation,
+    PolicyRule,
     Probe,
     Protocol,
     Rule,
@@ -56,6 +59,24 @@ def test_where_a_program_is_for_one_interface_no_other_way_is_made_to_it() -> No
     assert stop.code == "listener-wrong-address"
     assert chosen(network, at_its_port()).stop.code == stop.code
     assert {each.merit.name for each in search(network, prediction, stop).repairs} <= {"GOES_AROUND"}
+
+
+def test_of_two_who_serve_for_each_other_behind_a_translation_the_one_who_was_meant_answers() -> None:
+    """A rule leads what the host translates to c1, whose program is for its loopback alone; c2 has the address and the port as well."""
+    network = tutorial()
+    for name, interface in (("c1", 1), ("c2", 0)):
+        there = network[name]
+        program = Socket("tcp", "0.0.0.0", 80, "listen", interface=interface)
+        addresses = (*there.addresses, InterfaceAddress(1, "10.9.0.1", 32))
+        network = edited(network, name, addresses=addresses, routes=(*there.routes, *local("10.9.0.1")), sockets=(program,))
+    host = network["host"]
+    led = tuple(via("10.9.0.1/32", gateway, 5, table=table) for gateway, table in (("172.17.0.2", 9), ("172.17.0.3", 254)))
+    rules = (host.rules[0], PolicyRule(90, 4, table=9, mask=0, iif="eth0"), *host.rules[1:])
+    nat = iptables("*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.9.0.1\nCOMMIT")
+    network = edited(network, "host", routes=(*host.routes, *led), rules=rules, ruleset=nat)
+    asked = replace(at_its_port(), source=replace(at_its_port().source, endpoint="internet", namespace="internet"))
+    asked = replace(asked, destination=replace(asked.destination, endpoint="203.0.113.2", address="203.0.113.2"))
+    assert chosen(network, asked).stop.code == "listener-wrong-address"
 
 
 def test_a_program_for_another_interface_stands_behind_a_route_that_leads_nowhere() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from literal_rules import iptables
 from msgspec.structs import replace
-from predict.networks import edited, with_link_locals
+from predict.networks import edited, local, via, with_link_locals
 from test_repair_whole import after, ask, chosen, lost, said, tutorial
 from test_went_round import by_ipv6
 
 from netprobe.diagnose.repair import harm
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Snapshot
+from netprobe.model import InterfaceAddress, Nexthop, Route, Snapshot
 
 
 def both_versions() -> Snapshot:
@@ -136,3 +136,18 @@ def test_what_passes_today_is_asked_for_as_anybody_would(asked: dict[str, Any]) 
     loss = Loss.of(snapshot, *lost(snapshot, replace(ask("red", "8.8.8.8"), **asked)))
     made = [Repair(replace(loss.stop, text=line), Merit.RESTORES, after(snapshot, line)) for line in (HARMFUL[0], GOOD)]
     assert [each.stop.text for each in harm.harmless(loss, tuple(made))] == [GOOD]
+
+
+def test_what_is_answered_in_the_place_of_another_one_is_for_nobody_to_keep() -> None:
+    """The host takes what is for an address of c1's for its own, and so answers itself; its filter lets nothing out to c1."""
+    host, c1, internet = (tutorial()[name] for name in ("host", "c1", "internet"))
+    taken = Route("10.1.0.1/32", "local", 255, (Nexthop(1),))
+    way = replace(via("0.0.0.0/0", "172.17.0.1", 2), source="10.1.0.1")
+    known = (*(each for each in c1.routes if not each.is_default), *local("10.1.0.1"), way)
+    network = edited(tutorial(), "c1", addresses=(*c1.addresses, InterfaceAddress(1, "10.1.0.1", 32)), routes=known)
+    ways = (via("172.17.0.0/16", "203.0.113.2", 2), via("10.1.0.1/32", "203.0.113.2", 2), *internet.routes)
+    network = edited(network, "internet", routes=ways)
+    led = (*host.routes, via("10.1.0.1/32", "172.17.0.2", 5), taken)
+    network = edited(network, "host", routes=led, ruleset=iptables("-A OUTPUT -p icmp -o docker0 -j DROP"))
+    found = chosen(network, ask("c1", "8.8.8.8"))
+    assert said(found) == ["host: ip route del local 10.1.0.1/32 dev lo"]

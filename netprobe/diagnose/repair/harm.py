@@ -8,8 +8,8 @@ from itertools import chain, filterfalse, islice
 
 from msgspec.structs import replace
 
-from netprobe.model import InterfaceAddress, Namespace, PolicyRule, Probe, Snapshot
-from netprobe.model.lookup import column, where
+from netprobe.model import End, InterfaceAddress, Namespace, PolicyRule, Probe, Snapshot
+from netprobe.model.lookup import among, column, where
 from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -62,7 +62,20 @@ def breaks(loss: Loss, repair: Repair, flows: tuple[Probe, ...]) -> bool:
 
 def _passes(loss: Loss, snapshot: Snapshot, flow: Probe) -> bool:
     found = predict(snapshot, flow, ask=False, rulings=loss.rulings)
-    return isinstance(found, Prediction) and found.passes
+    return isinstance(found, Prediction) and found.passes and not _is_taken(snapshot, found)
+
+
+def _is_taken(snapshot: Snapshot, found: Prediction) -> bool:
+    """Whether a flow is answered in the place of who has its destination."""
+    return found.request.end is End.DELIVER and is_astray(snapshot, found)
+
+
+def is_astray(snapshot: Snapshot, prediction: Prediction) -> bool:
+    """Whether somebody took the request who does not bear its destination: a loopback stands for a whole
+    network.
+    """
+    last = among(prediction.request.hops[-1:], namespace=snapshot)
+    return any(snapshot[hop.namespace].owner_of(hop.flow.dst) is None for hop in last)
 
 
 def _led(loss: Loss, repair: Repair, away: Callable[[str], tuple[Probe, ...]]) -> Iterator[Probe]:

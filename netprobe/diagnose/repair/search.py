@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import End, Leg, Need, Snapshot, Stop
-from netprobe.model.lookup import among, but, column, first, gathered, has, those_not_in, where
+from netprobe.model.lookup import but, column, first, gathered, has, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
@@ -19,7 +19,7 @@ from .candidates import candidates
 from .candidates import stop as walk_s_end
 from .candidates.neighbours import usurped
 from .candidates.told import is_waited_for
-from .harm import harmless
+from .harm import harmless, is_astray
 from .kept import with_what_it_takes
 from .rank import ranked
 from .repair import Loss, Merit, Repair
@@ -183,7 +183,8 @@ def _is_another_s(loss: Loss, found: Tried) -> bool:
     asked = loss.asked(Leg.REQUEST)
     straight = not but(filter(is_for_one, asked), gateway=None)
     serves = loss.stop.code == "port-closed" and found.outcome.passes
-    bearers = set() if serves and straight else {*loss.bearers(loss.goal)}
+    goals = (loss.goal, loss.prediction.target)  # as it is translated
+    bearers = set() if serves and straight else {*chain.from_iterable(map(loss.bearers, goals))}
     sent = (*asked[-1:], *filter(is_for_one, asked))
     led = {name for each in sent for name in loss.bearers(each.gateway) or _beyond(loss, each)} & bearers
     ends = {*column(found.outcome.request.hops[-1:], "namespace")} & bearers
@@ -294,16 +295,8 @@ def _lacks_still(loss: Loss, repair: Repair) -> bool:
 def _progress(snapshot: Snapshot, prediction: Prediction) -> tuple[bool, int]:
     """(whether the request arrived, how many hops the broken leg has)."""
     ended = prediction.ending is not None
-    if ended and _is_astray(snapshot, prediction):
+    if ended and is_astray(snapshot, prediction):
         return False, 0
     if prediction.leg is Leg.REPLY or ended:
         return True, len(prediction.hops) - len(prediction.request.hops)
     return False, len(prediction.request.hops)
-
-
-def _is_astray(snapshot: Snapshot, prediction: Prediction) -> bool:
-    """Whether somebody took the request who does not bear its destination: a loopback stands for a whole
-    network.
-    """
-    last = among(prediction.request.hops[-1:], namespace=snapshot)
-    return any(snapshot[hop.namespace].owner_of(hop.flow.dst) is None for hop in last)
