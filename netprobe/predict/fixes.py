@@ -19,6 +19,7 @@ REMOTE, ADDRESS = Blank("REMOTE"), Blank("ADDRESS")
 RIGHT_LENGTH = "RIGHT-LENGTH"
 
 _NFT_NAME = pattern(r"[A-Za-z_.][A-Za-z0-9_./-]*")  # nftables, src/scanner.l: string
+_NFT_INTERVALS = pattern(r"\{[^}]*[0-9a-f:](?:/[0-9]|-[0-9a-f:])")  # elements of a set without a name
 _XT_NAME = pattern(r"[^\s!-]\S*")  # iptables, xshared.c: parse_chain
 _SYSCTL_NAME = pattern(r"[^=*?\[\]\\\s]+")  # procps, src/sysctl.c: the first = divides, glob(7) is applied
 
@@ -269,9 +270,14 @@ _NFT_WORD = pattern(r"(?s:\{.*)|[^;\n]*")
 
 def nft(names: tuple[str, ...], *words: str | Blank) -> Fix:
     """`nft WORDS`, unless one of these names cannot be written in its language, or a rule that is written
-    again has one that ends it.
+    again has one that ends it. One with a set of networks or ranges of its own is not replaced, but put
+    beside itself and deleted: nft 1.0.6 aborts at the former (src/evaluate.c, interval_set_eval).
     """
     single = all((*map(_NFT_NAME.fullmatch, names), *map(_NFT_WORD.fullmatch, map(str, words))))
+    if single and words[:2] == ("replace", "rule") and _NFT_INTERVALS.search(str(words[-1])):
+        *at, _, handle, text = words[2:]
+        made = Command.of("nft", "insert", "rule", *at, "position", handle, text)
+        return (made, Command.of("nft", "delete", "rule", *at, "handle", handle))
     return (Command.of("nft", *words),) if single else (NO_NFT_NAME,)
 
 

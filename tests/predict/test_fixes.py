@@ -166,3 +166,21 @@ def test_a_rule_that_names_more_than_a_chain_is_not_written_again() -> None:
     assert fixes.nft(("t", "c"), *rule[:5], "goto pod")[0].words == ("nft", *rule[:5], "goto pod")
     chain = ("add", "chain", "ip", "t", "c", "{ type nat hook output priority -100 ; }")
     assert fixes.nft(("t", "c"), *chain)[0].words == ("nft", *chain)
+
+
+@pytest.mark.parametrize(
+    ("text", "verbs"),
+    [
+        ("ip saddr { 10.1.0.0/24, 10.2.0.0/24 } accept", ["insert", "delete"]),
+        ("tcp dport { 22, 80-90 } accept", ["insert", "delete"]),
+        ("ip6 saddr { fd00::1-fd00::9 } accept", ["insert", "delete"]),
+        ("ip saddr { 10.1.0.1, 10.1.0.2 } accept", ["replace"]),
+        ("ip saddr 10.1.0.0/24 tcp dport 80-90 accept", ["replace"]),
+        ("ip saddr @known icmp type { echo-request } accept", ["replace"]),
+    ],
+)
+def test_a_rule_with_ranges_in_a_set_of_its_own_is_put_beside_itself(text: str, verbs: list[str]) -> None:
+    """nft 1.0.6 aborts where such a rule is replaced."""
+    made = fixes.nft(("t", "c"), "replace", "rule", "inet", "t", "c", "handle", "4", text)
+    assert [each.words[1] for each in made] == verbs
+    assert made[-1].words[2:] == ("rule", "inet", "t", "c", "handle", "4", *([text] if verbs == ["replace"] else []))
