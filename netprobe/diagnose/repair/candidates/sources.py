@@ -196,7 +196,8 @@ def _of_the_link(loss: Loss) -> Iterator[Repair]:
     """An IPv4 address that was given for its link, or its host, alone, though its network is of those that
     are routed to: another interface's is the source (inet_select_addr).
     """
-    for here in map(loss.snapshot.at, loss.way):
+    way = {"addr-missing": ()}.get(loss.stop.code, loss.way)  # a route is told its source there
+    for here in map(loss.snapshot.at, way):
         for link in but(here.links, kind="loopback"):
             given = among(here.addresses_of(link, 4), scope=("link", "host"))
             for own in filterfalse(_is_automatic, given):
