@@ -183,7 +183,7 @@ def _is_another_s(loss: Loss, found: Tried) -> bool:
     asked = loss.asked(Leg.REQUEST)
     straight = not but(filter(is_for_one, asked), gateway=None)
     serves = loss.stop.code == "port-closed" and found.outcome.passes
-    goals = (loss.goal, loss.prediction.target)  # as it is translated
+    goals = {loss.goal, dict.fromkeys(PROGRAMS, loss.prediction.target).get(loss.stop.code, loss.goal)}
     bearers = set() if serves and straight else {*chain.from_iterable(map(loss.bearers, goals))}
     sent = (*asked[-1:], *filter(is_for_one, asked))
     led = {name for each in sent for name in loss.bearers(each.gateway) or _beyond(loss, each)} & bearers
