@@ -7,9 +7,12 @@ from msgspec.structs import replace
 from predict.networks import edited, probe, tutorial, with_link_locals
 from test_repair_whole import after, ask, chosen, healthy, said
 
+from netprobe.causes.catalogue import explain
+from netprobe.diagnose.blockers import look, with_outlook
 from netprobe.diagnose.repair import routers
 from netprobe.diagnose.repair.candidates import siblings
 from netprobe.diagnose.repair.repair import Loss, Merit
+from netprobe.diagnose.report import diagnose
 from netprobe.model import Nexthop, Protocol, Route, Ruleset, Snapshot
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -127,8 +130,22 @@ def test_a_gateway_is_on_the_interface_whose_network_it_is_of(source: str, route
     assert said(chosen(network, ask(source, "8.8.8.8"))) == [f"internet: ip route replace {route} dev {right}"]
 
 
-@pytest.mark.parametrize("also", [(), ("r2: ip link set dev lan arp off",)])
-def test_a_router_that_nobody_has_announced_anything_to_lacks_a_route(also: tuple[str, ...]) -> None:
-    """Its only one of IPv6 that somebody wrote is gone; the router beside knows the way, whatever else is wrong."""
-    network = after(with_link_locals(healthy("far-office-no-way-back")), "r2: ip -6 route del fd00:1::/64 via fd00:9::1", *also)
+def test_a_router_that_nobody_has_announced_anything_to_lacks_a_route() -> None:
+    """Its only one of IPv6 that somebody wrote is gone; the router beside knows the way."""
+    network = after(with_link_locals(healthy("far-office-no-way-back")), "r2: ip -6 route del fd00:1::/64 via fd00:9::1")
     assert said(chosen(network, ask("server", "fd00:1::10"))) == ["r2: ip -6 route add fd00:1::/64 via fd00:9::1 dev wan"]
+
+
+def test_it_lacks_the_route_also_behind_an_interface_without_arp() -> None:
+    """That comes first: its advertisement does not come to who asks."""
+    gone = "r2: ip -6 route del fd00:1::/64 via fd00:9::1"
+    network = after(with_link_locals(healthy("far-office-no-way-back")), gone, "r2: ip link set dev lan arp off")
+    asked = ask("server", "fd00:1::10")
+    lost = predict(network, asked, ask=False)
+    assert isinstance(lost, Prediction)
+    report = diagnose("why", asked, network, lost, None, frozenset(), explain)
+    found = (*report.causes[:1], *with_outlook(report, look(report, network, explain)).blockers)
+    assert [" ".join(map(str, each.commands[0].words)) for each in found] == [
+        "ip link set dev lan arp on",
+        "ip -6 route add fd00:1::/64 via fd00:9::1 dev wan",
+    ]
