@@ -171,7 +171,7 @@ def _look(
     for _ in range(_ROUNDS):
         mended = mend(snapshot, causes[-1]) or _served(snapshot, causes[-1], hops)
         if mended is None:
-            mended = _supposed(snapshot, causes[-1], searches)
+            mended = _supposed(snapshot, causes[-1], searches, probe.destination.address)
             suppositions += [_Supposition(len(causes), snapshot, mended)] if mended is not None else []
         if mended is None:
             break
@@ -193,14 +193,16 @@ def _look(
     return Outlook(tuple(causes[1:]), way=way)
 
 
-def _supposed(snapshot: Snapshot, cause: Cause, searches: Searching | None) -> Snapshot | None:
+def _supposed(
+    snapshot: Snapshot, cause: Cause, searches: Searching | None, goal: str | None
+) -> Snapshot | None:
     """The snapshot with a cause mended whose words are for the reader to fill in, by those that were tried,
     else by what would do there: on all that was read since. Nothing is foretold of it but what else stands in
     the way.
     """
     if searches is None or not any(column(cause.commands, "blanks")):
         return None
-    done = as_rules_say(snapshot, cause.commands, searches().supposed.get(cause.commands, ()))
+    done = as_rules_say(snapshot, cause.commands, searches().supposed.get(cause.commands, ()), goal)
     done = done or supposed(snapshot, cause.commands, cause.place.namespace)
     return mend(snapshot, replace(cause, commands=done))
 

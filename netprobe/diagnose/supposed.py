@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from itertools import chain, islice, pairwise
+from itertools import chain, islice, pairwise, product, starmap
 
 from msgspec.structs import replace
 
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Snapshot
-from netprobe.model.lookup import column, sole, where
+from netprobe.model.lookup import column, not_among, sole, those_not_in, where
 from netprobe.predict import prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import Unread
@@ -37,17 +37,18 @@ def supposed(snapshot: Snapshot, commands: tuple[Command, ...], name: str | None
 
 
 def as_rules_say(
-    snapshot: Snapshot, commands: tuple[Command, ...], tried: tuple[Command, ...]
+    snapshot: Snapshot, commands: tuple[Command, ...], tried: tuple[Command, ...], goal: str | None = None
 ) -> tuple[Command, ...]:
     """What was tried of commands that leave an address to the reader, with one of the same network that rules
-    speak of, and nobody has, in its place: these may be what else is in the way.
+    speak of, and nobody has, in its place: these may be what else is in the way. `goal`: who is asked has it.
     """
     given = (dict(pairwise(each.words)).get("add") for each in tried if each.words[1:2] == ("address",))
     for written in filter(None, given):
         stood_in, _, length = written.partition("/")
         if stood_in not in spoken_of(commands) and length.isdecimal():
             network = prefix.network(stood_in, int(length))
-            said = next(filter(partial(prefix.contains, network), _said(snapshot)), stood_in)
+            others = those_not_in(_said(snapshot), (goal,))
+            said = next(filter(partial(prefix.contains, network), others), stood_in)
             return tuple(_instead(each, stood_in, said) for each in tried)
     return tried
 
@@ -58,16 +59,24 @@ def _instead(command: Command, old: str, new: str) -> Command:
 
 
 def _said(snapshot: Snapshot) -> Iterator[str]:
-    """The addresses of hosts that rules speak of, and nobody has."""
+    """The addresses of hosts that rules speak of, routes, or entries that somebody wrote, and nobody has."""
     spaces = snapshot.namespaces.values()
     known = {own.address for each in spaces for own in each.addresses}
     tables = chain.from_iterable(each.tables for each in spaces)
     rules = chain.from_iterable(placed.rules for table in tables for placed in table.chains)
-    for rule in islice(rules, _RULES):
-        for word in rule.text.split():
-            address = word.removesuffix("/32").removesuffix("/128")
-            if address not in known and _is_address(address):
-                yield address
+    texts = map(str.split, column(islice(rules, _RULES), "text"))
+    for word in chain.from_iterable(chain(texts, map(_written, spaces))):
+        address = word.removesuffix("/32").removesuffix("/128")
+        if address not in known and _is_address(address):
+            yield address
+
+
+def _written(namespace: Namespace) -> tuple[str, ...]:
+    """For whom somebody wrote routes that refuse, policy rules and neighbour entries."""
+    refusing = not_among(where(namespace.routes, is_written=True), type=("unicast", "local"))
+    entries = where(namespace.neighbours, state="permanent")
+    rules = (*column(namespace.rules, "src"), *column(namespace.rules, "dst"))
+    return (*column(refusing, "dst"), *filter(None, rules), *column(entries, "address"))
 
 
 _RULES = 5000  # that are looked through; a host may have hundreds of thousands
@@ -95,14 +104,16 @@ def _filled(snapshot: Snapshot, command: Command, here: Namespace) -> Command:
     if command.lacks(GATEWAY.name):
         version = 6 if "-6" in command.words else 4
         beside = column(_routers(snapshot, here, links, version), "address")
-        for gateway in islice(chain(beside, _sent_to(here, links, version)), 1):
+        ends = (*product((here,), links), *_beside(snapshot, here, links))
+        sent = chain.from_iterable(starmap(partial(_sent_to, version), ends))
+        for gateway in islice(chain(beside, sent), 1):
             command = command.filled(GATEWAY.name, gateway)
     return command
 
 
-def _sent_to(here: Namespace, links: tuple[Link, ...], version: int) -> Iterator[str]:
-    """The gateways by which some interfaces lead, in whatever table: who is one may have lost his address."""
-    routes = where(chain.from_iterable(map(here.routes_by, links)), version=version)
+def _sent_to(version: int, here: Namespace, link: Link) -> Iterator[str]:
+    """The gateways by which an interface leads, in whatever table: who is one may have lost his address."""
+    routes = where(here.routes_by(link), version=version)
     return filter(None, chain.from_iterable(column(routes, "gateways")))
 
 

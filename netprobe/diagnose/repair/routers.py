@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice, starmap
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 
 from msgspec.structs import replace
 
@@ -34,7 +34,8 @@ def router_for(loss: Loss, name: str, wanted: str) -> hints.Gateway | None:
 
 def routers_for(loss: Loss, name: str, wanted: str) -> Iterator[hints.Gateway]:
     """The routers beside a namespace that know the way to `wanted`, else the one that others there use, or
-    the only one: it may lack the way for a reason of its own; else the one that somebody wrote a route to.
+    the only one: it may lack the way for a reason of its own; else the one that somebody wrote a route to, or
+    that others there use though nobody has its address.
     One that sends that on by another one of the same network stands behind that one.
     """
     here = loss.snapshot.at(name)
@@ -42,7 +43,7 @@ def routers_for(loss: Loss, name: str, wanted: str) -> Iterator[hints.Gateway]:
     near = (hints.behind_cable(here, link, beside(loss, name, link), wanted) for link in links)
     knowing = chain(hints.gateways(loss.snapshot, name, wanted), filter(None, near))
     first = next(knowing, None) or _usual(loss, here, links, wanted)
-    first = first or next(_written(here, links, wanted), None)
+    first = first or next(chain(_written(here, links, wanted), _missed(loss, here, links, wanted)), None)
     for found in filter(None, (first, *islice(knowing, _MOST))):
         yield from _next_on_segment(loss, name, found, wanted)
         yield found
@@ -92,6 +93,19 @@ def _usual(loss: Loss, here: Namespace, links: tuple[Link, ...], wanted: str) ->
     used = Counter(chain.from_iterable(_used(there, station, version) for _, there, station in others))
     best = max(routers, key=lambda each: used[each.via], default=None)
     return best if best is not None and (used[best.via] or len(routers) == 1) else None
+
+
+def _missed(loss: Loss, here: Namespace, links: tuple[Link, ...], wanted: str) -> Iterator[hints.Gateway]:
+    """The gateway to which others on the networks of these interfaces send, and nobody is: it is missing as
+    well.
+    """
+    version = prefix.version(wanted)
+    for link in links:
+        own, others = own_addresses(here, link, version), loss.others(here.name, link)
+        used = (_used(loss.snapshot[name], station, version) for name, station in others)
+        for via in those_not_in(dict.fromkeys(chain.from_iterable(used)), {wanted, *loss.owned}):
+            if prefix.neighbours_of(via, own):
+                yield hints.Gateway(via, link)
 
 
 def _routers(
@@ -228,11 +242,14 @@ def _is_near(loss: Loss, here: Namespace, routed: Routed, there: Namespace) -> b
 
 def holds_up(loss: Loss, routed: Routed) -> bool:
     """Whether the packet was lost at the gateway that was taken, which knows the way and does not forward,
-    or has lost it with the life of a cable.
+    or has lost it with the life of a cable; or on the way to the interface of it, which is off.
     """
     known = fib.lookup(loss.here, RouteQuery(None, routed.dst)).leg
     forgot = _is_at(loss, routed) and loss.stop.code == "no-route" and bool(worn(loss.here))
-    return forgot or (_keeps(loss, routed) and known is not None)
+    having = map(
+        methodcaller("owner_of", routed.gateway), map(loss.snapshot.at, loss.bearers(routed.gateway))
+    )
+    return has(filter(None, having), up=False) or forgot or (_keeps(loss, routed) and known is not None)
 
 
 def leads_around_neighbours(loss: Loss, routed: Routed) -> bool:

@@ -25,7 +25,7 @@ from netprobe.predict.sockets import PROGRAMS
 from .repair import Loss, Merit, Repair, is_meant
 from .search import Results, search
 from .tried import tried
-from .whole import gives_to_the_asker
+from .whole import LACKING, gives_to_the_asker
 
 _SEARCHES = 16  # of the ways that are followed; one takes some 40 ms
 _BREADTH = 5  # repairs that are followed from each place
@@ -131,11 +131,12 @@ def _undone(found: Results) -> tuple[Repair, ...]:
 def first_of_two(loss: Loss, alone: Results, budget: Budget) -> Repair | None:
     """The first of two repairs that together let the probe pass, of which neither adds anything and neither
     would do alone: it restores what is plainly not as it should be, or takes away what stops the probe. Or
-    the first of more, where what would do alone would lead around the others behind it.
+    the first of more, where what would do alone would lead around the others behind it, or adds what
+    something tells to be another one.
     """
     off = (*alone.partial[:_BREADTH], *alone.idle[:_ASIDE], *alone.aside[:_ASIDE])
     known = {each.done for each in alone.repairs}
-    best = next((each.done for each in alone.repairs if is_meant(each)), None)
+    best = next(filter(is_meant, alone.repairs))
     plain = where(off, merit=Merit.RESTORES, is_to_fill_in=False) or _undone(alone)
     for repair, cost, outcome in _lost_behind(loss, _costs(plain, 0)):
         if budget.spent():
@@ -144,7 +145,10 @@ def first_of_two(loss: Loss, alone: Results, budget: Budget) -> Repair | None:
         _, found = _looked_behind(loss, way)
         around = where(found.repairs, merit=Merit.GOES_AROUND)
         arrives = loss.stop.code not in PROGRAMS and _arrives(loss, way)
-        if arrives or not_among(_sound(loss, found), done=known) or has(around, done=best):
+        # something tells what it was that is lacking: what may be added in its place is not meant
+        told = where(among((repair,), code=LACKING), merit=Merit.RESTORES, code=best.code, at=best.at)
+        meant = filter(is_meant, found.repairs) if told else not_among(_sound(loss, found), done=known)
+        if arrives or any(meant) or has(around, done=best.done):
             return repair
     return None
 

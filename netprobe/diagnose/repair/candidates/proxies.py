@@ -109,8 +109,8 @@ def without_a_way(loss: Loss) -> Iterator[Stop]:
     asked = next(column(_unanswered(loss), "via"), ":")
     for name, link in loss.hearers() if ":" not in asked else ():
         namespace = loss.snapshot[name]
-        way = fib.lookup(namespace, RouteQuery(None, asked)).route
-        if way is None and _is_a_proxy(namespace, link, asked):
+        way = fib.lookup(namespace, RouteQuery(None, asked))
+        if (way.route, way.rule) == (None, None) and _is_a_proxy(namespace, link, asked):  # nothing refuses
             stop = without_route(namespace, asked)
             why = f"{stop.text}: so it does not answer for that on {link.name}, as a proxy"
             said = replace(stop, text=why)
