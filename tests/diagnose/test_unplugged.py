@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 from predict.networks import edited, tutorial
-from test_repair_whole import after, ask, chosen, said
+from test_repair_whole import after, ask, chosen, healthy, said
+from test_two_at_once import named
 
 from netprobe.model import Neighbour, Snapshot
 
@@ -45,3 +46,25 @@ def test_what_is_behind_a_port_that_is_gone_is_forgotten() -> None:
     assert "02:00:00:00:00:99" in entries
     gone = after(there, "host: ip link set dev veth0 nomaster")
     assert not [entry for entry in gone["host"].fdb if entry.mac == "02:00:00:00:00:99"]
+
+
+@pytest.mark.parametrize(
+    ("also", "rest"),
+    [
+        ((), []),
+        (("node1: ip link set dev u0 arp off",), [["node1: ip link set dev u0 arp on"]]),
+        (("node1: ip link set dev vpod nomaster",), [["node1: ip link set dev vpod master br0"]]),
+    ],
+)
+def test_the_bridge_of_a_tunnel_that_is_called_as_the_other_nodes_is_where_its_station_belongs(
+    also: tuple[str, ...], rest: list[list[str]]
+) -> None:
+    """Of the two ports that are apart, the tunnel's device is at home."""
+    network = after(
+        healthy("pod-out-of-the-far-bridge"),
+        "node2: ip link add br9 type bridge",
+        "node2: ip link set dev br9 up",
+        "node2: ip link set dev vpod master br9",
+        *also,
+    )
+    assert sorted(named(network, "pod1", "10.42.0.2")) == [*rest, ["node2: ip link set dev vpod master br0"]]

@@ -110,16 +110,19 @@ def _plugged_into(
     merit = Merit.restoring(belongs or far is None, Merit.UNDOES)
     here = len(namespace.ports(bridge)) + bool(all_addresses(namespace, bridge))
     named = _so_named(loss, namespace, link, bridge)
+    named -= _so_named(loss, namespace, link, namespace.link(link.master))
     yield from loss.repair(stop, merit, agreeing=here + 100 * belongs + 1000 * named)
 
 
-def _so_named(loss: Loss, namespace: Namespace, link: Link, bridge: Link) -> int:
+def _so_named(loss: Loss, namespace: Namespace, link: Link, bridge: Link | None) -> int:
     """How many other ends of a tunnel are ports of a bridge of this name."""
     if link.vxlan is None:
         return 0
     others = (each for each in devices(loss) if each[2].network == link.vxlan.network)
     return sum(
-        name_of(there.link(end.master), "") == bridge.name for there, end, _ in others if there != namespace
+        name_of(there.link(end.master), "") == name_of(bridge)
+        for there, end, _ in others
+        if there != namespace
     )
 
 
