@@ -78,9 +78,9 @@ def _twins(loss: Loss, repair: Repair) -> list[Probe]:
     """The question and its answer in both IP versions, also to and from the repaired end; a ping from there
     to each station beside.
     """
-    source, goal = loss.probe.source.namespace, next(iter(loss.bearers(loss.goal)), None)
-    name = repair.stop.place.namespace
-    ends = dict.fromkeys(((source, goal), (source, name), (name, source), (name, goal)))
+    source, named = loss.probe.source.namespace, loss.probe.destination.namespace
+    goal, name = next(iter(loss.bearers(loss.goal)), None), repair.stop.place.namespace
+    ends = dict.fromkeys(((source, goal), (source, name), (name, source), (name, named)))
     pairs = [(one, repair.mended.at(other)) for one, other in ends if one != other]
     asked = [(one, own) for one, other in pairs for own in where(other.addresses, scope="global")]
     asked += [(name, own) for own in _beside(loss, repair)]
