@@ -29,8 +29,6 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _lasting(loss)
     yield from _unrouted(loss)
     yield from _of_a_service(loss)
-    for routed in loss.decisions:
-        yield from _of_the_link_alone(loss, routed)
     refused = loss.stop.code in sets.REFUSED and loss.version == 4
     for routed in where(loss.decisions, iif=None) if refused else ():
         yield from _known_there(loss, routed)
@@ -119,25 +117,6 @@ def _of_a_service(loss: Loss) -> Iterator[Repair]:
                 yield from loss.repair(stop, Merit.RESTORES)
 
 
-def _of_the_link_alone(loss: Loss, routed: Routed) -> Iterator[Repair]:
-    """An IPv4 address by whose interface a packet leaves, and which is none for what goes further, as its
-    scope says: neither who sends nor who masquerades takes it, but another interface's. Others send to it.
-    """
-    namespace = loss.snapshot[routed.namespace]
-    for link in filter(None, (loss.out(routed),)):
-        narrow = where(namespace.addresses_of(link, 4), scope="link")
-        for own in (each for each in narrow if not prefix.is_link_local(each.address)):
-            text = (
-                f"{own.written} of {namespace.name} has the scope link: what leaves by {link.name} for"
-                f" {routed.dst} is from another address"
-            )
-            thing = Object("address", f"{own.written} dev {link.name}", f"{own.written} scope link")
-            fix = tuple(fixes.address(what, own, link) for what in ("del", "add"))
-            stop = lost("route-wrong-src", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
-            known = pointing_at(loss.snapshot, own.address, namespace.name)
-            yield from loss.repair(stop, Merit.restoring(known), agreeing=known, leg=Leg.REPLY)
-
-
 def _unrouted(loss: Loss) -> Iterator[Repair]:
     """An address of a network to which nobody else has a way: without it another one would be the source.
     Interfaces take IPv6 prefixes that they hear of, whether anybody leads there or not (RFC 4862), and
@@ -207,7 +186,8 @@ def _of_the_link(loss: Loss) -> Iterator[Repair]:
                     "address", f"{own.written} dev {link.name}", f"{own.written} scope {own.scope}"
                 )
                 stop = lost("route-wrong-src", here.name, link, Stage.ROUTE, text, object=thing, fix=fix)
-                yield from loss.repair(stop, Merit.RESTORES)
+                known = pointing_at(loss.snapshot, own.address, here.name)
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=known)
 
 
 def _is_automatic(own: InterfaceAddress) -> bool:
