@@ -15,7 +15,7 @@ from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
 from .pinged import ping
-from .repair import Loss, Repair
+from .repair import Loss, Repair, is_meant
 from .segment import Station, is_network, meet, own_addresses
 
 _MOST = 6  # flows
@@ -25,9 +25,9 @@ _SHOWN = 4  # of those a report has no more
 
 def harmless(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     """The repairs without those that would break what passes today, weighed until there are as many as are
-    shown; all if each that is weighed would.
+    shown; all if each that is weighed would, and of detours alone, none of which is ever called the cause.
     """
-    if len(repairs) < 2:
+    if len(repairs) < 2 or not any(map(is_meant, repairs)):
         return repairs
     flows, away = passing(loss, _beside(loss)), cache(partial(_away, loss))
     weighed = enumerate(repairs[:_WEIGHED], 1)

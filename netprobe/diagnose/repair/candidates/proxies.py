@@ -71,7 +71,7 @@ def _missing(loss: Loss) -> Iterator[Repair]:
         doubtful = routes.rests_on_a_rule(routed) or surplus.is_by_mistake(loss, routed)
         merit = Merit.restoring(not doubtful)
         for name, station in loss.others(routed.namespace, out):
-            if _is_expected(loss.snapshot[name], route):
+            if _is_expected(loss.snapshot[name], station, route):
                 for stop in proxy(loss, loss.snapshot[name], station, routed.via):
                     yield from loss.repair(stop, merit)
 
@@ -157,9 +157,12 @@ def _takes_for_neighbours(route: Route, gateway: str | None) -> bool:
     return prefix.length(route.dst) > 0
 
 
-def _is_expected(namespace: Namespace, route: Route) -> bool:
-    """Whether a route was made by hand, or is the network of this namespace too."""
-    return route.protocol != "kernel" or _shares(namespace, route)
+def _is_expected(namespace: Namespace, station: Link, route: Route) -> bool:
+    """Whether something may lie behind a station, and a route to it was made by hand, or is the network of
+    this namespace too.
+    """
+    elsewhere = not_among(namespace.outward, index=(station.index,))
+    return bool(elsewhere) and (route.protocol != "kernel" or _shares(namespace, route))
 
 
 def _proxy(_: Loss, namespace: Namespace, link: Link, _asked: str) -> Iterator[Stop]:

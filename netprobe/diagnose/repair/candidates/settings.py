@@ -75,7 +75,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for name in loss.around:
         namespace = loss.snapshot[name]
         for key, passing, code, stage, of in _GENERAL:
-            if of == version and _is_otherwise(namespace, key, passing):
+            if of == version and _may_be_what_is_wrong(loss, namespace, key, passing):
                 yield from _setting(loss, namespace, _out(loss, namespace), key, passing, code, stage)
         for link in (None, *_telling(loss, namespace)):
             yield from _of_interface(loss, namespace, link, version)
@@ -197,6 +197,14 @@ def _announcing(loss: Loss) -> Iterator[Repair]:
         yield from loss.repair(stop, Merit.RESTORES)
 
 
+def _may_be_what_is_wrong(loss: Loss, namespace: Namespace, key: str, passing: str) -> bool:
+    """Whether a sysctl has another value than the one that lets packets pass; of a station that the packet
+    never comes to, not that which would make a router of it.
+    """
+    beside = namespace.name not in loss.way and _makes_a_router(namespace, key)
+    return not beside and _is_otherwise(namespace, key, passing)
+
+
 def _is_otherwise(namespace: Namespace, key: str, passing: str) -> bool:
     """Whether a sysctl has another value than the one that lets packets pass."""
     ordinary = "0" if key.rpartition(".")[2] in _PURPOSES else passing
@@ -216,7 +224,7 @@ def _of_interface(loss: Loss, namespace: Namespace, link: Link | None, version: 
     scope = link.key if link is not None else "all"
     for setting, passing, code, stage in _PER_INTERFACE[family]:
         key = f"{family}.{scope}.{setting}"
-        if _is_otherwise(namespace, key, passing):
+        if _may_be_what_is_wrong(loss, namespace, key, passing):
             yield from _setting(loss, namespace, link, key, passing, code, stage)
 
 
@@ -263,8 +271,12 @@ def meaning(key: str) -> tuple[str, Stage] | None:
 
 def merit(namespace: Namespace, key: str) -> Merit:
     """To make a router of a station with one interface, or a proxy of a host, changes what it is for."""
-    setting = key.rpartition(".")[2]
-    is_station = len(but(namespace.links, kind="loopback")) < 2
-    if is_station and setting in ("forwarding", "ip_forward"):
+    if _makes_a_router(namespace, key):
         return Merit.GOES_AROUND
-    return _MERITS.get(setting, Merit.UNDOES)
+    return _MERITS.get(key.rpartition(".")[2], Merit.UNDOES)
+
+
+def _makes_a_router(namespace: Namespace, key: str) -> bool:
+    """Whether a sysctl is the one that would make a router of a station with one interface."""
+    is_station = len(but(namespace.links, kind="loopback")) < 2
+    return is_station and key.rpartition(".")[2] in ("forwarding", "ip_forward")
