@@ -187,7 +187,12 @@ class Namespace(Struct, frozen=True, gc=False):
     @property
     def outward(self) -> tuple[Link, ...]:
         """The interfaces by which it is a station of a segment: no loopback, and no port of another one."""
-        return but(where(self.links, master=None), kind="loopback")
+        return indexed(_outward, self.links)
+
+    @property
+    def receiving(self) -> tuple[Link, ...]:
+        """The interfaces at which it takes packets itself: a bridge takes what comes in at its ports."""
+        return indexed(_receiving, self.links)
 
     @property
     def is_bare(self) -> bool:
@@ -201,6 +206,14 @@ class Namespace(Struct, frozen=True, gc=False):
 
 
 # How the tables of a namespace are looked up.
+
+
+def _outward(links: tuple[Link, ...]) -> tuple[Link, ...]:
+    return but(where(links, master=None), kind="loopback")
+
+
+def _receiving(links: tuple[Link, ...]) -> tuple[Link, ...]:
+    return where(links, port=None)
 
 
 def _by_index(links: tuple[Link, ...]) -> dict[int | None, Link]:

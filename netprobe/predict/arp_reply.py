@@ -172,7 +172,7 @@ def forwards(namespace: Namespace, link: Link, version: int) -> bool:
 
 def is_router(namespace: Namespace, version: int) -> bool:
     """Whether what comes in on any of its interfaces is forwarded."""
-    return any(forwards(namespace, link, version) for link in namespace.links)
+    return any(forwards(namespace, link, version) for link in namespace.receiving)
 
 
 def _maximum(namespace: Namespace, link: Link, setting: str) -> int:

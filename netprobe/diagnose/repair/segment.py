@@ -72,7 +72,8 @@ def is_wanted(dst: str) -> bool:
 
 def own_addresses(namespace: Namespace, link: Link, version: int) -> tuple[InterfaceAddress, ...]:
     """The addresses of an interface that others could route to."""
-    return where(namespace.addresses_of(link, version), scope="global")
+    found = namespace.addresses_at(link.index)
+    return where(found, version=version, scope="global") if found else ()
 
 
 def on_link(namespace: Namespace, link: Link, via: str) -> bool:

@@ -55,9 +55,11 @@ def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repa
     up. One that arrived so from a station that lacks one is not, nor one whose cable leads to where it is: of
     those a host may have thousands, of which the first are tried.
     """
+    if link.up:
+        return
     addressed, plugged = has(namespace.addresses_of(link), scope="global"), link.master is not None
     used = any((addressed, plugged, namespace.ports(link)))
-    if link.up or not (used or (link.kind == "veth" and _is_one_of_few(loss, namespace, link))):
+    if not used and not (link.kind == "veth" and _is_one_of_few(loss, namespace, link)):
         return
     down = link_down(namespace.name, link, Stage.ROUTE)
     idle = not any((addressed, plugged)) and _is_of_another(loss, namespace, link)

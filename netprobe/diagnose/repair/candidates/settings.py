@@ -90,8 +90,7 @@ def _telling(loss: Loss, namespace: Namespace) -> tuple[Link, ...]:
     """The interfaces whose settings may be what is wrong; of hundreds those of the way and some others: a
     host has one for each pod, and sets them alike.
     """
-    # a bridge takes what comes in at its ports: their settings are for nobody
-    links = but(where(namespace.links, port=None), kind="loopback")
+    links = but(namespace.receiving, kind="loopback")
     used = {*column(where(loss.hops, namespace=namespace.name), "interface")}
     some = {*column((*among(links, name=used), *links[:_FEW]), "index")}
     return among(links, index=some)
