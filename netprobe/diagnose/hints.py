@@ -57,12 +57,12 @@ def behind_cable(
         address = find(router.addresses_of(station, version), scope="global")
         if address is None or router.name == here.name:
             continue
-        if leads(router, dst, here) and (address.address != dst or _hands_on(router, version)):
+        if leads(router, dst, here) and (address.address != dst or hands_on(router, version)):
             return Gateway(address.address, link, onlink=True)
     return None
 
 
-def _hands_on(router: Namespace, version: int) -> bool:
+def hands_on(router: Namespace, version: int) -> bool:
     """Whether it forwards: who does not is no gateway, not even to itself."""
     return router.sysctl(_FORWARDING[version]) == "1"
 
@@ -139,7 +139,7 @@ def leads(router: Namespace, dst: str, asker: Namespace) -> bool:
         return True
     way = fib.lookup(router, RouteQuery(None, dst))
     onward = way.error is None and (way.leg is None or find(asker.addresses, address=way.leg.via) is None)
-    return _hands_on(router, prefix.version(dst)) and (
+    return hands_on(router, prefix.version(dst)) and (
         onward or bool(prefix.neighbours_of(dst, router.addresses))
     )
 

@@ -27,7 +27,7 @@ from netprobe.model import (
 )
 from netprobe.model.config import is_particular
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import among, column, find, gathered, has, holding, indexed, where
+from netprobe.model.lookup import among, column, find, has, holding, indexed, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
@@ -39,7 +39,6 @@ PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "16
 # to other containers, or to other hosts of a cluster
 _INSIDE = ("bridge", "vxlan", "geneve", "tun", "wireguard", "gre", "ipip", "sit")
 _EXEMPTIONS = 8  # rules that are tried
-_WAYS = 64  # steps from rule to rule that leads there
 IS = ("", "==", "in")
 SOURCE = ("snat", "masquerade")
 TESTS = {"match", "vmap"}
@@ -76,10 +75,10 @@ def translates(namespace: Namespace, version: int, out: Link | None = None) -> b
     other interfaces of its than `out` does not count.
     """
     translating = rules_of_nat(namespace, "postrouting", {4: "0.0.0.0", 6: "::"}[version], *SOURCE)
-    return any(out is None or _is_for(namespace, each.statements, out) for each in translating)
+    return any(out is None or is_for_interface(namespace, each.statements, out) for each in translating)
 
 
-def _is_for(namespace: Namespace, statements: tuple[Statement, ...], out: Link | None) -> bool:
+def is_for_interface(namespace: Namespace, statements: tuple[Statement, ...], out: Link | None) -> bool:
     """Whether a rule is for what leaves by an interface of a namespace: it names none, or that one."""
     names = said(statements, "oifname", "meta oifname")
     devices = [*filter(namespace.link_named, names)]
@@ -96,54 +95,6 @@ def rewriting(hops: Iterable[Hop], *fields: str) -> Iterator[Hop]:
     return (hop for hop in hops if hop.change_of(*fields) is not None)
 
 
-def source_rules(
-    namespace: Namespace, out: Link | None, source: str, target: str, expected: bool
-) -> Iterator[Decision]:
-    """The source NAT rules of a namespace that do not speak of another of its interfaces, or of its networks.
-
-    Where translation is expected, one that names the network of `source` itself is meant for it, whatever the
-    interface.
-    """
-    for each in rules_of_nat(namespace, "postrouting", source, *SOURCE):
-        own = expected and prefix.within(networks(each.statements, *FROM), source)
-        meant = own or any(_is_for(namespace, way, out) for way in _ways_to(each))
-        if meant and not _is_for_own(namespace, each.statements, source, target):
-            yield each.decision
-
-
-def _ways_to(found: NatRule) -> Iterator[tuple[Statement, ...]]:
-    """What is asked on each of the first ways to a rule, itself included: by the rules that lead to its chain
-    as well, where any does.
-    """
-    led = indexed(_leading, found.table.chains)
-    ways = [(found.chain, found.statements)]
-    for chain, asked in ways:  # it grows on the way, though not for ever
-        before = led.get(chain.name, ())
-        ways += [(other, (*rule.statements, *asked)) for other, rule in before[: _WAYS - len(ways)]]
-        if not before:
-            yield asked
-
-
-def _leading(chains: tuple[Chain, ...]) -> dict[str, tuple[tuple[Chain, Rule], ...]]:
-    """For the name of one of the chains, the rules that lead there: of ten thousand most lead to others."""
-    names = {*column(chains, "name")}
-    leading = ((rule.leads_to, (chain, rule)) for chain in chains for rule in chain.rules)
-    return gathered(each for each in leading if each[0] in names)
-
-
-def _is_for_own(namespace: Namespace, statements: tuple[Statement, ...], source: str, target: str) -> bool:
-    """Whether a rule speaks of another network of the namespace than that of the source, or is for packets to
-    its own.
-    """
-    others = _other_networks(statements, FROM, source)
-    return any(_has(namespace, each) for each in others) or _for_neighbours(namespace, statements, target)
-
-
-def _other_networks(statements: tuple[Statement, ...], keys: tuple[str, ...], address: str) -> list[str]:
-    """The networks that a rule names, and that an address is not of."""
-    return [each for each in networks(statements, *keys) if not prefix.contains(each, address)]
-
-
 def exempting(
     namespace: Namespace, source: str, target: str, hook: str = "postrouting"
 ) -> Iterator[Decision]:
@@ -157,25 +108,26 @@ def exempting(
 
 
 def _exempts(statements: tuple[Statement, ...], source: str, target: str) -> bool:
-    return not (_is_for_others(statements, FROM, source) or _is_for_others(statements, TO, target))
+    return not (is_for_others(statements, FROM, source) or is_for_others(statements, TO, target))
 
 
-def _is_for_others(statements: tuple[Statement, ...], keys: tuple[str, ...], address: str) -> bool:
+def is_for_others(statements: tuple[Statement, ...], keys: tuple[str, ...], address: str) -> bool:
+    """Whether a rule names networks, and an address is of none of them."""
     named = networks(statements, *keys)
     return bool(named) and not prefix.within(named, address)
 
 
-def _has(namespace: Namespace, network: str) -> bool:
+def is_of(namespace: Namespace, network: str) -> bool:
+    """Whether a namespace has an address of a network."""
     return any(map(partial(prefix.contains, network), column(namespace.addresses, "address")))
 
 
-def _for_neighbours(namespace: Namespace, statements: tuple[Statement, ...], target: str) -> bool:
-    """Whether a rule is for packets to the host's own containers, which `target` is none of: the hairpin rule
-    of a published port.
-    """
-    own = [*map(prefix.network_of, namespace.addresses)]
-    others = _other_networks(statements, TO, target)
-    return any(prefix.within(own, to.partition("/")[0]) for to in others)
+def networks_here(namespace: Namespace, chain: Chain) -> list[str]:
+    """The networks of a namespace of which the rules of a chain speak."""
+    named = dict.fromkeys(
+        chained.from_iterable(networks(rule.statements, *FROM, *TO) for rule in chain.rules)
+    )
+    return [each for each in named if is_of(namespace, each)]
 
 
 def said(statements: tuple[Statement, ...], *keys: str) -> list[str]:

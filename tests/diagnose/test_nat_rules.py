@@ -6,8 +6,9 @@ from itertools import product
 
 import pytest
 
-from netprobe.diagnose.nat_rules import all_said, found, retargeted, said, source_rules
-from netprobe.model import Chain, Link, Namespace, Object, Rule, Ruleset, Statement, Table, Term
+from netprobe.diagnose.nat_rules import all_said, found, retargeted, said
+from netprobe.diagnose.source_rules import meant_for
+from netprobe.model import Chain, InterfaceAddress, Link, Namespace, Object, Rule, Ruleset, Statement, Table, Term
 from netprobe.rules.read.iptables_save import read_save
 
 TO = "-j DNAT --to-destination"
@@ -70,7 +71,7 @@ def test_a_rule_is_for_the_interface_that_its_chain_is_asked_for(door: str, mean
     save = read_save(FIREWALL.format(door=door), "iptables", "ip")
     links = (Link(2, "br0", "bridge"), Link(3, "eth0", "veth"))
     namespace = Namespace("host", links=links, ruleset=Ruleset(tables=tuple(save)))
-    assert len([*source_rules(namespace, links[0], "10.0.0.2", "192.0.2.1", expected=False)]) == meant
+    assert len([*meant_for(namespace, links[0], "10.0.0.2", "192.0.2.1", expected=False)]) == meant
 
 
 def test_what_the_rules_of_chains_say_is_what_each_says() -> None:
@@ -81,3 +82,36 @@ def test_what_the_rules_of_chains_say_is_what_each_says() -> None:
     chains = (Chain("a", rules), Chain("b", rules[:3]), Chain("c"))
     for keys in (("ip daddr",), ("ip daddr", "ip saddr"), ("tcp dport",)):
         assert all_said(chains, *keys) == {text for rule in rules for text in said(rule.statements, *keys)}
+
+
+ENGINES_OWN = """\
+*nat
+:POSTROUTING ACCEPT [0:0]
+:NETWORK1 - [0:0]
+:NETWORK2 - [0:0]
+-A POSTROUTING -m mark --mark 0x2000/0x2000 -j MASQUERADE
+-A POSTROUTING {asked} -j NETWORK1
+-A POSTROUTING -s 10.2.0.0/24 -j NETWORK2
+-A NETWORK1 -d 10.1.0.0/24 -j ACCEPT
+-A NETWORK1 -j MASQUERADE
+-A NETWORK2 -j MASQUERADE
+COMMIT
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ("-s 10.11.0.0/24", "iptables nat POSTROUTING 2"),  # nobody's network
+        ("-d 10.1.0.0/24", "iptables nat POSTROUTING 2"),  # the sender's, asked of the receiver
+        ("-s 10.2.0.0/25", "iptables nat POSTROUTING 1"),  # for another network of its own
+    ],
+)
+def test_a_rule_that_leads_to_a_translation_passes_over_the_sender(asked: str, named: str) -> None:
+    """As engines have a chain for each network, and a mark for published ports."""
+    save = read_save(ENGINES_OWN.format(asked=asked), "iptables", "ip")
+    addresses = (InterfaceAddress(2, "10.1.0.1", 24), InterfaceAddress(4, "10.2.0.1", 24))
+    links = (Link(2, "br1", "bridge"), Link(3, "eth0", "veth"), Link(4, "br2", "bridge"))
+    namespace = Namespace("host", links=links, addresses=addresses, ruleset=Ruleset(tables=tuple(save)))
+    first = next(meant_for(namespace, links[1], "10.1.0.2", "192.0.2.1", expected=True))
+    assert first.object.id == named

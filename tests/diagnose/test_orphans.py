@@ -104,3 +104,23 @@ def test_what_comes_to_a_namespace_itself_goes_out_of_nothing(asks: str, is_put_
     assert isinstance(lost, Prediction)
     assert lost.stop is not None
     assert bool([*orphans.candidates(Loss.of(snapshot, lost, lost.stop))]) is is_put_back
+
+
+LOST = "*nat\n:POSTROUTING ACCEPT [0:0]\n:of_lan - [0:0]\n:of_containers - [0:0]\n{rules}\nCOMMIT\n"
+SPARED = "-A {chain} -d {network} -j ACCEPT\n-A {chain} -j MASQUERADE\n"
+
+
+@pytest.mark.parametrize("of_the_lan", ["-d 10.0.0.0/16", "-s 10.0.0.0/16", ""])
+def test_a_chain_that_gives_another_source_is_for_the_network_of_which_it_speaks(of_the_lan: str) -> None:
+    """The one of the containers would do as well, and is none for the others; one that speaks of no network is for all."""
+    spared = f"-A of_lan {of_the_lan} -j ACCEPT\n" if of_the_lan.startswith("-d") else ""
+    own = "" if spared else f"{of_the_lan} "
+    rules = f"{SPARED.format(chain='of_containers', network='172.17.0.0/16')}{spared}-A of_lan {own}-j MASQUERADE"
+    snapshot = ruled(LOST.format(rules=rules))
+    lost = predict(snapshot, probe(), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    stop = choice.choose(snapshot, lost, lost.stop).stop
+    asked = " -s 10.0.0.0/16" if of_the_lan else ""
+    said = [" ".join(each.words) for each in stop.commands]
+    assert (stop.code, said) == ("nat-missing", [f"iptables -t nat -I POSTROUTING{asked} -j of_lan"])

@@ -33,20 +33,26 @@ def router_for(loss: Loss, name: str, wanted: str) -> hints.Gateway | None:
 
 
 def routers_for(loss: Loss, name: str, wanted: str) -> Iterator[hints.Gateway]:
-    """The routers beside a namespace that know the way to `wanted`, else the one that others there use, or
-    the only one: it may lack the way for a reason of its own; else the one that somebody wrote a route to, or
-    that others there use though nobody has its address.
+    """The routers beside a namespace that know the way to `wanted`, those first that hand on what is for
+    others; else the one that others there use, or the only one: it may lack the way for a reason of its own;
+    else the one that somebody wrote a route to, or that others there use though nobody has its address.
     One that sends that on by another one of the same network stands behind that one.
     """
     here = loss.snapshot.at(name)
     links = but(where(here.links, up=True), kind="loopback")
     near = (hints.behind_cable(here, link, beside(loss, name, link), wanted) for link in links)
-    knowing = chain(hints.gateways(loss.snapshot, name, wanted), filter(None, near))
+    known = chain(hints.gateways(loss.snapshot, name, wanted), filter(None, near))
+    knowing = iter(sorted(known, key=partial(_hands_on_nothing, loss, prefix.version(wanted))))
     first = next(knowing, None) or _usual(loss, here, links, wanted)
     first = first or next(chain(_written(here, links, wanted), _missed(loss, here, links, wanted)), None)
     for found in filter(None, (first, *islice(knowing, _MOST))):
         yield from _next_on_segment(loss, name, found, wanted)
         yield found
+
+
+def _hands_on_nothing(loss: Loss, version: int, found: hints.Gateway) -> bool:
+    """Whether a gateway is a station that has the destination and is the way to nothing else."""
+    return not any(hints.hands_on(loss.snapshot[name], version) for name in loss.bearers(found.via))
 
 
 def _next_on_segment(loss: Loss, name: str, found: hints.Gateway, wanted: str) -> Iterator[hints.Gateway]:

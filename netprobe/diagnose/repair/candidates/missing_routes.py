@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import hints, nat_rules, source_nat
+from netprobe.diagnose import hints, nat_rules, source_nat, source_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import holds_up, routers_for
 from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
@@ -152,7 +152,7 @@ def _is_hidden(loss: Loss, routed: Routed, router: tuple[Namespace, Link]) -> bo
     for them: then nobody else is to know it.
     """
     (namespace, out), source, target = router, routed.dst, loss.goal
-    meant = nat_rules.source_rules(namespace, out, source, target, expected=True)
+    meant = source_rules.meant_for(namespace, out, source, target, expected=True)
     exempt = nat_rules.exempting(namespace, source, target)
     hides = (any(meant) and not any(exempt)) or source_nat.emptied(namespace, source)
     return routed.leg is Leg.REPLY and bool(hides)

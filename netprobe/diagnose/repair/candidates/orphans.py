@@ -14,13 +14,14 @@ from operator import attrgetter, methodcaller, ne
 
 from msgspec.structs import replace
 
+from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Chain, Leg, Namespace, Object, Place, Rule, Statement, Stop, Table, Term
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, column, has, indexed, not_among, sole, those_not_in, where
 from netprobe.model.pattern import pattern
 from netprobe.model.place import stage_of
-from netprobe.predict import fixes
+from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import tool
 
 from .sets import REFUSED
@@ -90,17 +91,21 @@ _BETWEEN = pattern(r"[-_.]")
 
 
 def _of_nat(loss: Loss, namespace: Namespace, table: Table) -> Iterator[Repair]:
-    """The same of chains that translate, in each chain at whose hook that is done."""
+    """The same of chains that translate, in each chain at whose hook that is done; one that gives another
+    source and speaks of a network of the namespace is for what comes from that one.
+    """
     bases = among(where(table.chains, type="nat"), hook=TRANSLATING)
-    outs = map(loss.out, where(loss.asked(Leg.REQUEST), namespace=namespace.name))
-    links = {"postrouting": next(filter(None, outs), None)}
+    routed = where(loss.asked(Leg.REQUEST), namespace=namespace.name)
+    links = {"postrouting": next(filter(None, map(loss.out, routed)), None)}
     for parent, chain in islice(product(bases, orphans(table) if bases else ()), _MOST):
         code, kinds = TRANSLATING[parent.at]
         link = links.get(parent.at)
-        if among(_steps(chain), kind=kinds):
+        theirs = nat_rules.networks_here(namespace, chain) if parent.at == "postrouting" else []
+        own = [each for each in theirs if prefix.within([each], *column(routed[:1], "src"))]
+        if among(_steps(chain), kind=kinds) and bool(own) is bool(theirs):
             place = Place(namespace.name, name_of(link, "") or None, stage_of(parent.hook))
             stop = replace(loss.stop, code=code, place=place)
-            yield from _led_to(loss, stop, table, parent, chain, ("", ""))
+            yield from _led_to(loss, stop, table, parent, chain, ("", ""), next(iter(own), ""))
 
 
 def _steps(chain: Chain) -> tuple[Statement, ...]:
@@ -184,19 +189,30 @@ def _ends_all(chain: Chain) -> bool:
 
 
 def _led_to(
-    loss: Loss, base: Stop, table: Table, parent: Chain, chain: Chain, doors: tuple[str, str]
+    loss: Loss,
+    base: Stop,
+    table: Table,
+    parent: Chain,
+    chain: Chain,
+    doors: tuple[str, str],
+    sender: str = "",
 ) -> Iterator[Repair]:
+    """The rule that leads from one chain to another, for what goes through these doors and comes from this
+    network.
+    """
     words: tuple[str, ...] = (tool(table), table.name)
     named = [
         (each, name) for each, name in zip((("-i", "iifname"), ("-o", "oifname")), doors, strict=True) if name
     ]
     into = joined.from_iterable((each[0], name) for each, name in named)
-    fix = fixes.xtables(words[0], table.name, parent.name, "-I", parent.name, *into, "-j", chain.name)
+    whose: tuple[str, ...] = ("-s", sender) if sender else ()
+    fix = fixes.xtables(words[0], table.name, parent.name, "-I", parent.name, *into, *whose, "-j", chain.name)
     if table.engine == "nft":
         words = ("nft", table.family, table.name)
         of = joined.from_iterable((each[1], f'"{name}"') for each, name in named)
+        whose = (nat_rules.family(sender), "saddr", sender) if sender else ()
         insert = ("insert", "rule", table.family, table.name, parent.name)
-        fix = fixes.nft((table.name, parent.name), *insert, *of, "jump", chain.name)
+        fix = fixes.nft((table.name, parent.name), *insert, *of, *whose, "jump", chain.name)
     called = " ".join((*words, chain.name))
     text = f"no rule of {base.place.namespace} leads to {called}, by which it would pass: {loss.stop.text}"
     kind = "nat-rule" if parent.type == "nat" else "rule"

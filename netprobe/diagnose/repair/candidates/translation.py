@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import nat_rules, rule_words, source_nat
+from netprobe.diagnose import nat_rules, rule_words, source_nat, source_rules
 from netprobe.diagnose.repair.remembered import Left, left
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import network_behind
@@ -245,7 +245,7 @@ def _named(
         return Stop("nat-wrong-address", place, text, made.object, (), proof)
     leaves = f"{namespace.name} forwards {source} out of {out.name} untranslated"
     target = loss.prediction.target
-    passed_over = next(nat_rules.source_rules(namespace, out, source, target, expected), None)
+    passed_over = next(source_rules.meant_for(namespace, out, source, target, expected), None)
     if passed_over is not None:
         text = f"{leaves}: {passed_over.object.id} exists, but does not get this packet"
         return Stop("nat-wrong-match", place, text, passed_over.object, (), (passed_over.object.text, *proof))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from netprobe.diagnose import nat_rules
+from netprobe.diagnose import nat_rules, source_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Link, Namespace, Object, Place, Stage, Stop
 from netprobe.model.link import name_of
@@ -30,7 +30,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         namespace = loss.snapshot[router.namespace]
         for bridge in _seen_on(loss, namespace, router) if nat_rules.is_private(source) else ():
             target, out = loss.prediction.target, loss.out(router)
-            for passed_over in islice(nat_rules.source_rules(namespace, out, source, target, True), 1):
+            for passed_over in islice(source_rules.meant_for(namespace, out, source, target, True), 1):
                 yield from _zoned(loss, namespace, bridge, passed_over.object, source)
 
 
