@@ -111,7 +111,8 @@ def _by_design(snapshot: Snapshot, asked: Probe, cause: Cause) -> Iterator[str]:
     dropping = cause.object if cause.code == "filtered-by-rule" else None
     owner = dropping.owner if dropping is not None else None
     source = container(engines, snapshot.at(asked.source.namespace))
-    for one in where(_having(engines, snapshot, asked.destination.address), engine=owner):
+    having = _having(engines, snapshot, asked.destination.address)
+    for one in where(having, engine=owner, **{"runtime.screens": True}):
         if source is None:
             yield (
                 f"isolated by design: {owner} lets in only what is published: of {one.name},"

@@ -24,7 +24,8 @@ class RuntimeKind(Struct, frozen=True, gc=False):
     `reload` one that makes a container's rules anew: an engine that has it only holds the ports of the host
     that it publishes, so that nobody else takes them, and passes nothing on itself.
     `network` is that of a container that was given none, where `KIND network connect` connects containers;
-    `keeps_none`: not those that were made without a network.
+    `keeps_none`: not those that were made without a network. `screens`: its rules let in only what its
+    containers publish, and may keep those of one network apart.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class RuntimeKind(Struct, frozen=True, gc=False):
     reload: str = ""
     network: str = ""
     keeps_none: bool = False
+    screens: bool = False
 
 
 # those with the better names first
@@ -52,7 +54,7 @@ RUNTIMES: tuple[RuntimeKind, ...] = (
         folders=("/var/lib/docker/containers",),
         groups=(rf".*docker-(?P<id>{ID})(?:\.scope)?", rf"docker/(?P<id>{ID})(?:\.scope)?"),
         chosen_by=("DOCKER_HOST", "DOCKER_CONTEXT"), service="docker",
-        start="docker start", logs="docker logs", network="bridge",
+        start="docker start", logs="docker logs", network="bridge", screens=True,
     ),
     RuntimeKind(
         "podman", "podman",

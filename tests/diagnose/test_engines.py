@@ -312,6 +312,21 @@ def test_what_an_engine_keeps_apart_it_keeps_apart_on_purpose(chain: str, rule: 
     assert all(note.endswith(words) for note, words in zip(told, notes, strict=True))
 
 
+@pytest.mark.parametrize("asked", [ask("c1", "172.17.0.3"), ask("red", "172.17.0.2")])
+def test_an_engine_that_keeps_none_apart_within_a_network_has_not_made_such_a_rule(asked: Probe) -> None:
+    """Podman's networks let in whatever is led to them, and its containers talk to each other: somebody put that rule there."""
+    rules = "*filter\n:FORWARD ACCEPT [0:0]\n:NETAVARK_FORWARD - [0:0]\n-A FORWARD -j NETAVARK_FORWARD\n-A NETAVARK_FORWARD -p icmp -j DROP\nCOMMIT"
+    kept = edited(tutorial(), "host", ruleset=iptables(rules))
+    for name in ("red", "c1", "c2"):
+        kept = edited(kept, name, ruleset=Ruleset())
+    network = after(kept, "host: sysctl -w net.bridge.bridge-nf-call-iptables=1")
+    network = among(network, *(replace(container(name, "podman"), engine="podman") for name in ("c1", "c2")))
+    outcome, stop = lost(network, asked)
+    assert (stop.code, stop.object and stop.object.owner) == ("filtered-by-rule", "podman")
+    report = diagnose("why", asked, network, outcome, None, frozenset(), explain)
+    assert not [note for note in report.notes if note.startswith("isolated by design")]
+
+
 @pytest.mark.parametrize(("given", "notes"), [("172.17.0.2/16", [APART]), ("172.17.0.7/16", [])])
 def test_who_sends_with_another_address_than_it_has_on_a_network_is_not_of_that(given: str, notes: list[str]) -> None:
     kept = edited(tutorial(), "host", ruleset=iptables(KEPT.format(chain="DOCKER-FORWARD", rule="-i docker0 -o docker0")))
