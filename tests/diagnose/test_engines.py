@@ -315,8 +315,7 @@ def test_what_an_engine_keeps_apart_it_keeps_apart_on_purpose(chain: str, rule: 
 @pytest.mark.parametrize("asked", [ask("c1", "172.17.0.3"), ask("red", "172.17.0.2")])
 def test_an_engine_that_keeps_none_apart_within_a_network_has_not_made_such_a_rule(asked: Probe) -> None:
     """Podman's networks let in whatever is led to them, and its containers talk to each other: somebody put that rule there."""
-    rules = "*filter\n:FORWARD ACCEPT [0:0]\n:NETAVARK_FORWARD - [0:0]\n-A FORWARD -j NETAVARK_FORWARD\n-A NETAVARK_FORWARD -p icmp -j DROP\nCOMMIT"
-    kept = edited(tutorial(), "host", ruleset=iptables(rules))
+    kept = edited(tutorial(), "host", ruleset=iptables(KEPT.format(chain="NETAVARK_FORWARD", rule="-p icmp")))
     for name in ("red", "c1", "c2"):
         kept = edited(kept, name, ruleset=Ruleset())
     network = after(kept, "host: sysctl -w net.bridge.bridge-nf-call-iptables=1")
