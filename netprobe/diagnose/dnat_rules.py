@@ -7,13 +7,13 @@ from itertools import chain
 
 from netprobe.model import Blank, Chain, Command, Flow, Link, Namespace, Rule, Snapshot, Statement, Table
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, column, find, first, has, not_among, where
+from netprobe.model.lookup import among, column, find, first, has, indexed, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules import naming
 from netprobe.rules.naming import rule_decision
 from netprobe.rules.ruling import Decision
 
-from .nat_rules import TO, NatRule, networks, rules_of_nat, said
+from .nat_rules import TO, NatRule, nat_chains, networks, rules_of_nat, said
 
 PUBLISHING = ("dnat", "redirect")
 ENGINES = ("docker", "podman", "kubernetes")  # who publish ports of what they have started
@@ -66,8 +66,17 @@ def is_for_all_in(rule: NatRule, namespace: Namespace, flow: Flow, iif: Link | N
 
 def leads_to(namespace: Namespace, flow: Flow, port: int) -> bool:
     """Whether any rule leads to this port of the destination of a flow, or an element of a map of one."""
-    target = at(flow.dst, str(port))
-    return any(target in _goals(each) for each in _rules(namespace, flow))
+    version = str(prefix.version(flow.dst))
+    return at(flow.dst, str(port)) in indexed(_all_goals, namespace.tables, of=version)
+
+
+def _all_goals(version: str, tables: tuple[Table, ...]) -> frozenset[str]:
+    """Where the rules that may change a destination lead, of all tables: of hundreds of services each rule is
+    looked at once.
+    """
+    chains = chain.from_iterable(nat_chains(tables, hook, int(version)) for hook in ("prerouting", "output"))
+    rules = (NatRule(table, each, rule, each.at) for table, each in chains for rule in each.rules)
+    return frozenset(chain.from_iterable(map(_goals, rules)))
 
 
 def _goals(rule: NatRule) -> set[str]:

@@ -210,8 +210,13 @@ def rules_of_nat(namespace: Namespace, hook: str, address: str, *kinds: str) -> 
 
 def chains_of_nat(namespace: Namespace, hook: str, address: str) -> Iterator[tuple[Table, Chain]]:
     """The chains of these tables."""
-    families = {4: ("ip", "inet"), 6: ("ip6", "inet")}[prefix.version(address)]
-    for table in among(namespace.tables, family=families):
+    return nat_chains(namespace.tables, hook, prefix.version(address))
+
+
+def nat_chains(tables: Iterable[Table], hook: str, version: int) -> Iterator[tuple[Table, Chain]]:
+    """The chains at a hook, and those without one, of the tables that translate there, for one IP version."""
+    families = {4: ("ip", "inet"), 6: ("ip6", "inet")}[version]
+    for table in among(tables, family=families):
         if has(table.chains, type="nat", hook=hook):
             yield from ((table, chain) for chain in among(table.chains, hook=(None, hook)))
 

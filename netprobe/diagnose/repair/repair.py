@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import cached_property
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -38,6 +39,8 @@ from .answers import still_answered
 from .segment import Station, idle_cables, is_network, own_addresses, stations, unfiltered
 from .tunnelled import decisions as of_tunnels
 from .way_back import looked_for
+
+_Made = TypeVar("_Made")
 
 
 class Merit(IntEnum):
@@ -133,6 +136,23 @@ def is_special(rule: PolicyRule) -> bool:
 _FAR_ENDS = 32  # of one namespace
 
 
+def _first_cables(loss: Loss, name: str) -> frozenset[int]:
+    veths = loss.snapshot[name].links_of("veth")
+    first = sorted(veths, key=lambda link: link.master is not None)[:_FAR_ENDS]
+    return frozenset(column(first, "index"))
+
+
+def _stations(loss: Loss, name: str, index: int) -> tuple[Station, ...]:
+    link = loss.snapshot[name].link(index)
+    with loss.noting():
+        return stations(loss.wired, name, link) if link is not None else ()
+    return ()
+
+
+def _idle_ends(loss: Loss, name: str) -> dict[Link, Station]:
+    return dict(loss.known_ends(name, idle_cables(loss.snapshot[name])))
+
+
 class Loss(Struct, frozen=True, dict=True):
     """What is to be repaired: the configuration, the walk over it, and its end.
 
@@ -176,11 +196,7 @@ class Loss(Struct, frozen=True, dict=True):
         """The first cables of a namespace, by ifindex, those first that are plugged nowhere: behind each may
         be a namespace to read.
         """
-        if name not in self._cables:
-            veths = self.snapshot[name].links_of("veth")
-            first = sorted(veths, key=lambda link: link.master is not None)[:_FAR_ENDS]
-            self._cables[name] = frozenset(column(first, "index"))
-        return self._cables[name]
+        return self.once(_first_cables, name)
 
     def known_end(self, name: str, link: Link | None) -> Station | None:
         """The far end of a cable that was read; None where it was not, and of no cable."""
@@ -205,41 +221,32 @@ class Loss(Struct, frozen=True, dict=True):
         """The cables of a namespace that lead to others that were read, and do nothing, with their far
         ends.
         """
-        if name not in self._idle:
-            self._idle[name] = dict(self.known_ends(name, idle_cables(self.snapshot[name])))
-        return self._idle[name]
+        return self.once(_idle_ends, name)
 
     # What many candidates look at, made once.
 
-    @cached_property
-    def _idle(self) -> dict[str, dict[Link, Station]]:
-        return {}
+    def once(self, make: Callable[..., _Made], *of: Hashable) -> _Made:
+        """What is made of this loss and these names; made when it is asked for first."""
+        if (make, of) not in self._made:
+            self._made[make, of] = make(self, *of)
+        found: _Made = self._made[make, of]
+        return found
 
     @cached_property
-    def _cables(self) -> dict[str, frozenset[int]]:
+    def _made(self) -> dict[tuple[Callable[..., object], tuple[Hashable, ...]], Any]:
         return {}
 
     @cached_property
     def _ground(self) -> Ground:
         return Ground(self.snapshot, ask=False)
 
-    @cached_property
-    def _heard(self) -> dict[tuple[str, int], tuple[Station, ...]]:
-        return {}
-
     def stations(self, name: str, link: Link) -> tuple[Station, ...]:
         """Who hears a broadcast from an interface; noted as a need where not read."""
-        if (name, link.index) not in self._heard:
-            self._heard[name, link.index] = self._stations(name, link)
-        return self._heard[name, link.index]
-
-    def _stations(self, name: str, link: Link) -> tuple[Station, ...]:
-        with self.noting():
-            return stations(self._wired, name, link)
-        return ()
+        return self.once(_stations, name, link.index)
 
     @cached_property
-    def _wired(self) -> Ground:
+    def wired(self) -> Ground:
+        """The ground on which only cables count, and no filter does."""
         return Ground(unfiltered(self.snapshot), ask=False)
 
     @contextmanager

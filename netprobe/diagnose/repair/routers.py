@@ -14,7 +14,7 @@ from netprobe.diagnose import hints
 from netprobe.diagnose.repair.segment import are_alone
 from netprobe.model import Leg, Link, Namespace, Route, RouteQuery
 from netprobe.model.config import is_particular
-from netprobe.model.lookup import but, column, has, not_among, those_not_in, where
+from netprobe.model.lookup import column, has, not_among, those_not_in, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.arp_reply import forwards
 from netprobe.predict.trace import Routed
@@ -39,12 +39,14 @@ def routers_for(loss: Loss, name: str, wanted: str) -> Iterator[hints.Gateway]:
     One that sends that on by another one of the same network stands behind that one.
     """
     here = loss.snapshot.at(name)
-    links = but(where(here.links, up=True), kind="loopback")
+    known = where(here.outward, up=True)
+    # who is behind one of hundreds without an address is asked for by nobody
+    links = tuple(link for link in known if own_addresses(here, link, prefix.version(wanted)))
     near = (hints.behind_cable(here, link, beside(loss, name, link), wanted) for link in links)
-    known = chain(hints.gateways(loss.snapshot, name, wanted), filter(None, near))
-    knowing = iter(sorted(known, key=partial(_hands_on_nothing, loss, prefix.version(wanted))))
+    leading = chain(hints.gateways(loss.snapshot, name, wanted), filter(None, near))
+    knowing = iter(sorted(leading, key=partial(_hands_on_nothing, loss, prefix.version(wanted))))
     first = next(knowing, None) or _usual(loss, here, links, wanted)
-    first = first or next(chain(_written(here, links, wanted), _missed(loss, here, links, wanted)), None)
+    first = first or next(chain(_written(here, known, wanted), _missed(loss, here, links, wanted)), None)
     for found in filter(None, (first, *islice(knowing, _MOST))):
         yield from _next_on_segment(loss, name, found, wanted)
         yield found

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import dnat_rules, nat_rules
 from netprobe.diagnose.repair.repair import Loss, Repair
-from netprobe.model import Hop
+from netprobe.model import Hop, Statement
 from netprobe.model.lookup import among, column, sole, where
 from netprobe.predict import prefix
 
@@ -28,13 +28,21 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """Each such rule once more, for the packet."""
     refusing = nat_rules.statements(loss.here, loss.stop.thing)
     led = nat_rules.changed(loss.prediction.request.hops, loss.here.name, "dst", "dport")
+    told: set[tuple[str, str]] = set()  # of hundreds of a kind in one chain each would be the same once more
     for row in accepting(loss):
-        for way, end in _SIDES:
-            # what refused the packet for its bridge keeps that one apart
-            if row.packet.fields[way] not in nat_rules.said(refusing, *FIELDS[way]):
-                yield from joined.from_iterable(map(row.once_more, _for_a_bridge(row, way, end)))
-        for hop in filter(None, (led,)):
-            yield from joined.from_iterable(map(row.once_more, _for_what_is_led(row, hop)))
+        # what refused the packet for its bridge keeps that one apart
+        sides = (each for each in _SIDES if not _keeps_apart(refusing, row, each[0]))
+        wordings = joined.from_iterable(_for_a_bridge(row, *side) for side in sides)
+        for word in joined(wordings, _for_what_is_led(row, led) if led is not None else ()):
+            whole = (row.rule.chain.name, nat_rules.swapped_all(row.rule.rule.text, word.new))
+            if whole not in told:
+                told.add(whole)
+                yield from row.once_more(word)
+
+
+def _keeps_apart(refusing: tuple[Statement, ...], row: RuleRow, way: str) -> bool:
+    """Whether what refused the packet asks for its bridge."""
+    return row.packet.fields[way] in nat_rules.said(refusing, *FIELDS[way])
 
 
 def _for_a_bridge(row: RuleRow, way: str, end: str) -> Iterator[Wording]:

@@ -50,6 +50,8 @@ FIELDS = {
 _FIELD_OF = {key: name for name, keys in FIELDS.items() for key in keys}
 _HOOKS = {Stage.PREROUTING: "prerouting", Stage.OUTPUT: "output"}
 _LEADING = (*dnat_rules.PUBLISHING, "vmap")
+_PROTOCOL, _HAVE_PORTS = ("meta l4proto", "ip protocol", "ip6 nexthdr"), {"tcp", "udp", "sctp", "dccp"}
+_PUT_RIGHT = 2  # things that a rule asks for, by one wording
 _POLICIES = 32  # of a namespace: who has more has them made
 
 
@@ -139,6 +141,11 @@ class AskingRow(Struct, frozen=True, dict=True):
         """The addresses and networks among that."""
         return [*filter(nat_rules.is_prefix, self.said(name))]
 
+    @property
+    def is_near(self) -> bool:
+        """Whether it asks for no more that the packet has not than two words can put right."""
+        return True
+
     def others(self, *names: str) -> Iterator[tuple[str, str, str]]:
         """These fields in which it asks for something else than what the packet has: for what, and that."""
         known = self.packet.fields
@@ -183,6 +190,30 @@ class RuleRow(AskingRow, frozen=True):
         """All values among which the rule looks for some keys."""
         tests = among(self.rule.statements, key=keys)
         return [*column(where(chain.from_iterable(each.nodes for each in tests), kind="value"), "text")]
+
+    @property
+    def is_near(self) -> bool:
+        """Whether it asks for no more that the packet has not, nor had, than two words can put right: of
+        hundreds of services most rules are for another one in every respect.
+        """
+        protocols = {*self.values(*_PROTOCOL)}
+        other = (
+            bool(protocols) and self.packet.flow.protocol.value not in protocols and protocols <= _HAVE_PORTS
+        )
+        return sum(map(self._is_for_another, FIELDS)) + other <= _PUT_RIGHT
+
+    def _is_for_another(self, name: str) -> bool:
+        """Whether the packet has, and had, something else in a field than what is asked for."""
+        had = [before for field, before in self.packet.was if field == name]
+        has, said = [*filter(None, (self.packet.fields[name], *had))], self.said(name)
+        if name in ("src", "dst"):
+            return bool(self.networks(name)) and not any(
+                prefix.within(self.networks(name), each) for each in has
+            )
+        if name == "dport":
+            return bool(said) and not any(holds_port([*said], int(each)) for each in has)
+        any_of_them = any(each[-1:] in ("*", "+") for each in said)
+        return bool(said and has) and not any_of_them and {*said}.isdisjoint(has)
 
     @property
     def hook(self) -> str:

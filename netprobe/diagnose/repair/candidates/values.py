@@ -11,7 +11,7 @@ See: iptables(8), -R; nft(8), replace rule; ip-rule(8); services(5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import partial
 from itertools import chain as joined
 from itertools import islice
@@ -21,9 +21,9 @@ from netprobe.diagnose import dnat_rules, nat_rules
 from netprobe.diagnose.nat_rules import NatRule
 from netprobe.diagnose.repair.repair import Loss, Repair
 from netprobe.diagnose.repair.segment import slips
-from netprobe.model import Namespace, RouteQuery, Stage
+from netprobe.model import Namespace, RouteQuery, Stage, Table
 from netprobe.model.config import is_particular
-from netprobe.model.lookup import among, column, where
+from netprobe.model.lookup import among, column, gathered, indexed, where
 from netprobe.predict import fib, prefix
 from netprobe.rules.naming import PORT_KEYS
 
@@ -49,7 +49,8 @@ _BESIDE = 10  # numbers from there on are taken where that one is not free
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each such rule, with what the packet has, or with the word that was meant."""
     for some in filter(None, map(list, rows(loss))):
-        for row, word in (*_odd(loss, some), *_each(_KINDS[some[0].does], some)):
+        near = [row for row in some if row.is_near]
+        for row, word in (*_odd(loss, some), *_each(_KINDS[some[0].does], near)):
             yield from row.with_word(word)
 
 
@@ -158,28 +159,34 @@ def _of_each_other(row: RuleRow) -> Iterator[Wording]:
     """
     own = row.ports_of(row.packet.flow.protocol.value)
     for _, old, new in row.others("dport"):
-        accepting = nat_rules.of_kind(row.packet.here.tables, "accept")
-        mistaken = filter(partial(_is_mistaken, row, old, new), accepting)
+        accepting = row.loss.once(_accepting, row.packet.here.name, new)
+        mistaken = (each for each, heard in accepting if {old, new} & heard == {old})
         for other in islice(mistaken, own.count(old)):
             told = f"is for port {old}, and {other.decision.object.id} for {new}, where nobody listens on it"
             yield Wording({old: new}, why=told)
 
 
-def _is_mistaken(row: RuleRow, old: str, new: str, rule: NatRule) -> bool:
-    """Whether those whom a rule is for listen on the old one of two ports, and not on the new one, for which
-    it asks.
+def _accepting(loss: Loss, name: str, port: str) -> tuple[tuple[NatRule, Set[str]], ...]:
+    """The rules of a namespace that accept what is for a port, with the ports on which those listen whom they
+    are for.
     """
-    asked = where(among(rule.statements, key=PORT_KEYS), value=new)
-    heard = joined.from_iterable(map(partial(_heard_by, row, rule), column(asked, "key")))
-    return {old, new}.intersection(map(str, heard)) == {old}
+    here = loss.snapshot.at(name)
+    asking = indexed(_by_port, here.tables).get(port, ())
+    return tuple((rule, _heard_by(loss, here, rule, key)) for rule, key in asking)
 
 
-def _heard_by(row: RuleRow, rule: NatRule, key: str) -> tuple[int, ...]:
+def _by_port(tables: tuple[Table, ...]) -> dict[str, tuple[tuple[NatRule, str], ...]]:
+    """The rules that accept, and the key by which each asks for a port, by that port."""
+    rules = ((each, among(each.statements, key=PORT_KEYS)) for each in nat_rules.of_kind(tables, "accept"))
+    return gathered((asked.value, (each, asked.key)) for each, ports in rules for asked in ports)
+
+
+def _heard_by(loss: Loss, here: Namespace, rule: NatRule, key: str) -> Set[str]:
     """The ports on which those listen whom a rule is for: who bears what it names, else who has the rule."""
-    goals, spaces = nat_rules.networks(rule.statements, *nat_rules.TO), row.loss.snapshot.namespaces.values()
-    there = [*filter(partial(_is_of, goals), spaces)] or [row.packet.here] * (not goals)
+    goals, spaces = nat_rules.networks(rule.statements, *nat_rules.TO), loss.snapshot.namespaces.values()
+    there = [*filter(partial(_is_of, goals), spaces)] or [here] * (not goals)
     waiting = joined.from_iterable(each.waiting(key.split()[0]) for each in there)
-    return tuple(column(waiting, "port"))
+    return {*map(str, column(waiting, "port"))}
 
 
 def _is_of(networks: list[str], namespace: Namespace) -> bool:
