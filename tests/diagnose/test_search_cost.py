@@ -12,11 +12,24 @@ from literal_rules import iptables
 from msgspec.structs import replace
 from predict.networks import MAC, container, edited, port, probe, tutorial, veth, via
 
-from netprobe.diagnose import nat_rules
+from netprobe.diagnose import dnat_rules, nat_rules
 from netprobe.diagnose.repair import choice, harm, search, several, tried
 from netprobe.diagnose.repair.candidates import candidates, shadowed
 from netprobe.diagnose.repair.repair import Loss
-from netprobe.model import Chain, FoundPeer, InterfaceAddress, LinkRef, Ruleset, Snapshot, Table, lookup
+from netprobe.model import (
+    Chain,
+    Endpoint,
+    FindPeer,
+    FoundPeer,
+    InterfaceAddress,
+    LinkRef,
+    Probe,
+    Protocol,
+    Ruleset,
+    Snapshot,
+    Table,
+    lookup,
+)
 from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -198,9 +211,9 @@ def test_no_address_is_tried_at_the_other_end_of_a_cable_to_oneself() -> None:
     assert not [line for line in lines if line.startswith("ip address add 10.50.0.")]
 
 
-def read_by_a_search(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
-    """(how often tables are gone through entry by entry, or an address is asked for its network; repairs that were tried)."""
-    lost = predict(snapshot, probe("red", "8.8.8.8"), ask=False)
+def read_by_a_search(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch, asked: Probe | None = None) -> tuple[int, int]:
+    """(how often tables are gone through entry by entry, or an address is asked for its network; repairs that were found)."""
+    lost = predict(snapshot, asked or probe("red", "8.8.8.8"), ask=False)
     assert isinstance(lost, Prediction)
     assert lost.stop is not None
     compared = 0
@@ -211,18 +224,19 @@ def read_by_a_search(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> tup
         compared += len(every)
         return looked(every, fields)
 
-    def counted(network: Callable[[InterfaceAddress], str]) -> Callable[[InterfaceAddress], str]:
-        def asked(own: InterfaceAddress) -> str:
+    def counted(question: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(*about: object) -> Any:
             nonlocal compared
             compared += 1
-            return network(own)
+            return question(*about)
 
         return asked
 
     looked = lookup._such
     monkeypatch.setattr(lookup, "_such", such)
-    monkeypatch.setattr(prefix, "connected", counted(prefix.connected))
-    monkeypatch.setattr(prefix, "network_of", counted(prefix.network_of))
+    for name in ("connected", "network_of", "contains"):
+        monkeypatch.setattr(prefix, name, counted(getattr(prefix, name)))
+    monkeypatch.setattr(dnat_rules, "_goals", counted(dnat_rules._goals))
     found = search.search(snapshot, lost, lost.stop)
     monkeypatch.undo()
     return compared, len(found.repairs)
@@ -243,6 +257,42 @@ def test_what_a_search_looks_at_grows_with_what_a_host_has_and_not_with_its_squa
     few, many = (read_by_a_search(grown(count), monkeypatch) for count in (100, 400))
     assert many[0] <= 5 * few[0]
     assert many[1] == few[1]
+
+
+def with_published_ports(count: int) -> Snapshot:
+    """A host that publishes so many ports as Docker does; the first of them leads to an address that nobody has."""
+    homes = ["172.17.200.1", *(f"172.17.{1 + n // 250}.{n % 250 + 1}" for n in range(1, count))]
+    led = (f"-A DOCKER -p tcp -m tcp --dport {10000 + n} -j DNAT --to-destination {home}:80" for n, home in enumerate(homes))
+    let = (f"-A DOCKER -d {home}/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT" for home in homes[1:])
+    nat = ("*nat", ":PREROUTING ACCEPT [0:0]", ":DOCKER - [0:0]", "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER", *led)
+    base = ("*filter", ":FORWARD DROP [0:0]", ":DOCKER - [0:0]", "-A FORWARD -o docker0 -j DOCKER")
+    lines = (*nat, "COMMIT", *base, *let, "-A DOCKER ! -i docker0 -o docker0 -j DROP", "COMMIT", "")
+    return edited(tutorial(), "host", ruleset=iptables("\n".join(lines)))
+
+
+BY_TCP = probe("red", protocol=Protocol.TCP)
+TO_A_PORT = replace(BY_TCP, destination=Endpoint("203.0.113.2:10000/tcp", address="203.0.113.2", port=10000))
+
+
+@pytest.mark.parametrize("asked", [TO_A_PORT, probe("red", "172.17.0.2")])
+def test_each_rule_of_many_services_is_looked_at_as_often_as_with_few(asked: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that leads to nobody, and a container that is not published: neither is for the rules of the others."""
+    few, many = (read_by_a_search(with_published_ports(count), monkeypatch, asked) for count in (50, 200))
+    assert many[0] <= 5 * few[0]
+    assert many[1] == few[1]
+
+
+def test_nobody_asks_who_is_behind_each_of_many_cables_for_a_gateway() -> None:
+    """What has no address of the host's is the way to no router of its: pods have such, and ports of a bridge."""
+    host = tutorial()["host"]
+    cables = tuple(veth(100 + n, f"pod{n}", MAC.format(8, n), 2, 77 + n) for n in range(200))
+    snapshot = edited(tutorial(), "host", links=(*host.links, *cables), routes=lookup.but(host.routes, dst="0.0.0.0/0"))
+    lost = predict(snapshot, probe("red", "8.8.8.8"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    assert lost.stop.code == "no-route"
+    asked = [need for need in search.search(snapshot, lost, lost.stop).needs if isinstance(need, FindPeer)]
+    assert len(asked) <= 32
 
 
 def test_a_look_ahead_shares_what_one_question_may_take_of_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

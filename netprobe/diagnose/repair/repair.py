@@ -27,7 +27,7 @@ from netprobe.model import (
     Stop,
 )
 from netprobe.model.command import inside
-from netprobe.model.lookup import column, find, where
+from netprobe.model.lookup import column, find, indexed, where
 from netprobe.predict import fib, hosts, prefix
 from netprobe.predict.drop import Unread
 from netprobe.predict.peers import mutual
@@ -36,7 +36,7 @@ from netprobe.predict.trace import Routed
 from netprobe.predict.view import Ground, Lacking, Rulings
 
 from .answers import still_answered
-from .segment import Station, idle_cables, is_network, own_addresses, stations, unfiltered
+from .segment import Station, first_cables, idle_cables, is_network, own_addresses, stations, unfiltered
 from .tunnelled import decisions as of_tunnels
 from .way_back import looked_for
 
@@ -133,19 +133,12 @@ def is_special(rule: PolicyRule) -> bool:
     return not (rule.is_for_all and rule.action == "lookup" and rule.table in _EVERYWHERE)
 
 
-_FAR_ENDS = 32  # of one namespace
-
-
-def _first_cables(loss: Loss, name: str) -> frozenset[int]:
-    veths = loss.snapshot[name].links_of("veth")
-    first = sorted(veths, key=lambda link: link.master is not None)[:_FAR_ENDS]
-    return frozenset(column(first, "index"))
-
-
 def _stations(loss: Loss, name: str, index: int) -> tuple[Station, ...]:
     link = loss.snapshot[name].link(index)
+    if link is None or loss.is_one_of_many(name, link):
+        return ()
     with loss.noting():
-        return stations(loss.wired, name, link) if link is not None else ()
+        return stations(loss.wired, name, link)
     return ()
 
 
@@ -196,7 +189,7 @@ class Loss(Struct, frozen=True, dict=True):
         """The first cables of a namespace, by ifindex, those first that are plugged nowhere: behind each may
         be a namespace to read.
         """
-        return self.once(_first_cables, name)
+        return indexed(first_cables, self.snapshot[name].links)
 
     def known_end(self, name: str, link: Link | None) -> Station | None:
         """The far end of a cable that was read; None where it was not, and of no cable."""
@@ -209,6 +202,14 @@ class Loss(Struct, frozen=True, dict=True):
         if self.knows(name, link) or (asked and link.index in self.first_cables(name)):
             return self.far_end(name, link)
         return None
+
+    def is_one_of_many(self, name: str, link: Link) -> bool:
+        """Whether a cable is one of hundreds, behind which nobody looks: it is none of the first, and the
+        packet was not lost there.
+        """
+        lost_here = (self.stop.place.namespace, self.stop.place.interface) == (name, link.name)
+        looked_at = lost_here or self.knows(name, link) or link.index in self.first_cables(name)
+        return link.kind == "veth" and not looked_at
 
     def known_ends(self, name: str, cables: Iterable[Link]) -> Iterator[tuple[Link, Station]]:
         """Those of the cables that lead to other namespaces that were read, with their far ends."""

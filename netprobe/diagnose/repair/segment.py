@@ -44,6 +44,15 @@ def _open(link: Link) -> Link:
     return replace(link, filters=(), xdp=None, xdp_answers=None)
 
 
+_FAR_ENDS = 32  # of one namespace
+
+
+def first_cables(links: tuple[Link, ...]) -> frozenset[int]:
+    """The first of a namespace's cables, by ifindex, those first that are plugged nowhere."""
+    first = sorted(where(links, kind="veth"), key=lambda link: link.master is not None)[:_FAR_ENDS]
+    return frozenset(column(first, "index"))
+
+
 def idle_cables(namespace: Namespace) -> tuple[Link, ...]:
     """The cables that are switched on, plugged into no bridge, and by which no route leads but those that the
     kernel gives each interface of IPv6.
