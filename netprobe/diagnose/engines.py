@@ -112,7 +112,7 @@ def _by_design(snapshot: Snapshot, asked: Probe, cause: Cause) -> Iterator[str]:
     owner = dropping.owner if dropping is not None else None
     source = container(engines, snapshot.at(asked.source.namespace))
     having = _having(engines, snapshot, asked.destination.address)
-    for one in where(having, engine=owner, **{"runtime.screens": True}):
+    for one in (each for each in where(having, engine=owner) if each.runtime.screens):
         if source is None:
             yield (
                 f"isolated by design: {owner} lets in only what is published: of {one.name},"
