@@ -6,17 +6,20 @@ See: bridge(8); net/bridge/br_forward.c, br_fdb.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, product
+from itertools import chain, islice, product
 
 from msgspec.structs import replace
 
+from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station
 from netprobe.model import BridgePort, Command, FdbEntry, Link, Namespace, Object, Stage
-from netprobe.model.lookup import but, has, where
+from netprobe.model.lookup import among, but, has, where
 from netprobe.predict import bridge, fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.outcome import is_group
+
+from .sets import REFUSED
 
 # A port's switch, the word of bridge(8) for it, its ordinary value, and the cause that it makes otherwise.
 _SWITCHES = (
@@ -41,6 +44,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _unwritten(loss, namespace)
         yield from _written(loss, namespace)
         yield from _calling(loss, namespace)
+    yield from _not_calling(loss)
     if loss.stop.code == "macvlan-mode-isolated":
         yield from _reflecting(loss)
 
@@ -89,6 +93,31 @@ def _calling(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
             fix = (fixes.link_set(link, "type", "bridge", f"nf_call_{tables}", "0"),)
             stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=(), advice="")
             yield from loss.repair(stop, Merit.UNDOES)
+
+
+_PORTS = ("xt physdev-in", "xt physdev-out", "xt physdev-is-in", "xt physdev-is-out", "xt physdev-is-bridged")
+_MOST = 512  # rules that are looked through
+
+
+def _not_calling(loss: Loss) -> Iterator[Repair]:
+    """A namespace whose rules ask by which port of a bridge a packet came, and that hands them nothing of
+    what comes by a bridge: no packet has a port then, and they pass over all (xt_physdev.c).
+    """
+    here, tables = loss.here, {4: "iptables", 6: "ip6tables"}[loss.version]
+    key = f"net.bridge.bridge-nf-call-{tables}"
+    off = loss.stop.code in REFUSED and here.sysctl(key) == "0"
+    families = where(here.tables, family={4: "ip", 6: "ip6"}[loss.version]) if off else ()
+    every = islice(nat_rules.of_kind(families, "match"), _MOST)
+    asking = [each for each in every if among(each.statements, key=_PORTS)]
+    for first in asking[:1]:
+        text = (
+            f"rules of {here.name} ask by which port of a bridge packets came, and {here.name} does not tell"
+            f" {tables} ({key}): {loss.stop.text}"
+        )
+        said = {"object": Object("sysctl", key, f"{key} = 0"), "commands": fixes.sysctl(key, 1)}
+        proof = (first.decision.object.text, loss.stop.text)
+        stop = replace(loss.stop, text=text, proof=proof, advice="", **said)
+        yield from loss.repair(stop, Merit.RESTORES, agreeing=len(asking))
 
 
 def _opened(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
