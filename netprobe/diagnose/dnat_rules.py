@@ -40,6 +40,14 @@ def speaks_of_address(statements: tuple[Statement, ...], address: str) -> bool:
     return prefix.within(networks(statements, "ip daddr", "ip6 daddr"), address)
 
 
+def is_shut_in(namespace: Namespace, flow: Flow) -> bool:
+    """Whether the programs on the port to which a packet was led listen on a loopback, or on one interface,
+    alone: they are what is wrong, and no rule.
+    """
+    programs = where(namespace.waiting(flow.protocol.value), port=flow.dport)
+    return all(each.interface or prefix.is_loopback(each.address) for each in programs)
+
+
 def led_by_map(statements: tuple[Statement, ...], flow: Flow) -> bool:
     """Whether a rule takes another destination for this one, on this port, from a map: it translates nothing
     for which that has no element. A port that the map has and the rule does not ask for is meant as well.

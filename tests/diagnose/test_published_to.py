@@ -101,6 +101,20 @@ def test_a_redirection_to_a_program_that_shuts_itself_in_has_translated_the_pack
     assert (said.code, said.object and said.object.id) == ("listener-wrong-address", "tcp 127.0.0.2:80")
 
 
+@pytest.mark.parametrize("rule", ["REDIRECT --to-ports 3128", "DNAT --to-destination 172.17.0.2:3128"])
+def test_a_proxy_that_listens_for_itself_alone_is_what_is_wrong_although_nobody_needs_it(rule: str) -> None:
+    """Without the rule the far server would answer; the rule does what it is for, and the program does not."""
+    rules = network(f"-A PREROUTING -i br0 -p tcp -m tcp --dport 80 -j {rule}")
+    there = "host" if "REDIRECT" in rule else "c1"
+    for address, code in (("127.0.0.1", "listener-wrong-address"), ("10.9.9.9", CODES[rule.split()[0]])):
+        snapshot = edited(rules, there, sockets=(Socket("tcp", address, 3128, "listen"),))
+        said = cause(edited(snapshot, "internet", sockets=(web(80),)), "red", "8.8.8.8", 80)
+        assert (said.code, said.place.namespace) == (code, there if address == "127.0.0.1" else "host")
+
+
+CODES = {"REDIRECT": "nat-redirect-dead", "DNAT": "dnat-dead-target"}
+
+
 def test_who_is_led_to_an_address_of_its_own() -> None:
     """What comes back to it has its own address as its source."""
     rule = "-A PREROUTING -d 203.0.113.2/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 8.8.8.8:443"

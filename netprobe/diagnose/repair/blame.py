@@ -103,11 +103,8 @@ def _leads_away(loss: Loss, made: Hop) -> bool:
 
 
 def _shuts_itself_in(loss: Loss, made: Hop) -> bool:
-    """Whether the programs on the port listen on a loopback, or on one interface, alone: they are what is
-    wrong, and no rule.
-    """
-    programs = where(loss.here.waiting(made.flow.protocol.value), port=made.flow.dport)
-    return all(each.interface or prefix.is_loopback(each.address) for each in programs)
+    """Whether the programs on the port are what is wrong."""
+    return dnat_rules.is_shut_in(loss.here, made.flow)
 
 
 def _keeps_the_port(loss: Loss, made: Hop) -> bool:

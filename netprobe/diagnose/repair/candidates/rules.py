@@ -11,7 +11,7 @@ from itertools import chain, islice
 from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules, rule_words
-from netprobe.diagnose.dnat_rules import ENGINES
+from netprobe.diagnose.dnat_rules import ENGINES, is_shut_in
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import (
     Change,
@@ -127,7 +127,16 @@ def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
     if change.field not in ("dst", "dport") or not _is_an_engines(loss, hop):
         surplus = change.field == "src" and _stands_before_its_like(loss.snapshot[hop.namespace], thing)
         restores = surplus or (expected and not exempted)
-        yield from loss.repair(stop, Merit.restoring(restores, Merit.UNDOES), agreeing=int(surplus))
+        merit = Merit.GOES_AROUND if _leads_to_a_program(loss, hop, change) else Merit.UNDOES
+        yield from loss.repair(stop, Merit.restoring(restores, merit), agreeing=int(surplus))
+
+
+def _leads_to_a_program(loss: Loss, hop: Hop, change: Change) -> bool:
+    """Whether the packet came where a rule led it, and the program there listens, though not to strangers: a
+    proxy that was started for itself alone. The rule does what it is for.
+    """
+    refused = loss.stop.code == "listener-wrong-address" and change.field in ("dst", "dport")
+    return refused and is_shut_in(loss.here, hop.flow)
 
 
 def _place(loss: Loss, hop: Hop) -> Place:
