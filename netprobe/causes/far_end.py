@@ -5,6 +5,7 @@ from __future__ import annotations
 from netprobe.diagnose.evidence import Case
 from netprobe.model import Blank, Cause, Command, Confidence, Evidence, Protocol, Source, Stage
 from netprobe.predict.fixes import ADDRESS, GATEWAY
+from netprobe.predict.sockets import connected
 
 from . import proof
 
@@ -31,7 +32,8 @@ def port_closed(case: Case) -> Cause | None:
 
     What: The destination itself answers with a TCP reset ("Connection refused") or an ICMP "port
     unreachable". The program has not started yet, crashed, listens on another port, or runs in another
-    container than you think.
+    container than you think. A program that connects its UDP socket to the first who asks, as `nc -u -l`
+    does, is deaf to all others.
 
     How we know: The list of sockets in the destination's namespace has none for this port, and the refusal
     comes from the destination itself.
@@ -40,11 +42,25 @@ def port_closed(case: Case) -> Cause | None:
         ss -lntup
         docker ps   # is the container running? docker logs CONTAINER says why it ended
 
-    See: ss(8); RFC 9293, 3.5.2 (reset generation); RFC 1122, 4.1.3.1
+    See: ss(8); RFC 9293, 3.5.2 (reset generation); RFC 1122, 4.1.3.1; connect(2), SOCK_DGRAM
     """
+    if _is_connected(case):
+        peers = Command.look(
+            "ss",
+            "-anup",
+            note="its program has connected the socket to one peer: start it anew",
+        )
+        return case.by_stop("port-closed", peers)
     flag = {Protocol.TCP: "t", Protocol.UDP: "u"}.get(case.probe.protocol, "tu")
     look = Command.look("ss", f"-ln{flag}p", note="what listens there, and where")
     return proof.proven(case.by_stop("port-closed", look), *_open_ports(case))
+
+
+def _is_connected(case: Case) -> bool:
+    """Whether the packet came where a program has connected the socket of its port to somebody else."""
+    namespace = proof.place_of(case)
+    arrived = case.prediction.arriving if case.prediction is not None else ()
+    return namespace is not None and any(connected(namespace, flow) for flow in arrived)
 
 
 def _open_ports(case: Case) -> tuple[Evidence, ...]:

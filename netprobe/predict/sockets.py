@@ -183,7 +183,12 @@ def _socket(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | N
     sockets = _at_port(namespace, packet)
     name = f"{flow.protocol}/{flow.dport}"
     if not sockets:
+        taken = connected(namespace, flow)
         text = f"nothing in {namespace.name} listens on {name}"
+        if taken:
+            text = (
+                f"the socket of {name} in {namespace.name} takes what {_peers(taken)} sends, and nothing else"
+            )
         return _lost(
             "port-closed",
             namespace,
@@ -196,6 +201,25 @@ def _socket(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | N
         return _elsewhere(namespace, link, packet, sockets)
     full = [_full(namespace, link, s) for s in chosen]
     return full[0] if None not in full else None
+
+
+def connected(namespace: Namespace, flow: Flow) -> tuple[Socket, ...]:
+    """The datagram sockets that have the port, and that their programs have connected to others than the
+    sender: none of them gets the packet (connect(2), SOCK_DGRAM; compute_score of net/ipv4/udp.c).
+    """
+    found = where(namespace.sockets or (), protocol="udp", port=flow.dport, state="established")
+    taking = (each for each in found if _takes_at(each, flow.dst, flow.version))
+    return tuple(but(tuple(taking), peer=None)) if flow.protocol == "udp" else ()
+
+
+def _peers(sockets: tuple[Socket, ...]) -> str:
+    """To whom sockets are connected, as ss(8) prints it."""
+    peers = dict.fromkeys(each.peer for each in sockets if each.peer is not None)
+    said = [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in peers]
+    return ", ".join(said[:_FEW])
+
+
+_FEW = 4
 
 
 def _elsewhere(namespace: Namespace, link: Link | None, packet: Packet, sockets: list[Socket]) -> Stop:

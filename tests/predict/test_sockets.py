@@ -142,3 +142,21 @@ def test_a_bridge_is_no_vrf() -> None:
     links = [replace(link, master=7) if link.name == "eth0" else link for link in c2.links]
     c2 = replace(c2, links=(*links, Link(7, "bond0", "bond")), sockets=(listener("0.0.0.0"),))
     assert at(c2, c2.link_named("eth0"), Packet(Flow(*V4, Protocol.TCP, 40000, 80), Leg.REQUEST)) is None
+
+
+@pytest.mark.parametrize(("ends", "own", "peer", "said"), [
+    (V4, "172.17.0.3", ("10.0.0.1", 40000), "10.0.0.1:40000"),
+    (V6, "fd00::3", ("fd00::9", 40000), "[fd00::9]:40000"),
+    (V4, "172.17.0.9", ("10.0.0.1", 40000), None),  # of another address
+    (V4, "172.17.0.3", ("172.17.0.2", 40001), "172.17.0.2:40001"),  # of the sender, and another port of it
+])  # fmt: skip
+def test_a_datagram_socket_that_is_connected_to_somebody_else_is_said_to_be_that(
+    ends: tuple[str, str], own: str, peer: tuple[str, int], said: str | None
+) -> None:
+    """`nc -u -l` connects its socket to the first who sends, and hears nobody else."""
+    c2 = replace(tutorial()["c2"], sockets=(Socket("udp", own, 5000, "established", peer=peer),))
+    stop = at(c2, c2.link_named("eth0"), Packet(Flow(*ends, Protocol.UDP, 40000, 5000), Leg.REQUEST))
+    assert stop is not None
+    assert stop.code == "port-closed"
+    told = f"the socket of udp/5000 in c2 takes what {said} sends, and nothing else"
+    assert stop.text == (told if said else "nothing in c2 listens on udp/5000")
