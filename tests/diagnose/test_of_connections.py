@@ -80,3 +80,35 @@ def test_a_mark_from_a_map_that_nothing_gives_back_is_the_packet_s() -> None:
 def test_a_zone_is_no_mark_that_another_way_in_lacks() -> None:
     network = by_nft('iifname "docker0" ct zone set 7')
     assert not any("zone" in line for line in said(chosen(network, ask("red", "8.8.8.8"))))
+
+
+ASKED_BY_ETH0 = "-i eth0 -m conntrack --ctstate NEW -j CONNMARK --set-xmark 0x1/0xffffffff"
+BACK = "-m conntrack --ctdir REPLY -j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff"
+
+
+@pytest.mark.parametrize("marking", [(ASKED_BY_ETH0,), ("-i eth0 -j MARK --set-xmark 0x1/0xff", "-j CONNMARK --save-mark")])
+def test_what_marks_connections_wants_a_rule_that_gives_answers_their_mark(marking: tuple[str, ...]) -> None:
+    """A port published at one of two uplinks: its answers left by the other one."""
+    told = chosen(by_iptables(*marking), ask("internet", "172.17.0.2"))
+    assert said(told) == [f"host: iptables -t mangle -I PREROUTING {BACK}"]
+    assert (told.stop.code, told.stop.place.namespace) == ("reply-wrong-path", "host")
+
+
+def test_of_what_the_host_answers_itself_the_mark_is_given_at_output() -> None:
+    """Which has a way at first, a wrong one: who has none sends nothing that rules could mark."""
+    network = by_iptables(ASKED_BY_ETH0)
+    network = edited(network, "host", routes=(*network["host"].routes, via("0.0.0.0/0", "10.0.0.2", 2)))
+    told = chosen(network, ask("internet", "172.17.0.1"))
+    assert said(told) == [f"host: iptables -t mangle -I OUTPUT {BACK}"]
+
+
+def test_the_same_of_nft_where_its_table_has_a_chain_for_it() -> None:
+    marking = ('iifname "eth0" ct state new ct mark set 0x00000001',)
+    line = "host: nft add rule inet fw steer ct direction reply meta mark set ct mark"
+    assert said(chosen(by_nft(*marking), ask("internet", "172.17.0.2"))) == [line]
+    assert line not in said(chosen(by_nft(*marking), ask("internet", "172.17.0.1")))
+
+
+def test_where_marks_are_given_back_no_rule_is_missing() -> None:
+    told = said(chosen(by_iptables(ASKED_BY_ETH0, "-i docker9 -j CONNMARK --restore-mark"), ask("internet", "172.17.0.2")))
+    assert not any("-I PREROUTING -m conntrack" in line for line in told)
