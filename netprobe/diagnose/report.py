@@ -321,14 +321,13 @@ def _wrong_source(case: Case, answer: Observation) -> Stop:
 
 def _unreported(case: Case, stop: Stop) -> Stop:
     """A packet too long for a link is a black hole when the error that should tell the sender never came."""
-    told = case.of_kind("refused") or but(case.observations, error=None)
+    sent = sorted(but(case.observations, error=None), key=attrgetter("time_ns"))
+    told = case.of_kind("refused") or where(sent, namespace=case.probe.source.namespace)
     if stop.code != "mtu-exceeded" or not case.watched or told:
         return stop
-    return replace(
-        stop,
-        code="mtu-blackhole",
-        text=f"{stop.text}; the ICMP error that should say so did not reach the sender",
-    )
+    last = "".join(f": it was last seen at {each.namespace}/{each.interface}" for each in sent[-1:])
+    text = f"{stop.text}; the ICMP error that should say so did not reach the sender{last}"
+    return replace(stop, code="mtu-blackhole", text=text)
 
 
 def _unlearned(case: Case, stop: Stop) -> Stop:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from netprobe.engine import replay
-from netprobe.model import Leg, Observation, Report, Source, Verdict
+from netprobe.model import IcmpError, Leg, Observation, Report, Source, Verdict
 from netprobe.model.report import KINDS
 from netprobe.saved import load
 
@@ -65,6 +65,27 @@ def test_no_answer_of_tcp_is_taken_from_a_frame_for_everybody(mac: str, verdict:
     accepted = [replace(each, text="") for each in run.observations if each.kind == "answered"]
     others = [each for each in run.observations if each not in replies and each.kind != "answered"]
     assert replay(replace(run, observations=(*others, *framed, *accepted))).report.verdict is verdict
+
+
+TOO_LONG = IcmpError("10.1.0.1", 3, 4, 1400)
+
+
+@pytest.mark.parametrize(
+    ("there", "code", "said"),
+    [
+        ("", "mtu-blackhole", "did not reach the sender"),
+        ("r1", "mtu-blackhole", "did not reach the sender: it was last seen at r1/lan"),
+        ("pc", "mtu-exceeded", "does not fit the MTU 1400 of wan"),
+    ],
+)
+def test_an_error_that_somebody_else_saw_told_the_sender_nothing(there: str, code: str, said: str) -> None:
+    """A firewall on its way back drops it (RFC 2923, 2.1)."""
+    _, run = load(str(RECORDINGS / "mtu-black-hole.pcapng"))
+    assert run is not None
+    errors = [Observation(Source.TAP, "seen", there, 9, "lan", "in", Leg.REQUEST, error=TOO_LONG)] if there else []
+    [cause, *_] = replay(replace(run, observations=(*run.observations, *errors))).report.causes
+    assert (cause.code, cause.place.namespace) == (code, "r1")
+    assert cause.summary.endswith(said)
 
 
 @pytest.mark.parametrize("recording", ["tunnel-port-filtered", "tunnel-out-of-bridge", "other-vni"])

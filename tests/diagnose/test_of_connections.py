@@ -83,7 +83,7 @@ def test_a_zone_is_no_mark_that_another_way_in_lacks() -> None:
 
 
 ASKED_BY_ETH0 = "-i eth0 -m conntrack --ctstate NEW -j CONNMARK --set-xmark 0x1/0xffffffff"
-BACK = "-m conntrack --ctdir REPLY -j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff"
+BACK = "-m conntrack --ctdir reply -j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff"
 
 
 @pytest.mark.parametrize("marking", [(ASKED_BY_ETH0,), ("-i eth0 -j MARK --set-xmark 0x1/0xff", "-j CONNMARK --save-mark")])

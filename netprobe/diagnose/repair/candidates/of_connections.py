@@ -79,7 +79,7 @@ def _for_answers(rule: NatRule, hook: str, mask: int) -> fixes.Fix:
                 return fixes.nft((table, chain_.name), *at, *words)
         case (tool, table, *_):
             bits = () if mask == _ALL else ("--nfmask", f"{mask:#x}", "--ctmask", f"{mask:#x}")
-            answers = ("-m", "conntrack", "--ctdir", "REPLY", "-j", "CONNMARK", "--restore-mark")
+            answers = ("-m", "conntrack", "--ctdir", "reply", "-j", "CONNMARK", "--restore-mark")
             return fixes.xtables(tool, table, hook.upper(), "-I", hook.upper(), *answers, *bits)
     return ()
 
