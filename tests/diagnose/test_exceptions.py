@@ -413,4 +413,5 @@ def test_the_switch_that_hands_bridged_packets_to_iptables_is_told_behind_the_ex
     assert found.stop is not None
     chosen_ = choice.choose(snapshot, found, found.stop)
     assert chosen_.stop.code == "policy-drop"
+    assert lines(chosen_.stop) == ["iptables -I FORWARD -i docker0 -o docker0 -j ACCEPT"]  # answers go between the same
     assert [lines(each.stop) for each in chosen_.others] == [["sysctl -w net.bridge.bridge-nf-call-iptables=0"]]
