@@ -157,7 +157,7 @@ def _as_told(ground: Ground, name: str, link: Link, station: Station, reply: Pac
 
 def _rewritten(ground: Ground, name: str, link: Link, passed: Passage, text: str) -> Stop:
     fix = fixes.without(passed.object, ground.namespace(name).ruleset)
-    return lost("arp-filtered", name, link, Stage.ARP, text, object=passed.object, fix=fix)
+    return lost("arp-filtered", name, link, Stage.ARP_OUTPUT, text, object=passed.object, fix=fix)
 
 
 def _speaks_for_another(ground: Ground, name: str, link: Link, reply: Packet) -> Stop | None:

@@ -65,7 +65,7 @@ def test_an_answer_says_what_arptables_makes_it_say(words: str, code: str | None
     stop = lost(answering(f"OUTPUT -j mangle {words}"))
     assert (stop and stop.code) == code
     if stop is not None:
-        assert stop.place.namespace == "c2"
+        assert (stop.place.namespace, stop.place.stage) == ("c2", "arp-output")
         assert stop.commands[0].words[0] == "arptables"
 
 
