@@ -67,7 +67,7 @@ class Passing(Struct, frozen=True, gc=False):
 
     @property
     def stays(self) -> bool:
-        """Whether its interfaces say enough of its answer as well, which goes between the same: on a bridge."""
+        """Whether its interfaces say enough of its answer as well, which goes between the same (a bridge)."""
         return self.wide and self.iif == self.oif
 
     def turned(self) -> Passing:
@@ -110,7 +110,11 @@ def narrowed(
     answer = answer and not looped
     passing = Passing(hook, ruling.packet.flow, iif, oif, answer, gate.exact, tracked, looped)
     opened = accepting(gate.thing, passing)
-    for shut in () if answer or looped or passing.stays else _stopping_answers(ruleset, decision, subject, family, hook):
+    for shut in (
+        ()
+        if answer or looped or passing.stays
+        else _stopping_answers(ruleset, decision, subject, family, hook)
+    ):
         thing = gate.thing if hook == "forward" else shut.object
         opened += accepting(thing, passing.turned())
     return replace(stop, commands=opened)

@@ -84,9 +84,9 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) -> Merit:
     """What speaks for a route that is taken away: it goes in a circle, or by a station to its own neighbours;
-    it leads what is beside astray; its gateway knows the way; a daemon keeps it for the rest of a block; it
-    is the kernel's own, with stations of its network there; a policy rule chose its table, or it has led to
-    the destination.
+    it leads what is beside astray; its gateway knows the way; a daemon keeps it for the rest of a block, or
+    for a tunnel whose ends it tells packet by packet; it is the kernel's own, with stations of its network
+    there; a policy rule chose its table, or it has led to the destination.
     """
     stale = [each for each in loss.decisions if loss.stop.code in _CIRCLES and _is_stale(loss, each)]
     loops = routed in stale if stale else loops
@@ -94,10 +94,17 @@ def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) ->
         return Merit.RESTORES
     if leads_on(loss, routed) or is_of_a_block(loss.snapshot[routed.namespace], route):
         return Merit.GOES_AROUND
+    if _leads_where_it_tells(loss.out(routed)):
+        return Merit.GOES_AROUND
     if route.protocol == "kernel" and _has_stations(loss, routed, route):
         return Merit.GOES_AROUND
     kept = rests_on_a_rule(routed) and not _is_one_of_several(loss.snapshot[routed.namespace], route)
     return Merit.ADDS if kept or _leads_home(loss, routed) else Merit.UNDOES
+
+
+def _leads_where_it_tells(link: Link | None) -> bool:
+    """Whether a device has no ends of its own: a packet brings its own along (VXLAN_F_COLLECT_METADATA)."""
+    return link is not None and link.vxlan is not None and link.vxlan.collect_metadata
 
 
 def _is_one_of_several(namespace: Namespace, route: Route) -> bool:
