@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -32,7 +31,7 @@ from netprobe.model import (
     Stop,
     Verdict,
 )
-from netprobe.model.lookup import among, but, column, find, first, where
+from netprobe.model.lookup import among, column, find, first, where
 from netprobe.model.report import GAPS, UNSEEING, UNSURE
 from netprobe.predict import fixes
 from netprobe.predict.drop import Unread
@@ -50,6 +49,7 @@ from .piled_up import unread
 from .refused import from_beyond
 from .silence import heard
 from .strangers import heeded
+from .too_long import unlearned, unreported
 from .verdict import (
     RANDOM_DROP,
     agreement_of,
@@ -258,7 +258,7 @@ def _searched(
     chosen = choice.choose(case.snapshot, prediction, stop, case.before, look)
     if case.by_chance:
         chosen = choice.of_several_ends(case.snapshot, prediction, stop, chosen)
-    found = _unlearned(case, _unreported(case, chosen.stop))
+    found = unlearned(case, unreported(case, chosen.stop))
     return replace(case, stop=found, leg=chosen.leg or case.leg, others=chosen.others)
 
 
@@ -317,29 +317,6 @@ def _wrong_source(case: Case, answer: Observation) -> Stop:
     )
     name = f"{case.probe.protocol} {asked.address}{asked.behind_colon}"
     return Stop("reply-wrong-source", place, text, Object("socket", name, text), (_BIND,))
-
-
-def _unreported(case: Case, stop: Stop) -> Stop:
-    """A packet too long for a link is a black hole when the error that should tell the sender never came."""
-    sent = sorted(but(case.observations, error=None), key=attrgetter("time_ns"))
-    told = case.of_kind("refused") or where(sent, namespace=case.probe.source.namespace)
-    if stop.code != "mtu-exceeded" or not case.watched or told:
-        return stop
-    last = "".join(f": it was last seen at {each.namespace}/{each.interface}" for each in sent[-1:])
-    text = f"{stop.text}; the ICMP error that should say so did not reach the sender{last}"
-    return replace(stop, code="mtu-blackhole", text=text)
-
-
-def _unlearned(case: Case, stop: Stop) -> Stop:
-    """The sender was told the path's MTU, now or before, and remembers it when the link is mended."""
-    if stop.code != "mtu-exceeded" or not stop.commands:
-        return stop
-    sender = case.probe.source.namespace
-    learned = column(where(case.routed, namespace=sender), "decision.learned")
-    if not any((*learned, *map(attrgetter("mtu"), case.errors))):
-        return stop
-    flushed = fixes.forget_paths(case.probe.destination.address or "", sender)
-    return replace(stop, commands=(*stop.commands, flushed))
 
 
 def _received(probe: Probe, seen: Sequence[Observation], verdict: Verdict) -> int:

@@ -73,16 +73,16 @@ TOO_LONG = IcmpError("10.1.0.1", 3, 4, 1400)
 @pytest.mark.parametrize(
     ("there", "code", "said"),
     [
-        ("", "mtu-blackhole", "did not reach the sender"),
+        ("", "mtu-blackhole", "did not reach the sender; iptables filter OUTPUT 1 of r1 drops it"),
         ("r1", "mtu-blackhole", "did not reach the sender: it was last seen at r1/lan"),
         ("pc", "mtu-exceeded", "does not fit the MTU 1400 of wan"),
     ],
 )
 def test_an_error_that_somebody_else_saw_told_the_sender_nothing(there: str, code: str, said: str) -> None:
-    """A firewall on its way back drops it (RFC 2923, 2.1)."""
+    """A firewall on its way back drops it (RFC 2923, 2.1), where it was made or further on."""
     _, run = load(str(RECORDINGS / "mtu-black-hole.pcapng"))
     assert run is not None
-    errors = [Observation(Source.TAP, "seen", there, 9, "lan", "in", Leg.REQUEST, error=TOO_LONG)] if there else []
+    errors = [Observation(Source.TAP, "seen", there, 9, "lan", "out", Leg.REQUEST, error=TOO_LONG)] if there else []
     [cause, *_] = replay(replace(run, observations=(*run.observations, *errors))).report.causes
     assert (cause.code, cause.place.namespace) == (code, "r1")
     assert cause.summary.endswith(said)
