@@ -37,6 +37,17 @@ def test_a_policy_rule_asks_for_the_bits_that_rules_set() -> None:
     ]
 
 
+def test_a_policy_rule_asks_for_the_field_that_rules_set() -> None:
+    """0x80 in a field of eight bits, of which another program sets none."""
+    line = "ip rule add pref 1024 from all fwmark 0x80/0xff lookup main"
+    assert lines(chosen(marked_for_main("0x80/0xff"), "red", "8.8.8.8"))[-1] == line
+
+
+def test_a_rule_asks_for_the_field_that_rules_set() -> None:
+    network = edited(tutorial(), "host", ruleset=iptables(MARKED.format(given="0x80/0xff", more=ACCEPTED)))
+    assert lines(chosen(network, "red", "8.8.8.8")) == ["iptables -R FORWARD 1 -m mark --mark 0x80/0xff -j ACCEPT"]
+
+
 def test_a_mark_that_is_set_whole_is_asked_for_whole() -> None:
     """It wiped what the other one had set: then the rule is met."""
     with pytest.raises(AssertionError):

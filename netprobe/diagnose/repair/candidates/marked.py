@@ -32,7 +32,9 @@ from .sets import REFUSED
 _MOST = 16  # rules of a namespace
 _ALL = 0xFFFFFFFF
 _MANY = 512  # rules of a namespace that are looked through for one that asks for a mark
-_BITS = pattern(r"(0x[0-9a-f]+)/\1(?![0-9a-f])|mark (?:or|\|) (0x[0-9a-f]+)")
+_BITS = pattern(
+    r"--set-x?mark (0x[0-9a-f]+)/(0x[0-9a-f]+)|mark (?:(?:and|&) (0x[0-9a-f]+) )?(?:or|\|) (0x[0-9a-f]+)"
+)
 _WHOLE = pattern(
     r"(?<=-m mark --mark )(0x[0-9a-f]+)(?![0-9a-f/])|meta mark (?:== )?(0x[0-9a-f]+)(?![0-9a-f])"
 )
@@ -167,16 +169,16 @@ def _asking_for_all_bits(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     given = _given_by_bits(namespace)
     asking = where(namespace.rules, version=loss.version, mask=_ALL, action="lookup")
     for policy in among(asking, mark=given):
-        yield from _of_policy(loss, namespace, policy)
+        yield from _of_policy(loss, namespace, policy, given[policy.mark])
     for rule in islice(nat_rules.of_kind(namespace.tables, "match"), _MANY * bool(given)):
         for old, bits in _whole_marks(rule.rule.text):
             if int(bits, 16) in given:
-                yield from _of_rule(loss, namespace, rule, old, bits)
+                yield from _of_rule(loss, namespace, rule, (old, bits), given[int(bits, 16)])
 
 
-def _of_policy(loss: Loss, namespace: Namespace, policy: PolicyRule) -> Iterator[Repair]:
+def _of_policy(loss: Loss, namespace: Namespace, policy: PolicyRule, mask: int) -> Iterator[Repair]:
     old, bits = routing.describe_rule(policy), f"{policy.mark:#x}"
-    new = old.replace(f"fwmark {bits}", f"fwmark {bits}/{bits}").replace(":", "", 1)
+    new = old.replace(f"fwmark {bits}", f"fwmark {bits}/{mask:#x}").replace(":", "", 1)
     put = fixes.ip(loss.goal, "rule", "add", "pref", *new.split())
     fix = (fixes.without_policy_rule(loss.goal, old), put)
     place = Place(namespace.name, None, Stage.ROUTE)
@@ -184,10 +186,12 @@ def _of_policy(loss: Loss, namespace: Namespace, policy: PolicyRule) -> Iterator
 
 
 def _of_rule(
-    loss: Loss, namespace: Namespace, rule: nat_rules.NatRule, old: str, bits: str
+    loss: Loss, namespace: Namespace, rule: nat_rules.NatRule, asked: tuple[str, str], mask: int
 ) -> Iterator[Repair]:
-    thing, new = rule.decision.object, f"{bits}/{bits}"
-    fix = rule_words.reworded(thing, rule.rule, old, new if old == bits else f"meta mark & {bits} == {bits}")
+    old, bits = asked
+    thing, new = rule.decision.object, f"{bits}/{mask:#x}"
+    by_nft = f"meta mark & {mask:#010x} == {bits}"
+    fix = rule_words.reworded(thing, rule.rule, old, new if old == bits else by_nft)
     place = Place(namespace.name, None, stage_of(rule.chain.hook))
     code = CODE_OF_NAT.get((rule.chain.type, rule.hook), loss.stop.code)
     yield from _for_bits(loss, Stop(code, place, bits, thing, fix))
@@ -201,11 +205,17 @@ def _for_bits(loss: Loss, stop: Stop) -> Iterator[Repair]:
     yield from loss.repair(named, Merit.RESTORES, agreeing=1)
 
 
-def _given_by_bits(namespace: Namespace) -> set[int]:
-    """The marks that rules set without touching other bits."""
+def _given_by_bits(namespace: Namespace) -> dict[int, int]:
+    """The marks that rules set without touching other bits, each with those that they touch."""
     setting = islice(nat_rules.of_kind(namespace.tables, "set"), _MOST)
     found = chain.from_iterable(_BITS.findall(each.rule.text) for each in setting)
-    return {int(one or other, 16) for one, other in found} - {0, _ALL}
+    known: dict[int, int] = {}
+    for value, touched, kept, added in found:
+        mark = int(value or added, 16)
+        mask = int(touched, 16) if touched else _ALL & ~int(kept, 16) | mark if kept else mark
+        if mark and mask != _ALL and not mark & ~mask:
+            known.setdefault(mark, mask)
+    return known
 
 
 def _whole_marks(text: str) -> Iterator[tuple[str, str]]:
