@@ -102,7 +102,8 @@ def _proxies_v6(namespace: Namespace, name: str, link: Link, asked: str) -> Stat
     wanted, why = (own, "is no proxy for neighbours") if routes else (forwarding, "does not forward")
     text = f"{name}/{link.name} has a proxy entry for {asked} and {why}: {wanted} = 0"
     object = Object("sysctl", wanted, f"{wanted} = 0")
-    return lost("arp-suppressed", name, link, Stage.ARP, text, object=object, fix=fixes.sysctl(wanted, 1))
+    code = "proxy-arp-off" if routes else "arp-suppressed"
+    return lost(code, name, link, Stage.ARP, text, object=object, fix=fixes.sysctl(wanted, 1))
 
 
 def suppressed(ground: Ground, name: str, link: Link, request: Packet) -> Stop | None:

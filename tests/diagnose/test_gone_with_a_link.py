@@ -72,6 +72,14 @@ def test_what_a_router_s_end_of_a_pod_s_cable_lost_comes_back(address: str) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("key", "asked"), [("net.ipv4.conf.cali1.proxy_arp", "10.65.0.3"), ("net.ipv6.conf.cali1.proxy_ndp", "fd00:65::2")]
+)
+def test_who_is_no_proxy_any_more_is_called_so_in_both_versions(key: str, asked: str) -> None:
+    found = chosen(after(pods(), f"host: sysctl -w {key}=0"), ask("pod1", asked))
+    assert (found.stop.code, said(found)) == ("proxy-arp-off", [f"host: sysctl -w {key}=1"])
+
+
 def test_an_address_is_missing_where_it_is_and_not_where_a_cable_was_off() -> None:
     """The cable has lost its carrier with a pod's end; what another interface lacks has not gone with that."""
     network = after(pods(), "host: ip address del fd00:10::10/64 dev eth0", "host: ip route del 10.65.0.2/32 dev cali1")

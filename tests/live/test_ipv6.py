@@ -91,7 +91,7 @@ def routers(make_lab: Any) -> Lab:
 @pytest.mark.parametrize("which", ["lan", "all"])
 def test_a_proxy_for_neighbours_must_be_switched_on(routers: Lab, which: str) -> None:
     report = trace(routers, "pc", "fd00:2::10")
-    assert ended(report) == ("unreachable", "confirmed", ["arp-suppressed"])
+    assert ended(report) == ("unreachable", "confirmed", ["proxy-arp-off"])
     assert report["causes"][0]["object"]["id"] == "net.ipv6.conf.lan.proxy_ndp"
     configure(routers, "r1", f"sysctl -qw net.ipv6.conf.{which}.proxy_ndp=1")
     configure(routers, "pc", "ip neigh flush dev eth0")

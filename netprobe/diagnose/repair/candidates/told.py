@@ -312,18 +312,18 @@ def _led_to(loss: Loss) -> Iterator[_Tale]:
     beyond = (name for _, (name, _) in loss.known_ends(loss.here.name, loss.here.outward))
     for name in dict.fromkeys((*loss.around, *beyond)):
         for route in loss.snapshot[name].routes:
-            link = straight_out(loss.snapshot[name], route)
-            address = route.dst.partition("/")[0]
+            link, address = straight_out(loss.snapshot[name], route), route.dst.partition("/")[0]
             for _, (there, end) in loss.known_ends(name, filter(None, [link])):
                 why = f"{name} has a route that leads straight there"
-                freed = _freed(loss, there, end, address)
-                yield from (_Tale(there, end, address, why, name, taken) for taken in freed)
+                for taken in _freed(loss, there, end, address):
+                    yield _Tale(there, end, address, why, name, taken)
 
 
 def _answers_for_all(there: Namespace, end: Link, address: str) -> bool:
-    """Whether an interface answers for addresses that it has not: nobody needs this one there."""
-    keys = _PROXIES[prefix.version(address)]
-    return any(there.sysctl(key.format(place)) == "1" for key in keys for place in (end.key, "all"))
+    """Whether an interface answers for addresses that it has not, or is to: nobody needs this one there."""
+    keys = (key.format(place) for key in _PROXIES[prefix.version(address)] for place in (end.key, "all"))
+    entry = {"index": end.index, "address": address, "proxy": True}
+    return has(there.neighbours, **entry) or "1" in map(there.sysctl, keys)
 
 
 _PROXIES = {
