@@ -212,7 +212,8 @@ def _given_by_bits(namespace: Namespace) -> dict[int, int]:
     known: dict[int, int] = {}
     for value, touched, kept, added in found:
         mark = int(value or added, 16)
-        mask = int(touched, 16) if touched else _ALL & ~int(kept, 16) | mark if kept else mark
+        cleared = int(touched, 16) if touched else _ALL & ~int(kept or f"{_ALL:#x}", 16)
+        mask = cleared if touched else cleared | mark
         if mark and mask != _ALL and not mark & ~mask:
             known.setdefault(mark, mask)
     return known
