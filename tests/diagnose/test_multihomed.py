@@ -33,6 +33,7 @@ from netprobe.model import (
 from netprobe.model.lookup import where
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
+from netprobe.predict.trace import Routed
 
 
 def with_a_table(*routes: Route) -> Snapshot:
@@ -195,6 +196,29 @@ def test_between_routers_of_one_network_the_last_one_translates(rule: str) -> No
     loss = Loss.of(snapshot, lost, lost.stop)
     (router,) = where(loss.decisions, namespace="host", leg=Leg.REQUEST)
     assert guests.is_known_beyond(loss, router) == bool(rule)
+
+
+@pytest.mark.parametrize(
+    ("rule", "way"), [("-A POSTROUTING -o wan -j MASQUERADE", True), ("", True), ("-A POSTROUTING -o wan -j MASQUERADE", False)]
+)
+def test_who_translates_and_has_the_source_beside_it_is_the_last_one(rule: str, way: bool) -> None:
+    """internet finds red's network on its own cable, where the host answers for red by proxy ARP."""
+    snapshot = edited(tutorial(), "internet", ruleset=translating(*filter(None, (rule,))))
+    internet = snapshot["internet"]
+    beside = kernel("10.0.0.0/24", next(each.index for each in internet.links if each.name == "eth0"))
+    routes = (*(each for each in internet.routes if not each.dst.startswith("10.")), *((beside,) * way))
+    snapshot = edited(snapshot, "internet", routes=routes)
+    assert guests.is_known_beyond(*of_the_host(snapshot)) == (bool(rule) and way)
+
+
+def of_the_host(snapshot: Snapshot) -> tuple[Loss, Routed]:
+    """What red asks the world for, lost behind the host; and how the host led it there."""
+    found = predict(snapshot, probe("red", "9.9.9.9"), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    loss = Loss.of(snapshot, found, found.stop)
+    (router,) = where(loss.decisions, namespace="host", leg=Leg.REQUEST)
+    return loss, router
 
 
 def test_who_translates_others_on_the_way_there_translates_this_one() -> None:

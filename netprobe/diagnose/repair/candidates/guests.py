@@ -64,8 +64,8 @@ def is_let_in(loss: Loss, router: Routed, source: str) -> bool:
 
 def is_known_beyond(loss: Loss, router: Routed) -> bool:
     """Whether who is next sends all else by way of this router, whatever else it has been given; or is a
-    router that translates what leaves it, and has routes to private networks by way of this one, which
-    translates nothing on the way there: what is behind is routed.
+    router that translates what leaves it, and has routes to private networks by way of this one, or to the
+    source one of its own, which translates nothing on the way there: what is behind is routed.
     """
     here, version = loss.snapshot[router.namespace], prefix.version(router.dst)
     stations = [*map(loss.snapshot.at, loss.bearers(router.via))]
@@ -75,13 +75,18 @@ def is_known_beyond(loss: Loss, router: Routed) -> bool:
         return False
     nexts = map(loss.snapshot.at, loss.bearers(router.gateway) if router.gateway is not None else ())
     translating = (each for each in nexts if nat_rules.translates(each, version))
-    return any(map(partial(_leads_back, here), translating))
+    return any(_leads_back(here, each) or _knows(each, router.src) for each in translating)
 
 
 def _sends_all_by(here: Namespace, station: Namespace) -> bool:
     """Whether a namespace has a default route by this one."""
     defaults = where(station.routes, is_default=True, type="unicast", table=fib.MAIN)
     return any(any(map(here.address, each.gateways)) for each in defaults)
+
+
+def _knows(there: Namespace, source: str) -> bool:
+    """Whether a namespace has a way back to a source of its own, and not that of all the world."""
+    return is_particular(fib.lookup(there, RouteQuery(None, source)).route)
 
 
 def _leads_back(here: Namespace, there: Namespace) -> bool:
