@@ -137,9 +137,19 @@ def asked_for(loss: Loss) -> tuple[str, ...]:
         loss.probe.destination.address,
         *column(routed, "dst"),
         *chain.from_iterable(map(_ends_of_tunnels, spaces)),
-        *(gateway for namespace in spaces for route in namespace.routes for gateway in route.gateways),
+        *chain.from_iterable(map(partial(_gateways_in_sight, loss), spaces)),
     )
     return those_not_in(dict.fromkeys(filter(None, asked)), loss.owned)
+
+
+def _gateways_in_sight(loss: Loss, namespace: Namespace) -> Iterator[str | None]:
+    """The gateways of a namespace, without those behind a cable whose far end was not read: they are
+    somebody's there.
+    """
+    cables = where(namespace.links_of("veth"), runs=True)
+    out = {each.index for each in cables if each.link is not None and not loss.knows(namespace.name, each)}
+    legs = chain.from_iterable(column(namespace.routes, "nexthops"))
+    yield from column(not_among(legs, index=out), "via")
 
 
 def _ends_of_tunnels(namespace: Namespace) -> Iterator[str | None]:
