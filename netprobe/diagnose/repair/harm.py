@@ -8,9 +8,9 @@ from itertools import chain, filterfalse, islice
 
 from msgspec.structs import replace
 
-from netprobe.model import End, InterfaceAddress, Namespace, PolicyRule, Probe, Snapshot
+from netprobe.model import End, InterfaceAddress, Namespace, PolicyRule, Probe, RouteQuery, Snapshot
 from netprobe.model.lookup import among, column, where
-from netprobe.predict import prefix
+from netprobe.predict import fib, prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -101,12 +101,20 @@ def _away(loss: Loss, name: str) -> tuple[Probe, ...]:
 
 
 def _afar(loss: Loss, namespace: Namespace) -> Iterator[str]:
-    """The sender's address, and one of each other namespace that is not beside."""
+    """The sender's address, and one of each other namespace that is not beside; not the far side of a router
+    by which itself that would be reached: no route is for that.
+    """
     yield from filter(None, (loss.probe.source.address,))
     for other in loss.snapshot.namespaces.values():
         known = where(other.addresses, scope="global", version=loss.version)
         far = (each.address for each in known if not prefix.neighbours_of(each.address, namespace.addresses))
-        yield from islice(far, 1)
+        yield from filterfalse(partial(_is_behind_itself, namespace, other), islice(far, 1))
+
+
+def _is_behind_itself(namespace: Namespace, router: Namespace, address: str) -> bool:
+    """Whether a namespace sends what is for an address of a router to another address of that."""
+    via = fib.lookup(namespace, RouteQuery(None, address)).via
+    return via is not None and router.address(via) is not None
 
 
 def _beside(loss: Loss) -> Iterator[tuple[str, str]]:

@@ -215,6 +215,25 @@ def _sends_to(loss: Loss, there: Namespace, here: Namespace, wanted: str) -> boo
     return here.name in near and here.address(way.via) is not None
 
 
+def arrives(loss: Loss, routed: Routed) -> bool:
+    """Whether a request got to who has its destination, and its answer alone is lost: the way was right."""
+    return routed.leg is Leg.REQUEST and loss.prediction.leg is Leg.REPLY and not holds_up(loss, routed)
+
+
+def is_answered_by(loss: Loss, routed: Routed) -> bool:
+    """Whether the gateway that was taken is a router to whom the one to whom he sends the packet on would
+    send its answer: of several routers on a segment this one is meant, whichever others there use.
+    """
+    query, having = RouteQuery(routed.dst, routed.src), loss.bearers(routed.gateway)
+    for router in map(loss.snapshot.at, having if routed.gateway is not None and routed.src else ()):
+        way = fib.lookup(router, routed.query)
+        nexts = map(loss.snapshot.at, loss.bearers(way.via or routed.dst) if way.leg is not None else ())
+        backs = (fib.lookup(each, query).via for each in nexts)
+        if any(via is not None and router.address(via) is not None for via in backs):
+            return True
+    return False
+
+
 def leads_there(loss: Loss, routed: Routed) -> bool:
     """Whether the gateway that was taken is a router on that segment, and knows the way."""
     here, link = loss.snapshot[routed.namespace], loss.out(routed)

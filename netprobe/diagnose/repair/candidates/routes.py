@@ -14,8 +14,10 @@ from msgspec.structs import replace
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import (
+    arrives,
     hands_back,
     has_no_way_out,
+    is_answered_by,
     leads_around_neighbours,
     leads_on,
     leads_there,
@@ -260,6 +262,7 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     hops = [hints.Gateway(via, link, onlink=not on_link(namespace, link, via)) for via in known]
     found = router_for(loss, namespace.name, routed.dst)
     back, right = hands_back(loss, routed), leads_on(loss, routed)
+    proven = arrives(loss, routed) or (not back and is_answered_by(loss, routed))
     aside = not back and _is_somebody(loss, namespace, link, routed.gateway)
     own = {*_of_other_tables(namespace, route, link)} if routed.gateway is None else set()
     for hop in dict.fromkeys(filter(None, (*hops, found))):
@@ -271,7 +274,8 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
             around = sends_back or misled or (aloof and (aside or (right and hop.via != routed.gateway)))
             elsewhere = hop.via == routed.gateway  # and of the network of that other interface
             back_to_us = back and hop == found and not leads_without(namespace, routed, hop)
-            sure = known[hop.via] or elsewhere or back_to_us
+            used = known[hop.via] and not proven
+            sure = used or elsewhere or back_to_us
             merit = Merit.GOES_AROUND if around else _merit(routed, sure, (hop.via, hop.link) in own)
             stop = mistaken(namespace, routed, route, hop)
             yield from loss.repair(stop, merit, agreeing=known[hop.via])
