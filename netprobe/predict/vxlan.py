@@ -246,7 +246,8 @@ def _does_not_fit(
     ground: Ground, name: str, link: Link, packet: Packet, outer: Flow, via: int | None
 ) -> Stop | None:
     """An inner packet with DF that the underlay's MTU cannot carry is refused at a tunnel that is a port of a
-    bridge; what comes to any other is told to others alone, and cut outside (skb_tunnel_check_pmtu).
+    bridge; what comes to any other is told to others alone, and cut outside (skb_tunnel_check_pmtu). So is
+    what nobody could be told to send, for no sender takes so little (iptunnel_pmtud_check_icmp).
     """
     query = RouteQuery(outer.src, outer.dst, mark=packet.mark, oif=via)
     decision = fib.sought(ground.namespace(name), query)
@@ -254,6 +255,8 @@ def _does_not_fit(
     if out is None or not packet.df or link.port is None or (outer.length or 0) <= out.mtu:
         return None
     room = out.mtu - OVERHEAD[outer.version]
+    if room < _LEAST[packet.flow.version]:
+        return None
     text = (
         f"a packet of {packet.flow.length} bytes does not fit {link.name}: {out.name} has MTU {out.mtu},"
         f" which leaves {room} bytes"
@@ -261,6 +264,9 @@ def _does_not_fit(
     return lost("mtu-exceeded", name, link, Stage.ENCAPSULATE, text,
         object=Object("link", link.name, f"{link.name} mtu {link.mtu}"),
                 fix=(link_set(link, "mtu", str(room)), _THEIRS_TOO))  # fmt: skip
+
+
+_LEAST = {4: 576, 6: 1280}  # bytes, of which a tunnel tells
 
 
 def wrapped(below: Gone, answer: Packet) -> Packet:

@@ -329,3 +329,13 @@ def test_what_the_underlay_does_not_carry_whole_is_cut_outside_unless_a_bridge_s
     snapshot = relinked(relinked(pair(), "a", "eth0", mtu=1280), "b", "eth0", mtu=1280)
     snapshot = relinked(snapshot, "a", "vx0", port=member)
     assert request(snapshot, size=1350, df=True).end is end
+
+
+@pytest.mark.parametrize(("mtu", "end"), [(625, End.DELIVER), (626, End.DROP)])
+def test_nobody_is_told_to_send_less_than_any_sender_must(mtu: int, end: End) -> None:
+    """Seen: 1428 bytes with DF leave by an underlay of 576 as three fragments of the tunnel's packet, from a bridge's port, too
+    (net/ipv4/ip_tunnel_core.c, iptunnel_pmtud_check_icmp).
+    """
+    snapshot = relinked(relinked(pair(), "a", "eth0", mtu=mtu), "b", "eth0", mtu=mtu)
+    snapshot = relinked(snapshot, "a", "vx0", port=BridgePort())
+    assert request(snapshot, size=1350, df=True).end is end
