@@ -20,6 +20,7 @@ from netprobe.model import (
     InterfaceAddress,
     Leg,
     Link,
+    Neighbour,
     Nexthop,
     PolicyRule,
     Route,
@@ -326,3 +327,13 @@ def test_a_router_that_says_that_it_has_no_way_out_is_none_for_who_has_another(r
     known = (*c2.routes[:-1], Route(refusing, "unreachable", protocol="boot"))
     snapshot = edited(edited(snapshot, "c2", routes=known, sysctls={"net.ipv4.ip_forward": "1"}), "host", routes=host.routes)
     assert chosen(snapshot, "c1", "10.0.0.2").code == code
+
+
+def test_who_knows_an_address_by_a_wrong_entry_does_not_lack_a_way_to_it() -> None:
+    """The host has another address there, to which the answer would find."""
+    host = tutorial()["host"]
+    ruleset = translating("-A POSTROUTING -o eth0 -j SNAT --to-source 203.0.113.2")
+    addresses = (*host.addresses, InterfaceAddress(4, "203.0.113.3", 24))
+    snapshot = edited(tutorial(), "host", ruleset=ruleset, addresses=addresses, routes=(*host.routes, *local("203.0.113.3")))
+    snapshot = edited(snapshot, "internet", neighbours=(Neighbour(2, "203.0.113.2", "02:00:00:00:99:09", "permanent"),))
+    assert chosen(snapshot, "red", "8.8.8.8").code == "neigh-wrong-entry"

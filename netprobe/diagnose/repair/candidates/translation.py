@@ -84,7 +84,7 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
         return
     private = _before(made, source)
     own = namespace.has_on(out, source)
-    if own and made is not None:
+    if own and made is not None and loss.stop.code != "neigh-wrong-entry":  # it is known there
         yield from _to_another(loss, router, out, made, source)
     if own or router.turns_back or not nat_rules.is_private(private):
         return
