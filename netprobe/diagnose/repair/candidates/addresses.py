@@ -5,6 +5,7 @@ See: ip-address(8); net/ipv4/devinet.c.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain, product
@@ -196,9 +197,10 @@ def _bare(
     asked = loss.goal if asks_others(loss, namespace.name) else None
     others_are = namespace.gateways  # it sends to those
     for address in those_not_in(asked_for(loss), {meant, asked, *others_are}):
-        usual = usual_length(others, address)
+        sent = _is_sent_to(loss, namespace, link, address)
+        usual = usual_length(others, address) or (sent and _most_usual(others))
         joined = len(seekers(loss, namespace.name, address)) >= SEVERAL  # by a bridge, which had it
-        if usual is not None and not joined:
+        if usual and not joined:
             put = Command.of("ip", "address", "add", f"{address}/{usual[0]}", "dev", link.name)
             told = f"{text}, and no station has {address}"
             yield from _given(loss, namespace, link, told, put, put, pointing_at(loss.snapshot, address))
@@ -206,6 +208,20 @@ def _bare(
         put = Command.of("ip", "address", "add", free.written, "dev", link.name)
         blank = Blank(f"ADDRESS/{free.prefixlen}")
         yield from _given(loss, namespace, link, text, Command.of(*put.words[:3], blank, *put.words[4:]), put)
+
+
+def _is_sent_to(loss: Loss, namespace: Namespace, link: Link, address: str) -> bool:
+    """Whether a station beside an interface has a route out of its own by an address, whatever network it has
+    there itself.
+    """
+    stations = loss.others(namespace.name, link)
+    routes = chain.from_iterable(loss.snapshot[name].routes_by(station) for name, station in stations)
+    return any(address in route.gateways for route in routes)
+
+
+def _most_usual(addresses: list[InterfaceAddress]) -> tuple[int, int]:
+    """(the prefix length that most of some addresses have, how many)."""
+    return Counter(column(addresses, "prefixlen")).most_common(1)[0]
 
 
 def _given(
