@@ -157,3 +157,52 @@ def test_a_program_of_one_interface_answers_by_that_alone() -> None:
     assert named(network, "pc", "192.0.2.80", 80) == [["server: ip route add 10.1.1.0/24 via 172.16.1.1 dev eth0"]]
     network = edited(network, "server", sockets=(Socket("tcp", "192.0.2.80", 80, "listen"),))
     assert named(network, "pc", "192.0.2.80", 80) == []
+
+
+def test_a_gateway_that_nobody_is_belongs_to_who_has_no_address_there_whatever_network_the_asker_is_of() -> None:
+    """IPv6 has lost it with the interface; the asker's own address is mistyped."""
+    network = after(
+        offices(),
+        "r1: ip address del fd00:9::1/64 dev wan",
+        "r1: ip address add fd00:9:1::1/64 dev wan",
+        "r2: ip link set dev wan down",
+        "r2: ip link set dev wan up",
+    )
+    assert said(chosen(network, ask("r1", "fd00:2::10"))) == ["r2: ip address add fd00:9::2/64 dev wan"]
+
+
+def test_of_two_policy_rules_that_refuse_one_behind_the_other_both_are_told() -> None:
+    """A way in the table of the first one would lead past the second one, too."""
+    network = after(
+        offices(),
+        "pc: ip route add prohibit default table 78",
+        "pc: ip rule add pref 100 iif lo lookup 78",
+        "pc: ip rule add pref 101 prohibit",
+    )
+    assert named(network, "pc", "10.2.0.10") == [
+        ["pc: ip rule del pref 100 from all iif lo lookup 78"],
+        ["pc: ip rule del pref 101 from all prohibit"],
+    ]
+
+
+def test_a_way_in_a_table_that_refuses_is_missing_where_nothing_refuses_behind_it() -> None:
+    """Without the rule the packet is lost elsewhere: main has no way."""
+    network = after(
+        offices(),
+        "pc: ip route del default via 10.1.0.1 dev eth0",
+        "pc: ip route add prohibit default table 78",
+        "pc: ip rule add pref 100 iif lo lookup 78",
+    )
+    assert named(network, "pc", "10.2.0.10") == [["pc: ip route replace default via 10.1.0.1 dev eth0 table 78"]]
+
+
+MADE_UP = "*nat\n:INPUT ACCEPT [0:0]\n-A INPUT -s 10.1.0.0/24 -j SNAT --to-source 10.99.0.9\nCOMMIT\n"
+
+
+def test_no_route_is_for_an_address_that_a_rule_made_up() -> None:
+    """A way to all the world would be one to the asker as well, which the answerer lacks by itself."""
+    network = after(offices(), "server: ip route del default via 10.2.0.1 dev eth0")
+    network = edited(network, "server", ruleset=Ruleset(tables=tuple(read_save(MADE_UP, "iptables", "ip"))))
+    first, second = named(network, "pc", "10.2.0.10")
+    assert first == ["server: iptables -t nat -D INPUT -s 10.1.0.0/24 -j SNAT --to-source 10.99.0.9"]
+    assert second[0].startswith("server: ip route add ")

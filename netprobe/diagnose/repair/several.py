@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from netprobe.diagnose.dnat_rules import ENGINES
 from netprobe.diagnose.nat_rules import rewriting
-from netprobe.model import Command, Hop, Need, Snapshot
+from netprobe.model import Command, Hop, Leg, Need, Snapshot
 from netprobe.model.command import words_of
 from netprobe.model.lookup import among, has, not_among, those_not_in, where
 from netprobe.predict import prefix
@@ -110,17 +110,41 @@ def is_doubtful(found: Results) -> bool:
 
 
 def leads_around(loss: Loss, found: Results) -> bool:
-    """Whether the best that would do adds a way around the interface at which the probe is lost, though what
+    """Whether the best that would do adds a way around the interface at which the probe is lost, or past
+    policy rules of which one behind another refuses it, or to an address that a rule made up, though what
     stops it there could be taken away: that and one more may be what is wrong.
     """
     best = next(filter(is_meant, found.repairs), None)
     place = loss.stop.place
     adds = best is not None and best.merit is Merit.ADDS and best.near == _UNKNOWN
-    if best is None or not adds or place.interface is None or not _undone(found):
+    if best is None or not adds or not _undone(found):
         return False
+    if place.interface is None:
+        return _is_made_up(loss) or any(map(partial(_is_refused_again, loss), _undone(found)))
     then = tried(loss, best)
     at = {"namespace": place.namespace, "interface": place.interface}
     return then is not None and not has(then.outcome.hops, **at)
+
+
+def _is_made_up(loss: Loss) -> bool:
+    """Whether an answer has no way to an address that is nobody's, and that a rule has given to the asker."""
+    made = [hop.flow.src for hop in rewriting(reversed(loss.prediction.request.hops), "src")][:1]
+    lost = loss.prediction.leg is Leg.REPLY and loss.stop.code == "no-route"
+    return lost and not {*made} & {*loss.owned} and loss.stop.thing.id in made
+
+
+def _is_refused_again(loss: Loss, repair: Repair) -> bool:
+    """Whether a route or policy rule refuses the probe, and one of the same namespace does so again behind a
+    policy rule that is taken away.
+    """
+    then = tried(loss, repair) if repair.stop.thing.kind == "policy-rule" else None
+    end = None if then is None else then.outcome.stop
+    if end is None or end.place.namespace != loss.here.name:
+        return False
+    return {loss.stop.code, end.code} <= _REFUSALS
+
+
+_REFUSALS = {"route-blackhole", "route-unreachable", "route-prohibit", "rule-prohibit"}
 
 
 def _undone(found: Results) -> tuple[Repair, ...]:
@@ -137,7 +161,8 @@ def first_of_two(loss: Loss, alone: Results, budget: Budget) -> Repair | None:
     off = (*alone.partial[:_BREADTH], *alone.idle[:_ASIDE], *alone.aside[:_ASIDE])
     known = {each.done for each in alone.repairs}
     best = next(filter(is_meant, alone.repairs))
-    plain = where(off, merit=Merit.RESTORES, is_to_fill_in=False) or _undone(alone)
+    plain = where(off, merit=Merit.RESTORES, is_to_fill_in=False)
+    plain += _undone(alone) if not plain or _is_made_up(loss) else ()
     for repair, cost, outcome in _lost_behind(loss, _costs(plain, 0)):
         if budget.spent():
             break
@@ -147,7 +172,8 @@ def first_of_two(loss: Loss, alone: Results, budget: Budget) -> Repair | None:
         arrives = loss.stop.code not in PROGRAMS and _arrives(loss, way)
         # something tells what it was that is lacking: what may be added in its place is not meant
         told = where(among((repair,), code=LACKING), merit=Merit.RESTORES, code=best.code, at=best.at)
-        meant = filter(is_meant, found.repairs) if told else not_among(_sound(loss, found), done=known)
+        odd = told or (_is_made_up(loss) and repair.merit is Merit.UNDOES)
+        meant = filter(is_meant, found.repairs) if odd else not_among(_sound(loss, found), done=known)
         if arrives or any(meant) or has(around, done=best.done):
             return repair
     return None
