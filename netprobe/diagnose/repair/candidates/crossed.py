@@ -1,27 +1,88 @@
 """Two cables, each plugged into the bridge of the other: who is behind one is of the network of the stations
-on the other's bridge, and of none on its own. One of them alone could as well have an address of another
-network. Pure.
+on the other's bridge, and of none on its own. And two interfaces of a router, each with the addresses of the
+other. One of them alone could as well be meant for another network. Pure.
 
-See: ip-link(8), master.
+See: ip-link(8), master; ip-address(8).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, combinations, islice
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, all_addresses, meet
-from netprobe.model import InterfaceAddress, Link, Namespace, Object, Place, Stage, Stop
+from netprobe.diagnose.repair.segment import Station, all_addresses, meet, own_addresses
+from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Place, Stage, Stop
 from netprobe.model.link import name_of
+from netprobe.model.lookup import where
 from netprobe.predict import fixes
 
 _MOST = 64  # ports of a namespace
+_INTERFACES = 8  # of a router, behind each of which may be others to read
 _AGREEING = 100  # those whom an exchange brings together are more than others who say the same
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """Each exchange of two such ports."""
+    """Each exchange of two such ports, and of the addresses of two such interfaces."""
+    yield from _of_ports(loss)
+    strange = (name for name, link in loss.hearers() if _is_of_another(loss, loss.snapshot[name], link))
+    for name in dict.fromkeys((*loss.way, *strange)):
+        yield from _of_interfaces(loss, loss.snapshot[name])
+
+
+def _is_of_another(loss: Loss, here: Namespace, link: Link) -> bool:
+    """Whether the addresses of an interface are of no network of those beside it."""
+    side = _Side(link, own_addresses(here, link, loss.version))
+    return bool(side.own) and not _meets(loss, here, side, link)
+
+
+def _of_interfaces(loss: Loss, here: Namespace) -> Iterator[Repair]:
+    """The addresses of two interfaces, each of the network of those beside the other one, and of nobody's
+    beside its own.
+    """
+    bare = where(here.outward, up=True, master=None)[:_INTERFACES]
+    sides = [_Side(link, own_addresses(here, link, loss.version)) for link in bare]
+    seen = [each for each in sides if each.own and loss.addresses_beside(here.name, each.link, loss.version)]
+    odd = [each for each in seen if not _meets(loss, here, each, each.link)]
+    for one, other in combinations(odd, 2):
+        if _meets(loss, here, one, other.link) and _meets(loss, here, other, one.link):
+            yield from _renumbered(loss, here, one, other)
+
+
+class _Side(NamedTuple):
+    """An interface, and its addresses of one IP version."""
+
+    link: Link
+    own: list[InterfaceAddress]
+
+    def moved(self, to: Link) -> Iterator[Command]:
+        """What takes the addresses to another interface, from this one first."""
+        yield from (fixes.address("del", each, self.link) for each in self.own)
+        yield from (fixes.address("add", replace(each, index=to.index), to) for each in self.own)
+
+
+def _meets(loss: Loss, here: Namespace, side: _Side, link: Link) -> bool:
+    """Whether the addresses of a side are of a network of those beside an interface."""
+    return meet(side.own, loss.addresses_beside(here.name, link, loss.version))
+
+
+def _renumbered(loss: Loss, here: Namespace, one: _Side, other: _Side) -> Iterator[Repair]:
+    named = f"{one.own[0].written} dev {one.link.name}"
+    text = (
+        f"{one.link.name} and {other.link.name} of {here.name} have each other's addresses: {one.own[0].address}"
+        f" is of the network beside {other.link.name}"
+    )
+    both = (one.moved(other.link), other.moved(one.link))
+    thing, place = Object("address", named, named), Place(here.name, one.link.name, Stage.ROUTE)
+    stop = Stop("addr-wrong-subnet", place, text, thing, (*chain(*both),), (loss.stop.text,))
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=_AGREEING)
+
+
+def _of_ports(loss: Loss) -> Iterator[Repair]:
+    """Each exchange of two ports."""
     for name in loss.around:
         here = loss.snapshot[name]
         bridges = here.links_of("bridge")
