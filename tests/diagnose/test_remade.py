@@ -64,6 +64,17 @@ def test_the_end_that_differs_from_the_others_is_made_again() -> None:
     assert said(turned)[1][0].startswith("b: ")
 
 
+@pytest.mark.parametrize("odd", ["a", "b"])
+def test_of_three_ends_the_one_that_is_like_no_other_is_called_wrong(odd: str) -> None:
+    """Whichever of them the packet was sent by."""
+    snapshot = with_tunnel(pair().with_namespace(side("c", 3)), odd, vni=8)
+    lost = predict(snapshot, probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    stop = choice.choose(snapshot, lost, lost.stop).stop
+    assert (stop.code, stop.place.namespace, stop.thing.kind) == ("vxlan-vni-mismatch", odd, "tunnel")
+
+
 def test_what_was_on_it_comes_back() -> None:
     snapshot = with_tunnel(pair(), "a", port=8472, learning=False, lower=2, ttl=9, flags=("proxy",))
     a = snapshot["a"]

@@ -72,8 +72,8 @@ def _meets(loss: Loss, here: Namespace, side: _Side, link: Link) -> bool:
 def _renumbered(loss: Loss, here: Namespace, one: _Side, other: _Side) -> Iterator[Repair]:
     named = f"{one.own[0].written} dev {one.link.name}"
     text = (
-        f"{one.link.name} and {other.link.name} of {here.name} have each other's addresses: {one.own[0].address}"
-        f" is of the network beside {other.link.name}"
+        f"{one.link.name} and {other.link.name} of {here.name} have each other's addresses:"
+        f" {one.own[0].address} is of the network beside {other.link.name}"
     )
     both = (one.moved(other.link), other.moved(one.link))
     thing, place = Object("address", named, named), Place(here.name, one.link.name, Stage.ROUTE)

@@ -38,12 +38,15 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         found = list(devices(loss))
         usual = Counter(vxlan.network for _, _, vxlan in found)
         ends = [each for each in found if each[:2] == at or _meet(at, each[:2])]
-        for (namespace, link, own), (_, _, other) in permutations(ends, 2):
+        for (namespace, link, own), (there, _, other) in permutations(ends, 2):
             wanted = _fitted(own, other)
             alike = usual[wanted.network] - usual[own.network]
             agreeing = alike + (wanted.flags == other.flags)
             commands = inside(namespace.name, _again(namespace, link, wanted))
-            yield from loss.repair(replace(loss.stop, commands=commands), Merit.RESTORES, agreeing=agreeing)
+            # of three ends the one that is like no other is wrong, wherever the packet was lost
+            stop = _odd(loss, (namespace, link, own), there, other) if alike > 0 else loss.stop
+            merit = Merit.RESTORES if alike >= 0 else Merit.ADDS
+            yield from loss.repair(replace(stop, commands=commands), merit, agreeing=agreeing)
     yield from _refused(loss)
 
 
