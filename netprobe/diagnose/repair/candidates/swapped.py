@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.harm import breaks, echo, passing
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Namespace, Object, Place, Route, RouteQuery, Stage, Stop
-from netprobe.model.lookup import but, not_among, where
-from netprobe.predict import fib, fixes
+from netprobe.model import Namespace, Nexthop, Object, Place, Route, RouteQuery, Stage, Stop
+from netprobe.model.lookup import but, column, not_among, where
+from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.trace import Resolved, Routed
 
 from .before import with_neighbour
@@ -27,38 +27,81 @@ _BOTH = 3  # destinations say the same, and what there is for each
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """Each exchange that answers both; of what nobody in sight has that cannot be told."""
-    for routed in loss.decisions if loss.goal in loss.owned else ():
+    """Each exchange that answers both, which of what nobody in sight has cannot be told; and each that the
+    addresses of the two sides tell.
+    """
+    in_sight = loss.goal in loss.owned
+    for routed in loss.decisions:
         here = loss.snapshot[routed.namespace]
-        for one in filter(_leads_on, filter(None, (routed.decision.route,))):
-            written = where(here.routes, version=one.version, type="unicast", is_written=True)
-            others = filter(_leads_on, not_among(written, gateways=(one.gateways,)))
-            for other in islice(others, _MOST):
+        for one in filter(_has_one_gateway, filter(None, (routed.decision.route,))):
+            known = where(here.routes, version=one.version, type="unicast")
+            others = [*filter(_has_one_gateway, not_among(known, gateways=(one.gateways,)))]
+            for other in where(others, is_written=True)[: _MOST * (in_sight and one.is_written)]:
                 yield from _of_routes(loss, routed, one, other)
-    for resolved in loss.prediction.resolved:
+            for other in where(others, dst=one.dst)[:_MOST]:
+                yield from _of_sides(loss, here, one, other)
+    for resolved in loss.prediction.resolved if in_sight else ():
         yield from _of_neighbours(loss, resolved)
 
 
-def _leads_on(route: Route) -> bool:
-    """Whether somebody wrote a route with one gateway of its own."""
-    return route.is_written and route.nhid is None and len([*filter(None, route.gateways)]) == 1
+def _has_one_gateway(route: Route) -> bool:
+    """Whether a route has one gateway of its own."""
+    return route.nhid is None and len([*filter(None, route.gateways)]) == 1
 
 
 def _of_routes(loss: Loss, routed: Routed, one: Route, other: Route) -> Iterator[Repair]:
     here = loss.snapshot[routed.namespace]
-    said = [_written(here, *pair) for pair in ((one, one), (other, other), (one, other), (other, one))]
-    fix = tuple(fixes.ip(one.dst, "route", "replace", *words) for words in said[2:])
-    thing, beside = (" ".join(words) for words in said[:2])
-    text = f"the routes {thing} and {beside} of {here.name} lead each by the gateway of the other"
-    place = Place(here.name, None, Stage.ROUTE)
-    stop = Stop("route-wrong-nexthop", place, text, Object("route", thing, thing), fix, (loss.stop.text,))
+    stop = _exchange(loss, here, (one, other), (other.nexthops[0], one.nexthops[0]))
     asked = filter(partial(_is_led_by, here, other), islice(sorted(loss.owned), _ASKED))
     yield from _answering(loss, stop, here.name, next(asked, None), _BOTH)
 
 
-def _written(here: Namespace, route: Route, by: Route) -> tuple[str, ...]:
-    """The words of a route with the next hop of one."""
-    leg = by.nexthops[0]
+def _exchange(loss: Loss, here: Namespace, both: tuple[Route, Route], legs: tuple[Nexthop, Nexthop]) -> Stop:
+    """Two routes with these next hops in the place of their own."""
+    thing, beside = (" ".join(_written(here, each, each.nexthops[0])) for each in both)
+    words = map(partial(_written, here), both, legs)
+    fix = tuple(fixes.ip(both[0].dst, "route", "replace", *each) for each in words)
+    text = f"the routes {thing} and {beside} of {here.name} lead each by the gateway of the other"
+    place = Place(here.name, None, Stage.ROUTE)
+    return Stop("route-wrong-nexthop", place, text, Object("route", thing, thing), fix, (loss.stop.text,))
+
+
+def _of_sides(loss: Loss, here: Namespace, one: Route, other: Route) -> Iterator[Repair]:
+    """Two routes to the same, each in the table for the address of the interface that the other one leads out
+    of, where tables are for one; or each by a gateway of the network of that.
+    """
+    both, legs = (one, other), (one.nexthops[0], other.nexthops[0])
+    if legs[0].index == legs[1].index:
+        return
+    told = [_sides(here, each) <= {leg.index} for each, leg in zip(both, reversed(legs), strict=True)]
+    if all(told) and any(_sides(here, each) for each in both):
+        yield from _sided(loss, here, both, (legs[1], legs[0]))
+    elif [_near(here, each.via or "") for each in legs] == [{legs[1].index}, {legs[0].index}]:
+        turned = zip(legs, (legs[1].via, legs[0].via), strict=True)
+        first, second = (replace(leg, via=via, flags=()) for leg, via in turned)
+        yield from _sided(loss, here, both, (first, second))
+
+
+def _sided(
+    loss: Loss, here: Namespace, both: tuple[Route, Route], legs: tuple[Nexthop, Nexthop]
+) -> Iterator[Repair]:
+    yield from loss.repair(_exchange(loss, here, both, legs), Merit.RESTORES, agreeing=_BOTH)
+
+
+def _sides(here: Namespace, route: Route) -> set[int | None]:
+    """The interfaces, by ifindex, of a namespace's own addresses for which it asks the table of a route."""
+    rules = but(where(here.rules, table=route.table, version=route.version, action="lookup"), src=None)
+    own = (here.address((rule.src or "").partition("/")[0]) for rule in rules)
+    return {each.index for each in own if each is not None}
+
+
+def _near(here: Namespace, gateway: str) -> set[int | None]:
+    """The interfaces, by ifindex, on whose networks a gateway is."""
+    return {*column(prefix.neighbours_of(gateway, here.addresses), "index")} if gateway else set()
+
+
+def _written(here: Namespace, route: Route, leg: Nexthop) -> tuple[str, ...]:
+    """The words of a route with a next hop."""
     return fib.in_full(replace(route, nexthops=(leg,)), leg, here.link_of(leg))
 
 
