@@ -47,3 +47,39 @@ def test_one_address_of_another_network_is_no_exchange() -> None:
         "r1: ip address add 10.9.0.9/24 dev lan",
     )
     assert "dev wan" not in "".join(said(chosen(network, ask("pc", "10.2.0.10"))))
+
+
+def of_one_network(*lines: str) -> Snapshot:
+    """pc and r2 are of one network, of which r1 has a part on either side; pc sends by r2."""
+    return after(
+        healthy("far-office-no-way-back"),
+        "pc: ip address add 10.9.0.66/24 dev eth0",
+        "pc: ip address del 10.1.0.10/24 dev eth0",
+        "pc: ip route replace default via 10.9.0.2 dev eth0",
+        "r1: ip address add 10.9.0.65/26 dev lan",
+        "r1: ip address del 10.1.0.1/24 dev lan",
+        "r2: ip address add 10.9.0.2/24 dev wan",
+        "r2: ip address del 10.9.0.2/30 dev wan",
+        *lines,
+    )
+
+
+def test_a_proxy_of_one_side_is_one_of_the_other_side() -> None:
+    network = of_one_network("r1: sysctl -w net.ipv4.conf.wan.proxy_arp=1")
+    found = chosen(network, ask("pc", "10.2.0.10"))
+    assert (found.stop.code, said(found)) == ("proxy-arp-off", ["r1: sysctl -w net.ipv4.conf.lan.proxy_arp=1"])
+
+
+def test_who_is_no_proxy_need_be_none() -> None:
+    assert chosen(of_one_network(), ask("pc", "10.2.0.10")).stop.code != "proxy-arp-off"
+
+
+def test_of_two_routes_of_a_table_to_the_same_the_first_is_wrong_and_not_the_rule() -> None:
+    network = after(
+        healthy("far-office-no-way-back"),
+        "r1: ip rule add pref 500 from 10.2.0.0/24 lookup 9",
+        "r1: ip route add 10.1.0.0/24 dev lan table 9 metric 2000",
+        "r1: ip route add 10.1.0.0/24 via 10.1.0.77 dev lan table 9 metric 50",
+    )
+    found = chosen(network, ask("pc", "10.2.0.10"))
+    assert said(found) == ["r1: ip route del 10.1.0.0/24 via 10.1.0.77 dev lan table 9"]

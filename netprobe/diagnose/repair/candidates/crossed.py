@@ -7,7 +7,7 @@ See: ip-link(8), master; ip-address(8).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, combinations, islice
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ class _Side(NamedTuple):
     """An interface, and its addresses of one IP version."""
 
     link: Link
-    own: list[InterfaceAddress]
+    own: Sequence[InterfaceAddress]
 
     def moved(self, to: Link) -> Iterator[Command]:
         """What takes the addresses to another interface, from this one first."""
@@ -66,7 +66,7 @@ class _Side(NamedTuple):
 
 def _meets(loss: Loss, here: Namespace, side: _Side, link: Link) -> bool:
     """Whether the addresses of a side are of a network of those beside an interface."""
-    return meet(side.own, loss.addresses_beside(here.name, link, loss.version))
+    return meet(list(side.own), loss.addresses_beside(here.name, link, loss.version))
 
 
 def _renumbered(loss: Loss, here: Namespace, one: _Side, other: _Side) -> Iterator[Repair]:

@@ -24,6 +24,7 @@ from netprobe.model import (
 )
 from netprobe.model.lookup import column, has, not_among, where
 from netprobe.predict import fib, fixes, prefix
+from netprobe.predict.arp_reply import forwards
 from netprobe.predict.drop import lost
 from netprobe.predict.routing import without_route
 from netprobe.predict.trace import Routed
@@ -39,6 +40,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for back in _ways_back(loss):
         yield from beside.led_past(loss, back)
     yield from _missing(loss)
+    yield from _of_both_sides(loss)
     yield from as_beside(loss)
     yield from _of_translated(loss)
 
@@ -74,6 +76,22 @@ def _missing(loss: Loss) -> Iterator[Repair]:
             if _is_expected(loss.snapshot[name], station, route):
                 for stop in proxy(loss, loss.snapshot[name], station, routed.via):
                     yield from loss.repair(stop, merit)
+
+
+def _of_both_sides(loss: Loss) -> Iterator[Repair]:
+    """A gateway on the other side of a station that answers there for what is behind this one: it is to
+    answer here as well, where part of one network lies on either side.
+    """
+    for routed in _unanswered(loss) if loss.version == 4 else ():
+        out = loss.out(routed)
+        for name, station in loss.others(routed.namespace, out) if out is not None else ():
+            here = loss.snapshot[name]
+            way = fib.lookup(here, RouteQuery(None, routed.via))
+            other = here.link_of(way.leg)
+            near = other not in (None, station) and way.via is None and forwards(here, station, 4)
+            if other is not None and near and proxy_key(here, other) is not None:
+                for stop in _proxy(loss, here, station, routed.via):
+                    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
 def as_beside(loss: Loss) -> Iterator[Repair]:

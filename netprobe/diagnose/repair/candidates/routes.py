@@ -81,7 +81,9 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
     text = f"the route {named} of {namespace.name} takes packets for {routed.dst} to {what}"
     thing, fix = Object("route", named, named), (fixes.ip(route.dst, "route", "del", *words),)
     stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
-    yield from loss.repair(stop, _merit_of_followed(loss, routed, route, back and code == "route-loop"))
+    before = _stands_before_another(namespace, route)
+    merit = _merit_of_followed(loss, routed, route, back and code == "route-loop")
+    yield from loss.repair(stop, merit, agreeing=int(before))
 
 
 def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) -> Merit:
@@ -100,7 +102,9 @@ def _merit_of_followed(loss: Loss, routed: Routed, route: Route, loops: bool) ->
         return Merit.GOES_AROUND
     if route.protocol == "kernel" and _has_stations(loss, routed, route):
         return Merit.GOES_AROUND
-    kept = rests_on_a_rule(routed) and not _is_one_of_several(loss.snapshot[routed.namespace], route)
+    here = loss.snapshot[routed.namespace]
+    alone = not _is_one_of_several(here, route) and not _stands_before_another(here, route)
+    kept = rests_on_a_rule(routed) and alone
     return Merit.ADDS if kept or _leads_home(loss, routed) else Merit.UNDOES
 
 
