@@ -37,7 +37,7 @@ def explain_silence(
         return lost("macvlan-parent-isolated", name, link, Stage.TRANSMIT, text, object=thing, fix=fix)
     if (
         link.kind == "macvlan"
-        and link.macvlan_mode in ("private", "vepa")
+        and link.macvlan_mode in _APART
         and not _is_gateway(ground.namespace(name), address)
     ):
         text = (
@@ -45,6 +45,10 @@ def explain_silence(
             " no other station answers"
         )
         return isolated(name, link, text)
+    if owner is not None and _is_deaf_to(ground, (name, link), owner):
+        mode = f"a macvlan in mode {owner[1].macvlan_mode} on the same parent"
+        text = f"{address} is on {owner[0]}/{owner[1].name}, {mode}: its siblings do not reach it"
+        return isolated(*owner, text)
     text = f"no station on the segment of {name}/{link.name} answers for {address}"
     if owner is not None and owner[0] == name:
         text = f"{address} is {name}'s own, on {owner[1].name}: it answers nothing that it asks itself"
@@ -104,6 +108,18 @@ def _parent_of_one_another(
         if parent is not None and (parent[0], parent[1].index) == (there, lower.index):
             return there, lower
     return None
+
+
+_APART = ("private", "vepa")
+
+
+def _is_deaf_to(ground: Ground, asker: tuple[str, Link], owner: tuple[str, Link]) -> bool:
+    """Whether two are macvlans on one parent, of which the second one hears no sibling."""
+    both = [(name, link) for name, link in (asker, owner) if link.kind == "macvlan"]
+    if len(both) < 2 or owner[1].macvlan_mode not in _APART:
+        return False
+    one, other = (ground.beyond(name, link.link) for name, link in both)
+    return None not in (one, other) and one == other
 
 
 def _own_address(namespace: Namespace, link: Link, towards: str) -> str | None:

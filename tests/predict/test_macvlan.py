@@ -153,3 +153,13 @@ def test_all_frames_are_those_of_a_macvlan_in_mode_passthru() -> None:
     outcome = predict(below_a_bridge("passthru"), probe("vm", "10.5.0.110"), ask=False)
     assert isinstance(outcome, Prediction)
     assert outcome.passes
+
+
+@pytest.mark.parametrize("mode", ["vepa", "private"])
+def test_the_one_of_two_siblings_that_hears_none_is_named_whoever_asks(mode: str) -> None:
+    snapshot = edited(two("bridge", hairpin=False), "b", links=two(mode, hairpin=False)["b"].links)
+    for source, goal in (("a", "10.5.0.2"), ("b", "10.5.0.1")):
+        outcome = predict(snapshot, probe(source, goal), ask=False)
+        assert isinstance(outcome, Prediction)
+        assert outcome.stop is not None
+        assert (outcome.stop.code, outcome.stop.place.namespace) == ("macvlan-mode-isolated", "b")
