@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 from diagnose.test_repair_whole import after, ask, chosen, healthy, said
+from predict.networks import edited, tutorial
+
+from netprobe.model import Socket
 
 RIGHT = {
     "host: ip route replace default via 203.0.113.1 dev eth0",
@@ -31,3 +34,15 @@ def test_a_way_without_a_table_for_its_side_is_not_exchanged() -> None:
         "host: ip rule del pref 1000 from 198.51.100.2 lookup 100",
     )
     assert {*said(chosen(network, ask("internet", "198.51.100.2")))}.isdisjoint(RIGHT)
+
+
+def test_who_has_the_address_of_a_whole_network_has_it_by_mistake() -> None:
+    """Its program listens on the one that it should have; that others get an answer from the wrong one keeps nobody."""
+    network = after(
+        tutorial(),
+        "c1: ip address del 172.17.0.2/16 dev eth0",
+        "c1: ip address add 172.17.0.0/16 dev eth0",
+    )
+    network = edited(network, "c1", sockets=(Socket("udp", "172.17.0.2", 53, "unconnected"),))
+    found = chosen(network, ask("c2", "172.17.0.2"))
+    assert said(found)[:2] == ["c1: ip address del 172.17.0.0/16 dev eth0", "c1: ip address add 172.17.0.2/16 dev eth0"]

@@ -8,6 +8,7 @@ from itertools import chain, filterfalse, islice
 
 from msgspec.structs import replace
 
+from netprobe.diagnose.hints import is_network_itself
 from netprobe.model import End, InterfaceAddress, Namespace, PolicyRule, Probe, RouteQuery, Snapshot
 from netprobe.model.lookup import among, column, where
 from netprobe.predict import fib, prefix
@@ -135,8 +136,10 @@ def _beside(loss: Loss) -> Iterator[tuple[str, str]]:
 
 def _is_near(namespace: Namespace, address: InterfaceAddress) -> bool:
     """Whether an address is of a network of the namespace beside, or its gateway: what is neither may be
-    there by mistake.
+    there by mistake, and so is the address of a whole network.
     """
+    if is_network_itself(address):
+        return False
     known = where(namespace.addresses, scope="global", version=address.version)
     return meet([address], [*filter(is_network, known)]) or address.address in namespace.gateways
 
