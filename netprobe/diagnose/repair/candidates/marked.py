@@ -28,6 +28,7 @@ from netprobe.rules.naming import PORT_KEYS, SOURCE_PORT_KEYS
 
 from .renamed import CODE_OF_NAT
 from .sets import REFUSED
+from .unheeded import marks_set
 
 _MOST = 16  # rules of a namespace
 _ALL = 0xFFFFFFFF
@@ -133,6 +134,17 @@ def _marking(namespace: Namespace) -> Iterator[nat_rules.NatRule]:
     for rule in nat_rules.of_kind(namespace.tables, "jump"):
         if (rule.table.key, rule.rule.leads_to) in chains:
             yield rule
+
+
+def ways_in(here: Namespace, mark: int) -> set[int | None]:
+    """The interfaces, by ifindex, for which rules give connections that come in there a mark: for their
+    answers. What is marked for itself alone goes out by another one.
+    """
+    setting = islice(nat_rules.of_kind(here.tables, "set"), _MOST)
+    of_connections = (each for each in setting if has(each.statements, key="ct mark", kind="set"))
+    given = [each for each in of_connections if mark in marks_set(each.rule.text)]
+    names = chain.from_iterable(nat_rules.said(each.statements, *_WAYS_IN) for each in given)
+    return {link.index for link in filter(None, map(here.link_named, names))}
 
 
 def _sets(rule: nat_rules.NatRule) -> bool:

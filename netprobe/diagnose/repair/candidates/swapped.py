@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.harm import breaks, echo, passing
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Namespace, Nexthop, Object, Place, Route, RouteQuery, Stage, Stop
+from netprobe.model import Namespace, Nexthop, Object, Place, PolicyRule, Route, RouteQuery, Stage, Stop
 from netprobe.model.lookup import but, column, not_among, where
-from netprobe.predict import fib, fixes, prefix
+from netprobe.predict import fib, fixes, prefix, routing
 from netprobe.predict.trace import Resolved, Routed
 
+from . import marked
 from .before import with_neighbour
 
 _MOST = 8  # of what could be the other one
@@ -40,6 +41,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
                 yield from _of_routes(loss, routed, one, other)
             for other in where(others, dst=one.dst)[:_MOST]:
                 yield from _of_sides(loss, here, one, other)
+        yield from _of_rules(loss, routed)
     for resolved in loss.prediction.resolved if in_sight else ():
         yield from _of_neighbours(loss, resolved)
 
@@ -89,10 +91,47 @@ def _sided(
 
 
 def _sides(here: Namespace, route: Route) -> set[int | None]:
-    """The interfaces, by ifindex, of a namespace's own addresses for which it asks the table of a route."""
-    rules = but(where(here.rules, table=route.table, version=route.version, action="lookup"), src=None)
-    own = (here.address((rule.src or "").partition("/")[0]) for rule in rules)
-    return {each.index for each in own if each is not None}
+    """The interfaces, by ifindex, for which a namespace asks the table of a route."""
+    rules = where(here.rules, table=route.table, version=route.version, action="lookup")
+    return {*chain.from_iterable(map(partial(_sides_of, here), rules))}
+
+
+def _sides_of(here: Namespace, rule: PolicyRule) -> set[int | None]:
+    """The interfaces, by ifindex, whose answers a policy rule is for: it names their address, or the mark of
+    what came in there.
+    """
+    own = here.address((rule.src or "").partition("/")[0])
+    return {own.index} if own is not None else marked.ways_in(here, rule.mark) if rule.mark else set()
+
+
+def _of_rules(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """Two policy rules, each of which leads to the table by which the other one's answers are to leave."""
+    here, one = loss.snapshot[routed.namespace], routed.decision.rule
+    if one is None or not _leads_out(here, one) or not _sides_of(here, one).isdisjoint(_leads_out(here, one)):
+        return
+    rules = where(here.rules, version=one.version, action="lookup")
+    for other in islice(not_among(rules, table=(one.table, fib.LOCAL, fib.MAIN)), _MOST):
+        both = (one, other), (other, one)
+        if all(_sides_of(here, rule) == _leads_out(here, to) != set() for rule, to in both):
+            fix = tuple(chain.from_iterable(_led_to(loss, *each) for each in both))
+            named, beside = map(routing.describe_rule, (one, other))
+            text = f"«{named}» and «{beside}» of {here.name} lead each to the table of the other"
+            thing, place = Object("policy-rule", named, named), Place(here.name, None, Stage.ROUTE)
+            stop = Stop("rule-wrong-table", place, text, thing, fix, (loss.stop.text,))
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=_BOTH)
+
+
+def _leads_out(here: Namespace, rule: PolicyRule) -> set[int | None]:
+    """The interfaces, by ifindex, out of which the table of a policy rule leads to all the world."""
+    routes = where(here.routes, table=rule.table, version=rule.version, is_default=True, type="unicast")
+    return {*chain.from_iterable(column(routes, "indexes"))}
+
+
+def _led_to(loss: Loss, rule: PolicyRule, other: PolicyRule) -> fixes.Fix:
+    """A policy rule that leads to the table of another one."""
+    now, then = (routing.describe_rule(each) for each in (rule, replace(rule, table=other.table)))
+    put = fixes.ip(loss.goal, "rule", "add", "pref", *then.replace(":", "", 1).split())
+    return (fixes.without_policy_rule(loss.goal, now), put)
 
 
 def _near(here: Namespace, gateway: str) -> set[int | None]:

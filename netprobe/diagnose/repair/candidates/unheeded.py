@@ -49,6 +49,11 @@ def marks_given(namespace: Namespace) -> set[int]:
     return {*map(partial(int, base=0), chain.from_iterable(map(_SETS.findall, texts)))}
 
 
+def marks_set(text: str) -> set[int]:
+    """The marks that a rule gives."""
+    return {int(each, 0) for each in _SETS.findall(text)}
+
+
 def _looked_at(namespace: Namespace) -> set[int]:
     """The marks for which rules of a namespace ask, those of routing as well."""
     texts = map(attrgetter("text"), chain.from_iterable(map(attrgetter("rules"), namespace.tables)))
