@@ -1,5 +1,6 @@
-"""A rule that gives what leaves by an interface the address of another one: that of the interface is meant,
-for who is beside it has no way to the other one, or takes nothing that bears it. Pure.
+"""A rule that gives what leaves for the world by an interface the address of another one: that of the
+interface is meant, for who is beside it has no way to the other one, or takes nothing that bears it. What
+goes inside is given another one on purpose. Pure.
 
 See: iptables-extensions(8), SNAT; nft(8), NAT STATEMENTS.
 """
@@ -7,12 +8,14 @@ See: iptables-extensions(8), SNAT; nft(8), NAT STATEMENTS.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from netprobe.diagnose import nat_rules, rule_words
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Leg, Link, Namespace, Place, Stage, Stop
-from netprobe.model.lookup import but
+from netprobe.model.link import kind_of
+from netprobe.model.lookup import but, column, where
 from netprobe.predict import prefix
 
 
@@ -31,7 +34,9 @@ def _of_router(loss: Loss, here: Namespace, out: Link) -> Iterator[Repair]:
         return
     source, thing = made.flow.src, made.thing
     owner = here.owner_of(source)
-    side = owner is not None and owner.kind != "loopback" and owner.index != out.index
+    routes = where(here.routes, is_default=True, type="unicast")
+    leads_on = out.index in chain.from_iterable(column(routes, "indexes"))
+    side = leads_on and owner not in (None, out) and kind_of(owner) != "loopback"
     named = out.name in nat_rules.said(rule.statements, "oifname", "meta oifname")
     for own in but(own_addresses(here, out, prefix.version(source)), address=source) if side else ():
         text = (
