@@ -101,7 +101,9 @@ def _sides_of(here: Namespace, rule: PolicyRule) -> set[int | None]:
     what came in there.
     """
     own = here.address((rule.src or "").partition("/")[0])
-    return {own.index} if own is not None else marked.ways_in(here, rule.mark) if rule.mark else set()
+    if own is not None:
+        return {own.index}
+    return marked.ways_in(here, rule.mark) if rule.mark else set()
 
 
 def _of_rules(loss: Loss, routed: Routed) -> Iterator[Repair]:
