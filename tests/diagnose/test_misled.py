@@ -57,6 +57,22 @@ def test_each_hook_leads_to_the_chain_of_all_services() -> None:
     assert not [command for each in every for command in each.commands if "-R" in command.words]
 
 
+@pytest.mark.parametrize(
+    ("sender", "fix"),
+    [
+        ("-s 172.17.0.0/16", ["host: iptables -t nat -I web 1 -s 10.0.0.0/16 -j there"]),
+        ("-m iprange --src-range 172.17.0.1-172.17.0.9", []),  # no network, in the place of which another could be put
+    ],
+)
+def test_a_chain_leads_on_what_comes_from_the_networks_that_it_names(sender: str, fix: list[str]) -> None:
+    heads = ("*nat", ":PREROUTING ACCEPT [0:0]", ":web - [0:0]", ":there - [0:0]")
+    led = ("-A PREROUTING -d 203.0.113.2/32 -p tcp -m tcp --dport 8080 -j web", f"-A web {sender} -j there")
+    saved = "\n".join((*heads, *led, "-A there -p tcp -j DNAT --to-destination 172.17.0.2:80", "COMMIT", ""))
+    network = edited(tutorial(), "c1", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    found = chosen(edited(network, "host", ruleset=iptables(saved), sockets=()), of_tcp("red", "203.0.113.2", 8080))
+    assert [line for line in said(found) if " web " in line] == fix
+
+
 def zones(*elements: list[Any]) -> Ruleset:
     """A firewall that leads to its zones by a map, and to that of red by nothing."""
     came: dict[str, Any] = {"meta": {"key": "iifname"}}

@@ -160,13 +160,16 @@ def test_who_has_no_address_to_send_from_is_told_so_beside_a_translation() -> No
         ("-d 172.17.0.2/32 -p tcp -m tcp --dport 8080", {"c1": 8080}, "-I INPUT -i br0 -p tcp --dport 8080 -j ACCEPT"),
         ("-d 172.17.0.2/32 -p tcp -m tcp --dport 8080", {"c2": 22}, "-I INPUT -i br0 -p tcp --dport 8080 -j ACCEPT"),
         ("-p udp -m udp --dport 8080", {"c1": 22}, "-I INPUT -i br0 -p tcp --dport 8080 -j ACCEPT"),
+        ("-d 172.17.0.2/32 -p udp -m udp --dport 8080", {"c1 udp": 22}, "-I INPUT -i br0 -p tcp --dport 8080 -j ACCEPT"),
     ],
 )
 def test_two_rules_have_the_port_of_each_other(other: str, there: dict[str, int], fix: str) -> None:
     """One lets 22 in to the host, where a program is on 8080; the other leads 8080 on to a container."""
     network = firewall("INPUT -i br0 -p tcp -m tcp --dport 22 -j ACCEPT", f"FORWARD {other} -j ACCEPT")
-    for name, port in {"host": 8080, **there}.items():
-        network = edited(network, name, sockets=(Socket("tcp", "0.0.0.0", port, "listen"),))
+    for each, port in {"host": 8080, **there}.items():
+        name, _, protocol = each.partition(" ")
+        waiting = Socket(protocol, "0.0.0.0", port, "unconnected") if protocol else Socket("tcp", "0.0.0.0", port, "listen")
+        network = edited(network, name, sockets=(waiting,))
     assert said(chosen(network, of_tcp("red", "10.0.0.1", 8080))) == [f"host: iptables {fix}"]
 
 
@@ -175,6 +178,11 @@ def test_two_rules_have_the_port_of_each_other(other: str, there: dict[str, int]
     [
         ("-s 172.17.0.0/16 -o br0 -j MASQUERADE", "-R POSTROUTING 1 -s 172.17.0.0/16 -o eth0 -j MASQUERADE"),
         ("-s 172.19.0.0/16 -o br0 -j MASQUERADE", None),  # of others
+        (
+            "-o br0 -m iprange --src-range 172.17.0.1-172.17.0.9 -j MASQUERADE",
+            "-R POSTROUTING 1 -o eth0 -m iprange --src-range 172.17.0.1-172.17.0.9 -j MASQUERADE",
+        ),
+        ("-o br0 -m iprange --src-range 172.17.1.1-172.17.1.9 -j MASQUERADE", None),
         ("-s 172.17.0.0/16 -o eth1 -j MASQUERADE", None),  # which leads to all the world as well
     ],
 )
@@ -188,3 +196,17 @@ def test_a_translation_for_the_way_out_is_for_the_interface_by_which_that_is(rul
     network = edited(network, "internet", routes=private)
     found = said(chosen(network, ask("c1", "8.8.8.8")))
     assert found[0] == f"host: iptables -t nat {fix}" if fix else not any("-R" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("led", "fix"),
+    [
+        (("INPUT -j out",), "-R out 1 -i br0 -j ACCEPT"),
+        (("INPUT -i docker0 -j out", "FORWARD -i docker0 -j out"), "-I INPUT -i br0 -p icmp -j ACCEPT"),  # there it is for something
+        (("FORWARD -j out",), "-I INPUT -i br0 -p icmp -j ACCEPT"),
+    ],
+)
+def test_what_goes_out_is_for_nothing_where_only_what_comes_in_is_led_there(led: tuple[str, ...], fix: str) -> None:
+    lines = ("*filter", ":INPUT DROP [0:0]", ":FORWARD ACCEPT [0:0]", ":out - [0:0]", *(f"-A {each}" for each in led))
+    rules = iptables("\n".join((*lines, "-A out -o br0 -j ACCEPT", "COMMIT", "")))
+    assert said(chosen(edited(tutorial(), "host", ruleset=rules), ask("red", "10.0.0.1"))) == [f"host: iptables {fix}"]

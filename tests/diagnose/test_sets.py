@@ -10,6 +10,7 @@ from test_repair_whole import chosen as of_probe
 from test_repair_whole import lost, said
 
 from netprobe.diagnose.apply import mend
+from netprobe.diagnose.repair.candidates.elements import holds
 from netprobe.model import (
     Cause,
     Chain,
@@ -124,3 +125,20 @@ def test_an_element_of_an_nft_set_is_taken_out(elements: tuple[str, ...]) -> Non
 def test_what_ipset_refuses_is_carried_out_on_no_snapshot(line: str) -> None:
     cause = Cause("", Place("c1", None, Stage.INPUT), "", commands=(Command(tuple(line.split())),))
     assert mend(by_iptables(BANNED, banned=("192.0.2.7",)), cause) is None
+
+
+@pytest.mark.parametrize(
+    ("element", "value", "held"),
+    [
+        ("10.0.0.1-10.0.0.9", "10.0.0.9", True),
+        ("10.0.0.1-10.0.0.9", "10.0.0.10", False),
+        ("fd00::1-fd00::ff", "fd00::a", True),
+        ("fd00::1-fd00::ff", "10.0.0.9", False),
+        ("8000-8100", "8080", True),
+        ("8000-8100", "80", False),
+        ("veth-a", '"veth-a"', True),
+        ("10.0.0.0/24 . 80-90", "10.0.0.7 . 81", True),
+    ],
+)
+def test_an_element_may_be_a_range(element: str, value: str, held: bool) -> None:
+    assert holds(element, value) is held

@@ -8,22 +8,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import starmap
 
-from netprobe.diagnose import nat_rules
+from netprobe.diagnose import dnat_rules, nat_rules
 from netprobe.model import Flow, Hop, Statement, Term
 from netprobe.model.lookup import column, where
 from netprobe.predict import prefix
+from netprobe.rules import spread
 from netprobe.rules.naming import PORT_KEYS
 
 Seen = dict[str, str | None]
 
 
 def holds(element: str, value: str) -> bool:
-    """Whether an address, a network or a port of a set is, or has in it, what the packet has."""
+    """Whether an address, a network, a range or a port of a set is, or has in it, what the packet has."""
     if _AND in value:
         pairs = [*zip(element.split(_AND), value.split(_AND), strict=False)]
         return element.count(_AND) == value.count(_AND) and all(starmap(holds, pairs))
     if nat_rules.is_prefix(element) and nat_rules.is_prefix(value):
         return prefix.contains(element, value)
+    first, dash, last = element.partition("-")
+    if dash and all(map(nat_rules.is_prefix, (first, last, value))):
+        return len({*map(prefix.version, (first, value))}) == 1 and spread.holds(first, last, value)
+    if dash and value.isdigit():
+        return int(value) in dnat_rules.numbers(element)
     return element == value.strip('"')
 
 

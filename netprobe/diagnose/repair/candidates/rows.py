@@ -38,6 +38,7 @@ from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS
 
+from . import hooks
 from .meant import asks_for_much
 from .published import asked, place_of
 from .sets import REFUSED, came
@@ -219,6 +220,10 @@ class RuleRow(AskingRow, frozen=True):
     def hook(self) -> str:
         """The hook at which the packet was refused."""
         return self.loss.stop.place.stage.value
+
+    def is_only_at(self, hook: str) -> bool:
+        """Whether the packet was refused at a hook, and what comes to the rule comes by no other."""
+        return self.hook == hook and hooks.leading_to(self.rule.table, self.rule.chain) <= {hook}
 
     @cached_property
     def thing(self) -> Object:

@@ -70,7 +70,7 @@ def _entries(chain: Chain) -> list[Rule]:
 def _asks_for_one(rule: Rule) -> bool:
     """Whether a rule is for what comes from one network, and asks for nothing else."""
     tests = nat_rules.tests(rule)
-    return len(tests) == len(among(among(tests, key=nat_rules.FROM), op=nat_rules.IS)) == 1
+    return len(tests) == len(nat_rules.networks(tests, *nat_rules.FROM)) == 1
 
 
 _HARMLESS = {*nat_rules.TESTS, "jump", "goto", "note", "counter"}

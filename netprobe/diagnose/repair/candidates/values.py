@@ -23,7 +23,7 @@ from netprobe.diagnose.repair.repair import Loss, Repair
 from netprobe.diagnose.repair.segment import slips
 from netprobe.model import Namespace, RouteQuery, Stage, Table
 from netprobe.model.config import is_particular
-from netprobe.model.lookup import among, column, gathered, indexed, where
+from netprobe.model.lookup import among, column, gathered, indexed
 from netprobe.predict import fib, prefix
 from netprobe.rules.naming import PORT_KEYS
 
@@ -83,10 +83,11 @@ def _of_nobody(row: AskingRow) -> Iterator[Wording]:
     here = row.packet.here
     # who may be led on need be nobody in sight
     for name, old, address in row.others(*{"lead": ("dst",)}.get(row.does, ("src", "dst"))):
-        alike = old in row.networks(name) and prefix.version(old) == prefix.version(address)
-        new = instead(here, old, address) if alike else ""
+        if old not in row.networks(name) or prefix.version(old) != prefix.version(address):
+            continue
+        new = instead(here, old, address)
         meant = row.does == "accept" or nat_rules.is_private(old.partition("/")[0]) or old in slips(new)
-        if new and meant and _is_of_nobody(row.loss, here, old):
+        if meant and _is_of_nobody(row.loss, here, old):
             yield Wording({old: new}, why=f"{row.does}s what has {old}, {_NOBODY}")
 
 
@@ -159,26 +160,27 @@ def _of_each_other(row: RuleRow) -> Iterator[Wording]:
     """
     own = row.ports_of(row.packet.flow.protocol.value)
     for _, old, new in row.others("dport"):
-        accepting = row.loss.once(_accepting, row.packet.here.name, new)
+        key = f"{row.packet.flow.protocol.value} dport"
+        accepting = row.loss.once(_accepting, row.packet.here.name, key, new)
         mistaken = (each for each, heard in accepting if {old, new} & heard == {old})
         for other in islice(mistaken, own.count(old)):
             told = f"is for port {old}, and {other.decision.object.id} for {new}, where nobody listens on it"
             yield Wording({old: new}, why=told)
 
 
-def _accepting(loss: Loss, name: str, port: str) -> tuple[tuple[NatRule, Set[str]], ...]:
-    """The rules of a namespace that accept what is for a port, with the ports on which those listen whom they
-    are for.
+def _accepting(loss: Loss, name: str, key: str, port: str) -> tuple[tuple[NatRule, Set[str]], ...]:
+    """The rules of a namespace that accept what is for a port of a protocol, with the ports on which those
+    listen whom they are for.
     """
     here = loss.snapshot.at(name)
-    asking = indexed(_by_port, here.tables).get(port, ())
-    return tuple((rule, _heard_by(loss, here, rule, key)) for rule, key in asking)
+    asking = indexed(_by_port, here.tables).get((key, port), ())
+    return tuple((rule, _heard_by(loss, here, rule, key)) for rule in asking)
 
 
-def _by_port(tables: tuple[Table, ...]) -> dict[str, tuple[tuple[NatRule, str], ...]]:
-    """The rules that accept, and the key by which each asks for a port, by that port."""
+def _by_port(tables: tuple[Table, ...]) -> dict[tuple[str, str], tuple[NatRule, ...]]:
+    """The rules that accept, by the key by which each asks for a port, and that."""
     rules = ((each, among(each.statements, key=PORT_KEYS)) for each in nat_rules.of_kind(tables, "accept"))
-    return gathered((asked.value, (each, asked.key)) for each, ports in rules for asked in ports)
+    return gathered(((asked.key, asked.value), each) for each, ports in rules for asked in ports)
 
 
 def _heard_by(loss: Loss, here: Namespace, rule: NatRule, key: str) -> Set[str]:

@@ -20,6 +20,7 @@ from netprobe.model.pattern import pattern
 from netprobe.predict import fib, prefix
 from netprobe.rules.naming import PORT_KEYS, SOURCE_PORT_KEYS
 
+from . import elements
 from .rows import FIELDS, RuleRow, Wording, holds_port
 from .shadowed import is_for_less
 
@@ -38,9 +39,11 @@ def other_interface(row: RuleRow) -> Iterator[Wording]:
     by, out = row.packet.iif, row.packet.oif
     ins, outs = row.said("iif"), row.said("oif")
     if by in outs and not ins and by:
-        yield Wording({"-o": "-i", "oifname": "iifname"}, row.hook == "input" or _makes_idle(row, _OUT, by))
+        idle = row.is_only_at("input") or _makes_idle(row, _OUT, by)
+        yield Wording({"-o": "-i", "oifname": "iifname"}, idle)
     if out in ins and not outs and by not in ins:
-        yield Wording({"-i": "-o", "iifname": "oifname"}, row.hook == "output" or _makes_idle(row, _IN, out))
+        idle = row.is_only_at("output") or _makes_idle(row, _IN, out)
+        yield Wording({"-i": "-o", "iifname": "oifname"}, idle)
 
 
 def _makes_idle(row: RuleRow, keys: tuple[str, ...], name: str) -> bool:
@@ -67,7 +70,7 @@ def _never_comes(row: RuleRow, network: str, way: str) -> bool:
     """
     here, first = row.packet.here, network.partition("/")[0]
     own = any(prefix.contains(network, each) for each in column(here.addresses, "address"))
-    if row.hook == ("output" if way == "iif" else "input") and not own:
+    if row.is_only_at("output" if way == "iif" else "input") and not own:
         return True
     led = here.link_of(fib.lookup(here, RouteQuery(None, first)).leg)
     named = row.said(way)
@@ -128,7 +131,7 @@ def to_the_world(row: RuleRow) -> Iterator[Wording]:
     here = row.packet.here
     indexes = {*joined.from_iterable(column(where(here.routes, is_default=True), "indexes"))}
     doors = {*column(among(here.links, index=indexes), "name")}
-    named = prefix.within(row.values(*nat_rules.FROM), row.packet.flow.src)
+    named = any(elements.holds(each, row.packet.flow.src) for each in row.values(*nat_rules.FROM))
     for _, old, new in row.others("oif") if named else ():
         told = f"translates what leaves by {old}, which leads to no more than its networks"
         likely = (old in doors) < (new in doors) and not _is_led_back(row)
