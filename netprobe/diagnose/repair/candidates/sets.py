@@ -325,6 +325,26 @@ def _ipset_of(namespace: Namespace, test: Statement) -> IpSet | None:
     return None
 
 
+def refusing_for_its_goal(loss: Loss) -> set[str]:
+    """The namespace in which the packet was refused, where the rule asks for where it goes: such an address
+    is known there, and is not meant to be the namespace's own.
+    """
+    last = where(loss.prediction.rules, namespace=loss.here.name, stage=loss.stop.place.stage)[-1:]
+    passed = [*chain.from_iterable(column(last, "rules")), loss.stop.thing]
+    refusing = chain.from_iterable(map(partial(nat_rules.statements, loss.here), passed))
+    named = loss.stop.code in REFUSED and any(map(_is_of_goals, refusing))
+    return {loss.here.name} if named else set()
+
+
+def _is_of_goals(test: Statement) -> bool:
+    """Whether a test is for some destinations: for what it names, or what is in a set."""
+    if test.op not in _WANTED:
+        return False
+    looked = column(test.left.nodes, "text") if test.left is not None else ()
+    sides = test.options.get("match-set", "").split(",")
+    return "dst" in sides or not {*nat_rules.TO}.isdisjoint(looked)
+
+
 def _turned_away(namespace: Namespace) -> set[str]:
     """The sets of what rules turn away: whatever exceptions they make, nothing passes for being in them."""
     found: set[str] = set()

@@ -38,6 +38,8 @@ from netprobe.predict import fixes, prefix
 from netprobe.predict.arp_reply import is_router
 from netprobe.predict.drop import lost
 
+from .sets import refusing_for_its_goal
+
 
 class _Tale(Struct, frozen=True):
     """An address and where it belongs, and who says so; `router`: who leads straight to it; `taken`: what
@@ -238,10 +240,11 @@ def _sent_from(loss: Loss) -> Iterator[_Tale]:
 
 def _translated(loss: Loss) -> Iterator[_Tale]:
     """The address that is asked for, where a rule translates what is for it alone; it needs no address where
-    that was done, nor where the packet is made: what is sent there is translated whoever's it is.
+    that was done or it is refused, nor where the packet is made: that is translated whoever's it is.
     """
     done = {*column(nat_rules.rewriting(loss.prediction.request.hops, "dst"), "namespace")}
-    for name in those_not_in(loss.around, {*done, loss.probe.source.namespace}):
+    done |= {loss.probe.source.namespace} | refusing_for_its_goal(loss)
+    for name in those_not_in(loss.around, done):
         chains = (each for _, each in chains_of_nat(loss.snapshot[name], "prerouting", loss.goal))
         for address in all_said(chains, *_TO) & {loss.goal, f"{loss.goal}/{prefix.bits(loss.goal)}"}:
             why = "a rule there translates what is for it"
