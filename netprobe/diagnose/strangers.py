@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Hop, Leg, Observation, Probe
+from netprobe.model import Hop, Leg, Observation, Probe, Stage
 from netprobe.model.lookup import but, find, first, where
 from netprobe.predict.prediction import Prediction
 
@@ -67,13 +67,25 @@ def _origins(prediction: Prediction | None, observations: Sequence[Observation])
     seen = [*filter(is_probe, but(frames(observations), flow=None))]
     requests = where(seen, leg=Leg.REQUEST)
     far, ours = _far_side(prediction, requests), dict.fromkeys(_reversed(requests), True)
+    bridges = _taking_up(prediction)
     passed: set[str] = set()  # the namespaces that an answer came into
     for o in where(seen, leg=Leg.REPLY):
         goes_out = o.bound == "out"
-        begins = _comes_from(far, o) or (goes_out and o.namespace in passed)
+        inside = goes_out or (o.namespace, o.interface) in bridges
+        begins = _comes_from(far, o) or (inside and o.namespace in passed)
         if ours.setdefault(_form(o), begins) and not goes_out:
             passed.add(o.namespace)
     return ours
+
+
+def _taking_up(prediction: Prediction | None) -> set[tuple[str, str | None]]:
+    """The bridges that are to hand an answer up to their host: what no port of theirs has seen was translated
+    there (br_nf_pre_routing_finish).
+    """
+    if prediction is None or prediction.reply is None:
+        return set()
+    hops = where(prediction.reply.hops, stage=Stage.BRIDGE_INPUT)
+    return {(hop.namespace, hop.interface) for hop in hops}
 
 
 def _reversed(requests: Sequence[Observation]) -> set[_Form]:

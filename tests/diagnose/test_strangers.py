@@ -10,7 +10,7 @@ from networks import tutorial
 from netprobe.causes.catalogue import explain
 from netprobe.diagnose.report import diagnose
 from netprobe.diagnose.stop_rule import settled
-from netprobe.diagnose.strangers import NOISE
+from netprobe.diagnose.strangers import NOISE, heeded
 from netprobe.model import Endpoint, Flow, IcmpError, Leg, Observation, Probe, Protocol, Report, Source, Verdict
 from netprobe.predict.predict import Prediction, predict
 
@@ -168,3 +168,21 @@ def test_answers_that_the_socket_lost_are_not_lost_on_the_way() -> None:
         found = diagnose("ping", outcome.probe, snapshot, outcome, seen, frozenset(snapshot.namespaces), explain)
         assert found.verdict is verdict
         assert [(spot.what, spot.why) for spot in found.blind] == [(o.text, "in red") for o in seen if o.kind == "unheard"]
+
+
+UP = [("host", "docker0", "out"), ("host", "veth1", "out"), ("c1", "eth0", "in")]
+
+
+@pytest.mark.parametrize(("port", "notes"), [(None, ()), ("veth9", ("172.17.0.2 sent",))])
+def test_a_bridge_may_translate_what_it_takes_up(port: str | None, notes: tuple[str, ...]) -> None:
+    """iptables on bridges: the answer is for the host's other address, and is not yet from the one that was asked."""
+    asked = Flow("172.17.0.1", "172.17.0.2", Protocol.UDP, 50000, 53)
+    outcome = predict(tutorial(), networks.probe("host", "172.17.0.2", Protocol.UDP), ask=False)
+    assert isinstance(outcome, Prediction)
+    back, up = asked.reversed(), replace(asked.reversed(), dst="203.0.113.2", dport=40000)
+    there = seen([(*each, asked) for each in UP], Leg.REQUEST, 0)
+    odd = seen([("host", port, "in", up)], Leg.REPLY, 99) if port else []
+    came = seen([("c1", "eth0", "out", back), ("host", "veth1", "in", back), ("host", "docker0", "in", up)], Leg.REPLY, 100)
+    found = heeded(outcome.probe, outcome, (*there, *odd, *came))
+    assert [note[:15] for note in found.notes] == [*notes]
+    assert (found.observations[-1].leg is Leg.REPLY) is (port is None)
