@@ -9,6 +9,7 @@ there, and the token as far as it is quoted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from msgspec import Struct
 
@@ -144,9 +145,8 @@ class Recogniser(Struct):
         if back in self._requests:
             return Leg.REPLY, self._requests[back] if sequence is None else sequence
         if packet.flow.dport in self.mark.source_ports and any(
-            back[:2] == request[:2] for request in self._requests
+            map(partial(_is_half_of, back), self._requests)
         ):
-            # from another address than asked
             return Leg.REPLY, max(self._requests.values()) if sequence is None else sequence
         if sequence is None and not self.mark.has_token:
             sequence = self._nth(packet, (point, ports))
@@ -253,6 +253,13 @@ def _layers(packet: DissectedPacket | None) -> Iterator[DissectedPacket]:
 
 def _form(flow: Flow) -> _Form:
     return flow.src, flow.sport, flow.dst, flow.dport, flow.icmp_id
+
+
+def _is_half_of(back: _Ports, request: _Ports) -> bool:
+    """Whether a packet that was turned round has one end of a request: it is from another address than was
+    asked, or the source of the request was translated before anybody saw it.
+    """
+    return back[:2] == request[:2] or back[2:] == request[2:]
 
 
 def _ports(flow: Flow) -> _Ports:

@@ -129,6 +129,18 @@ def test_a_udp_answer_may_come_from_another_address_than_asked() -> None:
     assert found.leg is Leg.REPLY
 
 
+@pytest.mark.parametrize("echoed", [True, False])
+def test_a_udp_answer_may_come_to_a_source_that_no_request_was_seen_from(echoed: bool) -> None:
+    """It was translated before the first tap, and is what it was again where a bridge takes the answer up for its host."""
+    mark = a_mark(Protocol.UDP)
+    eyes = Recogniser(mark)
+    recognised(mark, udp(NAT, NAT_PORT, B, PORT, mark.payload(1)), eyes=eyes)
+    found = recognised(mark, udp(B, PORT, A, SPORT, mark.payload(1) if echoed else b"answer"), eyes=eyes)
+    assert found is not None
+    assert (found.leg, found.sequence) == (Leg.REPLY, 1)
+    assert recognised(mark, udp(B, PORT + 1, A, SPORT, b"answer"), eyes=eyes) is None
+
+
 def test_an_echoed_udp_payload_is_an_answer() -> None:
     mark = a_mark(Protocol.UDP)
     eyes = Recogniser(mark)
