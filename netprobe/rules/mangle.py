@@ -23,19 +23,32 @@ def changed(statement: Statement, packet: HookPacket, scene: Scene) -> HookPacke
     guess.
 
     None when there is no value (a map that does not hold the packet's key): the rule ends there, unless the
-    statement is "optional".
+    statement is "optional". Also where it writes a header that the packet has not: nft puts a test of that
+    before it, of which its listings tell nothing (nft_exthdr_tcp_set_eval breaks by itself).
     """
     if statement.kind == "notrack":
         return packet if tracked(packet) else replace(packet, state="untracked")
     if statement.left is None or statement.right is None:
         return packet
     change = CHANGES.get(statement.left.text)
+    if not has_header(statement.left.text.partition(" ")[0], packet):
+        return None
     if change is None:
         return packet
     value = evaluate(statement.right, packet, scene, type_of(statement.left))
     if value is None:
         return packet if "optional" in statement.options else None
     return change(packet, None if isinstance(value, Doubt | str) else value)
+
+
+def has_header(name: str, packet: HookPacket) -> bool:
+    """Whether a packet has the header of IP or of transport of this name; True for any other word."""
+    if name in _VERSIONS:
+        return packet.flow.version == _VERSIONS[name]
+    return name not in PORTED or packet.flow.protocol.value == name
+
+
+_VERSIONS = {"ip": 4, "ip6": 6}
 
 
 def _mark(packet: HookPacket, value: int | None) -> HookPacket:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from netprobe.model import Statement
 
+from .mangle import has_header
 from .packet import HookPacket
 from .ruling import Rejection
 
@@ -44,6 +45,17 @@ def rejection(statement: Statement, packet: HookPacket) -> Rejection:
     return (
         Rejection("icmpv6", 1, code, f"ICMPv6 {name}") if six else Rejection("icmp", 3, code, f"ICMP {name}")
     )
+
+
+def is_for(statement: Statement, packet: HookPacket) -> bool:
+    """Whether a reject statement is for packets of this kind: nft tests before it what its answer needs, and
+    its listings tell nothing of that (stmt_evaluate_reset and stmt_evaluate_reject_family of its evaluate.c).
+    """
+    header = _OF_KIND.get(statement.options.get("type", ""), "")
+    return has_header(header, packet)
+
+
+_OF_KIND = {"icmp": "ip", "icmpv6": "ip6", "tcp reset": "tcp"}
 
 
 def _number(name: str, names: dict[str, int]) -> int:

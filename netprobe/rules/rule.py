@@ -15,6 +15,7 @@ from .mangle import changed
 from .naming import TRANSLATIONS
 from .nat import Target, by_chance, choices, rewritten, targets
 from .packet import HookPacket
+from .reject import is_for
 from .ruling import Doubt, Reason
 
 NEXT = "next"  # the rule after this one
@@ -120,6 +121,8 @@ class _Passage:
         self.counted = self.counted or statement.text == "counter"
 
     def decide(self, statement: Statement) -> list[RuleBranch]:
+        if statement.kind == "reject" and not is_for(statement, self.packet):
+            return [self.missed()]
         return self._ends([RuleBranch(statement.kind, self.packet, statement)])
 
     def translate(self, statement: Statement) -> list[RuleBranch]:

@@ -250,3 +250,26 @@ def test_an_unknown_mark_is_not_guessed() -> None:
     rules = "-A FORWARD -m mark --mark 0x1/0x1 -j DROP"
     assert forward(iptables(rules), forwarded(mark=None)).verdict is HookVerdict.UNDETERMINED
     assert forward(iptables(rules), forwarded(mark=3)).verdict is HookVerdict.DROP
+
+
+REFUSED4, REFUSED6 = {"type": "icmp", "expr": "host-prohibited"}, {"type": "icmpv6", "expr": "no-route"}
+
+
+@pytest.mark.parametrize(
+    ("what", "four", "six"),
+    [
+        ({"reject": REFUSED4}, "reject", "accept"),
+        ({"reject": REFUSED6}, "accept", "reject"),
+        ({"reject": {"type": "icmpx", "expr": "no-route"}}, "reject", "reject"),
+        ({"reject": {"type": "tcp reset"}}, "reject", "accept"),
+        ({"mangle": {"key": payload("ip", "dscp"), "value": "cs1"}}, "drop", "accept"),
+        ({"mangle": {"key": payload("ip6", "hoplimit"), "value": 9}}, "accept", "drop"),
+        ({"mangle": {"key": payload("tcp", "dport"), "value": 9}}, "drop", "accept"),
+        ({"mangle": {"key": {"tcp option": {"name": "maxseg", "field": "size"}}, "value": 500}}, "drop", "accept"),
+        ({"mangle": {"key": {"meta": {"key": "mark"}}, "value": 9}}, "drop", "drop"),
+    ],
+)
+def test_a_step_is_for_what_it_can_be_done_to(what: dict[str, object], four: str, six: str) -> None:
+    """nft tests that before it, and does not print the test."""
+    ruleset = nft_forward([what, DROP])
+    assert [forward(ruleset, each).verdict.value for each in (forwarded(WEB), forwarded(PING6))] == [four, six]
