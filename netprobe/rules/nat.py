@@ -13,9 +13,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import ConntrackEntry, Flow, Statement, Term
+from netprobe.model.address import version
 
 from . import spread
 from .expression import Scene, evaluate, look_up
+from .mangle import has_header
 from .packet import HookPacket, known_entry
 from .ruling import Doubt, Reason
 
@@ -52,7 +54,7 @@ def names(kind: str) -> str:
 
 def targets(statement: Statement, packet: HookPacket, hook: str, scene: Scene) -> Iterator[Target]:
     """Where a statement may send this packet, most likely first; nothing when a map of it does not hold the
-    packet's key.
+    packet's key, nor when it is for the other IP version (nft_nat_inet_eval).
     """
     if statement.kind in ("masquerade", "redirect"):
         address = _own_address(statement.kind, packet, hook, scene)
@@ -69,7 +71,7 @@ def targets(statement: Statement, packet: HookPacket, hook: str, scene: Scene) -
         for chance, term in choices(statement.right, packet, scene):
             if isinstance(term, Doubt):
                 yield Target(None, doubt=term)
-            elif term is not None:
+            elif term is not None and _is_of_its_version(term, packet):
                 yield replace(_addressed(statement, term, packet, hook, scene), chance=chance)
 
 
@@ -120,6 +122,14 @@ def _shares(term: Term) -> Iterator[tuple[float | None, Term | Doubt | None]]:
         yield None, Doubt(Reason.UNKNOWN, "a map that was not read")
     for data, count in sorted(counted.items(), key=lambda item: -item[1]):
         yield count / total, data
+
+
+def _is_of_its_version(term: Term, packet: HookPacket) -> bool:
+    """Whether what gives an address gives one of the packet's IP version."""
+    address = term.args[0] if term.kind == "concat" else term
+    if address.kind == "value":
+        return version(address.text.partition("/")[0].partition("-")[0]) == packet.flow.version
+    return address.kind != "key" or has_header(address.text.partition(" ")[0], packet)
 
 
 def _addressed(statement: Statement, term: Term, packet: HookPacket, hook: str, scene: Scene) -> Target:

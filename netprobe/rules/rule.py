@@ -11,7 +11,7 @@ from netprobe.model import Rule, Statement, Term
 
 from .conditions import CONDITIONS, holds
 from .expression import Scene, matches
-from .mangle import changed
+from .mangle import changed, has_header
 from .naming import TRANSLATIONS
 from .nat import Target, by_chance, choices, rewritten, targets
 from .packet import HookPacket
@@ -109,7 +109,8 @@ class _Passage:
         return found
 
     def give(self, statement: Statement) -> list[RuleBranch] | None:
-        given = _proxied(statement, self.packet, self.scene)
+        ours = has_header(statement.options.get("family", ""), self.packet)  # nft_tproxy_eval
+        given = _proxied(statement, self.packet, self.scene) if ours else None
         if given is not None:
             self._becomes(given)
             return None

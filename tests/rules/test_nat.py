@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from literal_rules import (
     ACCEPT,
@@ -18,6 +20,7 @@ from literal_rules import (
 from netprobe.model import ConntrackEntry, Flow, Protocol, Ruleset
 from netprobe.rules import HookPacket, HookVerdict, Surroundings, traverse
 
+WEB6 = Flow("fd00::2", "2001:db8::8", Protocol.TCP, sport=40000, dport=80)
 AROUND = Surroundings(own_address=lambda _kind, link, _towards: "203.0.113.2" if link is ETH0 else "10.0.0.1")
 
 
@@ -151,3 +154,28 @@ def test_kubernetes_chooses_a_pod_by_statistic() -> None:
 
     ruling = traverse(rules, "ip", "prerouting", forwarded(replace(WEB, dst="10.96.0.10"), state=None))
     assert {ruling.packet.flow.dst, *(each.packet.flow.dst for each in ruling.alternatives)} == {"10.1.0.5", "10.1.0.6"}
+
+
+@pytest.mark.parametrize(
+    ("what", "four", "six"),
+    [
+        ({"dnat": {"family": "ip", "addr": "10.9.9.9"}}, "10.9.9.9", None),
+        ({"dnat": {"family": "ip6", "addr": "fd00::9", "port": 80}}, None, "fd00::9"),
+        ({"dnat": {"family": "ip", "addr": {"range": ["10.9.9.9", "10.9.9.9"]}}}, "10.9.9.9", None),
+        ({"dnat": {"family": "ip6", "addr": {"prefix": {"addr": "fd00:9::", "len": 64}}}}, None, "fd00:9::8"),
+        ({"dnat": {"family": "ip", "addr": {"map": {"key": {"numgen": {"mode": "inc", "mod": 1}}, "data": {"set": [[0, "10.9.9.9"]]}}}}},
+         "10.9.9.9", None),
+        ({"tproxy": {"family": "ip", "port": 80}}, "dropped", None),
+        ({"tproxy": {"family": "ip6", "addr": "::1", "port": 80}}, None, "dropped"),
+        ({"tproxy": {"port": 80}}, "dropped", "dropped"),
+    ],
+)  # fmt: skip
+def test_in_a_table_of_both_versions_a_target_is_for_its_own(what: dict[str, Any], four: str | None, six: str | None) -> None:
+    kind = "filter" if "tproxy" in what else "nat"
+    chain = {"chain": {"name": "f", "handle": 1, "type": kind, "hook": "prerouting", "prio": -100, "policy": "accept"}}
+    ruleset = nft_table(chain, {"rule": {"chain": "f", "handle": 9, "expr": [what, *([DROP] * ("tproxy" in what))]}})
+    for packet, target in ((forwarded(WEB), four), (forwarded(WEB6), six)):
+        ruling = traverse(ruleset, packet.ethertype, "prerouting", packet)
+        assert (ruling.verdict is HookVerdict.DROP) is (target == "dropped")
+        if target != "dropped":
+            assert ruling.packet.flow.dst == (target or packet.flow.dst)

@@ -151,7 +151,10 @@ def _optional(inside: dict[str, Any] | None, name: str) -> Term | None:
 
 def _tproxy(inside: dict[str, Any]) -> list[Statement]:
     """No verdict: the rule goes on, with the packet handed to a local socket at the end of input routing."""
-    return [Statement("tproxy", right=_optional(inside, "addr"), port=_optional(inside, "port"))]
+    family = {"family": inside["family"]} if "family" in inside else {}
+    return [
+        Statement("tproxy", right=_optional(inside, "addr"), port=_optional(inside, "port"), options=family)
+    ]
 
 
 def _reject(inside: dict[str, Any] | None) -> list[Statement]:
