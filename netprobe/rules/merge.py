@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from netprobe.model import ChainQuery, SetQuery
-from netprobe.model.lookup import first, has, where
+from netprobe.model.lookup import among, column, first, has, where
 
 from .ruling import Doubt, HookVerdict, Ruling
 
@@ -34,9 +34,16 @@ def merged(main: Ruling, others: list[Ruling]) -> Ruling:
             doubts=doubts,
             needs=_needs(doubts),
             alternatives=_each(main, *different),
+            refused_by=_refused_by(main, *others),
         )
     kept = main.doubts if main.translations else ()  # an address that NAT would take and that is not known
     return replace(main, alternatives=_each(*different), doubts=kept)
+
+
+def _refused_by(*endings: Ruling) -> Ruling | None:
+    """The ending by which a packet is refused, where all that refuse it do so by the same rule."""
+    refusing = among(endings, verdict=(HookVerdict.DROP, HookVerdict.REJECT))
+    return refusing[0] if len({*column(refusing, "decision")}) == 1 else None
 
 
 def _each(*endings: Ruling) -> tuple[Ruling, ...]:

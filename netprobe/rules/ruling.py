@@ -129,8 +129,9 @@ class Ruling(Struct, frozen=True, gc=False):
     have decided but for a quota or limit used up. `alternatives`: what happens to other packets of the same
     flow (limit, random), each with the `doubts` that lead there; of a verdict undetermined all that may be,
     the likely one first. That carries the doubts that stand in the way, and `needs`: questions whose answers
-    would settle it. `rerouted`: the packet, at output, as the kernel has looked for a way for it anew; None
-    where it has not. `diverted`: the interface that it is sent out of instead (fwd).
+    would settle it; and `refused_by`, the one of all endings by whose rule it is refused, if at all.
+    `rerouted`: the packet, at output, as the kernel has looked for a way for it anew; None where it has not.
+    `diverted`: the interface that it is sent out of instead (fwd).
     """
 
     verdict: HookVerdict
@@ -144,6 +145,7 @@ class Ruling(Struct, frozen=True, gc=False):
     alternatives: tuple[Ruling, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     needs: tuple[SetQuery | ChainQuery, ...] = ()
+    refused_by: Ruling | None = None
     rerouted: HookPacket | None = None
     diverted: str = ""
 
