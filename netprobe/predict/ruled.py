@@ -280,8 +280,8 @@ def _passage(
     is_open = ruling.verdict is HookVerdict.UNDETERMINED
     telling = ruling.doubts if is_open else where(ruling.doubts, ignorance=True)
     doubts = [rule_ends.doubtful(doubt.object, place, doubt.text) for doubt in telling]
-    if is_open and ruling.refused_by is not None:
-        end = rule_ends.stop(rules, place, ruling.refused_by)
+    end = None if ruling.refused_by is None else rule_ends.stop(rules, place, ruling.refused_by)
+    if is_open and end is not None and end.object not in column(telling, "object"):
         doubts = [replace(end, text=f"{end.text}, as far as is known: {doubt.text}") for doubt in doubts]
     onward = onward.suspecting(*chances, *doubts, *conntrack.crowded(namespace, place, ruling))
     made = tuple(c for t in ruling.translations for c in changes(t.before.flow, t.after.flow, t.kind))

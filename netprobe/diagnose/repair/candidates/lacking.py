@@ -18,7 +18,7 @@ from netprobe.model.lookup import among, but, first, has, not_among, sole, where
 from netprobe.model.pattern import pattern
 from netprobe.predict import fixes
 
-from . import elements, orphans, sets
+from . import elements, hooks, orphans, sets
 
 _MOST = 8  # elements that are tried, of a namespace
 _PLAIN = pattern(r"[\w .:/-]+")  # what means itself in nft's language, whoever made its name
@@ -106,7 +106,7 @@ def _data(table: Table, named: NamedSet, key: str) -> Iterable[str]:
     that is the same but for one of its parts; each of its marks.
     """
     known = _known(named)
-    verbs = [verb for verb, _ in orphans.verdicts(known.values())]
+    verbs = [verb for verb, _ in hooks.verdicts(known.values())]
     lost = not_among(but(where(table.chains, hook=None), rules=()), name=orphans.called(table))
     parts = {*_bare(key).split(" . ")}
     near = [

@@ -21,7 +21,8 @@ from netprobe.model import Chain, Place, Stop, Table
 from netprobe.model.lookup import among, column, sole, where
 from netprobe.model.place import stage_of
 
-from .orphans import TRANSLATING, orphans, verdicts
+from .hooks import verdicts
+from .orphans import TRANSLATING, orphans
 from .sets import REFUSED
 
 _MOST = 16  # rules of a namespace

@@ -6,17 +6,17 @@ See: iptables(8), -j; nft(8), jump.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain as joined
 from itertools import islice, product
-from operator import attrgetter, methodcaller, ne
+from operator import attrgetter, ne
 
 from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Chain, Leg, Namespace, Object, Place, Rule, Statement, Stop, Table, Term
+from netprobe.model import Chain, Leg, Namespace, Object, Place, Rule, Statement, Stop, Table
 from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, column, has, indexed, not_among, sole, those_not_in, where
 from netprobe.model.pattern import pattern
@@ -24,6 +24,7 @@ from netprobe.model.place import stage_of
 from netprobe.predict import fixes, prefix
 from netprobe.rules.naming import tool
 
+from .hooks import verdicts
 from .sets import REFUSED
 
 _MOST = 24  # places to try
@@ -131,14 +132,6 @@ def called(table: Table) -> set[str]:
     """The words of all rules, and the chains to which maps lead."""
     mapped = verdicts(joined.from_iterable(column(table.sets, "known")))
     return {*indexed(named, table.chains), *(name for _, name in mapped)}
-
-
-def verdicts(terms: Iterable[Term]) -> Iterator[tuple[str, str]]:
-    """How (jump, goto), and to which chain, each verdict in these leads."""
-    said = where(joined.from_iterable(each.nodes for each in terms), kind="verdict")
-    for verb, _, name in map(methodcaller("partition", " "), column(said, "text")):
-        if verb in ("jump", "goto"):
-            yield verb, name
 
 
 def named(chains: tuple[Chain, ...]) -> frozenset[str]:

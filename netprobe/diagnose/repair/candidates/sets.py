@@ -41,6 +41,7 @@ from netprobe.predict import fixes, prefix
 from netprobe.predict.trace import Routed
 
 from .elements import Seen, holds, seen, value
+from .hooks import led_to_the_end
 
 REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
 _QUESTIONS = {"arp-filtered": 4, "nd-filtered": 6}  # who has an address, and the answer, by their version
@@ -103,7 +104,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     if loss.stop.code not in {*REFUSED, *_QUESTIONS, "port-closed"}:
         return
     namespace = loss.here
-    tests = nat_rules.statements(namespace, loss.stop.thing)
+    tests = _refusing(loss)
     unwanted = _turned_away(namespace)
     hops = (*where(came(loss), namespace=namespace.name), *_asked_at(loss))
     for flow in _flows(loss, namespace):
@@ -329,11 +330,16 @@ def refusing_for_its_goal(loss: Loss) -> set[str]:
     """The namespace in which the packet was refused, where the rule asks for where it goes: such an address
     is known there, and is not meant to be the namespace's own.
     """
-    last = where(loss.prediction.rules, namespace=loss.here.name, stage=loss.stop.place.stage)[-1:]
-    passed = [*chain.from_iterable(column(last, "rules")), loss.stop.thing]
-    refusing = chain.from_iterable(map(partial(nat_rules.statements, loss.here), passed))
-    named = loss.stop.code in REFUSED and any(map(_is_of_goals, refusing))
+    named = loss.stop.code in REFUSED and any(map(_is_of_goals, _refusing(loss)))
     return {loss.here.name} if named else set()
+
+
+def _refusing(loss: Loss) -> tuple[Statement, ...]:
+    """The steps of the rule that refused the packet, and of those that led it there: what a chain of its own
+    refuses for all that is led to it is refused by these.
+    """
+    led = chain.from_iterable(column(led_to_the_end(loss), "statements"))
+    return (*nat_rules.statements(loss.here, loss.stop.thing), *led)
 
 
 def _is_of_goals(test: Statement) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain, islice, product, starmap
-from operator import attrgetter
+from itertools import chain, islice, product, starmap, takewhile
+from operator import attrgetter, ne
 
 from msgspec.structs import replace
 
@@ -23,10 +23,12 @@ from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 from netprobe.rules.naming import PORT_KEYS, TRANSLATIONS
 
+from .hooks import led_to_the_end
 from .sets import REFUSED
 
 _MOST = 16  # rules that are tried
 _MET = 32  # rules that the packet met last: one may have met thousands, each with thousands behind it
+_NO_TESTS = {"note", "accept", "drop", "reject", "goto", "jump"}  # what a rule has beside them
 _ENDS = {(kind,) for kind in ("accept", "drop", "reject", "goto", "jump", *TRANSLATIONS)}
 _CODES = {"src": "nat-wrong-address", "dst": "dnat-dead-target", "dport": "dnat-dead-target"}
 
@@ -65,11 +67,17 @@ def _overtaken(loss: Loss, stop: Stop) -> Iterator[Repair]:
 
 def _is_all_taken(loss: Loss, later: nat_rules.NatRule, first: nat_rules.NatRule) -> bool:
     """Whether what refused the packet asks for no more than a rule does: a chain that is called takes what a
-    rule in it asks for, and gives the rest back.
+    rule in it asks for, and what those ask for that lead on in it, and gives the rest back.
     """
-    refusing = nat_rules.statements(loss.here, loss.stop.thing) if first.rule.leads_to else ()
+    if not first.rule.leads_to:
+        return True
+    led = takewhile(partial(ne, first), led_to_the_end(loss))
+    steps = (
+        *nat_rules.statements(loss.here, loss.stop.thing),
+        *chain.from_iterable(column(led, "statements")),
+    )
     asked = nat_rules.tests(later.rule)
-    return all(map(partial(_is_implied, asked), among(refusing, kind=nat_rules.TESTS)))
+    return all(map(partial(_is_implied, asked), not_among(steps, kind=_NO_TESTS)))
 
 
 def _asked_too_late(loss: Loss, stop: Stop) -> Iterator[Repair]:
