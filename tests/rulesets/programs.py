@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from firewalls import ARNO, FAIL2BAN, FERM, FIREHOL, FIREWALLD, SHOREWALL, SSHGUARD, UFW
 from questions import C1, C2, FAR, P1, P2, RED, Probe
-from writers import AWAIT, BASE, BRIDGE, OUTSIDE, Writer, published, server
+from writers import AWAIT, BASE, BRIDGE, OUTSIDE, SERVE_DBUS, Writer, published, server
 
 PACKAGES = (
     *BASE, "ufw", "firewalld", "dbus", "shorewall", "ferm", "fail2ban", "arno-iptables-firewall", "firehol",
@@ -47,7 +47,8 @@ cat >/tmp/net.json <<EOF
   "ipv6_enabled": false, "dns_enabled": false, {network}, "ipam_options": {{"driver": "host-local"}}}}}}}}
 EOF
 ip netns exec c2 ip route del default
-/usr/lib/podman/netavark setup /run/netns/c2 </tmp/net.json
+mkdir /run/netavark
+/usr/lib/podman/netavark --config /run/netavark setup /run/netns/c2 </tmp/net.json
 """
     return Writer(f"netavark-{name}", script, (Probe("c2", FAR), Probe("red", "10.88.0.2", "tcp", 80), *probes))
 
@@ -181,7 +182,7 @@ def libvirt(name: str, commands: str, *probes: Probe) -> Writer:
     """libvirt's daemon without a hypervisor."""
     script = f"""
 cd /usr/lib/x86_64-linux-gnu/libvirt/connection-driver
-rm libvirt_driver_qemu.so libvirt_driver_nodedev.so libvirt_driver_storage.so
+rm -f libvirt_driver_qemu.so libvirt_driver_nodedev.so libvirt_driver_storage.so
 mkdir -p /etc/libvirt/nwfilter
 cp /usr/share/libvirt/nwfilter/* /etc/libvirt/nwfilter/
 echo 0123456789abcdef0123456789abcdef >/etc/machine-id
@@ -241,14 +242,37 @@ LIBVIRT = (
     filtered("own", "own", before=OWN_FILTER),
 )
 
-GROUPS: tuple[tuple[tuple[str, ...], tuple[Writer, ...]], ...] = (
+NETWORK_MANAGER = (
+    Writer(
+        "networkmanager-shared",
+        f"""
+{SERVE_DBUS}
+printf '[main]\\nplugins=keyfile\\n[keyfile]\\nunmanaged-devices=*,except:interface-name:nmbr0\\n' >/etc/NetworkManager/NetworkManager.conf
+NetworkManager --no-daemon >/tmp/log 2>&1 &
+{AWAIT.format("nmcli general status")}
+ip link del docker0
+nmcli connection add type bridge con-name shared ifname nmbr0 bridge.stp no \\
+ ipv4.method shared ipv4.addresses {BRIDGE}/16 ipv6.method disabled
+{AWAIT.format("(nft list ruleset; iptables-save) | grep -qi masquerade")}
+for port in {P1} {P2}; do ip link set $port master nmbr0; done
+""",
+        (Probe("c1", BRIDGE, "tcp", 53), Probe("c1", RED)),
+    ),
+)
+
+GROUPS: tuple[tuple[str, tuple[str, ...], tuple[Writer, ...]], ...] = (
     (
+        "bookworm",
         PACKAGES,
         (
             *UFW, *FIREWALLD, *SHOREWALL, *FERM, *FAIL2BAN, *ARNO, *FIREHOL, *SSHGUARD, *LXC, *NETAVARK, *CNI, *SSHUTTLE, *NFTLB,
             *FILTERGEN, *PYROMAN, *EXAMPLES, *APF,
         ),
     ),
-    (VIRTUAL_PACKAGES, LIBVIRT),
+    ("bookworm", VIRTUAL_PACKAGES, LIBVIRT),
+    ("bookworm", (*BASE, "network-manager", "dbus", "dnsmasq-base"), NETWORK_MANAGER),
+    # whose programs write rules of nft where those before wrote iptables'
+    ("trixie", (*BASE, "python3", "netavark", "containernetworking-plugins"), (*NETAVARK, *CNI)),
+    ("trixie", (*VIRTUAL_PACKAGES, "libvirt-daemon-driver-network", "libvirt-daemon-driver-nwfilter"), LIBVIRT),
 )  # fmt: skip
-"""The packages to unpack together, and what their programs are to write."""
+"""The release, and the packages of it to unpack together, and what their programs are to write."""

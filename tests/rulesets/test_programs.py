@@ -24,10 +24,10 @@ EACH = 10  # of so many one is run by day; a program's rulesets are alike
 MACHINE = Path(__file__).with_name("machine")
 
 
-def roots(config: pytest.Config, packages: tuple[str, ...]) -> Path:
+def roots(config: pytest.Config, suite: str, packages: tuple[str, ...]) -> Path:
     """The folder with the programs, or a skip that says why there is none."""
     try:
-        return root_of("bookworm", *packages)
+        return root_of(suite, *packages)
     except Unavailable as reason:
         without(config, "programs that write rulesets", str(reason))
 
@@ -42,15 +42,19 @@ def write(lab: Lab, root: Path, writer: Writer) -> None:
     assert rules, f"{writer.name} wrote nothing"
 
 
+CASES = [(suite, packages, writer) for suite, packages, writers in GROUPS for writer in writers]
+
+
 @pytest.mark.parametrize(
-    ("packages", "writer"),
+    ("suite", "packages", "writer"),
     [
-        pytest.param(packages, writer, id=writer.name, marks=[pytest.mark.thorough] if number % EACH else [])
-        for packages, writers in GROUPS
-        for number, writer in enumerate(writers)
+        pytest.param(*case, id=f"{case[-1].name}-{case[0]}", marks=[pytest.mark.thorough] if number % EACH else [])
+        for number, case in enumerate(CASES)
     ],
 )
-def test_why_agrees_with_the_wire(fresh_lab: Lab, pytestconfig: pytest.Config, packages: tuple[str, ...], writer: Writer) -> None:
-    write(fresh_lab, roots(pytestconfig, packages), writer)
+def test_why_agrees_with_the_wire(
+    fresh_lab: Lab, pytestconfig: pytest.Config, suite: str, packages: tuple[str, ...], writer: Writer
+) -> None:
+    write(fresh_lab, roots(pytestconfig, suite, packages), writer)
     found = [text for probe in dict.fromkeys((*USUAL, *writer.probes)) if (text := wrong(fresh_lab, probe))]
     assert not found, "\n".join(found)
