@@ -204,6 +204,7 @@ def test_a_translation_for_the_way_out_is_for_the_interface_by_which_that_is(rul
         (("INPUT -j out",), "-R out 1 -i br0 -j ACCEPT"),
         (("INPUT -i docker0 -j out", "FORWARD -i docker0 -j out"), "-I INPUT -i br0 -p icmp -j ACCEPT"),  # there it is for something
         (("FORWARD -j out",), "-I INPUT -i br0 -p icmp -j ACCEPT"),
+        (("OUTPUT -o docker0 -j ACCEPT",), "-I INPUT -i br0 -p icmp -j ACCEPT"),  # generated rulesets have chains that nothing leads to
     ],
 )
 def test_what_goes_out_is_for_nothing_where_only_what_comes_in_is_led_there(led: tuple[str, ...], fix: str) -> None:

@@ -223,7 +223,7 @@ class RuleRow(AskingRow, frozen=True):
 
     def is_only_at(self, hook: str) -> bool:
         """Whether the packet was refused at a hook, and what comes to the rule comes by no other."""
-        return self.hook == hook and hooks.leading_to(self.rule.table, self.rule.chain) <= {hook}
+        return self.hook == hook and hooks.leading_to(self.rule.table, self.rule.chain) == {hook}
 
     @cached_property
     def thing(self) -> Object:
