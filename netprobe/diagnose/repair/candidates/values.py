@@ -23,7 +23,7 @@ from netprobe.diagnose.repair.repair import Loss, Repair
 from netprobe.diagnose.repair.segment import slips
 from netprobe.model import Namespace, RouteQuery, Stage, Table
 from netprobe.model.config import is_particular
-from netprobe.model.lookup import among, column, gathered, indexed
+from netprobe.model.lookup import among, column, gathered, indexed, where
 from netprobe.predict import fib, prefix
 from netprobe.rules.naming import PORT_KEYS
 
