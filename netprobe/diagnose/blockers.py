@@ -36,7 +36,7 @@ from netprobe.predict.sockets import PROGRAMS
 
 from .apply import mend
 from .correlate import numbered, unseen
-from .evidence import Case
+from .evidence import UNTRIED, Case
 from .piled_up import unread
 from .report import Explain, Searching, diagnose
 from .resent import resent
@@ -179,6 +179,8 @@ def _look(
         again = _ask(mended, probe, explain, earlier, searches, asked)
         if not isinstance(again, Report):
             return Outlook(tuple(causes[1:]), way=way, needs=again)
+        if any(note.startswith(UNTRIED) for note in again.notes):
+            break
         hops = again.path.request
         sure = not suppositions
         way = max(way, hops, key=len) if sure else way

@@ -38,13 +38,22 @@ from .correlate import answers, frames, unseen
 from .repair.other import Other
 from .unanswered import unanswered
 
+UNTRIED = "the search for the cause took long and was ended"
+"""How a note begins that says what was not tried."""
+
+
+def told_of(untried: str) -> tuple[str, ...]:
+    """The note on what was not tried; none where all was."""
+    return (f"{UNTRIED}: {untried}",) if untried else ()
+
 
 class Case(Struct, frozen=True):
     """Everything a cause may look at. `request` and `reply` are the hops with what was observed at each.
 
     `others` are repairs besides `stop` that alone would do. `before` is the configuration of an earlier run
     in which the probe passed, where one is known. `by_chance`: rules send some packets one way and others
-    another, and this is the case of those that are lost.
+    another, and this is the case of those that are lost. `untried`: of the repairs that could be the cause,
+    what was not tried.
     """
 
     snapshot: Snapshot
@@ -60,6 +69,7 @@ class Case(Struct, frozen=True):
     others: tuple[Other, ...] = ()
     before: Snapshot | None = None
     by_chance: bool = False
+    untried: str = ""
 
     def of_kind(self, *kinds: str) -> tuple[Observation, ...]:
         """The observations of these kinds."""

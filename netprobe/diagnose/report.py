@@ -41,7 +41,7 @@ from netprobe.predict.unread import guarded
 from . import arp_answers, engines
 from .believed import believed
 from .correlate import answers, best_sequence, sightings, taken
-from .evidence import Case, suspects_of
+from .evidence import Case, suspects_of, told_of
 from .last_hop import with_last_hop
 from .lost_one import BY_CHANCE, led_otherwise, of_a_lost_one, paths
 from .nat_evidence import confirmed
@@ -126,6 +126,7 @@ def diagnose(
         notes=(*_of_ends(asked), *_of_another(asked, request), *arp_answers.notes(snapshot, found),
                *engines.notes(snapshot, asked, request, cause),
                *counted.notes, *((BY_CHANCE,) if case.by_chance else ()),
+               *told_of(case.untried),
                *(_limits(request, reply) if not watched and verdict is Verdict.REACHABLE else ())),
     )  # fmt: skip
     if earlier is not None and verdict is not Verdict.REACHABLE:
@@ -238,7 +239,7 @@ def _told_by_silence(case: Case, verdict: Verdict, searches: Searching | None) -
     if stop is None or stop.is_unknown:
         return None
     found = _searched(anew, known[1], stop, verdict, searches)
-    return replace(case, stop=found.stop, leg=found.leg, others=found.others)
+    return replace(case, stop=found.stop, leg=found.leg, others=found.others, untried=found.untried)
 
 
 def _searched(
@@ -259,7 +260,8 @@ def _searched(
     if case.by_chance:
         chosen = choice.of_several_ends(case.snapshot, prediction, stop, chosen)
     found = unlearned(case, unreported(case, chosen.stop))
-    return replace(case, stop=found, leg=chosen.leg or case.leg, others=chosen.others)
+    leg = chosen.leg or case.leg
+    return replace(case, stop=found, leg=leg, others=chosen.others, untried=chosen.untried)
 
 
 def _seen_alone(case: Case) -> Case | None:
@@ -280,9 +282,9 @@ def _beyond(case: Case, prediction: Prediction, look: Searches) -> Case:
     if prediction.stop is not None or not case.watched:
         return case
     outside = choice.outside(case.snapshot, prediction, case.before, look)
-    if outside is None:
-        return case
-    return replace(case, stop=outside.stop, leg=outside.leg)
+    if isinstance(outside, str):
+        return replace(case, untried=outside)
+    return replace(case, stop=outside.stop, leg=outside.leg, untried=outside.untried)
 
 
 def _crowded_neighbours(case: Case) -> Stop:

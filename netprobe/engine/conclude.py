@@ -31,12 +31,16 @@ def diagnosed(
     earlier: Earlier | None,
 ) -> Report:
     """The report on `probe`, with what its causes show elsewhere; `seen` is None where none was sent."""
+    from netprobe.diagnose.evidence import told_of
     from netprobe.diagnose.report import diagnose
 
     with clock.of("diagnose"):
+        clock.allow()
         report = diagnose(
             command, probe, snapshot, prediction, seen, tapped, explain, earlier, clock.searches
         )
+        if clock.hurried and report.verdict is not Verdict.REACHABLE:
+            report = replace(report, notes=(*report.notes, *told_of("what it asked for last was not read")))
         if not report.causes:
             return report
         from netprobe.causes.symptoms import with_symptoms

@@ -32,8 +32,8 @@ def ask(world: World, question: Question, recall: Recall | None = None) -> Run:
     Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the report. Raises Interrupted,
     with the run so far, for a Ctrl-C while it was observed.
     """
-    with for_want_of_resources(), world.reading(READING_NS):
-        return _asked(world, question, recall)
+    with for_want_of_resources(), world.reading(READING_NS) as pauses:
+        return _asked(world, question, recall, Clock(pauses))
 
 
 class _Looked(Struct, frozen=True):
@@ -56,8 +56,8 @@ class _Looked(Struct, frozen=True):
 _Concluded = tuple[Report, Snapshot, Earlier | None]
 
 
-def _asked(world: World, question: Question, recall: Recall | None) -> Run:
-    clock, started = Clock(), time.time_ns()
+def _asked(world: World, question: Question, recall: Recall | None, clock: Clock) -> Run:
+    started = time.time_ns()
     found, interruption = _looked(world, question, recall, clock)
     try:
         report, snapshot, earlier = _concluded(world, found, recall, clock)
@@ -131,8 +131,7 @@ def _concluded(world: World, found: _Looked, recall: Recall | None, clock: Clock
     if prediction is not None and is_to_be_confirmed(report, prediction):
         first = Conclusion(report, snapshot, prediction)
         report, snapshot = confirmed(world, found.probe, first, seen, found.tapped, clock, earlier)
-    with clock.of("diagnose"):
-        report, snapshot = foretell(world, report, snapshot, clock, earlier)
+    report, snapshot = foretell(world, report, snapshot, clock, earlier)
     return report, snapshot, earlier
 
 

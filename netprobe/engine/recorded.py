@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
@@ -20,6 +20,9 @@ from netprobe.model import (
     Watch,
 )
 
+if TYPE_CHECKING:
+    from .world import Pauses
+
 _Found = TypeVar("_Found")
 
 
@@ -33,9 +36,9 @@ class Recorded:
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
         self._snapshot = merged(snapshots)
 
-    def reading(self, limit_ns: int) -> AbstractContextManager[None]:  # noqa: ARG002 - a world's signature
+    def reading(self, limit_ns: int) -> AbstractContextManager[Pauses]:  # noqa: ARG002 - a world's signature
         """Nothing is waited for."""
-        return nullcontext()
+        return nullcontext(nullcontext)
 
     def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:
         """The endpoint that `text` names among the namespaces that were read."""

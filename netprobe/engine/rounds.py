@@ -73,11 +73,18 @@ def look_around(
 
     before = earlier.snapshot if earlier is not None else None
     reading = _Progress(world)
+    clock.allow()
     while True:
-        needs = lacking(snapshot, prediction, before, clock.searches(), reading.asked)
+        left = clock.left()
+        with clock.of("search"):
+            needs = lacking(snapshot, prediction, before, clock.searches(), reading.asked)
+        took = left - clock.left()
         with clock.of("predict"):
             needs = needs or _unfinished(snapshot, prediction.probe)
             needs = needs or _by_chance(snapshot, prediction, before, clock)
+        if needs and took > clock.left():  # a search of what is read then would not come to its end
+            clock.hurried = True
+            break
         with clock.of("snapshot"):
             grown = reading.grown(snapshot, _at_once(needs))
         if grown == snapshot:
@@ -152,14 +159,17 @@ def foretell(
     from netprobe.diagnose.blockers import look, with_outlook
 
     # a look ahead: whatever it stumbles over in a model that is not real, the answer stands
+    clock.allow(1.0)
     with suppress(Exception):
         reading = _Progress(world) if world is not None else None
         asked = reading.asked if reading is not None else None
-        found = look(report, snapshot, explain, earlier, clock.searches, asked)
+        with clock.of("diagnose"):
+            found = look(report, snapshot, explain, earlier, clock.searches, asked)
         while reading is not None and found is not None and found.needs:
             with clock.of("snapshot"):
                 snapshot = reading.grown(snapshot, found.needs)
-            found = look(report, snapshot, explain, earlier, clock.searches, asked)
+            with clock.of("diagnose"):
+                found = look(report, snapshot, explain, earlier, clock.searches, asked)
         report = with_outlook(report, found)
     return report, snapshot
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from math import inf
 from typing import ParamSpec, TypeVar
 
+from netprobe.diagnose.repair.patience import Patience
 from netprobe.diagnose.repair.search import Results
 from netprobe.diagnose.repair.several import Searches
 from netprobe.model import Stop
@@ -17,10 +19,14 @@ _Found = TypeVar("_Found")
 
 
 class Searched(Searches):
-    """The searches of one question. `measured` is entered while one runs."""
+    """The searches of one question. `measured` is entered while one runs; `left` is what they have left of
+    their time.
+    """
 
-    def __init__(self, measured: Callable[[], AbstractContextManager[None]]) -> None:
-        super().__init__()
+    def __init__(
+        self, measured: Callable[[], AbstractContextManager[None]], left: Callable[[], float] = lambda: inf
+    ) -> None:
+        super().__init__(Patience(left))
         self.alone = _once(self.alone, _is_same, measured)
         self.together = _once(self.together, _is_same_search, measured)
 

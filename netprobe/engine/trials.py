@@ -34,7 +34,7 @@ from netprobe.predict.prediction import Prediction
 from .clock import Clock, now
 from .conclude import diagnosed, typed
 from .rounds import foresee, look_around
-from .world import World
+from .world import Pauses, World
 
 WALKS = 2000  # pairs that are walked, some milliseconds each; of more some of each kind
 READINGS = 16  # of what a walk lacks
@@ -142,7 +142,7 @@ class _ReadOnce:
         self._world = world
         self.known: dict[str, Namespace] = {}
 
-    def reading(self, limit_ns: int) -> AbstractContextManager[None]:
+    def reading(self, limit_ns: int) -> AbstractContextManager[Pauses]:
         """As of the world itself."""
         return self._world.reading(limit_ns)
 

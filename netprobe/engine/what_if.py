@@ -37,7 +37,7 @@ from .line import READING_NS
 from .probe import to_probe
 from .recorded import Recorded, Unrecorded
 from .rounds import foretell, look_around, needed
-from .world import World
+from .world import Pauses, World
 
 HERE = "host"  # where a command is run that does not say it
 
@@ -79,8 +79,9 @@ class WhatIf:
 
     def _asked(self, question: Question, commands: tuple[Command, ...]) -> Run:
         """The line without its packet."""
-        clock, view = Clock(), _View(self, commands)
-        with for_want_of_resources(), self.world.reading(READING_NS):
+        view = _View(self, commands)
+        with for_want_of_resources(), self.world.reading(READING_NS) as pauses:
+            clock = Clock(pauses)
             probe = self._probe(question)
             snapshot, prediction = self._foreseen(probe, commands, clock)
             if not prediction.passes:
@@ -191,7 +192,7 @@ class _View:
     def __init__(self, whole: WhatIf, commands: tuple[Command, ...]) -> None:
         self._whole, self._commands = whole, commands
 
-    def reading(self, limit_ns: int) -> AbstractContextManager[None]:
+    def reading(self, limit_ns: int) -> AbstractContextManager[Pauses]:
         return self._whole.world.reading(limit_ns)
 
     def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:

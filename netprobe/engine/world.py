@@ -11,6 +11,9 @@ from netprobe.model import Blind, Earlier, Endpoint, Need, Observation, Probe, S
 if TYPE_CHECKING:
     from netprobe.model.matrix import Member, Pair, Plan, Sweep
 
+Pauses = Callable[[], AbstractContextManager[None]]
+"""Gives blocks in which nothing is read: their time is none of that for reading."""
+
 Progress = Callable[[int, int], None]
 """Told how many pairs are done, and of how many."""
 
@@ -21,7 +24,7 @@ class World(Protocol):
     A recording has the same methods.
     """
 
-    def reading(self, limit_ns: int) -> AbstractContextManager[None]:
+    def reading(self, limit_ns: int) -> AbstractContextManager[Pauses]:
         """In the block all reading together takes no longer than `limit_ns`."""
         ...
 

@@ -49,6 +49,7 @@ from .place import DistantNamespace
 from .questions import Questions, Rehearsal, Request
 
 if TYPE_CHECKING:
+    from netprobe.linux import deadline
     from netprobe.model.matrix import Member
     from netprobe.model.wiring import MachineReading
     from netprobe.wire.craft import Craft
@@ -84,7 +85,7 @@ class Host(Machine):
         self._there = HostDirectory(self._questions, exclude, way)
         super().__init__(crafter=crafter, directory=self._there)
 
-    def reading(self, limit_ns: int) -> AbstractContextManager[None]:
+    def reading(self, limit_ns: int) -> AbstractContextManager[deadline.Pauses]:
         """In the block, which is one question, all reading together takes no longer than this many ns."""
         self._questions.in_time()
         return super().reading(limit_ns)

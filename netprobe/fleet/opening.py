@@ -26,6 +26,7 @@ from .sweep import sweep
 from .world import HERE, Fleet
 
 if TYPE_CHECKING:
+    from netprobe.engine.world import Pauses
     from netprobe.model import Blind, Endpoint
     from netprobe.model.matrix import Member, Pair, Plan, Sweep
     from netprobe.wire.craft import Craft
@@ -62,10 +63,10 @@ class OpenFleet(Fleet):
         self._held.close()
 
     @contextmanager
-    def reading(self, limit_ns: int) -> Iterator[None]:
+    def reading(self, limit_ns: int) -> Iterator[Pauses]:
         """In the block all reading together takes no longer than on one machine, and `DISTANCE_NS` more."""
-        with super().reading(limit_ns + DISTANCE_NS):
-            yield
+        with super().reading(limit_ns + DISTANCE_NS) as pauses:
+            yield pauses
 
     def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:
         """The endpoint that `text` names; a source without a host in front is of this machine."""

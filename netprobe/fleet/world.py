@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from msgspec.structs import replace
 
 from netprobe.endpoint import parse
-from netprobe.engine.world import World
+from netprobe.engine.world import Pauses, World
 from netprobe.errors import CannotLook, NetprobeError, WrongQuestion
 from netprobe.linux import deadline
 from netprobe.linux.blind import blinded
@@ -92,13 +92,13 @@ class Fleet:
         self._crafter = crafter
 
     @contextmanager
-    def reading(self, limit_ns: int) -> Iterator[None]:
+    def reading(self, limit_ns: int) -> Iterator[Pauses]:
         """In the block, which is one question, all reading together takes no longer than this many ns."""
         self._late, self._homes = {}, None
         with ExitStack() as stack:
             for world in self._hosts.values():
                 stack.enter_context(world.reading(limit_ns))
-            yield
+            yield deadline.stopped
 
     # --- resolving
 

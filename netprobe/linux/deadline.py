@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 from netprobe.kernel.processor import waited_s
@@ -20,6 +20,9 @@ __all__ = ["NOT_IN_TIME", "check", "has_passed", "left", "overtime", "share", "s
 
 MOST_DELAY_S = 10.0
 
+Pauses = Callable[[], AbstractContextManager[None]]
+"""Gives blocks whose time is none of that for reading."""
+
 
 _end: ContextVar[float] = ContextVar("end", default=math.inf)  # of time.monotonic(), s
 _delayed: ContextVar[float] = ContextVar("delayed", default=0.0)  # `waited_s` at the beginning
@@ -27,14 +30,15 @@ _over: ContextVar[float] = ContextVar("over", default=0.0)  # the overtime that 
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
+def within(seconds: float) -> Iterator[Pauses]:
     """A question: its reading ends after so many seconds, not counting those for which this thread waited for
-    a processor: on a busy machine there is as much time for the work as on an idle one.
+    a processor: on a busy machine there is as much time for the work as on an idle one. Gives `stopped`, for
+    what is no reading.
     """
     ends, delayed = _end.set(time.monotonic() + seconds), _delayed.set(waited_s())
     over = _over.set(0.0)
     try:
-        yield
+        yield stopped
     finally:
         _end.reset(ends)
         _delayed.reset(delayed)

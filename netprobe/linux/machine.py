@@ -93,7 +93,7 @@ class Machine:
         self._settings.close()
         self._directory.close()
 
-    def reading(self, limit_ns: int) -> AbstractContextManager[None]:
+    def reading(self, limit_ns: int) -> AbstractContextManager[deadline.Pauses]:
         """In the block, which is one question, all reading together takes no longer than this many ns.
 
         What is not read by then is a blind spot. The wait of `observe` does not count.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import networks
 import pytest
@@ -79,8 +80,8 @@ class World:
         self.sent = False
         self.later: list[Need] = []
 
-    def reading(self, limit_ns: int) -> AbstractContextManager[None]:  # noqa: ARG002 - the seam's signature
-        return nullcontext()
+    def reading(self, limit_ns: int) -> AbstractContextManager[Any]:  # noqa: ARG002 - the seam's signature
+        return nullcontext(nullcontext)
 
     def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:
         return Endpoint(text, text) if inside is None else Endpoint(text, address=text)

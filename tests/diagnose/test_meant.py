@@ -78,7 +78,7 @@ def test_a_name_is_no_pattern(name: str) -> None:
     found = predict(network, probe(), ask=False)
     assert isinstance(found, Prediction)
     assert found.stop is not None
-    said = [each.stop.commands for each in candidates(Loss.of(network, found, found.stop))]
+    said = [each.stop.commands for _, each in candidates(Loss.of(network, found, found.stop))]
     changed = f'iifname "br0" oifname "{name}" accept'
     assert [each for each in said if changed in (word for line in each for word in line.words)]
 

@@ -49,8 +49,8 @@ class RecordedMachine:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def reading(self, limit_ns: int) -> AbstractContextManager[None]:  # noqa: ARG002 - the seam's signature
-        return nullcontext()
+    def reading(self, limit_ns: int) -> AbstractContextManager[Any]:  # noqa: ARG002 - the seam's signature
+        return nullcontext(nullcontext)
 
     def resolve(self, text: str, *_: Any) -> Endpoint:
         named = parse(text)

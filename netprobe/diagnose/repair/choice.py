@@ -26,6 +26,7 @@ from .blame import blamed, not_in_a_map
 from .candidates.stop import completed
 from .candidates.stop import target as wanted
 from .other import Other
+from .patience import ALONE_ONLY, Patience
 from .rank import reason
 from .repair import Loss, Merit, Repair, is_meant
 from .search import Results
@@ -47,12 +48,13 @@ _PLAIN = Searches()
 
 class Choice(Struct, frozen=True):
     """The end of the walk as the thing to change; the leg it counts to (None: as predicted); what else would
-    do.
+    do; what was not tried, in words, though it could have been.
     """
 
     stop: Stop
     leg: Leg | None = None
     others: tuple[Other, ...] = ()
+    untried: str = ""
 
 
 def choose(
@@ -69,7 +71,8 @@ def choose(
     if told is not None:
         return Choice(told)
     found = searches.alone(snapshot, prediction, stop, before)
-    loss = Loss.of(snapshot, prediction, stop, before)
+    patience = searches.patience
+    loss = Loss.of(snapshot, prediction, stop, before, patience)
     single = _passing(found.repairs)
     for lacking_element in not_in_a_map(loss) if single is None else ():
         return Choice(lacking_element)
@@ -77,11 +80,12 @@ def choose(
     several = _together(loss, found, searches) if doubtful else None
     first = several or single or _plainly_off(found) or _instead(found, stop) or _off_here(loss, found)
     if first is None:
-        loss = Loss.of(snapshot, prediction, stop)
+        loss = Loss.of(snapshot, prediction, stop, patience=patience)
         end = blamed(loss) or _astray(loss, found) or _honest(loss, stop, found)
         return Choice(
             of_worn(snapshot, engines.reconnected(snapshot, end), loss.version),
             others=_others(loss, found, None),
+            untried=_untried(found, patience),
         )
     first = in_both_families(loss, _blamed(loss, first) if first.put_back else first)
     if searches is not _PLAIN and first.is_to_fill_in:
@@ -89,7 +93,13 @@ def choose(
     timed = with_waiting(loss, first)
     end = engines.reconnected(snapshot, _by_who_refuses(_explaining(timed, stop), stop))
     end = of_another_address(snapshot, of_another_name(snapshot, of_worn(snapshot, end, loss.version)))
-    return Choice(_of_lost_address(found, end), first.leg, _others(loss, found, first))
+    end = _of_lost_address(found, end)
+    return Choice(end, first.leg, _others(loss, found, first), _untried(found, patience))
+
+
+def _untried(found: Results, patience: Patience) -> str:
+    """What was not tried, in words: of single repairs, or of what comes behind them."""
+    return found.untried or ALONE_ONLY * patience.is_over()
 
 
 def _of_lost_address(found: Results, end: Stop) -> Stop:
@@ -274,7 +284,7 @@ def lacking(
             return ()
         found = searches.alone(snapshot, prediction, stop, before)
         fresh = lookup.those_not_in(found.needs, asked)
-        loss = Loss.of(snapshot, prediction, stop, before)
+        loss = Loss.of(snapshot, prediction, stop, before, searches.patience)
         sure = _passing(found.repairs) is not None and not is_doubtful(found)
         if fresh or sure:
             return fresh
@@ -291,19 +301,20 @@ def outside(
     prediction: Prediction,
     before: Snapshot | None = None,
     searches: Searches = _PLAIN,
-) -> Choice | None:
+) -> Choice | str:
     """The cause of a loss beyond what can be seen: a way out that should not have been taken, or a source
-    that nobody can answer.
+    that nobody can answer; where none is found, what was not tried.
     """
     gone = _gone(prediction)
     if gone is None:
-        return None
+        return ""
     found = searches.alone(snapshot, prediction, gone, before, beyond=True)
     first = _passing(found.repairs) or _plainly_off(found)
     if first is None:
-        return None
+        return found.untried
     back = first.stop.code.startswith("nat-") or prediction.request.end is not End.EXIT
-    return Choice(replace(first.stop, proof=()), Leg.REPLY if back else Leg.REQUEST)
+    leg = Leg.REPLY if back else Leg.REQUEST
+    return Choice(replace(first.stop, proof=()), leg, untried=found.untried)
 
 
 def _gone(prediction: Prediction) -> Stop | None:

@@ -31,11 +31,13 @@ def harmless(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     if len(repairs) < 2 or not any(map(is_meant, repairs)):
         return repairs
     flows, away = passing(loss, _beside(loss)), cache(partial(_away, loss))
-    weighed = enumerate(repairs[:_WEIGHED], 1)
-    good = (n for n, each in weighed if not breaks(loss, each, (*flows, *_led(loss, each, away))))
-    shown = [*islice(good, _SHOWN)]
-    behind = max(shown[_SHOWN - 1 :], default=_WEIGHED)
-    return (*(repairs[n - 1] for n in shown), *repairs[behind:]) if shown else repairs
+    good, weighed = list[Repair](), 0
+    for each in repairs[:_WEIGHED]:
+        if len(good) == _SHOWN or loss.patience.is_over():
+            break
+        weighed += 1
+        good += () if breaks(loss, each, (*flows, *_led(loss, each, away))) else (each,)
+    return (*good, *repairs[weighed:]) if good else repairs
 
 
 def passing(loss: Loss, asked: Iterable[tuple[str, str]]) -> tuple[Probe, ...]:

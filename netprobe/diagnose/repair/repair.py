@@ -36,6 +36,7 @@ from netprobe.predict.trace import Routed
 from netprobe.predict.view import Ground, Lacking, Rulings
 
 from .answers import still_answered
+from .patience import Patience
 from .segment import Station, first_cables, idle_cables, is_network, own_addresses, stations, unfiltered
 from .tunnelled import decisions as of_tunnels
 from .way_back import looked_for
@@ -151,7 +152,8 @@ class Loss(Struct, frozen=True, dict=True):
 
     `needs` grows with what the candidates would have to know and nobody has read. `before` is the
     configuration of an earlier run in which the probe passed, where one is known. `rulings` keeps what rules
-    said from one walk to the next: most candidates leave most namespaces as they are.
+    said from one walk to the next: most candidates leave most namespaces as they are. `patience` is asked
+    before each that is made or tried.
     """
 
     snapshot: Snapshot
@@ -160,12 +162,25 @@ class Loss(Struct, frozen=True, dict=True):
     needs: dict[Need, None] = field(default_factory=dict)
     before: Snapshot | None = None
     rulings: Rulings = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
 
     @staticmethod
-    def of(snapshot: Snapshot, prediction: Prediction, stop: Stop, before: Snapshot | None = None) -> Loss:
+    def of(
+        snapshot: Snapshot,
+        prediction: Prediction,
+        stop: Stop,
+        before: Snapshot | None = None,
+        patience: Patience | None = None,
+    ) -> Loss:
         """The loss in a snapshot in which both ends of each cable know each other."""
         now = mutual(snapshot)
-        return Loss(now, prediction, stop, before=before and as_made_anew(mutual(before), now))
+        before = before and as_made_anew(mutual(before), now)
+        return Loss(now, prediction, stop, before=before, patience=patience or Patience())
+
+    def behind(self, mended: Snapshot, outcome: Prediction, stop: Stop) -> Loss:
+        """What the probe meets behind a repair; what that lacks this one lacks as well."""
+        known = self.needs, self.before, self.rulings, self.patience
+        return Loss(mended, outcome, stop, *known)
 
     def far_end(self, name: str, link: Link) -> Station | None:
         """The interface at the other end of a cable, or below a stacked one; noted as a need where not
@@ -394,6 +409,8 @@ class Loss(Struct, frozen=True, dict=True):
 
         `trial` stands in where a word of the commands is for the reader to know: any that would do.
         """
+        if self.patience.is_over():
+            return ()
         mended = mend(self.snapshot, replace(stop, commands=trial or stop.commands))
         if mended is None:
             return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, islice
+from operator import itemgetter
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,12 +16,13 @@ from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
 from netprobe.predict.trace import Resolved, Routed
 
-from .candidates import candidates
+from .candidates import Place, candidates
 from .candidates import stop as walk_s_end
 from .candidates.neighbours import usurped
 from .candidates.told import is_waited_for
 from .harm import harmless, is_astray
 from .kept import with_what_it_takes
+from .patience import Patience, untried
 from .rank import ranked
 from .repair import Loss, Merit, Repair
 from .routers import is_for_one
@@ -28,13 +30,14 @@ from .tried import Tried, tried
 from .whole import LACKING, whole
 
 _MOST = 400  # candidates; a walk takes about a millisecond
-_LEAST, _LARGE = 40, 5000  # candidates; addresses and routes of one namespace, beyond which each takes longer
+_TRIES = 0.5  # of the patience: what is left to try what was made
+_WEIGHS = 0.2  # ... and to weigh what would do
 
 
 class Results(Struct, frozen=True):
     """The repairs with which the probe passes, the best first; those with which it gets further; those that
-    restore something, or take away what stops it, with which it is lost elsewhere, or as before; and what
-    would have to be read to try the others.
+    restore something, or take away what stops it, with which it is lost elsewhere, or as before; what would
+    have to be read to try the others; and what was not tried, in words, though it could have been.
     """
 
     repairs: tuple[Repair, ...] = ()
@@ -42,6 +45,7 @@ class Results(Struct, frozen=True):
     aside: tuple[Repair, ...] = ()
     idle: tuple[Repair, ...] = ()
     needs: tuple[Need, ...] = ()
+    untried: str = ""
 
 
 def search(
@@ -51,31 +55,50 @@ def search(
     before: Snapshot | None = None,
     *,
     beyond: bool = False,
+    patience: Patience | None = None,
 ) -> Results:
     """What would let the probe pass.
 
     `beyond`: the packet left to where nobody can be seen, so that only a mended way to a visible end proves
-    anything. `before` is what was configured when it passed.
+    anything. `before` is what was configured when it passed. `patience` ends the search early, and is told
+    what was not tried.
     """
-    loss = Loss.of(snapshot, prediction, stop, before)
-    some = first(islice(candidates(loss), _affordable(loss.snapshot)), _what)
-    meant = (repair for repair in some.values() if not is_waited_for(loss, repair))
-    misled = usurped(loss)
-    found = filter(None, (_try(loss, repair, misled) for repair in meant))
+    loss = Loss.of(snapshot, prediction, stop, before, patience)
+    with loss.patience.keeping(_WEIGHS):
+        found, left_out = _tried(loss)
     by_standing = gathered((_standing(loss, each, beyond), each.repair) for each in found)
     every = (_PASSES, _FURTHER, _ASIDE, _IDLE)
     sure, further, aside, idle = (ranked(loss, by_standing.get(each, ())) for each in every)
-    return Results(harmless(loss, sure), further, aside, idle, tuple(loss.needs))
+    return Results(harmless(loss, sure), further, aside, idle, tuple(loss.needs), left_out)
 
 
-def _affordable(snapshot: Snapshot) -> int:
-    """How many candidates are tried: fewer where tables are so large that each takes long. A container may
-    give itself ten thousand addresses.
+def _tried(loss: Loss) -> tuple[list[Tried], str]:
+    """The candidates with what comes of each, in the order of their kinds; and what was not tried. The
+    likeliest are tried first: it matters where not all can be.
     """
-    largest = max(
-        (len(each.addresses) + len(each.routes) for each in snapshot.namespaces.values()), default=0
-    )
-    return max(_LEAST, min(_MOST, _MOST * _LARGE // max(largest, 1)))
+    with loss.patience.keeping(_TRIES):
+        coming = candidates(loss)
+        made = sorted(islice(coming, _MOST), key=itemgetter(0))
+        more = loss.patience.is_over() or next(coming, None) is not None
+    some = first(made, lambda each: _what(each[1])).values()
+    meant = [(place, repair) for place, repair in some if not is_waited_for(loss, repair)]
+    meant.sort(key=lambda each: _likelihood(loss, *each))
+    misled = usurped(loss)
+    found = dict[Place, Tried | None]()
+    for place, repair in meant:
+        if loss.patience.is_over():
+            break
+        found[place] = _try(loss, repair, misled)
+    in_order = (each for _, each in sorted(found.items(), key=itemgetter(0)))
+    return [*filter(None, in_order)], untried(len(found), len(meant), more)
+
+
+def _likelihood(loss: Loss, place: Place, repair: Repair) -> tuple[bool, int, int, int]:
+    """What is tried first: what the walk itself named, then what restores something, the first of each kind
+    before the second.
+    """
+    kind, number = place
+    return repair.stop.identity != loss.stop.identity, repair.merit, number, kind
 
 
 _PASSES, _FURTHER, _ASIDE = "passes", "gets further", "is lost elsewhere"
@@ -144,7 +167,7 @@ def _once_more(loss: Loss, first: Tried) -> Tried:
         end, before = first.outcome.stop, first.repair.stop
         if end is None or end.identity != before.identity or end.place.interface == before.place.interface:
             break
-        after = Loss(first.repair.mended, first.outcome, end, loss.needs, loss.before, loss.rulings)
+        after = loss.behind(first.repair.mended, first.outcome, end)
         then = (tried(loss, first.repair.also(each)) for each in walk_s_end.candidates(after))
         wider = next((each for each in then if each is not None and _ends_elsewhere(each, end)), None)
         if wider is None:

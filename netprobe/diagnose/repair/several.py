@@ -6,7 +6,7 @@ see this package). Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from heapq import heappop, heappush
 from itertools import chain, count, filterfalse
@@ -22,6 +22,7 @@ from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
 
+from .patience import Patience
 from .repair import Loss, Merit, Repair, is_meant
 from .search import Results, search
 from .tried import tried
@@ -68,18 +69,20 @@ class Searches:
     """The searches for a cause: `search`, and `of_several` where none alone was found. Who asks twice may
     remember what was found, and who likes measures.
 
+    `patience`: how long they may go on.
     `supposed`: the fixes that were chosen and have words for the reader to fill in, with what was carried out
     in their place.
     """
 
-    def __init__(self) -> None:
-        self.alone = search
+    def __init__(self, patience: Patience | None = None) -> None:
+        self.patience = patience or Patience()
+        self.alone: Callable[..., Results] = partial(search, patience=self.patience)
         self.together = of_several
         self.supposed: dict[tuple[Command, ...], tuple[Command, ...]] = {}
 
     def sparing(self) -> Searches:
         """The same for a look ahead: its questions share what one question may take of several at once."""
-        spare, shared = Searches(), Budget(_SEARCHES)
+        spare, shared = Searches(self.patience), Budget(_SEARCHES)
         spare.alone, spare.supposed = self.alone, self.supposed
         spare.together = lambda loss, found, budget=shared: self.together(loss, found, budget)
         return spare
@@ -247,8 +250,8 @@ def _last_step(loss: Loss, way: _Sequence, found: Results) -> int | None:
 def _looked_behind(loss: Loss, way: _Sequence) -> tuple[Loss, Results]:
     """What the probe meets behind the repairs so far, and what would help there."""
     assert way.outcome.stop is not None
-    after = Loss(way.last.mended, way.outcome, way.outcome.stop, loss.needs, loss.before, loss.rulings)
-    found = search(way.last.mended, way.outcome, way.outcome.stop, loss.before)
+    after = loss.behind(way.last.mended, way.outcome, way.outcome.stop)
+    found = search(way.last.mended, way.outcome, way.outcome.stop, loss.before, patience=loss.patience)
     loss.needs.update(dict.fromkeys(found.needs))
     return after, found
 

@@ -21,7 +21,11 @@ class Tried(Struct, frozen=True):
 
 
 def tried(loss: Loss, repair: Repair) -> Tried | None:
-    """What comes of a repair; None where that cannot be told of what was read, which is noted as a need."""
+    """What comes of a repair; None where that cannot be told of what was read, which is noted as a need, or
+    nothing more is to be tried.
+    """
+    if loss.patience.is_over():
+        return None
     outcome = _walked(loss, repair)
     if isinstance(outcome, Prediction):
         return Tried(repair, _unluckiest(loss, repair, outcome))

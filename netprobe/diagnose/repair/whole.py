@@ -57,10 +57,17 @@ def whole(loss: Loss, first: Tried) -> Tried | None:
 def in_both_families(loss: Loss, repair: Repair) -> Repair:
     """The repair with what else its interface lost, of either IP version, as far as that is known."""
     for twin in _twins(loss, repair) if takes_addresses(repair) else ():
+        if loss.patience.is_over():
+            break
         lost = predict(loss.snapshot, twin, ask=False)
         if isinstance(lost, Prediction) and lost.stop is not None:
-            repair = _also_of(Loss(loss.snapshot, lost, lost.stop, before=loss.before), repair)
+            repair = _also_of(_other(loss, lost, lost.stop), repair)
     return repair
+
+
+def _other(loss: Loss, lost: Prediction, stop: Stop) -> Loss:
+    """The loss of another question in the same configuration."""
+    return Loss(loss.snapshot, lost, stop, before=loss.before, patience=loss.patience)
 
 
 def _also_of(other: Loss, repair: Repair) -> Repair:
@@ -93,7 +100,7 @@ def _beside(loss: Loss, repair: Repair) -> list[InterfaceAddress]:
     place = loss.snapshot.link_at(repair.stop.place)
     if place is None:
         return []
-    after, name = Loss(repair.mended, loss.prediction, loss.stop), place[0].name
+    after, name = Loss(repair.mended, loss.prediction, loss.stop, patience=loss.patience), place[0].name
     link = repair.mended[name].link(place[1].index)
     if link is None:
         return []
@@ -139,9 +146,15 @@ def _has_another_network(loss: Loss, so_far: Tried, stop: Stop) -> bool:
     """Whether an address of the interface that comes to life disagrees with its segment: that is wrong as
     well, and kept the network away.
     """
-    after = Loss(so_far.repair.mended, so_far.outcome, stop, rulings=loss.rulings)
+    after = _behind(loss, so_far, stop)
     due = where(addresses.candidates(after), code="addr-wrong-subnet", merit=Merit.RESTORES)
     return so_far.repair.at in map(attrgetter("at"), due)
+
+
+def _behind(loss: Loss, so_far: Tried, stop: Stop) -> Loss:
+    """What the probe meets behind a repair, of which nothing is asked."""
+    rulings, patience = loss.rulings, loss.patience
+    return Loss(so_far.repair.mended, so_far.outcome, stop, rulings=rulings, patience=patience)
 
 
 def _is_makeshift(repair: Repair) -> bool:
@@ -151,7 +164,7 @@ def _is_makeshift(repair: Repair) -> bool:
 
 def _is_another(loss: Loss, so_far: Tried, stop: Stop) -> bool:
     """Whether a walk ends for something else that is plainly wrong as well, and nothing went."""
-    after = Loss(so_far.repair.mended, so_far.outcome, stop, rulings=loss.rulings)
+    after = _behind(loss, so_far, stop)
     kept = not _replaces(loss, so_far.repair)
     return _is_bare(after, kept) or _is_misaddressed(after, so_far.repair)
 
@@ -206,7 +219,7 @@ def _is_elsewhere(repair: Repair, before: Stop, now: Stop) -> bool:
 
 def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
     """The repair with each thing that may have gone along, and what comes of it."""
-    after = Loss(so_far.repair.mended, so_far.outcome, stop, loss.needs, loss.before, loss.rulings)
+    after = loss.behind(so_far.repair.mended, so_far.outcome, stop)
     for each in _given_back(after, so_far.repair):
         if _fits(after, so_far.repair, each) and not _is_supposed(loss, after, so_far.repair, each):
             yield from filter(None, [tried(loss, so_far.repair.also(each))])

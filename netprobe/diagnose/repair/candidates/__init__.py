@@ -192,9 +192,22 @@ KINDS: tuple[Kind, ...] = (
 
 _SHARE = 200  # of one kind
 
+Place = tuple[int, int]
+"""The number of a kind, and the number of a candidate within it."""
 
-def candidates(loss: Loss) -> Iterator[Repair]:
-    """All that could be wrong; the order does not matter, and no kind keeps the others from being tried."""
+
+def candidates(loss: Loss) -> Iterator[tuple[Place, Repair]]:
+    """All that could be wrong, each with its place: one of each kind, then a second one of each, so that no
+    kind keeps the others from being tried. It ends early where nothing more is to be begun.
+    """
     loss.ask_the_hosts()
-    for kind in KINDS:
-        yield from islice(kind(loss), _SHARE)
+    waiting = [(number, islice(kind(loss), _SHARE)) for number, kind in enumerate(KINDS)]
+    for turn in range(_SHARE):
+        going = []
+        for kind, some in waiting:
+            if loss.patience.is_over():
+                return
+            for repair in islice(some, 1):
+                yield (kind, turn), repair
+                going.append((kind, some))
+        waiting = going
