@@ -190,8 +190,11 @@ def _moved(order: Order, link: Link, name: str) -> Snapshot:
     return there.snapshot if far is None else tied(there, bare, far)
 
 
-def _is_of(key: str, link: Link, stems: list[str]) -> bool:
-    return f".{link.key}." in key and any(stem in key for stem in stems)
+def _without_those_of(link: Link, known: Mapping[str, str]) -> dict[str, str]:
+    """The sysctls but for those of an interface."""
+    own = f".{link.key}."
+    stems = [f".{table}{own}" for table in _OF_INTERFACES]
+    return {key: text for key, text in known.items() if own not in key or not any(s in key for s in stems)}
 
 
 def with_defaults(order: Order, name: str) -> Mapping[str, str]:
@@ -209,9 +212,9 @@ def emptied(order: Order, link: Link) -> Order:
     """The namespace without an interface and all that stands on it."""
     bare = with_addresses(order, link, elsewhere(order.namespace.addresses, link))
     order = replace(order, snapshot=bare)
-    namespace, stems = order.namespace, [f".{table}.{link.key}." for table in _OF_INTERFACES]
+    namespace = order.namespace
     return order.with_fields(
-        sysctls={key: value for key, value in namespace.sysctls.items() if not _is_of(key, link, stems)},
+        sysctls=_without_those_of(link, namespace.sysctls),
         links=elsewhere(namespace.links, link),
         routes=tuple(route for route in namespace.routes if link.index not in route.indexes),
         neighbours=elsewhere(namespace.neighbours, link),

@@ -49,10 +49,10 @@ def settled(before: Snapshot, after: Snapshot) -> Snapshot:
 
 def _otherwise(before: Snapshot, order: Order, index: int) -> Iterator[Link]:
     """The interface as it comes to be, where it is there and that is not what it is."""
-    for link in where(order.namespace.links, index=index):
-        now = _now(before, order, link)
-        if now != link:
-            yield now
+    link = order.namespace.link(index)
+    now = _now(before, order, link) if link is not None else None
+    if now is not None and now != link:
+        yield now
 
 
 def _changed(before: Snapshot, after: Snapshot) -> Iterator[Place]:
@@ -60,7 +60,8 @@ def _changed(before: Snapshot, after: Snapshot) -> Iterator[Place]:
         old = before.get(name) or namespace
         if old is not namespace:
             for link in namespace.links:
-                if old.link(link.index) != link:
+                was = old.link(link.index)
+                if was is not link and was != link:
                     yield name, link.index
             for bridge in _left(old, namespace):
                 yield name, bridge.index

@@ -19,7 +19,6 @@ SEARCH_S = 2.0
 longest in the tests some 300.
 """
 
-_SHARE = 0.5  # of what is left of that, for what comes first of what looks for a cause
 _THOUGHT = {"predict", "search", "diagnose"}  # parts in which nothing is read
 
 
@@ -71,7 +70,7 @@ class Clock(Struct):
     def _all_thought(self) -> float:
         return self._thought + (0.0 if self._since is None else time.thread_time() - self._since)
 
-    def allow(self, part: float = _SHARE) -> None:
+    def allow(self, part: float) -> None:
         """What comes now may take this part of what is left for all searches of the question."""
         now = self._all_thought()
         if self._begun is None:

@@ -19,6 +19,8 @@ from .clock import Clock
 if TYPE_CHECKING:
     from netprobe.diagnose.evidence import Case
 
+_CONCLUDES = 0.75  # of what is left of the time for searches; the rest is for what stands behind the cause
+
 
 def diagnosed(
     command: str,
@@ -35,7 +37,7 @@ def diagnosed(
     from netprobe.diagnose.report import diagnose
 
     with clock.of("diagnose"):
-        clock.allow()
+        clock.allow(_CONCLUDES)
         report = diagnose(
             command, probe, snapshot, prediction, seen, tapped, explain, earlier, clock.searches
         )

@@ -36,6 +36,10 @@ from .clock import Clock
 from .conclude import explain
 from .world import World
 
+_EXPLORES = 0.5  # of the time for searches: to find out what is to be read for the one that counts
+_LATER = 0.65  # ... of that: what one of these leaves to the next ones, with what was read for it
+_TOO_SHORT_S = 0.02  # s; a search of a small network
+
 _AROUND = 64  # namespaces that a diagnosis reads at once, for what else could have been
 
 
@@ -73,16 +77,14 @@ def look_around(
 
     before = earlier.snapshot if earlier is not None else None
     reading = _Progress(world)
-    clock.allow()
+    clock.allow(_EXPLORES)
     while True:
-        left = clock.left()
-        with clock.of("search"):
+        with clock.of("search"), clock.searches().patience.keeping(_LATER):
             needs = lacking(snapshot, prediction, before, clock.searches(), reading.asked)
-        took = left - clock.left()
         with clock.of("predict"):
             needs = needs or _unfinished(snapshot, prediction.probe)
             needs = needs or _by_chance(snapshot, prediction, before, clock)
-        if needs and took > clock.left():  # a search of what is read then would not come to its end
+        if needs and clock.left() < _TOO_SHORT_S:
             clock.hurried = True
             break
         with clock.of("snapshot"):

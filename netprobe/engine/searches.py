@@ -27,7 +27,7 @@ class Searched(Searches):
         self, measured: Callable[[], AbstractContextManager[None]], left: Callable[[], float] = lambda: inf
     ) -> None:
         super().__init__(Patience(left))
-        self.alone = _once(self.alone, _is_same, measured)
+        self.alone = _once(self.alone, _is_same, measured, _is_whole)
         self.together = _once(self.together, _is_same_search, measured)
 
 
@@ -44,6 +44,7 @@ def _once(
     search: Callable[_Asked, _Found],
     is_same: Callable[[tuple[object, ...], tuple[object, ...]], bool],
     measured: Callable[[], AbstractContextManager[None]],
+    is_kept: Callable[[_Found], bool] = lambda _: True,
 ) -> Callable[_Asked, _Found]:
     """The search, which keeps its last answer for the same question."""
     kept: list[tuple[tuple[object, ...], _Found]] = []
@@ -55,10 +56,15 @@ def _once(
                 return found
         with measured():
             found = search(*args, **kwargs)
-        kept[:] = [(question, found)]
+        kept[:] = [(question, found)] if is_kept(found) else []
         return found
 
     return asked
+
+
+def _is_whole(found: Results) -> bool:
+    """Whether all was tried: what was ended early may get further the next time."""
+    return not found.untried
 
 
 def _is_same(question: tuple[object, ...], known: tuple[object, ...]) -> bool:

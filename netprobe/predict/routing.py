@@ -373,16 +373,20 @@ def _down_link(namespace: Namespace, dst: str) -> Link | None:
     """An interface whose being down explains a missing route: its network holds the target, or it is the only
     way out.
     """
-    real = but(namespace.links, name="lo")
-    of_version = {link.name: namespace.addresses_of(link, prefix.version(dst)) for link in real}
-    down = where(real, up=False)
-    for link in down:
-        if fib.on_link(of_version[link.name], dst):
-            return link
-    if any(link.up and of_version[link.name] for link in real):
-        return None
-    able = down if len(real) == 1 else filter(namespace.addresses_of, down)
+    own = [(namespace.link(each.index), each) for each in _addresses(namespace, dst)]
+    real = [(link, each) for link, each in own if link is not None and link.name != "lo"]
+    near = {link.index for link, each in real if not link.up and fib.on_link((each,), dst)}
+    if near or any(link.up for link, _ in real):
+        return next((link for link in namespace.links if link.index in near), None)
+    others = but(namespace.links, name="lo")
+    down = where(others, up=False)
+    able = down if len(others) == 1 else filter(namespace.addresses_of, down)
     return next(iter(able), None)
+
+
+def _addresses(namespace: Namespace, dst: str) -> tuple[InterfaceAddress, ...]:
+    """The addresses of a namespace of the IP version of `dst`."""
+    return where(namespace.addresses, version=prefix.version(dst))
 
 
 def describe_rule(rule: PolicyRule) -> str:

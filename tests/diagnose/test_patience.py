@@ -201,13 +201,13 @@ def test_all_searches_of_a_question_share_one_span_of_a_processors_time(monkeypa
     clock = Clock()
     with clock.of("predict"):  # before the first search
         now[0] += 5.0
-    clock.allow()
+    clock.allow(0.5)
     assert clock.left() == SEARCH_S / 2
     with clock.of("diagnose"), clock.of("search"):
         now[0] += SEARCH_S / 4
         assert clock.left() == SEARCH_S / 4
     now[0] += 7.0  # something else, as reading is
-    clock.allow()
+    clock.allow(0.5)
     assert clock.left() == pytest.approx(SEARCH_S * 3 / 8)
     with clock.of("search"):
         now[0] += SEARCH_S

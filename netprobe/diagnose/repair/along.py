@@ -8,6 +8,7 @@ its routes along (fib_del_ifaddr), also those by other interfaces that name it a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 from netprobe.model import Link, LinkRef, Namespace, Place
@@ -87,22 +88,27 @@ def _revived(repair: Repair) -> tuple[Link, ...]:
     """The interfaces that are switched on, or on which IPv6 is; a longer MTU may do that as well. And those
     that have been off, where something that went with that comes back.
     """
-    links = _there(repair).links
+    there = _there(repair)
     keys = {*map(_switched_on, _said(repair, _SWITCHES))}
-    names = {*map(_device, filter(_enlivens, _said(repair, _SETS)))}
-    on = links if keys & _EACH else among(links, key=keys)
-    worn = concerned(_there(repair), been_off(_there(repair)), repair.done)
-    return (*on, *among(where(links, master=None), name=names), *worn)
+    names = map(_device, filter(_enlivens, _said(repair, _SETS)))
+    on = there.links if keys & _EACH else among(there.links if keys else (), key=keys)
+    worn = concerned(there, been_off(there), repair.done)
+    return (*on, *where(_named(there, names), master=None), *worn)
+
+
+def _named(there: Namespace, names: Iterable[str]) -> tuple[Link, ...]:
+    """The interfaces of these names, each once: of thousands few are named."""
+    return tuple(filter(None, map(there.link_named, dict.fromkeys(names))))
 
 
 def _addressed(repair: Repair) -> tuple[Link, ...]:
     """The interfaces that get an address, or the route that the kernel makes for one, but for a bridge that
     gets its port's: what rests on that is there still.
     """
-    links = _there(repair).links
-    ports = among(links, name={*map(_device, _said(repair, _TAKES))})
+    there = _there(repair)
+    ports = _named(there, map(_device, _said(repair, _TAKES)))
     brought = (*_said(repair, _ADDS), *filter(_is_of_the_kernel, _said(repair, _REPLACES)))
-    given = among(links, name={*map(_device, brought)})
+    given = _named(there, map(_device, brought))
     return not_among(given, index={*column(ports, "master")})
 
 

@@ -229,7 +229,8 @@ class Loss(Struct, frozen=True, dict=True):
     def known_ends(self, name: str, cables: Iterable[Link]) -> Iterator[tuple[Link, Station]]:
         """Those of the cables that lead to other namespaces that were read, with their far ends."""
         for link in cables:
-            far = self.known_end(name, link)
+            # of what leads to where it is, which it may have thousands of, nothing is asked
+            far = self.known_end(name, link) if link.link and link.link.nsid is not None else None
             if far is not None and far[0] != name:
                 yield link, far
 

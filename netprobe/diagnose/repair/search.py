@@ -74,7 +74,8 @@ def search(
 
 def _tried(loss: Loss) -> tuple[list[Tried], str]:
     """The candidates with what comes of each, in the order of their kinds; and what was not tried. The
-    likeliest are tried first: it matters where not all can be.
+    likeliest are tried first: it matters where not all can be. Nothing counts then that might come behind
+    one that was not.
     """
     with loss.patience.keeping(_TRIES):
         coming = candidates(loss)
@@ -89,16 +90,26 @@ def _tried(loss: Loss) -> tuple[list[Tried], str]:
         if loss.patience.is_over():
             break
         found[place] = _try(loss, repair, misled)
-    in_order = (each for _, each in sorted(found.items(), key=itemgetter(0)))
-    return [*filter(None, in_order)], untried(len(found), len(meant), more)
+    left_out = untried(len(found), len(meant), more)
+    limits = [_standing_before(loss, repair) for _, repair in meant[len(found) :]]
+    limit = min((*limits, *[_UNKNOWN] * more), default=_NONE)
+    in_order = filter(None, (each for _, each in sorted(found.items(), key=itemgetter(0))))
+    return [each for each in in_order if _standing_before(loss, each.repair) < limit], left_out
 
 
-def _likelihood(loss: Loss, place: Place, repair: Repair) -> tuple[bool, int, int, int]:
-    """What is tried first: what the walk itself named, then what restores something, the first of each kind
-    before the second.
-    """
+def _likelihood(loss: Loss, place: Place, repair: Repair) -> tuple[tuple[bool, int], int, int]:
+    """What is tried first: the first of each kind before the second."""
     kind, number = place
-    return repair.stop.identity != loss.stop.identity, repair.merit, number, kind
+    return _standing_before(loss, repair), number, kind
+
+
+def _standing_before(loss: Loss, repair: Repair) -> tuple[bool, int]:
+    """What stands before others: what the walk itself named, then what restores something."""
+    return repair.stop.identity != loss.stop.identity, repair.merit
+
+
+_UNKNOWN = True, min(Merit)  # of what did not come to mind
+_NONE = True, len(Merit)
 
 
 _PASSES, _FURTHER, _ASIDE = "passes", "gets further", "is lost elsewhere"

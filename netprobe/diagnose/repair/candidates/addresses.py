@@ -49,7 +49,7 @@ from .stop import asks_others
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each address of the way's interfaces that disagrees with its segment, and those that are not there."""
     for name in loss.around:
-        for link, version in product(loss.snapshot[name].outward, versions(loss)):
+        for link, version in product(where(loss.snapshot[name].outward, up=True), versions(loss)):
             yield from _of_link(loss, loss.snapshot[name], link, version)
     yield from _wanted(loss)
     yield from _strayed(loss)

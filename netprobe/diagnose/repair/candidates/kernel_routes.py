@@ -16,8 +16,8 @@ from netprobe.diagnose.apply_addresses import flagged, made
 from netprobe.diagnose.repair.layers import versions
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
-from netprobe.model import Link, Namespace, Object, Route, Stage, Stop
-from netprobe.model.lookup import among, column, exchanged, grouped, those_not_in, where
+from netprobe.model import InterfaceAddress, Link, Namespace, Object, Route, Stage, Stop
+from netprobe.model.lookup import among, but, column, exchanged, gathered, grouped, indexed, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -69,10 +69,19 @@ def _of_another_source(namespace: Namespace, link: Link) -> dict[tuple[str, int]
     """The routes that the kernel is said to have made in the place of each one (destination, table), with a
     source that is on another interface; a loopback's may be meant for all.
     """
-    others = those_not_in(namespace.outward, (link,))
-    known = {each.address for other in others for each in namespace.addresses_of(other)}
     here = where(namespace.routes_by(link), indexes=[link.index], protocol="kernel")
-    return grouped(among(here, source=known), attrgetter("dst", "table"))
+    known = indexed(_bearers, namespace.addresses, namespace.links)
+    of_others = (each for each in here if known.get(each.source, frozenset()) - {link.index})
+    return grouped(of_others, attrgetter("dst", "table"))
+
+
+def _bearers(
+    addresses: tuple[InterfaceAddress, ...], links: tuple[Link, ...]
+) -> dict[str | None, frozenset[int]]:
+    """The interfaces, but for loopbacks and ports, on which each address is, by ifindex."""
+    outward = {*column(but(where(links, master=None), kind="loopback"), "index")}
+    there = gathered((each.address, each.index) for each in addresses if each.index in outward)
+    return {address: frozenset(indexes) for address, indexes in there.items()}
 
 
 def _has_routes(namespace: Namespace, link: Link, version: int) -> bool:
