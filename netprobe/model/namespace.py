@@ -237,10 +237,6 @@ def _by_master(links: tuple[Link, ...]) -> dict[int | None, tuple[Link, ...]]:
     return grouped(links, attrgetter("master"))
 
 
-def _outward(links: tuple[Link, ...]) -> tuple[Link, ...]:
-    return but(where(links, master=None), kind="loopback")
-
-
 def _by_interface(addresses: tuple[InterfaceAddress, ...]) -> dict[int | None, tuple[InterfaceAddress, ...]]:
     return grouped(addresses, attrgetter("index"))
 

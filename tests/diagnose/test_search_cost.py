@@ -15,6 +15,7 @@ from predict.networks import MAC, container, edited, port, probe, tutorial, veth
 from netprobe.diagnose import dnat_rules, nat_rules
 from netprobe.diagnose.repair import choice, harm, search, several, tried
 from netprobe.diagnose.repair.candidates import candidates, shadowed
+from netprobe.diagnose.repair.patience import Patience
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import (
     Chain,
@@ -23,10 +24,14 @@ from netprobe.model import (
     FoundPeer,
     InterfaceAddress,
     LinkRef,
+    Namespace,
+    Place,
     Probe,
     Protocol,
     Ruleset,
     Snapshot,
+    Stage,
+    Stop,
     Table,
     lookup,
 )
@@ -196,8 +201,8 @@ def with_cables_to_itself(count: int) -> Snapshot:
     """A sender with so many cables, both ends of which it has kept; one end of each has an address."""
     snapshot = with_addresses(0)
     red = snapshot["red"]
-    ends = tuple(veth(10 + n, f"end{n}", MAC.format(8, n), 10 + (n ^ 1), None) for n in range(2 * count))
-    own = tuple(InterfaceAddress(10 + 2 * n, f"10.50.0.{n + 1}", 24) for n in range(count))
+    ends = tuple(veth(10 + n, f"end{n}", MAC.format(8, n % 256), 10 + (n ^ 1), None) for n in range(2 * count))
+    own = tuple(InterfaceAddress(10 + 2 * n, f"10.50.{n >> 7}.{n % 128 + 1}", 24) for n in range(count))
     return edited(snapshot, "red", links=(*red.links, *ends), addresses=(*red.addresses, *own))
 
 
@@ -313,3 +318,41 @@ def test_a_look_ahead_shares_what_one_question_may_take_of_several_at_once(monke
         made.clear()
         counts.append([looks.together(loss, alone)[0] is not None for _ in range(17)] and len(made))
     assert counts == [17 * each, several._SEARCHES]
+
+
+def test_of_cables_to_oneself_few_are_looked_at_for_each_that_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the first is switched on for a trial; what may have gone with it asks for all others no more than once."""
+    looks = 0
+    at = Namespace.addresses_at
+
+    def counted(namespace: Namespace, index: int | None) -> tuple[InterfaceAddress, ...]:
+        nonlocal looks
+        looks += 1
+        return at(namespace, index)
+
+    monkeypatch.setattr(Namespace, "addresses_at", counted)
+    asked = []
+    for count in (100, 400):
+        network = with_cables_to_itself(count)
+        down = tuple(replace(each, up=False) if each.name.startswith("end") else each for each in network["red"].links)
+        bare = edited(network, "red", links=down, routes=lookup.but(network["red"].routes, is_default=True))
+        lost = predict(bare, probe("red", "8.8.8.8"), ask=False)
+        assert isinstance(lost, Prediction)
+        assert lost.stop is not None
+        looks = 0
+        search.search(bare, lost, lost.stop)
+        asked.append(looks)
+    assert asked[1] - asked[0] < 300 * 60
+
+
+def test_who_is_beside_is_not_asked_by_a_search_that_is_over() -> None:
+    """A container may have a bridge with a thousand ports, of each of which that is asked."""
+    snapshot = tutorial()
+    lost = predict(snapshot, probe("red", "8.8.8.8"), ask=False)
+    assert isinstance(lost, Prediction)
+    red = snapshot["red"]
+    eth0 = red.link_named("eth0")
+    assert eth0 is not None
+    stop = Stop("no-route", Place("red", None, Stage.ROUTE), "")
+    assert Loss.of(snapshot, lost, stop).stations("red", eth0)
+    assert Loss.of(snapshot, lost, stop, patience=Patience(lambda: 0.0)).stations("red", eth0) == ()

@@ -258,7 +258,11 @@ class Loss(Struct, frozen=True, dict=True):
         return Ground(self.snapshot, ask=False)
 
     def stations(self, name: str, link: Link) -> tuple[Station, ...]:
-        """Who hears a broadcast from an interface; noted as a need where not read."""
+        """Who hears a broadcast from an interface; noted as a need where not read. Nobody where nothing more
+        is to be begun: a search that is over names nothing by it.
+        """
+        if self.patience.is_over() and (_stations, (name, link.index)) not in self._made:
+            return ()
         return self.once(_stations, name, link.index)
 
     @cached_property

@@ -39,8 +39,10 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iterator[Repair]:
-    others = [address for _, _, address in loss.beside(namespace.name, link, version)]
-    for address in islice(own_addresses(namespace, link, version), _MOST if others else 0):
+    own = own_addresses(namespace, link, version)
+    # of what has none nobody is asked who is beside it
+    others = [address for _, _, address in loss.beside(namespace.name, link, version)] if own else []
+    for address in islice(own, _MOST if others else 0):
         yield from _of_another_length(loss, namespace, link, address, others)
 
 
