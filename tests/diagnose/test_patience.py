@@ -19,7 +19,7 @@ from netprobe.diagnose.repair.patience import ALONE_ONLY, Patience, untried
 from netprobe.diagnose.repair.repair import Loss, Repair
 from netprobe.diagnose.repair.several import Searches
 from netprobe.diagnose.report import diagnose
-from netprobe.engine import ask
+from netprobe.engine import ask, rounds
 from netprobe.engine.clock import SEARCH_S, Clock
 from netprobe.linux import deadline
 from netprobe.model import Command, Need, Snapshot, Stop, lookup
@@ -122,6 +122,7 @@ def _endless(loss: Loss, made: list[object]) -> Iterator[tuple[tuple[int, int], 
 def test_what_would_do_is_weighed_as_long_as_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
     weighed = list[object]()
     monkeypatch.setattr(harm, "breaks", lambda *_: bool(weighed.append(1)))
+    monkeypatch.setattr(harm, "_beside", lambda _: ())
     asked = lost(without_way_back())
     repairs = search.search(*asked).repairs
     assert len(repairs) > 2
@@ -183,6 +184,16 @@ def test_the_search_is_none_of_the_time_for_reading(monkeypatch: pytest.MonkeyPa
     assert all(walks)
     assert (world.is_paused, world.read_in_a_pause) == (False, 0)
     assert len(world.asked) > 3
+
+
+def test_a_walk_that_asks_again_and_again_ends_with_the_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of thousands of chains each is read when the walk comes to it, and it is walked anew then."""
+    world, walks = Hasty(routeless()), list[bool]()
+    walk = rounds.predict
+    monkeypatch.setattr(rounds, "predict", lambda *args, **how: walks.append(world.is_paused) or walk(*args, **how))
+    ask(world, Question("red", "8.8.8.8", "why", send=False))
+    assert walks
+    assert not any(walks)
 
 
 def test_the_time_of_a_pause_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
