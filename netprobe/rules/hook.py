@@ -106,6 +106,12 @@ def _routed_by(packet: HookPacket) -> tuple[object, ...]:
     return packet.flow.src, packet.flow.dst, packet.mark, packet.tos
 
 
+# A chain may be jumped to twice from the one before, and so on: the rules double with each of sixteen levels.
+MOST_RULES = 500_000  # that are asked on one way, and how many of them one that holds counts for
+A_MATCH = 50
+_TOO_MANY = Doubt(Reason.UNKNOWN, "the packet comes to too many rules of this hook")
+
+
 class _Traversal(Struct):
     """The ways of one packet through one hook."""
 
@@ -117,6 +123,7 @@ class _Traversal(Struct):
     waiting: deque[_Position] = field(default_factory=deque)
     endings: list[Ruling] = []
     seen: set[tuple[object, ...]] = set()
+    left: int = MOST_RULES
 
     def ruling(self) -> Ruling:
         """The ruling of the whole hook."""
@@ -143,6 +150,7 @@ class _Traversal(Struct):
 
     def _followed(self, state: _Position) -> Ruling:
         """One way to its end. Others that open on it wait their turn."""
+        self.left = MOST_RULES
         while state.step < len(self.steps):
             found = self._stepped(state)
             if isinstance(found, Ruling):
@@ -217,12 +225,16 @@ class _Traversal(Struct):
             while (index := following(chain.rules, index, state.packet)) < len(chain.rules):
                 rule = chain.rules[index]
                 index += 1
+                self.left -= 1
                 if fails_at_once(rule, state.packet, scene):  # as most do
                     continue
                 ways = branches(rule, state.packet, scene, self.hook)
                 if len(ways) == 1 and not ways[0].matched:
                     state = self._missed(state, table, chain, rule, ways[0])
                     continue
+                self.left -= A_MATCH
+                if self.left < 0:
+                    return replace(state, doubts=(*state.doubts, _TOO_MANY)).end(HookVerdict.UNDETERMINED)
                 here = replace(state, frames=(*frames, _Frame(chain, index)))
                 found = self._forked(here, table, chain, rule, ways)
                 if isinstance(found, Ruling) or found.step != state.step:

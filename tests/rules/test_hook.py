@@ -273,3 +273,13 @@ def test_a_step_is_for_what_it_can_be_done_to(what: dict[str, object], four: str
     """nft tests that before it, and does not print the test."""
     ruleset = nft_forward([what, DROP])
     assert [forward(ruleset, each).verdict.value for each in (forwarded(WEB), forwarded(PING6))] == [four, six]
+
+
+@pytest.mark.parametrize(("depth", "verdict"), [(5, HookVerdict.ACCEPT), (15, HookVerdict.UNDETERMINED)])
+def test_chains_that_are_jumped_to_twice_from_the_one_before_are_followed_so_far(depth: int, verdict: HookVerdict) -> None:
+    """Each level doubles the rules that a packet comes to, and the kernel allows sixteen."""
+    chains = "\n".join(f":C{n} - [0:0]" for n in range(depth + 1))
+    calls = "\n".join(f"-A C{n} -j C{n + 1}\n-A C{n} -j C{n + 1}" for n in range(depth))
+    ruling = forward(iptables(f"{chains}\n-A FORWARD -j C0\n{calls}"))
+    assert ruling.verdict is verdict
+    assert [each.text for each in ruling.doubts] == ["the packet comes to too many rules of this hook"] * (depth > 5)

@@ -134,15 +134,6 @@ def is_special(rule: PolicyRule) -> bool:
     return not (rule.is_for_all and rule.action == "lookup" and rule.table in _EVERYWHERE)
 
 
-def _stations(loss: Loss, name: str, index: int) -> tuple[Station, ...]:
-    link = loss.snapshot[name].link(index)
-    if link is None or loss.is_one_of_many(name, link):
-        return ()
-    with loss.noting():
-        return stations(loss.wired, name, link)
-    return ()
-
-
 def _idle_ends(loss: Loss, name: str) -> dict[Link, Station]:
     return dict(loss.known_ends(name, idle_cables(loss.snapshot[name])))
 
@@ -261,9 +252,17 @@ class Loss(Struct, frozen=True, dict=True):
         """Who hears a broadcast from an interface; noted as a need where not read. Nobody where nothing more
         is to be begun: a search that is over names nothing by it.
         """
-        if self.patience.is_over() and (_stations, (name, link.index)) not in self._made:
-            return ()
-        return self.once(_stations, name, link.index)
+        known = self._heard.get((name, link.index))
+        if known is not None or self.patience.is_over() or self.is_one_of_many(name, link):
+            return known or ()
+        with self.noting():
+            known = stations(self.wired, name, link)
+        self._heard[name, link.index] = found = known or ()
+        return found
+
+    @cached_property
+    def _heard(self) -> dict[tuple[str, int], tuple[Station, ...]]:
+        return {}
 
     @cached_property
     def wired(self) -> Ground:
