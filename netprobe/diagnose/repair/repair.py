@@ -195,7 +195,7 @@ class Loss(Struct, frozen=True, dict=True):
         """The first cables of a namespace, by ifindex, those first that are plugged nowhere: behind each may
         be a namespace to read.
         """
-        return indexed(first_cables, self.snapshot[name].links)
+        return indexed(first_cables, self.snapshot.at(name).links)
 
     def known_end(self, name: str, link: Link | None) -> Station | None:
         """The far end of a cable that was read; None where it was not, and of no cable."""
@@ -256,7 +256,7 @@ class Loss(Struct, frozen=True, dict=True):
         if known is not None or self.patience.is_over() or self.is_one_of_many(name, link):
             return known or ()
         with self.noting():
-            known = stations(self.wired, name, link)
+            known = stations(self._wired, name, link)
         self._heard[name, link.index] = found = known or ()
         return found
 
@@ -265,8 +265,7 @@ class Loss(Struct, frozen=True, dict=True):
         return {}
 
     @cached_property
-    def wired(self) -> Ground:
-        """The ground on which only cables count, and no filter does."""
+    def _wired(self) -> Ground:
         return Ground(unfiltered(self.snapshot), ask=False)
 
     @contextmanager
