@@ -187,6 +187,37 @@ def kube_iptables(services: int) -> str:
     return f"iptables-nft-restore <<END\n{text}\nEND\n"
 
 
+def published(count: int) -> str:
+    """The stations of a bridge as Docker publishes port 80 of each, as 10001 and on of `host` (203.0.113.2),
+    with a way out to the namespace `w`, where 8.8.8.8 is; port 10001 leads to an address that nobody has.
+    """
+    out = [
+        "netns add w",
+        "link add w0 type veth peer name eth0 netns w",
+        "addr add 203.0.113.2/24 dev w0",
+        "link set w0 up",
+        "route add default via 203.0.113.1",
+    ]
+    beyond = [
+        "link set lo up",
+        "link set eth0 up",
+        "addr add 203.0.113.1/24 dev eth0",
+        "addr add 8.8.8.8/32 dev lo",
+    ]
+    homes = [*enumerate([station(0xC801), *(station(n) for n in range(2, count + 1))], 10001)]
+    nat = ["*nat", ":DOCKER - [0:0]", "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER"]
+    nat += ["-A POSTROUTING -s 10.9.0.0/16 ! -o br0 -j MASQUERADE"]
+    nat += [
+        f"-A DOCKER ! -i br0 -p tcp --dport {port} -j DNAT --to-destination {home}:80" for port, home in homes
+    ]
+    plain = ["*filter", ":FORWARD DROP [0:0]", ":DOCKER - [0:0]", "-A FORWARD -o br0 -j DOCKER"]
+    plain += ["-A FORWARD -i br0 -j ACCEPT", "-A DOCKER -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"]
+    plain += [f"-A DOCKER -d {home}/32 ! -i br0 -o br0 -p tcp --dport 80 -j ACCEPT" for _, home in homes]
+    text = "\n".join([*nat, "COMMIT", *plain, "-A DOCKER ! -i br0 -o br0 -j DROP", "COMMIT"])
+    loaded = f"iptables-nft-restore <<END\n{text}\nEND\nsysctl -qw net.ipv4.ip_forward=1\n"
+    return stations(count) + _batch(None, out) + _batch("w", beyond) + loaded
+
+
 def kube_nft(services: int) -> str:
     """Rules of `host` for so many services, in the shape that kube-proxy writes for nftables."""
     lines = [
