@@ -28,7 +28,9 @@ _ENDED = (HookVerdict.DROP, HookVerdict.REJECT)
 def unreported(case: Case, stop: Stop) -> Stop:
     """A packet too long for a link is a black hole when the error that should tell the sender never came."""
     sent = sorted(but(case.observations, error=None), key=attrgetter("time_ns"))
-    told = case.of_kind("refused") or where(sent, namespace=case.probe.source.namespace)
+    # of an answer that is whoever has the destination
+    sender = next(iter(column(case.broken, "namespace")), case.probe.source.namespace)
+    told = case.of_kind("refused") or where(sent, namespace=sender)
     if stop.code != "mtu-exceeded" or not case.watched or told:
         return stop
     last = "".join(f": it was last seen at {each.namespace}/{each.interface}" for each in sent[-1:])
@@ -56,7 +58,7 @@ def _eaten(case: Case, stop: Stop, sent: Sequence[Observation]) -> Iterator[tupl
     made.
     """
     name = sent[-1].namespace if sent else stop.place.namespace
-    came = where(case.request, namespace=name)[:1]
+    came = where(case.broken, namespace=name)[:1]
     ruleset = case.snapshot[name].ruleset if name is not None and came else None
     if name is None or ruleset is None:
         return
@@ -91,5 +93,5 @@ def _passing(
 
 def _routed_by(case: Case, name: str) -> Link | None:
     """The interface by which the packet came, and by which the error goes back."""
-    routed = where(case.routed, namespace=name)[:1]
+    routed = where(case.routed, namespace=name, leg=case.lost_leg)[:1]
     return routed[0].iif if routed else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from literal_rules import iptables
+from msgspec.structs import replace
 from networks import edited, probe, tutorial
 
 from netprobe.diagnose.evidence import Case
 from netprobe.diagnose.too_long import unreported
-from netprobe.model import Flow, IcmpError, Observation, Place, Protocol, Source, Stage, Stop
+from netprobe.model import Flow, IcmpError, Leg, Observation, Place, Protocol, Source, Stage, Stop
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -64,3 +65,15 @@ def test_the_rule_that_ate_the_error_is_told(rules: str, by: str | None) -> None
 
 def test_what_has_left_was_eaten_elsewhere() -> None:
     assert told(BOGONS, "out").endswith("it was last seen at host/eth0")
+
+
+@pytest.mark.parametrize(("heard", "code"), [("internet", "mtu-exceeded"), ("red", "mtu-blackhole")])
+def test_of_an_answer_that_is_too_long_it_is_told_who_answers(heard: str, code: str) -> None:
+    snapshot = edited(tutorial(), "host", ruleset=iptables(NAT))
+    found = predict(snapshot, probe(df=True), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.reply is not None
+    flow = Flow("203.0.113.2", "203.0.113.1", Protocol.ICMP, icmp_type=3, icmp_code=4)
+    seen = Observation(Source.TAP, "seen", heard, 9, "eth0", "in", flow=flow, error=IcmpError("203.0.113.2", 3, 4, 1300))
+    case = Case(snapshot, found.probe, found, (seen,), found.request.hops, found.reply.hops, leg=Leg.REPLY)
+    assert unreported(case, replace(STOP, place=Place("host", "br0", Stage.FORWARD))).code == code
