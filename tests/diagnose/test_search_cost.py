@@ -14,7 +14,7 @@ from predict.networks import MAC, container, edited, port, probe, tutorial, veth
 
 from netprobe.diagnose import dnat_rules, nat_rules
 from netprobe.diagnose.repair import choice, harm, search, several, tried
-from netprobe.diagnose.repair.candidates import candidates, shadowed
+from netprobe.diagnose.repair.candidates import candidates, shadowed, values
 from netprobe.diagnose.repair.patience import Patience
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import (
@@ -285,6 +285,16 @@ def test_each_rule_of_many_services_is_looked_at_as_often_as_with_few(asked: Pro
     few, many = (read_by_a_search(with_published_ports(count), monkeypatch, asked) for count in (50, 200))
     assert many[0] <= 5 * few[0]
     assert many[1] == few[1]
+
+
+def test_a_rule_that_is_for_another_in_every_respect_is_not_reworded() -> None:
+    """What red sends out into the world is refused: the rules of the published ports are for none such."""
+    snapshot = with_published_ports(8)
+    lost = predict(snapshot, probe("red", "8.8.8.8"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    assert lost.stop.code == "policy-drop"
+    assert not [each for each in values.candidates(Loss.of(snapshot, lost, lost.stop)) if "DOCKER" in each.stop.thing.id]
 
 
 def test_nobody_asks_who_is_behind_each_of_many_cables_for_a_gateway() -> None:
